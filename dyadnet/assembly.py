@@ -1,0 +1,51 @@
+"""Builds blocks and their neurons from a configuration: the same ones in one process and in any actor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from dyadnet.block import Block
+from dyadnet.channels import ReceivingEnd
+from dyadnet.config import RunConfig
+from dyadnet.dyads import Dyads, Inbound, Tolerance
+from dyadnet.messages import KINDS, Kind
+from dyadnet.probes import Probe
+from dyadnet.random import Stream
+from dyadnet.timing import Timing, delay_of
+from dyadnet.topology import BlockSpec, Link, Topology
+
+
+def blocks(config: RunConfig, topology: Topology, names: Iterable[str]) -> dict[str, Block]:
+    """The named blocks, with their initial weights."""
+    dtype = np.dtype(config.dynamics.dtype)
+    return {name: Block(name, topology, config.seed, dtype, config.learning.optimiser) for name in names}
+
+
+def dyads(config: RunConfig, topology: Topology, timing: Timing, block: Block) -> list[Dyads]:
+    """The neurons of one block, one `Dyads` for each lane."""
+    dynamics = config.dynamics
+    tolerance = Tolerance(dynamics.tolerance, dynamics.tolerance_difference)
+    inbound = _inbound(config, topology, timing, block.name)
+    lanes = [
+        Dyads(block, lane, timing.clocks[block.name], inbound, tolerance, dynamics.initial)
+        for lane in range(dynamics.lanes)
+    ]
+    if block.name in config.probe.neurons:
+        lanes[0].probe = Probe(config.probe.neurons[block.name], config.probe.samples)
+    return lanes
+
+
+def _inbound(config: RunConfig, topology: Topology, timing: Timing, block: str) -> list[Inbound]:
+    """Every channel that ends at `block`: state over its synapses, feedback over its axons."""
+
+    def channel(link: Link, source: BlockSpec, target: BlockSpec, kind: Kind) -> Inbound:
+        stream = Stream(config.seed, "delay", f"{source.name}>{target.name}", kind)
+        end = ReceivingEnd(delay_of(config.dynamics, link.projection), stream, link.pre.size)
+        order = 2 * source.index + KINDS.index(kind)
+        return Inbound(source.name, kind, order, end, timing.clocks[source.name])
+
+    states = [channel(link, link.pre, link.post, "state") for link in topology.afferent(block)]
+    feedback = [channel(link, link.post, link.pre, "feedback") for link in topology.efferent(block)]
+    return states + feedback

@@ -1,0 +1,241 @@
+"""A block: synapses, biases, optimiser state, and the Hebbian learning of a slice of one population.
+
+Synapses live with the postsynaptic block, as in a crossbar that is read from both sides: forward for the block's
+own drive, transposed for the feedback it sends down. The neurons themselves, whose state differs from lane to lane,
+are `dyadnet.dyads.Dyads`. A block knows its neighbours by name only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.description import INPUT
+from dyadnet.errors import RunFolderError
+from dyadnet.optimisers import Optimiser, State
+from dyadnet.random import Stream
+from dyadnet.relaxation import Update
+from dyadnet.topology import Link, Topology
+
+if TYPE_CHECKING:
+    from dyadnet.dyads import Dyads
+
+Array = NDArray[Any]
+
+
+@dataclass(slots=True)
+class Synapses:
+    """A block's part of one projection.
+
+    Attributes
+    ----------
+    link
+        The blocks it joins; this block is ``link.post``.
+    weights
+        θ, shape (n_post, n_pre), C-contiguous.
+    coupling
+        κ in force.
+    projection_index
+        Which of the description's projections between populations it belongs to.
+    """
+
+    link: Link
+    weights: Array
+    coupling: float
+    projection_index: int
+
+    @property
+    def source(self) -> str:
+        """Name of the presynaptic block."""
+        return self.link.pre.name
+
+
+@dataclass(slots=True)
+class Axon:
+    """This block's side of a link whose synapses live with another block: state goes out, feedback comes in."""
+
+    link: Link
+    coupling: float
+    projection_index: int
+
+    @property
+    def target(self) -> str:
+        """Name of the postsynaptic block."""
+        return self.link.post.name
+
+
+@dataclass
+class Block:
+    """One block of the network.
+
+    Parameters
+    ----------
+    name
+        Which block of the topology.
+    topology
+        All blocks and links; only those that touch this block are kept.
+    seed
+        The run's seed, for the initial weights.
+    dtype
+        float32 or float64.
+    optimiser
+        Of weights and biases.
+    """
+
+    name: str
+    topology: Topology
+    seed: int
+    dtype: np.dtype[Any]
+    optimiser: Optimiser
+    states: dict[str, State] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        network = self.topology.network
+        self.spec = self.topology.blocks[self.name]
+        self.activation = self.spec.population.f
+        indices = {projection.name: index for index, projection in enumerate(network.recurrent)}
+        self.synapses = [
+            Synapses(link, self._initial(link), link.projection.coupling, indices[link.projection.name])
+            for link in self.topology.afferent(self.name)
+        ]
+        self.axons = [
+            Axon(link, link.projection.coupling, indices[link.projection.name])
+            for link in self.topology.efferent(self.name)
+        ]
+        self.input_weights = self._initial_input_weights()
+        self.bias = np.full(self.spec.size, network.bias, dtype=self.dtype)
+        for key, weights in self.parameters().items():
+            self.states[key] = self.optimiser.start(weights)
+        self._gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
+        self._scratch: dict[str, Array] = {}
+
+    @property
+    def is_output(self) -> bool:
+        """Whether this block is nudged."""
+        return self.spec.population.name == self.topology.network.output
+
+    def parameters(self) -> dict[str, Array]:
+        """Every learned array by name, in the documented order: θ₀, then θ by projection and pre block, then bias."""
+        named: dict[str, Array] = {}
+        if self.input_weights is not None:
+            named[INPUT] = self.input_weights
+        for synapses in self.synapses:
+            named[synapses.source] = synapses.weights
+        named["bias"] = self.bias
+        return named
+
+    def couple(self, couplings: Sequence[float]) -> None:
+        """Set κ of every projection that touches this block."""
+        for side in (*self.synapses, *self.axons):
+            side.coupling = couplings[side.projection_index]
+
+    def gradients(self, lanes: Sequence[Dyads], beta: float, samples: int) -> dict[str, Array]:
+        """∂ℓ/∂θ ≈ −(1/β)(d_post m_preᵀ + κ m_post d_preᵀ), ∂ℓ/∂θ₀ ≈ −(1/β) d xᵀ, ∂ℓ/∂b ≈ −(1/β) d (eq. 5).
+
+        Summed over lanes in their order, averaged over `samples`. Each factor of a neighbour is what this block
+        holds of it. The arrays are reused by the next call.
+        """
+        factor = self.dtype.type(-1.0 / (beta * samples))
+        for number, lane in enumerate(lanes):
+            for key, contrast in lane.contrasts():
+                self._accumulate(key, contrast, first=number == 0)
+        for gradient in self._gradient.values():
+            gradient *= factor
+        return self._gradient
+
+    def learn(self, lanes: Sequence[Dyads], update: Update) -> None:
+        """Take one Hebbian step."""
+        gradients = self.gradients(lanes, update.beta, update.samples)
+        for key, weights in self.parameters().items():
+            self.optimiser.step(
+                weights, gradients[key], self.states[key], update.rate, update.count, decay=key != "bias"
+            )
+
+    def norm(self) -> float:
+        """Frobenius norm of all synapses of this block, those from the input included."""
+        return float(np.sqrt(sum(_square(w) for key, w in self.parameters().items() if key != "bias")))
+
+    def digest(self) -> bytes:
+        """SHA-256 over this block's parameters as little-endian bytes, in the order of `parameters`."""
+        total = hashlib.sha256()
+        for weights in self.parameters().values():
+            total.update(np.ascontiguousarray(weights, dtype=weights.dtype.newbyteorder("<")).tobytes())
+        return total.digest()
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Take over parameters by name.
+
+        Raises
+        ------
+        RunFolderError
+            If a name is missing or a shape differs: these are weights of another network.
+        """
+        for key, weights in self.parameters().items():
+            if key not in arrays or arrays[key].shape != weights.shape:
+                found = arrays[key].shape if key in arrays else "nothing"
+                raise RunFolderError(
+                    f"block {self.name}: parameter {key!r} should have shape {weights.shape}, found {found}; "
+                    "these are weights of another network"
+                )
+            weights[...] = arrays[key]
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything that learning changes, as arrays of its own."""
+        return {
+            "parameters": {key: weights.copy() for key, weights in self.parameters().items()},
+            "states": {key: {k: a.copy() for k, a in state.items()} for key, state in self.states.items()},
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Go back to a snapshot."""
+        for key, weights in self.parameters().items():
+            weights[...] = snapshot["parameters"][key]
+        for key, state in self.states.items():
+            for name, array in state.items():
+                array[...] = snapshot["states"][key][name]
+
+    def _accumulate(self, key: str, contrast: tuple[Array, ...], *, first: bool) -> None:
+        target = self._gradient[key]
+        if len(contrast) == 1:
+            if first:
+                target[...] = contrast[0]
+            else:
+                target += contrast[0]
+            return
+        left, right = contrast
+        if first:
+            np.matmul(left.T, right, out=target)
+            return
+        scratch = self._scratch.setdefault(key, np.empty_like(target))
+        np.matmul(left.T, right, out=scratch)
+        target += scratch
+
+    def _initial(self, link: Link) -> Array:
+        whole = _normal(self.seed, link.projection.name, link.post.population.size, link.pre.population.size)
+        scale = link.projection.gain / np.sqrt(link.pre.population.size)
+        part = whole[link.post.start : link.post.stop, link.pre.start : link.pre.stop]
+        return np.ascontiguousarray(part * scale, dtype=self.dtype)
+
+    def _initial_input_weights(self) -> Array | None:
+        projection = self.topology.input_projection(self.name)
+        if projection is None:
+            return None
+        inputs = self.topology.network.inputs
+        whole = _normal(self.seed, projection.name, self.spec.population.size, inputs)
+        part = whole[self.spec.start : self.spec.stop] * (projection.gain / np.sqrt(inputs))
+        return np.ascontiguousarray(part, dtype=self.dtype)
+
+
+def _normal(seed: int, projection: str, rows: int, columns: int) -> NDArray[np.float64]:
+    """Standard normal weights of a whole projection, the same however it is split into blocks."""
+    return Stream(seed, "weights", projection).at().standard_normal((rows, columns))
+
+
+def _square(array: Array) -> float:
+    flat = array.reshape(-1).astype(np.float64)
+    return float(flat @ flat)

@@ -1,0 +1,217 @@
+"""The command line: ``dyadnet train``, ``evaluate``, ``doctor``, and what other packages add.
+
+Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dyadnet.config import RunConfig, assigned, merged, read_yaml
+from dyadnet.description import MODELS
+from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.presets import nearest_model, preset
+
+COMMANDS = "dyadnet.commands"
+
+app = typer.Typer(
+    help="Trains networks of dyadic neurons that settle by exchanging means and differences.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+
+
+def main() -> None:
+    """Run the command line; every mistake of a user ends in one line and exit code 2."""
+    for point in entry_points(group=COMMANDS):
+        app.add_typer(point.load(), name=point.name)
+    try:
+        app()
+    except DyadnetError as problem:
+        typer.echo(f"dyadnet: {problem}", err=True)
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("dyadnet: stopped; the weights of the last whole epoch are in the run's folder", err=True)
+        sys.exit(1)
+
+
+@app.command()
+def train(
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; a preset without.")] = None,
+    model: Annotated[str | None, typer.Option(help="hm, ffm or sshm (default).")] = None,
+    lam: Annotated[float | None, typer.Option(help="λ of every projection, from 0 to 1, instead of a model.")] = None,
+    data: Annotated[str | None, typer.Option(help="digits (default), mnist, fashion-mnist, or FILE.npz.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    hidden: Annotated[str | None, typer.Option(help="Sizes of the hidden layers, such as 500,500,500.")] = None,
+    blocks: Annotated[int | None, typer.Option(help="Blocks a hidden layer is split into.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Slices of the minibatch that settle independently.")] = None,
+    engine: Annotated[str | None, typer.Option(help="What runs the blocks.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; new or empty.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="key.path=value", help="Any setting; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a network; without CONFIG.yaml, from the preset of a data set and a model."""
+    from dyadnet.progress import Bar
+    from dyadnet.train import train as run
+
+    values = starting_point(config, model, lam, data)
+    flags: dict[str, Any] = {
+        "data.dir": None if data_dir is None else str(data_dir),
+        "dynamics.lanes": lanes,
+        "engine": engine,
+        "learning.epochs": epochs,
+        "seed": seed,
+    }
+    for path, value in flags.items():
+        if value is not None:
+            values = _placed(values, path, value)
+    if hidden is not None:
+        values = _in_chain(values, "--hidden", "hidden", _sizes(hidden))
+    for assignment in settings or []:
+        values = assigned(values, assignment)
+    resolved = RunConfig.read(values)
+    if blocks is not None:
+        resolved = resolved.model_copy(update={"network": resolved.network.with_blocks(blocks)})
+        resolved = RunConfig.read(resolved.model_dump(mode="json"))
+    name = f"{Path(resolved.data.name).stem}-{model or 'sshm' if config is None else config.stem}"
+    folder = out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    with Bar() as bar:
+        summary = run(resolved, folder, bar)
+    typer.echo(
+        f"test accuracy {summary.test_accuracy:.2%} (best on validation at epoch {summary.best_epoch}) "
+        f"in {summary.seconds:.1f} s; record, curves and weights in {summary.out}",
+        err=True,
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(summary)))
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    weights: Annotated[str, typer.Option(help="best or last.")] = "best",
+    part: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Loss and accuracy at β = 0 of a run's saved weights."""
+    from dyadnet.evaluate import evaluate as measure
+
+    if weights not in ("best", "last"):
+        raise ConfigError("--weights", weights, "best or last")
+    if part not in ("test", "validation", "train"):
+        raise ConfigError("--part", part, "test, validation or train")
+    result = measure(run, weights, part, data_dir)  # type: ignore[arg-type]
+    typer.echo(
+        f"{part}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}, {result['samples']} samples, "
+        f"{result['sweeps']:.1f} sweeps",
+        err=True,
+    )
+    if as_json:
+        typer.echo(json.dumps(result))
+
+
+@app.command()
+def doctor(
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What this machine has: versions, BLAS and its threads, data."""
+    from dyadnet.doctor import examine
+
+    findings = examine(data_dir)
+    for section, entries in findings.items():
+        typer.echo(section, err=True)
+        for key, value in entries.items():
+            typer.echo(f"  {key:<20} {value}", err=True)
+    if as_json:
+        typer.echo(json.dumps(findings))
+
+
+def starting_point(config: Path | None, model: str | None, lam: float | None, data: str | None) -> dict[str, Any]:
+    """Settings before the flags: a file's, or the preset of a data set and a model.
+
+    Raises
+    ------
+    ConfigError
+        If model and λ are both given, or not legal.
+    """
+    if model is not None and lam is not None:
+        raise ConfigError("--lam", lam, "give --model or --lam, not both")
+    if model is not None and model not in MODELS:
+        raise ConfigError("--model", model, f"one of {', '.join(MODELS)}")
+    if lam is not None and not 0.0 <= lam <= 1.0:
+        raise ConfigError("--lam", lam, "a number from 0 to 1")
+    chosen = model or ("sshm" if lam is None else nearest_model(lam))
+    if config is None:
+        values = preset(data or "digits", chosen)
+        values = _fitted(values, data)
+    else:
+        values = read_yaml(config)
+        if data is not None:
+            values = merged(values, {"data": {"name": data}})
+        if "network" not in values:
+            name = str(values.get("data", {}).get("name", "digits"))
+            values = merged(_fitted(preset(name, chosen), name), values)
+    value = MODELS[model] if model is not None else lam
+    return values if value is None else _with_lambda(values, value)
+
+
+def _fitted(values: dict[str, Any], data: str | None) -> dict[str, Any]:
+    """A preset's chain with the sizes of a user's own data."""
+    if data is None or not data.endswith(".npz"):
+        return values
+    from dyadnet.data import load
+
+    dataset = load(data)
+    return merged(
+        values, {"network": {"layered": {"inputs": int(dataset.features), "outputs": int(dataset.classes)}}}
+    )
+
+
+def _with_lambda(values: dict[str, Any], lam: float) -> dict[str, Any]:
+    network = values.get("network")
+    if isinstance(network, dict) and "layered" in network:
+        return merged(values, {"network": {"layered": {"lam": lam}}})
+    if isinstance(network, dict) and isinstance(network.get("projections"), list):
+        projections = [
+            p if not isinstance(p, dict) or p.get("pre") == "input" else {k: v for k, v in p.items() if k != "kappa"} | {"lam": lam}
+            for p in network["projections"]
+        ]
+        return {**values, "network": {**network, "projections": projections}}
+    return values
+
+
+def _in_chain(values: dict[str, Any], flag: str, key: str, value: Any) -> dict[str, Any]:
+    network = values.get("network")
+    if not isinstance(network, dict) or "layered" not in network:
+        raise ConfigError(flag, value, "only for a network that is written as 'layered'")
+    return merged(values, {"network": {"layered": {key: value}}})
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError("--hidden", text, "whole numbers with commas between, such as 500,500,500") from None
+
+
+def _placed(values: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return merged(values, value)

@@ -1,0 +1,440 @@
+"""Every setting of a run, in one immutable tree that is read from YAML, Python or the command line.
+
+`RunConfig` holds everything resolved: what a run's folder keeps as ``config.yaml`` is enough to repeat it bit by bit.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, field_serializer, field_validator, model_validator
+
+from dyadnet.delays import Constant as ConstantDelay
+from dyadnet.delays import Delay
+from dyadnet.description import Network, Population, Projection, layered
+from dyadnet.errors import ConfigError
+from dyadnet.optimisers import Adam, Optimiser
+from dyadnet.schedules import Schedule
+from dyadnet.spec import Spec
+from dyadnet.topology import Topology
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class AutoClock(Spec):
+    """Red-black stretched to the largest delay where the graph is two-colourable, every tick elsewhere."""
+
+    kind: Literal["auto"] = "auto"
+
+
+class EveryTick(Spec):
+    """All blocks fire at every tick (synchronous)."""
+
+    kind: Literal["every-tick"] = "every-tick"
+
+
+class PeriodicClock(Spec):
+    """Fires every `period` ticks, first at tick 1 + `phase`."""
+
+    kind: Literal["periodic"] = "periodic"
+    period: Positive
+    phase: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _within(self) -> PeriodicClock:
+        if self.phase >= self.period:
+            raise ValueError(f"phase below the period ({self.period})")
+        return self
+
+
+class RedBlackClock(Spec):
+    """The two colours of the graph fire in turn, `stretch` ticks apart."""
+
+    kind: Literal["red-black"] = "red-black"
+    stretch: Positive = 1
+
+
+class BernoulliClock(Spec):
+    """Each block, or each neuron by itself, updates with probability `p` at every tick."""
+
+    kind: Literal["bernoulli"] = "bernoulli"
+    p: float = Field(gt=0, le=1)
+    unit: Literal["block", "neuron"] = "block"
+
+
+def _clock_from_name(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+ClockSpec = Annotated[
+    Annotated[
+        AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock, Field(discriminator="kind")
+    ],
+    BeforeValidator(_clock_from_name),
+]
+
+
+class Dynamics(Spec):
+    """How the network moves in virtual time, and when it has settled.
+
+    Attributes
+    ----------
+    clock, clocks
+        The clock of every block, and exceptions by population.
+    delay, delays
+        The delay of every channel in ticks, and exceptions by projection (``pre->post``, both directions).
+    step
+        η of every block, or ``auto``.
+    initial
+        State before a minibatch's first tick.
+    phases
+        ``dyadic`` (nudged from the start), ``free-nudged`` (settle freely, then nudge from there), or ``auto``:
+        free-nudged if any κ > 0, because such networks have many fixed points.
+    tolerance
+        Largest |A*−A| of a settled block.
+    tolerance_difference
+        Largest |D*−D| of a settled block, relative to its largest |D|.
+    sweeps, nudged_sweeps
+        Cap of a dyadic or free phase, and of a nudged phase, in sweeps.
+    fixed
+        Run exactly that many sweeps, settled or not.
+    check_every
+        Sweeps between two decisions whether to stop.
+    patience
+        Sweeps without a new smallest residual after which a relaxation is called diverging (delays and clocks
+        without randomness only).
+    lanes
+        Slices of a minibatch that settle independently, each on a thread of its own. Part of the specification:
+        another number gives other bits.
+    dtype
+        ``float32`` or ``float64``.
+    """
+
+    clock: ClockSpec = AutoClock()
+    clocks: dict[str, ClockSpec] = {}
+    delay: Delay = ConstantDelay()
+    delays: dict[str, Delay] = {}
+    step: Literal["auto"] | Annotated[float, Field(gt=0, le=2)] = "auto"
+    initial: Literal["zero", "feedforward", "previous"] = "feedforward"
+    phases: Literal["auto", "dyadic", "free-nudged"] = "auto"
+    tolerance: float = Field(1e-3, gt=0)
+    tolerance_difference: float = Field(1e-2, gt=0)
+    sweeps: Positive = 150
+    nudged_sweeps: Positive = 50
+    fixed: bool = False
+    check_every: Positive = 1
+    patience: Positive = 60
+    lanes: Positive = 1
+    dtype: Literal["float32", "float64"] = "float32"
+
+
+class Learning(Spec):
+    """What is learned, how fast, and from how strong a nudge.
+
+    Attributes
+    ----------
+    beta
+        Strength of the nudge β > 0.
+    lam
+        λ of every projection while training, or by projection name; the network's own unless given.
+    radius_every
+        Minibatches between two estimates of the spectral radius (used by ``step: auto``).
+    evaluation_batch
+        Samples that settle together when a part of the data is evaluated.
+    """
+
+    epochs: Positive = 20
+    minibatch: Positive = 50
+    optimiser: Optimiser = Adam()
+    learning_rate: Schedule = Field(validate_default=True, default=0.001)  # type: ignore[assignment]
+    beta: Schedule = Field(validate_default=True, default=0.1)  # type: ignore[assignment]
+    lam: Schedule | dict[str, Schedule] | None = None
+    radius_every: Positive = 10
+    evaluation_batch: Positive = 500
+
+    @field_validator("lam", mode="before")
+    @classmethod
+    def _lam_kind(cls, value: Any) -> Any:
+        # A mapping with a kind is a schedule, any other is by projection.
+        return {"kind": "constant", "value": value} if isinstance(value, int | float) else value
+
+
+class DataSpec(Spec):
+    """Which samples.
+
+    Attributes
+    ----------
+    name
+        ``digits``, ``mnist``, ``fashion-mnist``, or the path of an ``.npz`` file with x and y.
+    dir
+        Where to look for image sets.
+    limit_train, limit_test
+        Use only the first so many samples.
+    validation
+        Fraction of the training part that is kept for choosing the best weights.
+    """
+
+    name: str = "digits"
+    dir: Path | None = None
+    limit_train: Positive | None = None
+    limit_test: Positive | None = None
+    validation: float = Field(0.1, gt=0, lt=1)
+
+    @field_serializer("dir")
+    def _plain(self, value: Path | None) -> str | None:
+        return None if value is None else str(value)
+
+
+class ProbeSpec(Spec):
+    """Which neurons to record tick by tick.
+
+    Attributes
+    ----------
+    neurons
+        Indices by block name.
+    samples
+        Rows of the minibatch's first lane.
+    every
+        Minibatches between two recordings, counted over the run; the first minibatch is always recorded.
+    """
+
+    neurons: dict[str, list[Annotated[int, Field(ge=0)]]] = {}
+    samples: list[Annotated[int, Field(ge=0)]] = [0]
+    every: Positive = 1000
+
+
+class RecordSpec(Spec):
+    """How often the run's record is written: minibatches between two lines, beside one line an epoch."""
+
+    every: Positive = 50
+
+
+class RunConfig(Spec):
+    """A whole run.
+
+    Attributes
+    ----------
+    network
+        A `dyadnet.Network`, or its fields as plain values.
+    """
+
+    model_config = {**Spec.model_config, "arbitrary_types_allowed": True}
+
+    network: Network
+    data: DataSpec = DataSpec()
+    dynamics: Dynamics = Dynamics()
+    learning: Learning = Learning()
+    probe: ProbeSpec = ProbeSpec()
+    record: RecordSpec = RecordSpec()
+    engine: str = "local"
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _network(cls, value: Any) -> Any:
+        return value if isinstance(value, Network) else network_from(value)
+
+    @field_serializer("network")
+    def _plain_network(self, network: Network) -> dict[str, Any]:
+        return network_to(network)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> RunConfig:
+        check_consistency(self)
+        return self
+
+    def to_yaml(self) -> str:
+        """Everything resolved, as YAML that `load` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class _LayeredSpec(Spec):
+    inputs: Positive
+    hidden: list[Positive]
+    outputs: Positive
+    lam: float | list[float] = 0.0
+    activation: str = "tempered-hard-sigmoid"
+    output_activation: str | None = None
+    loss: str = "squared-error"
+    gain: float = 1.0
+    input_gain: float | None = None
+    bias: float = 0.0
+    blocks: Positive = 1
+
+
+class _PopulationSpec(Spec):
+    name: str
+    size: int
+    activation: str = "tempered-hard-sigmoid"
+    blocks: int = 1
+
+
+class _ProjectionSpec(Spec):
+    pre: str
+    post: str
+    lam: float | None = None
+    kappa: float | None = None
+    gain: float = 1.0
+
+
+class _NetworkSpec(Spec):
+    inputs: int
+    populations: list[_PopulationSpec]
+    projections: list[_ProjectionSpec]
+    output: str = ""
+    loss: str = "squared-error"
+    bias: float = 0.0
+
+
+def network_from(values: Any) -> Network:
+    """A network from plain values: ``layered: {…}`` for a chain, or populations and projections.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field, its value and what is legal.
+    """
+    if isinstance(values, dict) and set(values) == {"layered"}:
+        chain = _LayeredSpec.read(values["layered"], "network.layered").model_dump()
+        blocks = chain.pop("blocks")
+        return layered(chain.pop("inputs"), chain.pop("hidden"), chain.pop("outputs"), **chain).with_blocks(blocks)
+    spec = _NetworkSpec.read(values, "network")
+    projections = []
+    for index, projection in enumerate(spec.projections):
+        lam = projection.lam
+        if projection.kappa is not None:
+            if lam is not None:
+                raise ConfigError(f"network.projections[{index}]", f"{projection.pre}->{projection.post}", "give lam or kappa, not both")
+            lam = (projection.kappa + 1.0) / 2.0
+        projections.append(Projection(projection.pre, projection.post, lam, projection.gain))
+    return Network(
+        spec.inputs,
+        tuple(Population(p.name, p.size, p.activation, p.blocks) for p in spec.populations),
+        tuple(projections),
+        spec.output,
+        spec.loss,
+        spec.bias,
+    )
+
+
+def network_to(network: Network) -> dict[str, Any]:
+    """Plain values that `network_from` reads back."""
+    return {
+        "inputs": network.inputs,
+        "populations": [
+            {"name": p.name, "size": p.size, "activation": p.activation, "blocks": p.blocks}
+            for p in network.populations
+        ],
+        "projections": [
+            {"pre": p.pre, "post": p.post, "gain": p.gain} | ({} if p.from_input else {"lam": p.lam})
+            for p in network.projections
+        ],
+        "output": network.output,
+        "loss": network.loss,
+        "bias": network.bias,
+    }
+
+
+def check_consistency(config: RunConfig) -> None:
+    """What no single setting can know: names that refer to the network, and schedules over the whole run.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field, its value and what is legal.
+    """
+    network = config.network
+    populations = [p.name for p in network.populations]
+    projections = [p.name for p in network.recurrent]
+    for name in config.dynamics.clocks:
+        if name not in populations:
+            raise ConfigError("dynamics.clocks", name, f"one of {', '.join(populations)}")
+    for name in config.dynamics.delays:
+        if name not in projections:
+            raise ConfigError("dynamics.delays", name, f"one of {', '.join(projections)}")
+    epochs = config.learning.epochs
+    lam = config.learning.lam
+    for name, schedule in (lam.items() if isinstance(lam, dict) else [("", lam)] if lam is not None else []):
+        if name and name not in projections:
+            raise ConfigError("learning.lam", name, f"one of {', '.join(projections)}")
+        low, high = schedule.extremes(epochs)
+        if low < 0 or high > 1:
+            raise ConfigError("learning.lam", low if low < 0 else high, "λ must stay from 0 to 1 throughout the run")
+    if config.learning.beta.extremes(epochs)[0] <= 0:
+        raise ConfigError("learning.beta", config.learning.beta.extremes(epochs)[0], "β must stay above 0")
+    if config.learning.learning_rate.extremes(epochs)[0] < 0:
+        raise ConfigError(
+            "learning.learning_rate", config.learning.learning_rate.extremes(epochs)[0], "it must stay at least 0"
+        )
+    if config.dynamics.lanes > config.learning.minibatch:
+        raise ConfigError(
+            "dynamics.lanes", config.dynamics.lanes, f"at most the minibatch size, {config.learning.minibatch}"
+        )
+    _check_probes(config)
+
+
+def _check_probes(config: RunConfig) -> None:
+    sizes = {name: block.size for name, block in Topology(config.network).blocks.items()}
+    for block, neurons in config.probe.neurons.items():
+        if block not in sizes:
+            raise ConfigError("probe.neurons", block, f"one of {', '.join(sizes)}")
+        for neuron in neurons:
+            if neuron >= sizes[block]:
+                raise ConfigError(f"probe.neurons.{block}", neuron, f"a neuron from 0 to {sizes[block] - 1}")
+    for sample in config.probe.samples:
+        if sample >= -(-config.learning.minibatch // config.dynamics.lanes):
+            raise ConfigError("probe.samples", sample, "a row of the minibatch's first lane")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Plain values of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, not YAML, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError("CONFIG", str(path), f"the file cannot be read ({problem.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise ConfigError("CONFIG", str(path), f"not YAML: {' '.join(str(problem).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError("CONFIG", str(path), "a mapping of settings is expected")
+    return values
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`; mappings are merged unless they name another ``kind``."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and old.get("kind") == value.get("kind", old.get("kind")):
+            result[key] = merged(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def assigned(values: dict[str, Any], assignment: str) -> dict[str, Any]:
+    """`values` with one ``key.path=value`` applied; the value is read as YAML.
+
+    Raises
+    ------
+    ConfigError
+        If it has no ``=`` or the value is not YAML.
+    """
+    path, sign, text = assignment.partition("=")
+    if not sign or not path.strip():
+        raise ConfigError("--set", assignment, "write key.path=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError("--set", assignment, "the value is not YAML") from None
+    for key in reversed(path.strip().split(".")):
+        value = {key: value}
+    return merged(values, value)
+

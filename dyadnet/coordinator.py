@@ -1,0 +1,380 @@
+"""The coordinator: hands out minibatches and nudges, asks for Hebbian updates, evaluates, keeps the record.
+
+One plain class, independent of the engine that runs the blocks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet import weights
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset, validation_split
+from dyadnet.engine.protocol import Engine
+from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.random import Stream
+from dyadnet.record import CHECKPOINTS, RunFolder
+from dyadnet.relaxation import Part, Phase, Relaxation, Update
+from dyadnet.tally import Tally
+from dyadnet.timing import timing
+from dyadnet.topology import Topology
+
+COLD_ITERATIONS = 60
+WARM_ITERATIONS = 4
+"""Power iterations for the first estimate of the spectral radius, and for each later one, started from the last."""
+
+
+class Watcher(Protocol):
+    """Is told how a run goes; a progress bar, say."""
+
+    def started(self, config: RunConfig, minibatches: int) -> None:
+        """The run begins; an epoch has so many minibatches."""
+
+    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
+        """A minibatch was learned from; loss and accuracy are those of the epoch so far."""
+
+    def evaluating(self, epoch: int, part: str) -> None:
+        """A part of the data is about to be evaluated."""
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """An epoch ended with this line of the record."""
+
+    def warning(self, text: str) -> None:
+        """Something that a user should know and that does not stop the run."""
+
+
+class Silent:
+    """A watcher that says nothing."""
+
+    def started(self, config: RunConfig, minibatches: int) -> None:
+        """See `Watcher`."""
+
+    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
+        """See `Watcher`."""
+
+    def evaluating(self, epoch: int, part: str) -> None:
+        """See `Watcher`."""
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """See `Watcher`."""
+
+    def warning(self, text: str) -> None:
+        """See `Watcher`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended.
+
+    Attributes
+    ----------
+    test_accuracy, validation_accuracy
+        Of the weights that were best on the validation part; fractions of 1.
+    best_epoch
+        The epoch (from 1) that they are of.
+    train_loss
+        Mean loss over the last epoch's minibatches.
+    weights_sha256
+        Of the last weights.
+    seconds
+        Of the whole run.
+    out
+        The run's folder.
+    """
+
+    test_accuracy: float
+    validation_accuracy: float
+    best_epoch: int
+    train_loss: float
+    weights_sha256: str
+    seconds: float
+    out: str
+
+
+class Coordinator:
+    """Trains and evaluates one network.
+
+    Parameters
+    ----------
+    config
+        The run.
+    dataset
+        Its sizes must fit the network's.
+    engine
+        Runs the blocks.
+    folder
+        Where the record goes; None keeps no record.
+    watcher
+        Is told how it goes.
+
+    Raises
+    ------
+    ConfigError
+        If data and network do not fit.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        engine: Engine,
+        folder: RunFolder | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
+        check_fit(config, dataset)
+        self.config = config
+        self.dataset = dataset
+        self.engine = engine
+        self.folder = folder
+        self.watcher: Watcher = watcher or Silent()
+        self.timing = timing(config, Topology(config.network))
+        self.train_rows, self.validation_rows = validation_split(
+            len(dataset.train.labels), config.seed, config.data.validation
+        )
+        self.radius = 0.0
+        self._relaxations = 0
+        self._updates = 0
+        self._since_radius = 0
+        self._at = 0.0
+
+    @property
+    def minibatches(self) -> int:
+        """Minibatches of an epoch; the last may be short."""
+        return -(-len(self.train_rows) // self.config.learning.minibatch)
+
+    def run(self) -> Summary:
+        """Train for all epochs.
+
+        Raises
+        ------
+        DivergedError
+            With block, tick, spectral radius, step, and what to try.
+        """
+        started = time.perf_counter()
+        self._warn()
+        self.watcher.started(self.config, self.minibatches)
+        best: dict[str, Any] | None = None
+        line: dict[str, Any] = {}
+        for epoch in range(self.config.learning.epochs):
+            line = self.epoch(epoch)
+            improved = best is None or line["validation"]["accuracy"] > best["validation"]["accuracy"]
+            if improved:
+                best = line
+            if self.folder is not None:
+                self._save("last", line)
+                if improved:
+                    self._save("best", line)
+            self.watcher.epoch(line)
+        assert best is not None
+        return Summary(
+            test_accuracy=best["test"]["accuracy"],
+            validation_accuracy=best["validation"]["accuracy"],
+            best_epoch=best["epoch"],
+            train_loss=line["train"]["loss"],
+            weights_sha256=line["weights_sha256"],
+            seconds=time.perf_counter() - started,
+            out="" if self.folder is None else str(self.folder.path),
+        )
+
+    def epoch(self, epoch: int) -> dict[str, Any]:
+        """One pass over the training part, then an evaluation of the validation and the test part."""
+        started = time.perf_counter()
+        tally = Tally()
+        learning = self.config.learning
+        for index, rows in enumerate(self.shuffled(epoch)):
+            at = epoch + index / self.minibatches
+            self._minibatch(rows, at, tally)
+            self.watcher.minibatch(epoch, index, tally.loss, tally.accuracy, tally.last_sweeps)
+            if self.folder is not None and (index + 1) % self.config.record.every == 0:
+                self._record_minibatch(epoch, index, at, tally)
+        trained = time.perf_counter()
+        line: dict[str, Any] = {"kind": "epoch", "epoch": epoch + 1}
+        line |= self._settings(epoch + 1 - 1 / self.minibatches)
+        line["train"] = tally.summary()
+        for part in ("validation", "test"):
+            self.watcher.evaluating(epoch, part)
+            line[part] = self.evaluate(part).summary()  # type: ignore[arg-type]
+        line["weight_norm"] = self.engine.norms()
+        line["weights_sha256"] = self.engine.weights_sha256()
+        line["relaxations"] = self._relaxations
+        if self.folder is not None:
+            self.folder.metrics(line)
+            spent = self.engine.machinery()
+            seconds = {"training": trained - started, "evaluation": time.perf_counter() - trained}
+            self.folder.machinery(
+                {"kind": "epoch", "epoch": epoch + 1, "seconds": seconds | dict(spent.seconds)}
+                | {"messages": spent.messages, "bytes": spent.bytes, "learning_epochs": learning.epochs}
+            )
+        return line
+
+    def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None) -> Tally:
+        """Loss and accuracy at β = 0 of a part of the data, under the couplings in force unless others are given."""
+        rows = self.validation_rows if part == "validation" else np.arange(len(self.dataset.test.labels))
+        if part == "train":
+            rows = self.train_rows
+        tally = Tally()
+        dynamics = self.config.dynamics
+        phases = (Phase("free", 0.0, dynamics.sweeps, dynamics.fixed),)
+        size = self.config.learning.evaluation_batch
+        if couplings is None:
+            couplings = self.couplings(self._at)
+        for start in range(0, len(rows), size):
+            source: Part = "test" if part == "test" else "train"
+            relaxation = self._relaxation(source, rows[start : start + size], phases, couplings)
+            tally.add(self._relax(relaxation))
+        return tally
+
+    def shuffled(self, epoch: int) -> Iterator[NDArray[np.int64]]:
+        """The minibatches of an epoch: rows of the training part, in an order drawn from the seed."""
+        order = Stream(self.config.seed, "shuffle").at(tick=epoch).permutation(self.train_rows)
+        size = self.config.learning.minibatch
+        for start in range(0, len(order), size):
+            yield order[start : start + size]
+
+    def couplings(self, at: float) -> tuple[float, ...]:
+        """κ of each projection at a moment of the run, counted in epochs."""
+        learning, recurrent = self.config.learning, self.config.network.recurrent
+        if learning.lam is None:
+            return tuple(projection.coupling for projection in recurrent)
+        if not isinstance(learning.lam, dict):
+            kappa = 2.0 * learning.lam.at(at, learning.epochs) - 1.0
+            return tuple(kappa for _ in recurrent)
+        lam = learning.lam
+        return tuple(
+            2.0 * lam[p.name].at(at, learning.epochs) - 1.0 if p.name in lam else p.coupling for p in recurrent
+        )
+
+    def _minibatch(self, rows: NDArray[np.int64], at: float, tally: Tally) -> None:
+        learning = self.config.learning
+        self._at = at
+        beta = learning.beta.at(at, learning.epochs)
+        couplings = self.couplings(at)
+        probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
+        relaxation = self._relaxation("train", rows, self._phases(beta, couplings), couplings, probed)
+        tally.add(self._relax(relaxation))
+        self._updates += 1
+        rate = learning.learning_rate.at(at, learning.epochs)
+        self.engine.learn(Update(beta=beta, samples=len(rows), rate=rate, count=self._updates))
+        if probed and self.folder is not None:
+            self.folder.probes(relaxation.number, self.engine.take_probes())
+
+    def _phases(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
+        dynamics = self.config.dynamics
+        free_first = dynamics.phases == "free-nudged"
+        if dynamics.phases == "auto":
+            free_first = any(kappa > 0 for kappa in couplings)
+        if free_first:
+            return (
+                Phase("free", 0.0, dynamics.sweeps, dynamics.fixed),
+                Phase("nudged", beta, dynamics.nudged_sweeps, dynamics.fixed),
+            )
+        return (Phase("dyadic", beta, dynamics.sweeps, dynamics.fixed),)
+
+    def _relaxation(
+        self,
+        part: Part,
+        rows: NDArray[np.int64],
+        phases: tuple[Phase, ...],
+        couplings: tuple[float, ...],
+        probed: bool = False,
+    ) -> Relaxation:
+        step = self._step(couplings)
+        self._relaxations += 1
+        return Relaxation(self._relaxations, part, rows, phases, couplings, step, probed)
+
+    def _step(self, couplings: tuple[float, ...]) -> float:
+        """η or ω, from a spectral radius that is estimated anew every few minibatches."""
+        rule = self.timing.rule
+        if rule.needs_radius and (self._since_radius == 0 or self._since_radius >= self.config.learning.radius_every):
+            cold = self.radius == 0.0
+            iterations = COLD_ITERATIONS if cold else WARM_ITERATIONS
+            self.radius = self.engine.spectral_radius(couplings, self.timing.symmetric_radius, iterations)
+            self._since_radius = 0
+        self._since_radius += 1
+        return rule.step(self.radius)
+
+    def _relax(self, relaxation: Relaxation) -> Any:
+        try:
+            return self.engine.relax(relaxation)
+        except DivergedError as problem:
+            radius = self.engine.spectral_radius(
+                relaxation.couplings, self.timing.symmetric_radius, COLD_ITERATIONS
+            )
+            advice = (
+                f"spectral radius μ = {radius:.3g}, step = {relaxation.step:.3g} ({self.timing.rule.why}); "
+                "try --set dynamics.step=auto, a smaller step, a smaller learning rate, or weight decay"
+            )
+            raise DivergedError(problem.block, problem.tick, problem.why, advice) from None
+
+    def _settings(self, at: float) -> dict[str, Any]:
+        learning = self.config.learning
+        couplings = self.couplings(at)
+        return {
+            "learning_rate": learning.learning_rate.at(at, learning.epochs),
+            "beta": learning.beta.at(at, learning.epochs),
+            "lambda": [(kappa + 1.0) / 2.0 for kappa in couplings],
+            "radius": self.radius,
+            "step": self.timing.rule.step(self.radius),
+        }
+
+    def _record_minibatch(self, epoch: int, index: int, at: float, tally: Tally) -> None:
+        assert self.folder is not None
+        learning = self.config.learning
+        line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
+        line |= tally.latest()
+        line["objective"] = self.engine.objective(learning.beta.at(at, learning.epochs))
+        self.folder.metrics(line)
+
+    def _save(self, name: str, line: dict[str, Any]) -> None:
+        assert self.folder is not None
+        manifest = {
+            "epoch": line["epoch"],
+            "weights_sha256": line["weights_sha256"],
+            "couplings": list(self.couplings(self._at)),
+            "validation_accuracy": line["validation"]["accuracy"],
+            "test_accuracy": line["test"]["accuracy"],
+        }
+        weights.save(self.folder.path / CHECKPOINTS / name, manifest, self.engine.save)
+
+    def _warn(self) -> None:
+        learning, network = self.config.learning, self.config.network
+        strongest = learning.beta.extremes(learning.epochs)[1]
+        steepest = network.by_name[network.output].f.steepest
+        if strongest * steepest >= 1:
+            self.watcher.warning(
+                f"β reaches {strongest:g}: at β·f′ ≥ 1 (f′ ≤ {steepest:g} at the output) the problem for s⁻ is no "
+                "longer concave"
+            )
+
+
+def check_fit(config: RunConfig, dataset: Dataset) -> None:
+    """Whether network and data fit each other.
+
+    Raises
+    ------
+    ConfigError
+        Naming the size that does not fit.
+    """
+    if config.network.inputs != dataset.features:
+        legal = f"{dataset.name} has {dataset.features} features a sample"
+        raise ConfigError("network.inputs", config.network.inputs, legal)
+    if config.network.classes != dataset.classes:
+        legal = f"{dataset.name} has {dataset.classes} classes"
+        raise ConfigError("network.populations (output size)", config.network.classes, legal)
+
+
+def summary_line(summary: Summary) -> dict[str, Any]:
+    """The object that ``--json`` prints."""
+    return asdict(summary)
+
+
+def checkpoint(run: Path, name: str) -> Path:
+    """Folder of a run's saved weights."""
+    return run / CHECKPOINTS / name

@@ -1,0 +1,285 @@
+"""The description of a network: populations of dyadic neurons and the projections between them.
+
+Pure data. A description never knows how it will be run: no clocks, no delays, no engine. It is built in Python
+(`layered` for a chain, `Network` for any directed graph, with cycles and self-loops) or read from YAML by
+`dyadnet.config`, and `Network.validated` is the one place where it is checked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from dyadnet.activations import ACTIVATIONS, Activation
+from dyadnet.errors import ConfigError
+
+INPUT = "input"
+"""The reserved name of the data's side of an input projection θ₀."""
+
+SYMMETRIC, FEEDFORWARD, SKEW = 1.0, 0.5, 0.0
+"""λ of the symmetric Hopfield, the feedforward and the skew-symmetric Hopfield model."""
+
+MODELS = {"hm": SYMMETRIC, "ffm": FEEDFORWARD, "sshm": SKEW}
+"""λ by the model's short name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """A named group of neurons with one activation function (a layer).
+
+    Attributes
+    ----------
+    name
+        Unique; letters, digits, ``_`` and ``-``.
+    size
+        Number of neurons.
+    activation
+        A key of `dyadnet.activations.ACTIVATIONS`.
+    blocks
+        Into how many contiguous blocks of nearly equal size it is split.
+    """
+
+    name: str
+    size: int
+    activation: str = "tempered-hard-sigmoid"
+    blocks: int = 1
+
+    @property
+    def f(self) -> Activation:
+        """The activation function."""
+        return ACTIVATIONS[self.activation]
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Synapses θ (shape n_post × n_pre) from population `pre` to population `post`, used in both directions.
+
+    It adds θ·m_pre to the mean drive of `post` and κθᵀ·m_post to that of `pre`; κθ·d_pre to the difference
+    drive of `post` and θᵀ·d_post to that of `pre` (paper, eq. 8 with W_λ = θ + κθᵀ).
+
+    Attributes
+    ----------
+    pre, post
+        Population names; ``pre="input"`` makes it an input projection θ₀, which is used forward only.
+    lam
+        λ in [0, 1]: 1 symmetric, ½ feedforward, 0 skew-symmetric. ``None`` for an input projection.
+    gain
+        Initial weights are normal with standard deviation gain/√n_pre.
+    """
+
+    pre: str
+    post: str
+    lam: float | None = None
+    gain: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """``pre->post``, as a configuration writes it."""
+        return f"{self.pre}->{self.post}"
+
+    @property
+    def from_input(self) -> bool:
+        """Whether it is an input projection θ₀."""
+        return self.pre == INPUT
+
+    @property
+    def coupling(self) -> float:
+        """κ = 2λ − 1."""
+        return 0.0 if self.lam is None else 2.0 * self.lam - 1.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A directed graph of populations, with data entering by input projections and one output population.
+
+    Attributes
+    ----------
+    inputs
+        Number of features of a sample.
+    populations
+        In the order in which a feedforward pass visits them.
+    projections
+        At most one for each ordered pair (pre, post).
+    output
+        Name of the population that is nudged and read; the last one unless named.
+    loss
+        ``squared-error`` (½‖s−y‖² summed over outputs) or ``cross-entropy`` (softmax; wants a linear output).
+    bias
+        Initial value of every bias.
+    """
+
+    inputs: int
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    output: str = ""
+    loss: str = "squared-error"
+    bias: float = 0.0
+    by_name: dict[str, Population] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "populations", tuple(self.populations))
+        object.__setattr__(self, "projections", tuple(self.projections))
+        if not self.output and self.populations:
+            object.__setattr__(self, "output", self.populations[-1].name)
+        object.__setattr__(self, "by_name", {p.name: p for p in self.populations})
+        validate(self)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Network, (self.inputs, self.populations, self.projections, self.output, self.loss, self.bias))
+
+    @property
+    def recurrent(self) -> tuple[Projection, ...]:
+        """The projections between populations, in order."""
+        return tuple(p for p in self.projections if not p.from_input)
+
+    @property
+    def classes(self) -> int:
+        """Size of the output population."""
+        return self.by_name[self.output].size
+
+    def with_blocks(self, blocks: int) -> Network:
+        """The same network with every hidden population split into `blocks`; the output stays one block."""
+        populations = tuple(p if p.name == self.output else replace(p, blocks=blocks) for p in self.populations)
+        return replace(self, populations=populations)
+
+
+def layered(
+    inputs: int,
+    hidden: Sequence[int],
+    outputs: int,
+    *,
+    lam: float | Sequence[float] = SKEW,
+    activation: str = "tempered-hard-sigmoid",
+    output_activation: str | None = None,
+    loss: str = "squared-error",
+    gain: float = 1.0,
+    input_gain: float | None = None,
+    bias: float = 0.0,
+) -> Network:
+    """A chain input → h1 → … → out (paper, eq. 9).
+
+    Parameters
+    ----------
+    inputs, hidden, outputs
+        Sizes: features, hidden layers from the bottom up, classes.
+    lam
+        λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them).
+    output_activation
+        That of the hidden layers unless given; linear for cross-entropy.
+    gain, input_gain
+        Initial weights have standard deviation gain/√n_pre; `input_gain` is that of θ₀ (as `gain` unless given).
+
+    Raises
+    ------
+    ConfigError
+        If a size, λ or a name is not legal.
+    """
+    if output_activation is None:
+        output_activation = "linear" if loss == "cross-entropy" else activation
+    names = [f"h{k}" for k in range(1, len(hidden) + 1)] + ["out"]
+    sizes = [*hidden, outputs]
+    lams = [lam] * len(hidden) if isinstance(lam, int | float) else list(lam)
+    if len(lams) != len(hidden):
+        raise ConfigError("lam", lams, f"give one number, or one for each of the {len(hidden)} projections")
+    populations = tuple(
+        Population(name, size, output_activation if name == "out" else activation)
+        for name, size in zip(names, sizes, strict=True)
+    )
+    projections = [Projection(INPUT, names[0], gain=gain if input_gain is None else input_gain)]
+    projections += [
+        Projection(pre, post, lam=float(value), gain=gain)
+        for pre, post, value in zip(names, names[1:], lams, strict=False)
+    ]
+    return Network(inputs, populations, tuple(projections), output="out", loss=loss, bias=bias)
+
+
+def validate(network: Network) -> None:
+    """Check a description; everything that can be wrong with one is found here.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field, its value and what is legal.
+    """
+    _check_count("network.inputs", network.inputs)
+    if not network.populations:
+        raise ConfigError("network.populations", [], "at least one population, the output, is needed")
+    seen: set[str] = set()
+    for index, population in enumerate(network.populations):
+        where = f"network.populations[{index}]"
+        if population.name == INPUT:
+            raise ConfigError(f"{where}.name", INPUT, "this name is reserved for the data")
+        if not population.name.replace("_", "").replace("-", "").isalnum() or "->" in population.name:
+            raise ConfigError(f"{where}.name", population.name, "use letters, digits, '_' and '-'")
+        if population.name in seen:
+            raise ConfigError(f"{where}.name", population.name, "population names must be unique")
+        seen.add(population.name)
+        _check_count(f"{where}.size", population.size)
+        _check_count(f"{where}.blocks", population.blocks)
+        if population.blocks > population.size:
+            raise ConfigError(f"{where}.blocks", population.blocks, f"at most its {population.size} neurons")
+        if population.activation not in ACTIVATIONS:
+            raise ConfigError(f"{where}.activation", population.activation, f"one of {', '.join(ACTIVATIONS)}")
+    if network.output not in seen:
+        raise ConfigError("network.output", network.output, f"one of {', '.join(sorted(seen))}")
+    if network.by_name[network.output].blocks != 1:
+        raise ConfigError(
+            "network.populations.blocks",
+            network.by_name[network.output].blocks,
+            "the output must stay one block, because its loss is not local to a slice",
+        )
+    _validate_projections(network, seen)
+    _validate_reachability(network)
+    if not math.isfinite(network.bias):
+        raise ConfigError("network.bias", network.bias, "a finite number")
+    if network.loss not in LOSS_NAMES:
+        raise ConfigError("network.loss", network.loss, f"one of {', '.join(LOSS_NAMES)}")
+    activation = network.by_name[network.output].activation
+    if network.loss == "cross-entropy" and activation != "linear":
+        raise ConfigError("network.loss", network.loss, f"cross-entropy wants a linear output, not {activation}")
+
+
+LOSS_NAMES = ("squared-error", "cross-entropy")
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(name, value, "a whole number of at least 1")
+
+
+def _validate_projections(network: Network, names: set[str]) -> None:
+    pairs: set[tuple[str, str]] = set()
+    for index, projection in enumerate(network.projections):
+        where = f"network.projections[{index}]"
+        for side, name in (("pre", projection.pre), ("post", projection.post)):
+            if name not in names and not (side == "pre" and name == INPUT):
+                raise ConfigError(f"{where}.{side}", name, f"one of {', '.join(sorted(names))}")
+        if (projection.pre, projection.post) in pairs:
+            raise ConfigError(where, projection.name, "at most one projection for each pair (pre, post)")
+        pairs.add((projection.pre, projection.post))
+        if projection.from_input:
+            if projection.lam is not None:
+                raise ConfigError(f"{where}.lam", projection.lam, "an input projection runs forward only: leave it out")
+        elif projection.lam is None or not 0.0 <= projection.lam <= 1.0:
+            raise ConfigError(f"{where}.lam", projection.lam, "a number from 0 to 1")
+        if not (math.isfinite(projection.gain) and projection.gain >= 0):
+            raise ConfigError(f"{where}.gain", projection.gain, "a finite number of at least 0")
+
+
+def _validate_reachability(network: Network) -> None:
+    """The data must reach the output by mean streams: forward along any projection, backward where κ ≠ 0."""
+    reached = {p.post for p in network.projections if p.from_input}
+    if not reached:
+        raise ConfigError("network.projections", "no input projection", f"at least one with pre: {INPUT}")
+    grown = True
+    while grown:
+        before = len(reached)
+        for projection in network.recurrent:
+            if projection.pre in reached:
+                reached.add(projection.post)
+            if projection.post in reached and projection.coupling != 0:
+                reached.add(projection.pre)
+        grown = len(reached) > before
+    if network.output not in reached:
+        raise ConfigError("network.output", network.output, "no path leads from the input to the output; add a projection")

@@ -1,0 +1,227 @@
+"""The local engine: all blocks in one process, lanes on threads of our own.
+
+BLAS runs on one thread, because its bits depend on how many there are; cores are used by one thread a lane while a
+minibatch settles, and one thread a block while it is learned from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from dyadnet import assembly, objective, weights
+from dyadnet.clocks import Moment
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator, Summary, Watcher, check_fit
+from dyadnet.data import Dataset, minibatch, one_hot
+from dyadnet.dyads import Dyads
+from dyadnet.engine.protocol import Machinery
+from dyadnet.errors import DivergedError
+from dyadnet.record import RunFolder
+from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Update
+from dyadnet.reporting import combined, lane_report
+from dyadnet.settling import StopRule
+from dyadnet.spectrum import Response, spectral_radius
+from dyadnet.timing import Timing, timing
+from dyadnet.topology import Topology
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
+    """Train in this process; the entry point ``local`` of the group ``dyadnet.engines``."""
+    check_fit(config, dataset)
+    engine = LocalEngine(config, dataset)
+    try:
+        return Coordinator(config, dataset, engine, folder, watcher).run()
+    finally:
+        engine.close()
+
+
+class LocalEngine:
+    """Implements `dyadnet.engine.protocol.Engine` in this process.
+
+    Parameters
+    ----------
+    config
+        The run.
+    dataset
+        Where blocks with an input projection and the output block find their rows.
+    threads
+        Threads of our own; as many as cores unless given. Never changes a bit.
+    """
+
+    def __init__(self, config: RunConfig, dataset: Dataset, threads: int | None = None) -> None:
+        self.config = config
+        self.topology = Topology(config.network)
+        self.timing: Timing = timing(config, self.topology)
+        self.blocks = assembly.blocks(config, self.topology, self.topology.blocks)
+        self.dyads: dict[str, list[Dyads]] = {
+            name: assembly.dyads(config, self.topology, self.timing, block) for name, block in self.blocks.items()
+        }
+        self._dataset = dataset
+        self._dtype = np.dtype(config.dynamics.dtype)
+        self._responses = [Response(block, config.seed) for block in self.blocks.values()]
+        self._active: list[int] = []
+        self._probed: dict[str, Any] = {name: lanes[0].probe for name, lanes in self.dyads.items()}
+        self._blas = threadpool_limits(limits=1, user_api="blas")
+        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="dyadnet")
+        self._seconds: dict[str, float] = {}
+        self._messages = self._bytes = 0
+
+    def relax(self, relaxation: Relaxation) -> Outcome:
+        """Settle one minibatch, each lane on a thread; see `Engine.relax`."""
+        started = time.perf_counter()
+        for block in self.blocks.values():
+            block.couple(relaxation.couplings)
+        for name, lanes in self.dyads.items():
+            lanes[0].probe = self._probed[name] if relaxation.probed else None
+        count = self.config.dynamics.lanes
+        total = len(relaxation.rows)
+        slices = [relaxation.rows[lane * total // count : (lane + 1) * total // count] for lane in range(count)]
+        self._active = [lane for lane in range(count) if len(slices[lane])]
+        phases = self._map(lambda lane: self._settle(lane, relaxation, slices[lane]), self._active)
+        reports = tuple(self._map(self._report, self.blocks))
+        self._spend("relax", started)
+        self._messages += sum(report.messages for report in reports)
+        self._bytes += sum(report.values for report in reports) * self._dtype.itemsize
+        return Outcome(tuple(phases), reports)
+
+    def learn(self, update: Update) -> None:
+        """Every block takes a Hebbian step, each on a thread; see `Engine.learn`."""
+        started = time.perf_counter()
+        self._map(lambda block: block.learn(self._lanes(block.name), update), self.blocks.values())
+        self._spend("learn", started)
+
+    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+        """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
+        started = time.perf_counter()
+        for block in self.blocks.values():
+            block.couple(couplings)
+        radius = spectral_radius(self._responses, symmetric, iterations)
+        self._spend("radius", started)
+        return radius
+
+    def objective(self, beta: float) -> float:
+        """The saddle objective, mean over samples; see `Engine.objective`."""
+        total = 0.0
+        samples = 0
+        for lane in self._active:
+            dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
+            before = {name: dyad.snapshot() for name, dyad in dyads.items()}
+            for dyad in dyads.values():
+                for message in dyad.announce():
+                    dyads[message.target].hold(message)
+            total += sum(objective.contribution(dyad, beta) for dyad in dyads.values())
+            samples += next(iter(dyads.values())).A.shape[0]
+            for name, dyad in dyads.items():
+                dyad.restore(before[name])
+        return total / samples
+
+    def norms(self) -> dict[str, float]:
+        """Norm of each block's weights; see `Engine.norms`."""
+        return {name: block.norm() for name, block in self.blocks.items()}
+
+    def weights_sha256(self) -> str:
+        """Hash of all weights; see `Engine.weights_sha256`."""
+        return hashlib.sha256(b"".join(block.digest() for block in self.blocks.values())).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write each block's weights; see `Engine.save`."""
+        for block in self.blocks.values():
+            weights.write_block(folder, block)
+
+    def load(self, folder: Path) -> None:
+        """Read each block's weights; see `Engine.load`."""
+        for block in self.blocks.values():
+            weights.read_block(folder, block)
+
+    def take_probes(self) -> dict[str, dict[str, Any]]:
+        """What the probes recorded; see `Engine.take_probes`."""
+        return {name: probe.take() for name, probe in self._probed.items() if probe is not None}
+
+    def machinery(self) -> Machinery:
+        """Seconds and traffic since this was last called; messages are handed over in memory, without copies."""
+        spent = Machinery(self._seconds, self._messages, self._bytes)
+        self._seconds, self._messages, self._bytes = {}, 0, 0
+        return spent
+
+    def close(self) -> None:
+        """End the threads and give BLAS its own back."""
+        self._pool.shutdown()
+        self._blas.restore_original_limits()
+
+    def _settle(self, lane: int, relaxation: Relaxation, rows: np.ndarray[Any, Any]) -> tuple[PhaseOutcome, ...]:
+        """Run one lane's phases: the tick loop, which only this engine has."""
+        dynamics = self.config.dynamics
+        dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
+        self._begin(dyads, Moment(relaxation.number, 0, lane), relaxation, rows)
+        outcomes: list[PhaseOutcome] = []
+        tick = 0
+        for index, phase in enumerate(relaxation.phases):
+            for dyad in dyads.values():
+                dyad.enter(index, phase.beta)
+            rule = StopRule(
+                phase,
+                tick + 1,
+                sweep=self.timing.sweep,
+                largest_delay=self.timing.largest_delay,
+                check_every=dynamics.check_every,
+                patience=dynamics.patience if self.timing.may_circle else None,
+                tolerance=dynamics.tolerance,
+            )
+            while True:
+                check = rule.next_check
+                while tick < check:
+                    tick += 1
+                    for dyad in dyads.values():
+                        for message in dyad.fire(tick):
+                            dyads[message.target].receive(message)
+                verdict = rule.judge([dyad.progress() for dyad in dyads.values()])
+                if verdict.kind == "diverged":
+                    raise DivergedError(verdict.block, tick, verdict.why)
+                if verdict.kind != "continue":
+                    break
+            settled = verdict.kind == "settled"
+            outcomes.append(PhaseOutcome(phase.name, rule.ticks, rule.ticks / self.timing.sweep, settled))
+        for dyad in dyads.values():
+            dyad.deliver(tick)
+        return tuple(outcomes)
+
+    def _begin(
+        self, dyads: Mapping[str, Dyads], moment: Moment, relaxation: Relaxation, rows: np.ndarray[Any, Any]
+    ) -> None:
+        split = self._dataset.part(relaxation.part)
+        inputs = minibatch(split, rows, self._dtype, self._dataset.scale)
+        for dyad in dyads.values():
+            takes_input = dyad.block.input_weights is not None
+            targets = None
+            if dyad.block.is_output:
+                targets = one_hot(split.labels[rows], self._dataset.classes, self._dtype)
+            first = dyad.begin(moment, len(rows), relaxation.step, inputs if takes_input else None, targets)
+            for message in first:
+                dyads[message.target].receive(message)
+
+    def _report(self, name: str) -> BlockReport:
+        return combined([lane_report(dyad) for dyad in self._lanes(name)])
+
+    def _lanes(self, name: str) -> list[Dyads]:
+        return [self.dyads[name][lane] for lane in self._active]
+
+    def _map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        items = list(items)
+        if len(items) == 1:
+            return [work(items[0])]
+        return list(self._pool.map(work, items))
+
+    def _spend(self, activity: str, started: float) -> None:
+        self._seconds[activity] = self._seconds.get(activity, 0.0) + time.perf_counter() - started

@@ -1,0 +1,75 @@
+"""What the coordinator asks of an engine, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+from dyadnet.record import RunFolder
+from dyadnet.relaxation import Outcome, Relaxation, Update
+
+
+@dataclass(frozen=True, slots=True)
+class Machinery:
+    """What an engine spent since it was last asked: seconds by activity, and traffic on the wire."""
+
+    seconds: Mapping[str, float]
+    messages: int
+    bytes: int
+
+
+class Engine(Protocol):
+    """Runs the blocks of one network.
+
+    The coordinator calls ``relax``, then ``learn`` if the minibatch is one to learn from, minibatch after
+    minibatch; the other methods between minibatches; ``close`` once, last.
+    """
+
+    def relax(self, relaxation: Relaxation) -> Outcome:
+        """Settle one minibatch.
+
+        Raises
+        ------
+        DivergedError
+            If the relaxation runs away or circles.
+        """
+
+    def learn(self, update: Update) -> None:
+        """Every block takes a Hebbian step from the relaxation that has just ended."""
+
+    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+        """ρ of the linear response under these couplings; see `dyadnet.spectrum`."""
+
+    def objective(self, beta: float) -> float:
+        """The saddle objective (paper, eq. 4 as mended) of the relaxation that has just ended, mean over samples."""
+
+    def norms(self) -> dict[str, float]:
+        """Norm of each block's weights, in block order."""
+
+    def weights_sha256(self) -> str:
+        """Hash of all weights: SHA-256 over the SHA-256 digests of the blocks, in block order."""
+
+    def save(self, folder: Path) -> None:
+        """Write each block's weights into `folder`, one file a block."""
+
+    def load(self, folder: Path) -> None:
+        """Read each block's weights from `folder`."""
+
+    def take_probes(self) -> dict[str, dict[str, Any]]:
+        """What the probes recorded since this was last called, by block."""
+
+    def machinery(self) -> Machinery:
+        """Seconds and traffic since this was last called."""
+
+    def close(self) -> None:
+        """Release threads, actors and whatever else is held."""
+
+
+if TYPE_CHECKING:
+    from dyadnet.coordinator import Summary, Watcher
+
+    Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]

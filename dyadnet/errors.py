@@ -1,0 +1,68 @@
+"""What can go wrong, in words that a user can act on.
+
+Everything that a user may cause derives from `DyadnetError` and prints as one line. The command line turns
+`UsageError` (a bad setting, bad data, a bad command) into exit code 2 and every other `DyadnetError` into 1.
+"""
+
+from __future__ import annotations
+
+
+class DyadnetError(Exception):
+    """Base of every error that dyadnet raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(DyadnetError):
+    """The user can mend it: a setting, a file or a command is not legal."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A setting that is not legal.
+
+    Parameters
+    ----------
+    field
+        Dotted path of the setting, as it is written in YAML or after ``--set``.
+    value
+        What was given.
+    legal
+        What would have been accepted, or what to do instead.
+    """
+
+    def __init__(self, field: str, value: object, legal: str) -> None:
+        super().__init__(f"{field}: {_brief(value)} is not legal; {legal}")
+        self.field = field
+        self.value = value
+        self.legal = legal
+
+
+class DataError(UsageError):
+    """A data file that is missing, damaged or holds illegal values."""
+
+
+class RunFolderError(UsageError):
+    """A run's folder that cannot be used: taken, unreadable, or of another network."""
+
+
+class DivergedError(DyadnetError):
+    """A relaxation that runs away or circles instead of settling.
+
+    Attributes
+    ----------
+    block, tick, why
+        Where and when it was noticed, and the sign of it.
+    """
+
+    def __init__(self, block: str, tick: int, why: str, advice: str = "") -> None:
+        super().__init__(f"diverging in block {block} at tick {tick}: {why}{'; ' if advice else ''}{advice}")
+        self.block = block
+        self.tick = tick
+        self.why = why
+
+
+def _brief(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,169 @@
+"""Fused element-wise kernels, compiled by numba: the passes between two matrix products.
+
+Everything that a firing block does to its neurons apart from products is one pass per row here, in cache. No
+``fastmath``: sums keep their order and NaN keeps its meaning. Largest absolute values are taken over the bit
+patterns of the floats, whose order as integers is the order of their magnitudes, because an integer maximum
+vectorises; NaN and infinity then come out above every finite number and are never lost.
+
+Magnitudes below `FLUSH` become exact zeros, so that no denormal number (a hundred times slower) ever reaches
+a product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+FLUSH = 1e-25
+"""Differences and optimiser moments smaller than this are zero."""
+
+_compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@_compiled
+def piecewise_compartments(A, D, leak, gain, top, m, d):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """m and d of dyads with f(a) = leak·a + gain·clip(a, 0, top); see `activations.PiecewiseLinear`.
+
+    The overlap of [A−|D|, A+|D|] with [0, top] is min(|D|, top−A) + min(|D|, A): exactly 2|D| inside, without
+    the cancellation of clip(A+D) − clip(A−D).
+    """
+    zero = A.dtype.type(0)
+    half = A.dtype.type(0.5)
+    leak_ = A.dtype.type(leak)
+    gain_ = A.dtype.type(gain)
+    top_ = A.dtype.type(top)
+    rows, columns = A.shape
+    for i in range(rows):
+        for j in range(columns):
+            a = A[i, j]
+            b = D[i, j]
+            plus = min(max(a + b, zero), top_)
+            minus = min(max(a - b, zero), top_)
+            m[i, j] = leak_ * a + gain_ * half * (plus + minus)
+            width = abs(b)
+            overlap = max(min(width, top_ - a) + min(width, a), zero) * half
+            d[i, j] = leak_ * b + gain_ * (overlap if b > zero else -overlap)
+
+
+@_compiled
+def piecewise_means(A, leak, gain, top, m):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """m = leak·A + gain·clip(A, 0, top)."""
+    zero = A.dtype.type(0)
+    leak_ = A.dtype.type(leak)
+    gain_ = A.dtype.type(gain)
+    top_ = A.dtype.type(top)
+    rows, columns = A.shape
+    for i in range(rows):
+        for j in range(columns):
+            a = A[i, j]
+            m[i, j] = leak_ * a + gain_ * min(max(a, zero), top_)
+
+
+@_compiled
+def relax(X, base, first, scale, second, eta, row, bits, magnitude):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """X ← (1−η)X + ηX* with X* = base + scale·first + second, for X = A or D (paper eq. 8, 10).
+
+    Parameters
+    ----------
+    X : (batch, n)
+    base, first, second : (batch, n), or of shape (0, 0) for a term that is not there
+    eta : (n,) the step of each neuron, 0 where it does not fire
+    row, bits : (n,) scratch, and the same memory as integers
+    magnitude
+        The integer of that width whose bits are all set but the sign's.
+
+    Returns
+    -------
+    tuple of float
+        The largest |X*−X| before and the largest |X| after the update; not finite if any entry was not.
+    """
+    one = X.dtype.type(1)
+    zero = X.dtype.type(0)
+    factor = X.dtype.type(scale)
+    flush = X.dtype.type(FLUSH)
+    rows, columns = X.shape
+    residual = magnitude & 0
+    size = magnitude & 0
+    for i in range(rows):
+        if base.shape[0] > 0:
+            for j in range(columns):
+                row[j] = base[i, j]
+        else:
+            for j in range(columns):
+                row[j] = zero
+        if first.shape[0] > 0:
+            for j in range(columns):
+                row[j] += factor * first[i, j]
+        if second.shape[0] > 0:
+            for j in range(columns):
+                row[j] += second[i, j]
+        for j in range(columns):
+            x = X[i, j]
+            new = (one - eta[j]) * x + eta[j] * row[j]
+            row[j] = row[j] - x
+            X[i, j] = zero if abs(new) < flush else new
+        for j in range(columns):
+            residual = max(residual, bits[j] & magnitude)
+        for j in range(columns):
+            row[j] = X[i, j]
+        for j in range(columns):
+            size = max(size, bits[j] & magnitude)
+    bits[0] = residual
+    largest_residual = row[0]
+    bits[0] = size
+    return largest_residual, row[0]
+
+
+@_compiled
+def changes(new, old):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """How many entries of two (batch, n) arrays differ."""
+    count = 0
+    rows, columns = new.shape
+    for i in range(rows):
+        for j in range(columns):
+            count += new[i, j] != old[i, j]
+    return count
+
+
+@_compiled
+def momentum(weights, gradient, velocity, rate, keep, decay, l2):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """v ← keep·v + g; θ ← θ − rate·(v + decay·θ), all 1-D; `velocity` may be the gradient itself (keep 0)."""
+    number = weights.dtype.type
+    zero = number(0)
+    flush = number(FLUSH)
+    rate_, keep_, decay_, l2_ = number(rate), number(keep), number(decay), number(l2)
+    for i in range(weights.shape[0]):
+        w = weights[i]
+        g = gradient[i] + l2_ * w
+        v = g if keep_ == zero else keep_ * velocity[i] + g
+        v = zero if abs(v) < flush else v
+        velocity[i] = v
+        weights[i] = w - rate_ * (v + decay_ * w)
+
+
+@_compiled
+def adam(  # type: ignore[no-untyped-def]  # pragma: no cover
+    weights, gradient, first, second, rate, correction, beta1, beta2, epsilon, decay, l2
+):
+    """Adam's update of 1-D arrays; `rate` is corrected for the first moment, `decay` already times the rate."""
+    number = weights.dtype.type
+    zero, one = number(0), number(1)
+    flush = number(FLUSH)
+    rate_, decay_, l2_, epsilon_ = number(rate), number(decay), number(l2), number(epsilon)
+    b1, b2, scale = number(beta1), number(beta2), number(1.0 / correction)
+    for i in range(weights.shape[0]):
+        w = weights[i]
+        g = gradient[i] + l2_ * w
+        m = b1 * first[i] + (one - b1) * g
+        v = b2 * second[i] + (one - b2) * g * g
+        m = zero if abs(m) < flush else m
+        v = zero if v < flush else v
+        first[i] = m
+        second[i] = v
+        w = w - decay_ * w - rate_ * m / (np.sqrt(v * scale) + epsilon_)
+        weights[i] = zero if abs(w) < flush else w

@@ -1,0 +1,36 @@
+"""Settings that are known to work, by data set and model; the starting point of a run without a file of its own."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from dyadnet.config import merged
+from dyadnet.description import MODELS
+
+_FILES = {"digits": "digits.yaml", "mnist": "images.yaml", "fashion-mnist": "images.yaml"}
+
+
+def preset(data: str, model: str) -> dict[str, Any]:
+    """Plain values of a run's settings.
+
+    Parameters
+    ----------
+    data
+        A bundled or known data set; a user's own file gets the settings of ``digits``, without sizes of the data.
+    model
+        ``hm``, ``ffm`` or ``sshm``.
+    """
+    file = _FILES.get(data, "digits.yaml")
+    tree = yaml.safe_load((resources.files(__name__) / file).read_text(encoding="utf-8"))
+    values = merged(tree["common"], tree[model])
+    values["data"] = {"name": data}
+    values["network"]["layered"]["lam"] = MODELS[model]
+    return values
+
+
+def nearest_model(lam: float) -> str:
+    """The model whose preset suits a λ that is none of the three."""
+    return min(MODELS, key=lambda name: abs(MODELS[name] - lam))

@@ -1,0 +1,57 @@
+"""Probes: the compartments of chosen neurons, tick by tick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dyadnet.dyads import Dyads
+
+SERIES = ("plus", "minus", "mean", "difference")
+"""What is recorded of each neuron: pre-activations a⁺ and a⁻, mean m and difference d."""
+
+
+class Probe:
+    """Records chosen neurons of one block, for chosen samples of one lane, at every firing.
+
+    Parameters
+    ----------
+    neurons
+        Indices within the block.
+    samples
+        Rows within the lane.
+    """
+
+    def __init__(self, neurons: Sequence[int], samples: Sequence[int]) -> None:
+        self.neurons = np.asarray(neurons, dtype=np.int64)
+        self.samples = np.asarray(samples, dtype=np.int64)
+        self._ticks: list[int] = []
+        self._values: list[NDArray[Any]] = []
+
+    def record(self, dyads: Dyads) -> None:
+        """Note the state after a firing; called by the block itself."""
+        rows = self.samples[self.samples < dyads.A.shape[0]]
+        chosen = np.ix_(rows, self.neurons)
+        A, D = dyads.A[chosen], dyads.D[chosen]
+        m = dyads.payload[0][chosen]
+        d = dyads.payload[1][chosen] if dyads.payload.shape[0] == 2 else np.zeros_like(m)
+        self._ticks.append(dyads.tick)
+        self._values.append(np.stack((A + D, A - D, m, d)))
+
+    def take(self) -> dict[str, NDArray[Any]]:
+        """What was recorded, and start anew.
+
+        Returns
+        -------
+        dict
+            ``ticks`` of shape (firings,), and each of `SERIES` of shape (firings, samples, neurons).
+        """
+        ticks = np.asarray(self._ticks, dtype=np.int64)
+        empty = np.zeros((0, 4, len(self.samples), len(self.neurons)), dtype=np.float32)
+        values = np.stack(self._values) if self._values else empty
+        self._ticks, self._values = [], []
+        return {"ticks": ticks, **{name: values[:, index] for index, name in enumerate(SERIES)}}

@@ -1,0 +1,71 @@
+"""Progress of a run on standard error: a bar within an epoch, a line after each."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dyadnet.config import RunConfig
+
+
+class Bar:
+    """A `dyadnet.coordinator.Watcher` for people."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("starting", total=None, note="")
+        self._epochs = 0
+        self._minibatches = 0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, config: RunConfig, minibatches: int) -> None:
+        """Show how much there is to do."""
+        self._epochs, self._minibatches = config.learning.epochs, minibatches
+        self._progress.update(self._task, total=self._epochs * minibatches)
+
+    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
+        """Move the bar."""
+        note = f"loss {loss:.4f} · accuracy {accuracy:.2%} · {sweeps:.0f} sweeps"
+        done = epoch * self._minibatches + index + 1
+        self._progress.update(
+            self._task, description=f"epoch {epoch + 1}/{self._epochs}", completed=done, note=note
+        )
+
+    def evaluating(self, epoch: int, part: str) -> None:
+        """Say what takes time between epochs."""
+        self._progress.update(self._task, note=f"evaluating the {part} part")
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Print one line an epoch."""
+        train, validation, test = line["train"], line["validation"], line["test"]
+        capped = f" · {train['capped']} capped" if train["capped"] else ""
+        self.console.print(
+            f"epoch {line['epoch']:>3} · loss {train['loss']:.4f} · train {train['accuracy']:.2%} · "
+            f"validation {validation['accuracy']:.2%} · test {test['accuracy']:.2%} · "
+            f"{train['sweeps']:.1f} sweeps · μ {line['radius']:.2f} · step {line['step']:.3f}{capped}",
+            highlight=False,
+        )
+
+    def warning(self, text: str) -> None:
+        """Print a warning."""
+        self.console.print(f"warning: {text}", style="yellow", highlight=False)

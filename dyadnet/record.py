@@ -1,0 +1,116 @@
+"""A run's folder: the resolved configuration, the scientific record, the machinery's record, and weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from dyadnet.config import RunConfig
+from dyadnet.errors import RunFolderError
+
+CONFIG = "config.yaml"
+METRICS = "metrics.jsonl"
+MACHINERY = "machinery.jsonl"
+PROBES = "probes"
+CHECKPOINTS = "checkpoints"
+
+
+class RunFolder:
+    """Where a run writes. Opened for a new run; closed at its end.
+
+    Parameters
+    ----------
+    path
+        Created if need be; must not hold a run already.
+
+    Raises
+    ------
+    RunFolderError
+        If it holds another run, or cannot be written.
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
+        if path.is_dir() and any(path.iterdir()):
+            what = "another run" if (path / CONFIG).exists() else "other files"
+            raise RunFolderError(f"--out {path}: it holds {what}; name a new or empty folder")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._metrics = (path / METRICS).open("w", encoding="utf-8")
+            self._machinery = (path / MACHINERY).open("w", encoding="utf-8")
+            (path / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+        except OSError as problem:
+            raise RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def metrics(self, line: dict[str, Any]) -> None:
+        """Append to the scientific record: what the same seed gives again, bit by bit."""
+        self._metrics.write(json.dumps(line) + "\n")
+        self._metrics.flush()
+
+    def machinery(self, line: dict[str, Any]) -> None:
+        """Append to the machinery's record: seconds and traffic, which differ from run to run."""
+        self._machinery.write(json.dumps(line) + "\n")
+        self._machinery.flush()
+
+    def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
+        """Write what the probes saw of one relaxation, as ``probes/<relaxation>.npz`` with keys ``block/series``."""
+        folder = self.path / PROBES
+        folder.mkdir(exist_ok=True)
+        arrays = {f"{block}/{name}": array for block, series in recorded.items() for name, array in series.items()}
+        np.savez_compressed(folder / f"{relaxation:08d}.npz", **arrays)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Close the records."""
+        self._metrics.close()
+        self._machinery.close()
+
+
+def read_config(run: Path) -> RunConfig:
+    """The configuration that a run's folder holds.
+
+    Raises
+    ------
+    RunFolderError
+        If the folder holds no run.
+    """
+    path = run / CONFIG
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise RunFolderError(f"{run}: no run here ({CONFIG} is missing)") from None
+    except yaml.YAMLError:
+        raise RunFolderError(f"{path}: damaged, not YAML") from None
+    return RunConfig.read(values, str(path))
+
+
+def read_metrics(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's scientific record.
+
+    Raises
+    ------
+    RunFolderError
+        If there is none, or a line is damaged.
+    """
+    path = run / METRICS
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except OSError:
+        raise RunFolderError(f"{run}: no run here ({METRICS} is missing)") from None
+    except ValueError:
+        raise RunFolderError(f"{path}: damaged, a line is not JSON") from None

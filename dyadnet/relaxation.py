@@ -1,0 +1,164 @@
+"""What a relaxation is asked to do and what it answers: the records that travel between coordinator and blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of a relaxation at one nudge.
+
+    Attributes
+    ----------
+    name
+        ``free`` (β = 0), ``nudged`` (after a free phase) or ``dyadic`` (nudged from the start).
+    beta
+        Strength of the nudge.
+    cap
+        Sweeps after which it ends unsettled.
+    fixed
+        Run exactly `cap` sweeps, without asking whether it has settled.
+    """
+
+    name: str
+    beta: float
+    cap: int
+    fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """One minibatch at fixed weights.
+
+    Attributes
+    ----------
+    number
+        No two relaxations of a run share it; every random draw counts by it.
+    part, rows
+        Which samples, by row of a part of the data set.
+    phases
+        Run one after the other.
+    couplings
+        κ of each projection between populations, in the order of the description.
+    step
+        η or ω of every block.
+    probed
+        Whether probes record it.
+    """
+
+    number: int
+    part: Part
+    rows: NDArray[np.int64]
+    phases: tuple[Phase, ...]
+    couplings: tuple[float, ...]
+    step: float
+    probed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a block has come at a check tick: two integers for the stop rule, and its largest residual.
+
+    Attributes
+    ----------
+    fired, over
+        Last tick at which it fired, and last tick at which it fired over tolerance.
+    residual
+        Largest |A*−A| since the last check; not finite if A or D is not.
+    """
+
+    block: str
+    fired: int
+    over: int
+    residual: float
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseOutcome:
+    """How one lane's phase ended."""
+
+    name: str
+    ticks: int
+    sweeps: float
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """What a block tells the coordinator once a relaxation is over: sums over its lanes, in lane order.
+
+    Attributes
+    ----------
+    residual_mean, residual_difference
+        Largest |A*−A| and largest |D*−D| over the size of D, at the last firing.
+    saturated
+        Number of neurons and samples at either bound, each compartment counting half.
+    mean_square, difference_square
+        Sums of squares of m and of d.
+    updates, messages, values, stale
+        Firings, messages sent and numbers in them, messages dropped because a newer one was held.
+    loss, correct
+        At the output, of the means: summed loss and count of correct predictions.
+    """
+
+    block: str
+    samples: int
+    neurons: int
+    residual_mean: float
+    residual_difference: float
+    saturated: float
+    mean_square: float
+    difference_square: float
+    updates: int
+    messages: int
+    values: int
+    stale: int
+    loss: float | None = None
+    correct: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a relaxation ended: of each lane its phases, of each block its report (in block order)."""
+
+    lanes: tuple[tuple[PhaseOutcome, ...], ...]
+    reports: tuple[BlockReport, ...]
+
+    @property
+    def sweeps(self) -> float:
+        """Sweeps of the slowest lane, over all phases."""
+        return max(sum(phase.sweeps for phase in lane) for lane in self.lanes)
+
+    @property
+    def capped(self) -> int:
+        """Phases of lanes that ended at their cap."""
+        return sum(not phase.settled for lane in self.lanes for phase in lane)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """A request for Hebbian updates after a relaxation (paper, eq. 5).
+
+    Attributes
+    ----------
+    beta
+        The β at which the last phase settled.
+    samples
+        True size of the minibatch, which the contrast is divided by.
+    rate
+        Learning rate.
+    count
+        1 for the run's first update.
+    """
+
+    beta: float
+    samples: int
+    rate: float
+    count: int

@@ -1,0 +1,71 @@
+"""What a block reports of a relaxation: of each lane, then combined over lanes in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dyadnet.dyads import Dyads
+from dyadnet.relaxation import BlockReport
+
+
+def lane_report(dyads: Dyads) -> BlockReport:
+    """The report of one lane; norms are still sums of squares over its samples."""
+    activation = dyads.block.activation
+    m = dyads.payload[0]
+    speaks = dyads.payload.shape[0] == 2
+    if speaks:
+        plus, minus = activation.saturated(dyads.A + dyads.D), activation.saturated(dyads.A - dyads.D)
+        saturated = 0.5 * (np.count_nonzero(plus) + np.count_nonzero(minus))
+    else:
+        saturated = float(np.count_nonzero(activation.saturated(dyads.A)))
+    loss: float | None = None
+    correct: int | None = None
+    if dyads.targets is not None:
+        loss = float(np.sum(dyads.loss.value(m, dyads.targets)))
+        correct = int(np.count_nonzero(m.argmax(axis=1) == dyads.targets.argmax(axis=1)))
+    return BlockReport(
+        block=dyads.name,
+        samples=m.shape[0],
+        neurons=m.shape[1],
+        residual_mean=dyads.residual,
+        residual_difference=dyads.relative_residual,
+        saturated=saturated,
+        mean_square=_square(m),
+        difference_square=_square(dyads.payload[1]) if speaks else 0.0,
+        updates=dyads.updates,
+        messages=dyads.messages,
+        values=dyads.values,
+        stale=dyads.stale,
+        loss=loss,
+        correct=correct,
+    )
+
+
+def combined(lanes: Sequence[BlockReport]) -> BlockReport:
+    """One report of all lanes of a block."""
+    first = lanes[0]
+    if len(lanes) == 1:
+        return first
+    return BlockReport(
+        block=first.block,
+        samples=sum(r.samples for r in lanes),
+        neurons=first.neurons,
+        residual_mean=max(r.residual_mean for r in lanes),
+        residual_difference=max(r.residual_difference for r in lanes),
+        saturated=sum(r.saturated for r in lanes),
+        mean_square=sum(r.mean_square for r in lanes),
+        difference_square=sum(r.difference_square for r in lanes),
+        updates=sum(r.updates for r in lanes),
+        messages=sum(r.messages for r in lanes),
+        values=sum(r.values for r in lanes),
+        stale=sum(r.stale for r in lanes),
+        loss=None if first.loss is None else sum(r.loss or 0.0 for r in lanes),
+        correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
+    )
+
+
+def _square(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> float:
+    flat = array.reshape(-1)
+    return float(np.dot(flat, flat))

@@ -1,0 +1,100 @@
+"""Values that change while a run goes on: learning rate, β and λ."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from dyadnet.spec import Spec
+
+
+class Constant(Spec):
+    """The same value throughout."""
+
+    kind: Literal["constant"] = "constant"
+    value: float
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """Value at a moment, counted in epochs from 0, of a run of `epochs`."""
+        return self.value
+
+    def extremes(self, epochs: int) -> tuple[float, float]:
+        """Smallest and largest value in a run."""
+        return self.value, self.value
+
+
+class Linear(Spec):
+    """From `start` to `end` in a straight line between the epochs `begin` and `begin + over`, constant outside.
+
+    `over` is the rest of the run unless given.
+    """
+
+    kind: Literal["linear"] = "linear"
+    start: float
+    end: float
+    begin: float = Field(0.0, ge=0)
+    over: float | None = Field(None, gt=0)
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """Value at a moment, counted in epochs from 0, of a run of `epochs`."""
+        length = self.over if self.over is not None else max(epochs - self.begin, 1e-9)
+        done = min(max((epoch - self.begin) / length, 0.0), 1.0)
+        return self.end if done == 1.0 else self.start + (self.end - self.start) * done
+
+    def extremes(self, epochs: int) -> tuple[float, float]:
+        """Smallest and largest value in a run."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+
+class Cosine(Spec):
+    """From `start` to `end` along half a cosine over the whole run."""
+
+    kind: Literal["cosine"] = "cosine"
+    start: float
+    end: float = 0.0
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """Value at a moment, counted in epochs from 0, of a run of `epochs`."""
+        done = min(max(epoch / epochs, 0.0), 1.0)
+        return self.end + (self.start - self.end) * 0.5 * (1.0 + math.cos(math.pi * done))
+
+    def extremes(self, epochs: int) -> tuple[float, float]:
+        """Smallest and largest value in a run."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+
+class Increments(Spec):
+    """`start` in the first epoch, `step` more in each further one, never beyond `limit`.
+
+    β = 0.1 + 0.05 an epoch is the paper's strong nudging.
+    """
+
+    kind: Literal["increments"] = "increments"
+    start: float
+    step: float
+    limit: float | None = None
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """Value at a moment, counted in epochs from 0, of a run of `epochs`."""
+        value = self.start + self.step * math.floor(epoch + 1e-9)
+        if self.limit is None:
+            return value
+        return min(value, self.limit) if self.step > 0 else max(value, self.limit)
+
+    def extremes(self, epochs: int) -> tuple[float, float]:
+        """Smallest and largest value in a run."""
+        last = self.at(epochs - 1, epochs)
+        return min(self.start, last), max(self.start, last)
+
+
+def _from_number(value: Any) -> Any:
+    return {"kind": "constant", "value": value} if isinstance(value, int | float | str) else value
+
+
+Schedule = Annotated[
+    Annotated[Constant | Linear | Cosine | Increments, Field(discriminator="kind")],
+    BeforeValidator(_from_number),
+]
+"""A schedule as a configuration writes it: a number, or a law with its parameters."""

@@ -1,0 +1,116 @@
+"""When a relaxation is over: the stop rule, its cap, and what counts as diverging. Pure decisions, no effects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dyadnet.relaxation import Phase, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows from a check.
+
+    Attributes
+    ----------
+    kind
+        ``continue``, ``settled``, ``capped``, or ``diverged``.
+    block, why
+        The block that is worst off, and in words why a relaxation diverges.
+    """
+
+    kind: Literal["continue", "settled", "capped", "diverged"]
+    block: str = ""
+    why: str = ""
+
+
+def settled(progress: Sequence[Progress], first_tick: int, largest_delay: int) -> bool:
+    """Has every block fired at a tick ≥ U + the largest delay?
+
+    U is the last tick at which any block fired over tolerance, and at least the phase's first tick. If so, each
+    block has updated within tolerance after hearing all that was sent up to U: no wave still travels.
+    """
+    last_over = max(first_tick, max(p.over for p in progress))
+    return all(p.fired >= last_over + largest_delay for p in progress)
+
+
+class StopRule:
+    """Decides at the check ticks of one phase of one lane.
+
+    Parameters
+    ----------
+    phase
+        Its cap, and whether to ask at all.
+    first_tick
+        The phase's first tick.
+    sweep
+        Ticks in a sweep.
+    largest_delay
+        Of any channel, in ticks.
+    check_every
+        Sweeps between two checks.
+    patience
+        Sweeps without a new smallest residual that count as diverging; None where delays, clocks or noise are
+        random.
+    tolerance
+        A residual within it is never called diverging.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        first_tick: int,
+        *,
+        sweep: int,
+        largest_delay: int,
+        check_every: int,
+        patience: int | None,
+        tolerance: float,
+    ) -> None:
+        self._phase = phase
+        self._first = first_tick
+        self._sweep = sweep
+        self._delay = largest_delay
+        self._every = phase.cap if phase.fixed else check_every
+        self._patience = patience
+        self._tolerance = tolerance
+        self._smallest = math.inf
+        self._smallest_at = first_tick - 1
+        self.tick = first_tick - 1
+
+    @property
+    def next_check(self) -> int:
+        """The tick after which to ask next."""
+        end = self._first - 1 + self._phase.cap * self._sweep
+        return min(self.tick + self._every * self._sweep, end)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks that this phase has run."""
+        return self.tick - self._first + 1
+
+    def judge(self, progress: Sequence[Progress]) -> Verdict:
+        """The verdict at `next_check`, from what every block reports there."""
+        self.tick = self.next_check
+        worst = max(progress, key=lambda p: p.residual)
+        if not math.isfinite(worst.residual):
+            return Verdict("diverged", worst.block, "A or D is no longer finite")
+        if self._phase.fixed:
+            return Verdict("settled")
+        if settled(progress, self._first, self._delay):
+            return Verdict("settled")
+        if worst.residual < self._smallest:
+            self._smallest, self._smallest_at = worst.residual, self.tick
+        elif (
+            self._patience is not None
+            and worst.residual > self._tolerance
+            and self.tick - self._smallest_at >= self._patience * self._sweep
+        ):
+            why = f"no residual below {self._smallest:.3g} in {self._patience} sweeps, now {worst.residual:.3g}"
+            return Verdict("diverged", worst.block, why)
+        if self.ticks >= self._phase.cap * self._sweep:
+            return Verdict("capped")
+        return Verdict("continue")

@@ -1,0 +1,117 @@
+"""The spectral radius of the network's linear response, by a power iteration that its blocks carry out themselves.
+
+A further phase over the same blocks with ideal channels: each block holds its part of one vector, sends θv and θᵀv
+over its links, and sums what comes in. Nobody assembles the weights. The operator is √F·M·√F with F the largest
+slope of each activation, applied twice an iteration, because ±ρ pairs keep the vector of one application from
+converging.
+
+Where Young's theory is used, M is θ+θᵀ with each projection weighed by √|κ|. Elsewhere it is the mean dynamics
+W_κ = θ + κθᵀ followed by its transpose, the difference dynamics, whose norm bounds every eigenvalue.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.block import Block
+from dyadnet.messages import Kind
+from dyadnet.random import Stream
+
+Vector = NDArray[np.float64]
+Application = Literal["symmetric", "means", "differences"]
+ITERATION: dict[bool, tuple[Application, Application]] = {
+    True: ("symmetric", "symmetric"),
+    False: ("means", "differences"),
+}
+"""The two applications of one iteration, for a symmetric operator and for the norm of any other."""
+
+
+Parcel = tuple[str, Kind, Vector]
+"""(other block, kind, vector): addressed to a target when it goes out, from a source when it comes in."""
+
+
+class Response:
+    """One block's part of the power iteration.
+
+    Parameters
+    ----------
+    block
+        Its synapses are used as they stand at each call.
+    seed
+        For the first vector, which is kept from one estimate to the next (a warm start).
+    """
+
+    def __init__(self, block: Block, seed: int) -> None:
+        self.block = block
+        self._seed = seed
+        self.vector: Vector = np.empty(0)
+        self.restart()
+        self._root = math.sqrt(block.activation.steepest)
+
+    def emit(self, application: Application) -> list[Parcel]:
+        """What the neighbours are to add up: this block's vector upwards, its feedback downwards."""
+        v = (self._root * self.vector).astype(self.block.dtype)
+        out: list[Parcel] = [(axon.target, "state", v) for axon in self.block.axons]
+        for synapses in self.block.synapses:
+            feedback = (v @ synapses.weights).astype(np.float64)
+            out.append((synapses.source, "feedback", factors(application, synapses.coupling)[1] * feedback))
+        return out
+
+    def absorb(self, application: Application, incoming: Mapping[tuple[str, Kind], Vector]) -> float:
+        """Take the sum of what came in as the next vector; returns its square."""
+        total = np.zeros(self.block.spec.size)
+        for synapses in self.block.synapses:
+            drive = synapses.weights @ incoming[synapses.source, "state"].astype(self.block.dtype)
+            total += factors(application, synapses.coupling)[0] * drive
+        for axon in self.block.axons:
+            total += incoming[axon.target, "feedback"]
+        self.vector = self._root * total
+        return float(self.vector @ self.vector)
+
+    def scale(self, factor: float) -> None:
+        """Multiply the vector, so that it neither grows nor vanishes."""
+        self.vector = self.vector * factor
+
+    def restart(self) -> None:
+        """Begin with the first vector again: nothing was left of the last one."""
+        self.vector = Stream(self._seed, "spectrum", self.block.name).at().standard_normal(self.block.spec.size)
+
+
+def factors(application: Application, coupling: float) -> tuple[float, float]:
+    """Weights of θ (upwards) and of θᵀ (downwards) in one application."""
+    if application == "symmetric":
+        root = math.sqrt(abs(coupling))
+        return root, root
+    return (1.0, coupling) if application == "means" else (coupling, 1.0)
+
+
+def spectral_radius(responses: Sequence[Response], symmetric: bool, iterations: int) -> float:
+    """An estimate of ρ from below, after `iterations` of two applications each.
+
+    Sums run in the order of `responses`, which is block order.
+    """
+    by_name = {response.block.name: response for response in responses}
+    norm = math.sqrt(sum(float(response.vector @ response.vector) for response in responses))
+    for response in responses:
+        response.scale(1.0 / norm)
+    estimate = 0.0
+    for _ in range(iterations):
+        square = 0.0
+        for application in ITERATION[symmetric]:
+            mail: dict[str, dict[tuple[str, Kind], Vector]] = {name: {} for name in by_name}
+            for name, response in by_name.items():
+                for target, kind, vector in response.emit(application):
+                    mail[target][name, kind] = vector
+            square = sum(response.absorb(application, mail[name]) for name, response in by_name.items())
+        estimate = math.sqrt(math.sqrt(square)) if square > 0 else 0.0
+        for response in responses:
+            if square > 0:
+                response.scale(1.0 / math.sqrt(square))
+            else:
+                response.restart()
+    return estimate

@@ -1,0 +1,164 @@
+"""Virtual time of a network: its clocks, delays and the length of a sweep, worked out from the settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dyadnet.clocks import Bernoulli, Clock, Periodic
+from dyadnet.config import (
+    AutoClock,
+    BernoulliClock,
+    ClockSpec,
+    Dynamics,
+    EveryTick,
+    PeriodicClock,
+    RedBlackClock,
+    RunConfig,
+)
+from dyadnet.delays import Delay
+from dyadnet.description import Network, Projection
+from dyadnet.errors import ConfigError
+from dyadnet.random import Stream
+from dyadnet.steps import StepRule
+from dyadnet.topology import Topology, colours, is_forest
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What every block and the coordinator must agree on.
+
+    Attributes
+    ----------
+    clocks
+        Of each block, by name.
+    largest_delay
+        Over all channels, in ticks.
+    sweep
+        Ticks in which every neuron updates about once.
+    random
+        Whether any clock or delay is drawn at random.
+    may_circle
+        Whether a residual that stops falling means that a relaxation diverges: not where draws are random, and not
+        where every firing descends the energy, which may linger on a plateau but cannot circle.
+    rule
+        How the step follows from the spectral radius.
+    symmetric_radius
+        Which operator that radius is of; see `dyadnet.spectrum`.
+    """
+
+    clocks: dict[str, Clock]
+    largest_delay: int
+    sweep: int
+    random: bool
+    may_circle: bool
+    rule: StepRule
+    symmetric_radius: bool
+
+
+def delay_of(dynamics: Dynamics, projection: Projection) -> Delay:
+    """The delay law of both directions of a projection."""
+    return dynamics.delays.get(projection.name, dynamics.delay)
+
+
+def timing(config: RunConfig, topology: Topology) -> Timing:
+    """Work out clocks, delays and the step rule of a run.
+
+    Raises
+    ------
+    ConfigError
+        If a red-black clock is asked for where the graph has no two colours.
+    """
+    dynamics, network = config.dynamics, config.network
+    delays = [delay_of(dynamics, projection) for projection in network.recurrent]
+    largest = max((delay.largest for delay in delays), default=1)
+    clocks: dict[str, Clock] = {}
+    automatic = True
+    for name, block in topology.blocks.items():
+        spec = dynamics.clocks.get(block.population.name, dynamics.clock)
+        automatic = automatic and isinstance(spec, AutoClock)
+        clocks[name] = _clock(spec, network, block.population.name, name, block.size, largest, config.seed)
+    sweep = max(clock.interval for clock in clocks.values())
+    random = any(isinstance(clock, Bernoulli) for clock in clocks.values()) or not all(d.fixed for d in delays)
+    rule = step_rule(config, automatic, clocks, largest)
+    forest = is_forest(network)
+    one_sign = len({math.copysign(1.0, p.coupling) for p in network.recurrent if p.coupling}) <= 1
+    may_circle = not random and rule.kind != "descent"
+    return Timing(clocks, largest, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign)
+
+
+def step_rule(config: RunConfig, automatic: bool, clocks: dict[str, Clock], largest: int) -> StepRule:
+    """What ``step: auto`` means for a network and its clocks.
+
+    A λ that is scheduled is judged by all the values that it takes.
+    """
+    dynamics, network = config.dynamics, config.network
+    if dynamics.step != "auto":
+        return StepRule("fixed", float(dynamics.step), why="as set")
+    couplings = _couplings(config)
+    negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
+    mixed = negative and positive
+    red_black = _is_red_black(network, clocks, largest)
+    if is_forest(network) and red_black and not mixed:
+        if positive:
+            return StepRule("descent", 1.0, why="red-black with ω = 1: block descent on the energy (κ > 0)")
+        if not negative:
+            return StepRule("descent", 1.0, why="red-black with ω = 1: nothing flows in circles (κ = 0)")
+        return StepRule("over-relaxed", why="red-black, over-relaxed: ω = 2/(1+√(1+ρ²))")
+    intervals = [clock.interval for clock in clocks.values()]
+    synchronous = set(intervals) == {1} and not any(isinstance(c, Bernoulli) for c in clocks.values())
+    if is_forest(network) and synchronous and not mixed:
+        sign = 1 if positive else -1
+        return StepRule("delayed", lag=largest - 1, sign=sign, why=f"best η of the scalar recursion, τ = {largest - 1}")
+    lag = math.ceil((largest + max(intervals) - 1) / min(intervals)) - 1
+    return StepRule("safe", lag=lag, sign=-1, why=f"safe η for any mode of modulus ρ, τ = {lag}")
+
+
+def _couplings(config: RunConfig) -> list[float]:
+    """Every κ that a run passes through."""
+    found = [projection.coupling for projection in config.network.recurrent]
+    lam = config.learning.lam
+    if lam is None:
+        return found
+    schedules = list(lam.values()) if isinstance(lam, dict) else [lam]
+    return found + [2.0 * value - 1.0 for s in schedules for value in s.extremes(config.learning.epochs)]
+
+
+def _is_red_black(network: Network, clocks: dict[str, Clock], largest: int) -> bool:
+    """Whether neighbours fire in turn, at least the largest delay apart."""
+    colour = colours(network)
+    if colour is None:
+        return False
+    periods = set()
+    offsets: dict[int, set[int]] = {0: set(), 1: set()}
+    for name, clock in clocks.items():
+        if not isinstance(clock, Periodic):
+            return False
+        periods.add(clock.period)
+        offsets[colour[name.split(".")[0]]].add(clock.offset)
+    if len(periods) != 1 or len(offsets[0]) != 1 or len(offsets[1]) > 1:
+        return False
+    if not offsets[1]:
+        return True
+    (period,), (one,), (other,) = periods, offsets[0], offsets[1]
+    apart = (other - one) % period
+    return apart >= largest and period - apart >= largest
+
+
+def _clock(
+    spec: ClockSpec, network: Network, population: str, block: str, size: int, largest: int, seed: int
+) -> Clock:
+    if isinstance(spec, EveryTick):
+        return Periodic()
+    if isinstance(spec, PeriodicClock):
+        return Periodic(spec.period, spec.phase)
+    if isinstance(spec, BernoulliClock):
+        return Bernoulli(spec.p, spec.unit, size, Stream(seed, "clock", block))
+    colour = colours(network)
+    if isinstance(spec, RedBlackClock):
+        if colour is None:
+            raise ConfigError("dynamics.clock", "red-black", "this graph has no two colours; use every-tick or auto")
+        return Periodic(2 * spec.stretch, colour[population] * spec.stretch)
+    if colour is None or len(network.populations) == 1:
+        return Periodic()
+    return Periodic(2 * largest, colour[population] * largest)

@@ -1,0 +1,123 @@
+"""From populations to blocks: who exchanges messages with whom, and which graphs are two-colourable.
+
+A block is a contiguous slice of one population: the unit of state, of clock, of messages and of placement. The
+order of blocks is that of the description, and every sum over blocks runs in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dyadnet.description import Network, Population, Projection
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """One block: neurons ``start`` to ``stop`` of a population."""
+
+    name: str
+    population: Population
+    start: int
+    stop: int
+    index: int
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The part of one projection between two blocks: `state` travels from `pre` to `post`, `feedback` back."""
+
+    projection: Projection
+    pre: BlockSpec
+    post: BlockSpec
+
+
+class Topology:
+    """Blocks and links of a network.
+
+    Attributes
+    ----------
+    blocks
+        By name, in the order of the description.
+    links
+        In the order of the projections, then of post blocks, then of pre blocks.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.blocks: dict[str, BlockSpec] = {}
+        self.of_population: dict[str, list[BlockSpec]] = {}
+        for population in network.populations:
+            for part in range(population.blocks):
+                start = part * population.size // population.blocks
+                stop = (part + 1) * population.size // population.blocks
+                name = population.name if population.blocks == 1 else f"{population.name}.{part}"
+                spec = BlockSpec(name, population, start, stop, len(self.blocks))
+                self.blocks[name] = spec
+                self.of_population.setdefault(population.name, []).append(spec)
+        self.links: list[Link] = [
+            Link(projection, pre, post)
+            for projection in network.recurrent
+            for post in self.of_population[projection.post]
+            for pre in self.of_population[projection.pre]
+        ]
+
+    def afferent(self, block: str) -> list[Link]:
+        """Links whose synapses live with `block` (it is their `post`)."""
+        return [link for link in self.links if link.post.name == block]
+
+    def efferent(self, block: str) -> list[Link]:
+        """Links over which `block` sends its state (it is their `pre`)."""
+        return [link for link in self.links if link.pre.name == block]
+
+    def input_projection(self, block: str) -> Projection | None:
+        """The input projection θ₀ into `block`'s population, if there is one."""
+        population = self.blocks[block].population.name
+        for projection in self.network.projections:
+            if projection.from_input and projection.post == population:
+                return projection
+        return None
+
+
+def colours(network: Network) -> dict[str, int] | None:
+    """A two-colouring of the populations such that no projection joins equals, or None if there is none."""
+    neighbours: dict[str, list[str]] = {p.name: [] for p in network.populations}
+    for projection in network.recurrent:
+        neighbours[projection.pre].append(projection.post)
+        neighbours[projection.post].append(projection.pre)
+    colour: dict[str, int] = {}
+    for root in neighbours:
+        if root in colour:
+            continue
+        colour[root] = 0
+        queue = [root]
+        while queue:
+            here = queue.pop(0)
+            for there in neighbours[here]:
+                if there not in colour:
+                    colour[there] = 1 - colour[here]
+                    queue.append(there)
+                elif colour[there] == colour[here]:
+                    return None
+    return colour
+
+
+def is_forest(network: Network) -> bool:
+    """Whether the undirected graph of populations has no cycle (chains and trees: consistently ordered)."""
+    parent = {p.name: p.name for p in network.populations}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            name = parent[name]
+        return name
+
+    for projection in network.recurrent:
+        one, other = root(projection.pre), root(projection.post)
+        if one == other:
+            return False
+        parent[one] = other
+    return True

@@ -1,0 +1,77 @@
+"""Training from a configuration: data, folder, engine, record and plots, from one call."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from dyadnet import data, plots
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Silent, Summary, Watcher, check_fit
+from dyadnet.errors import ConfigError
+from dyadnet.record import PROBES, RunFolder, read_metrics
+
+if TYPE_CHECKING:
+    from dyadnet.engine.protocol import Launch
+
+ENGINES = "dyadnet.engines"
+
+
+def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) -> Summary:
+    """Train a network and write its run's folder.
+
+    Parameters
+    ----------
+    config
+        The whole run.
+    out
+        A new or empty folder.
+    watcher
+        Is told how it goes; nobody unless given.
+
+    Raises
+    ------
+    UsageError
+        If the configuration, the data or the folder cannot be used; nothing has been written then.
+    DivergedError
+        If a relaxation runs away.
+    """
+    launch = engine(config.engine)
+    dataset = load_data(config)
+    check_fit(config, dataset)
+    with RunFolder(Path(out), config) as folder:
+        summary = launch(config, dataset, folder, watcher or Silent())
+    draw(Path(out))
+    return summary
+
+
+def engine(name: str) -> Launch:
+    """The engine of that name, from the entry-point group ``dyadnet.engines``.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    found = {point.name: point for point in entry_points(group=ENGINES)}
+    if name not in found:
+        raise ConfigError("engine", name, f"one of {', '.join(sorted(found))}")
+    return cast("Launch", found[name].load())
+
+
+def load_data(config: RunConfig) -> data.Dataset:
+    """The data set of a run, limited as its configuration says."""
+    dataset = data.load(config.data.name, config.data.dir)
+    return dataset.limited(config.data.limit_train, config.data.limit_test)
+
+
+def draw(run: Path) -> None:
+    """Draw the curves of a run, and its probes if it has any, into its folder."""
+    plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")
+    for recorded in sorted((run / PROBES).glob("*.npz")):
+        with np.load(recorded, allow_pickle=False) as series:
+            arrays = {key: series[key] for key in series.files}
+        plots.probed(arrays, recorded.with_suffix(".png"), f"relaxation {int(recorded.stem)}")
