@@ -9,7 +9,8 @@ import numpy as np
 from dyadnet.block import Block
 from dyadnet.channels import ReceivingEnd
 from dyadnet.config import RunConfig
-from dyadnet.dyads import Dyads, Inbound, Tolerance
+from dyadnet.dyads import Dyads, Tolerance
+from dyadnet.mailbox import Inbound
 from dyadnet.messages import KINDS, Kind
 from dyadnet.probes import Probe
 from dyadnet.random import Stream
@@ -29,8 +30,7 @@ def dyads(config: RunConfig, topology: Topology, timing: Timing, block: Block) -
     tolerance = Tolerance(dynamics.tolerance, dynamics.tolerance_difference)
     inbound = _inbound(config, topology, timing, block.name)
     lanes = [
-        Dyads(block, lane, timing.clocks[block.name], inbound, tolerance, dynamics.initial)
-        for lane in range(dynamics.lanes)
+        Dyads(block, timing.clocks[block.name], inbound, tolerance, dynamics.initial) for _ in range(dynamics.lanes)
     ]
     if block.name in config.probe.neurons:
         lanes[0].probe = Probe(config.probe.neurons[block.name], config.probe.samples)

@@ -131,7 +131,8 @@ class Block:
 
     def couple(self, couplings: Sequence[float]) -> None:
         """Set κ of every projection that touches this block."""
-        for side in (*self.synapses, *self.axons):
+        sides: list[Synapses | Axon] = [*self.synapses, *self.axons]
+        for side in sides:
             side.coupling = couplings[side.projection_index]
 
     def gradients(self, lanes: Sequence[Dyads], beta: float, samples: int) -> dict[str, Array]:

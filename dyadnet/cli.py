@@ -179,9 +179,7 @@ def _fitted(values: dict[str, Any], data: str | None) -> dict[str, Any]:
     from dyadnet.data import load
 
     dataset = load(data)
-    return merged(
-        values, {"network": {"layered": {"inputs": int(dataset.features), "outputs": int(dataset.classes)}}}
-    )
+    return merged(values, {"network": {"layered": {"inputs": int(dataset.features), "outputs": int(dataset.classes)}}})
 
 
 def _with_lambda(values: dict[str, Any], lam: float) -> dict[str, Any]:
@@ -190,7 +188,9 @@ def _with_lambda(values: dict[str, Any], lam: float) -> dict[str, Any]:
         return merged(values, {"network": {"layered": {"lam": lam}}})
     if isinstance(network, dict) and isinstance(network.get("projections"), list):
         projections = [
-            p if not isinstance(p, dict) or p.get("pre") == "input" else {k: v for k, v in p.items() if k != "kappa"} | {"lam": lam}
+            p
+            if not isinstance(p, dict) or p.get("pre") == "input"
+            else {k: v for k, v in p.items() if k != "kappa"} | {"lam": lam}
             for p in network["projections"]
         ]
         return {**values, "network": {**network, "projections": projections}}

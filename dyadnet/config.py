@@ -69,9 +69,7 @@ def _clock_from_name(value: Any) -> Any:
 
 
 ClockSpec = Annotated[
-    Annotated[
-        AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock, Field(discriminator="kind")
-    ],
+    Annotated[AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock, Field(discriminator="kind")],
     BeforeValidator(_clock_from_name),
 ]
 
@@ -148,8 +146,8 @@ class Learning(Spec):
     epochs: Positive = 20
     minibatch: Positive = 50
     optimiser: Optimiser = Adam()
-    learning_rate: Schedule = Field(validate_default=True, default=0.001)  # type: ignore[assignment]
-    beta: Schedule = Field(validate_default=True, default=0.1)  # type: ignore[assignment]
+    learning_rate: Schedule = Field(validate_default=True, default=0.001)
+    beta: Schedule = Field(validate_default=True, default=0.1)
     lam: Schedule | dict[str, Schedule] | None = None
     radius_every: Positive = 10
     evaluation_batch: Positive = 500
@@ -306,7 +304,11 @@ def network_from(values: Any) -> Network:
         lam = projection.lam
         if projection.kappa is not None:
             if lam is not None:
-                raise ConfigError(f"network.projections[{index}]", f"{projection.pre}->{projection.post}", "give lam or kappa, not both")
+                raise ConfigError(
+                    f"network.projections[{index}]",
+                    f"{projection.pre}->{projection.post}",
+                    "give lam or kappa, not both",
+                )
             lam = (projection.kappa + 1.0) / 2.0
         projections.append(Projection(projection.pre, projection.post, lam, projection.gain))
     return Network(
@@ -356,7 +358,7 @@ def check_consistency(config: RunConfig) -> None:
             raise ConfigError("dynamics.delays", name, f"one of {', '.join(projections)}")
     epochs = config.learning.epochs
     lam = config.learning.lam
-    for name, schedule in (lam.items() if isinstance(lam, dict) else [("", lam)] if lam is not None else []):
+    for name, schedule in lam.items() if isinstance(lam, dict) else [("", lam)] if lam is not None else []:
         if name and name not in projections:
             raise ConfigError("learning.lam", name, f"one of {', '.join(projections)}")
         low, high = schedule.extremes(epochs)
@@ -437,4 +439,3 @@ def assigned(values: dict[str, Any], assignment: str) -> dict[str, Any]:
     for key in reversed(path.strip().split(".")):
         value = {key: value}
     return merged(values, value)
-

@@ -31,6 +31,9 @@ WARM_ITERATIONS = 4
 """Power iterations for the first estimate of the spectral radius, and for each later one, started from the last."""
 
 
+_EVALUATED: tuple[Part, ...] = ("validation", "test")
+
+
 class Watcher(Protocol):
     """Is told how a run goes; a progress bar, say."""
 
@@ -164,7 +167,7 @@ class Coordinator:
         line: dict[str, Any] = {}
         for epoch in range(self.config.learning.epochs):
             line = self.epoch(epoch)
-            improved = best is None or line["validation"]["accuracy"] > best["validation"]["accuracy"]
+            improved = best is None or _merit(line) > _merit(best)
             if improved:
                 best = line
             if self.folder is not None:
@@ -198,9 +201,9 @@ class Coordinator:
         line: dict[str, Any] = {"kind": "epoch", "epoch": epoch + 1}
         line |= self._settings(epoch + 1 - 1 / self.minibatches)
         line["train"] = tally.summary()
-        for part in ("validation", "test"):
+        for part in _EVALUATED:
             self.watcher.evaluating(epoch, part)
-            line[part] = self.evaluate(part).summary()  # type: ignore[arg-type]
+            line[part] = self.evaluate(part).summary()
         line["weight_norm"] = self.engine.norms()
         line["weights_sha256"] = self.engine.weights_sha256()
         line["relaxations"] = self._relaxations
@@ -304,9 +307,7 @@ class Coordinator:
         try:
             return self.engine.relax(relaxation)
         except DivergedError as problem:
-            radius = self.engine.spectral_radius(
-                relaxation.couplings, self.timing.symmetric_radius, COLD_ITERATIONS
-            )
+            radius = self.engine.spectral_radius(relaxation.couplings, self.timing.symmetric_radius, COLD_ITERATIONS)
             advice = (
                 f"spectral radius μ = {radius:.3g}, step = {relaxation.step:.3g} ({self.timing.rule.why}); "
                 "try --set dynamics.step=auto, a smaller step, a smaller learning rate, or weight decay"
@@ -352,6 +353,11 @@ class Coordinator:
                 f"β reaches {strongest:g}: at β·f′ ≥ 1 (f′ ≤ {steepest:g} at the output) the problem for s⁻ is no "
                 "longer concave"
             )
+
+
+def _merit(line: dict[str, Any]) -> tuple[float, float]:
+    """What chooses the best weights: validation accuracy, and of equals the smaller loss."""
+    return line["validation"]["accuracy"], -line["validation"]["loss"]
 
 
 def check_fit(config: RunConfig, dataset: Dataset) -> None:

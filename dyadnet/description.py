@@ -282,4 +282,6 @@ def _validate_reachability(network: Network) -> None:
                 reached.add(projection.pre)
         grown = len(reached) > before
     if network.output not in reached:
-        raise ConfigError("network.output", network.output, "no path leads from the input to the output; add a projection")
+        raise ConfigError(
+            "network.output", network.output, "no path leads from the input to the output; add a projection"
+        )

@@ -14,7 +14,9 @@ Array = NDArray[Any]
 class Loss(Protocol):
     """ℓ(s, y), with y one-hot or real, of shape (batch, n)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As a description writes it."""
 
     def value(self, s: Array, y: Array) -> NDArray[np.float64]:
         """ℓ of each sample, shape (batch,), in float64."""

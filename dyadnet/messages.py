@@ -107,7 +107,7 @@ def encode(message: Message) -> tuple[bytes, memoryview]:
     payload = payload.astype(payload.dtype.newbyteorder("<"), copy=False)
     header = {name: getattr(message, name) for name in _FIELDS}
     header |= {"version": VERSION, "shape": list(payload.shape), "dtype": payload.dtype.str}
-    return msgpack.packb(header), memoryview(payload.reshape(-1)).cast("B")
+    return msgpack.packb(header), payload.reshape(-1).view(np.uint8).data
 
 
 def decode(

@@ -25,9 +25,7 @@ def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     loss, error, sweeps, saturated = axes.flat
     for part, colour in COLOURS.items():
         loss.plot(x, [line[part]["loss"] for line in epochs], color=colour, label=part, marker=".")
-        error.plot(
-            x, [100 * (1 - line[part]["accuracy"]) for line in epochs], color=colour, label=part, marker="."
-        )
+        error.plot(x, [100 * (1 - line[part]["accuracy"]) for line in epochs], color=colour, label=part, marker=".")
     _dress(loss, "loss", "epoch")
     loss.set_yscale("log")
     _dress(error, "error (%)", "epoch")

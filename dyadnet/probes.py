@@ -37,9 +37,9 @@ class Probe:
         rows = self.samples[self.samples < dyads.A.shape[0]]
         chosen = np.ix_(rows, self.neurons)
         A, D = dyads.A[chosen], dyads.D[chosen]
-        m = dyads.payload[0][chosen]
-        d = dyads.payload[1][chosen] if dyads.payload.shape[0] == 2 else np.zeros_like(m)
-        self._ticks.append(dyads.tick)
+        m = dyads.state[0][chosen]
+        d = dyads.state[1][chosen] if dyads.speaks else np.zeros_like(m)
+        self._ticks.append(dyads.course.tick)
         self._values.append(np.stack((A + D, A - D, m, d)))
 
     def take(self) -> dict[str, NDArray[Any]]:

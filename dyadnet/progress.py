@@ -47,9 +47,7 @@ class Bar:
         """Move the bar."""
         note = f"loss {loss:.4f} · accuracy {accuracy:.2%} · {sweeps:.0f} sweeps"
         done = epoch * self._minibatches + index + 1
-        self._progress.update(
-            self._task, description=f"epoch {epoch + 1}/{self._epochs}", completed=done, note=note
-        )
+        self._progress.update(self._task, description=f"epoch {epoch + 1}/{self._epochs}", completed=done, note=note)
 
     def evaluating(self, epoch: int, part: str) -> None:
         """Say what takes time between epochs."""
@@ -64,8 +62,9 @@ class Bar:
             f"validation {validation['accuracy']:.2%} · test {test['accuracy']:.2%} · "
             f"{train['sweeps']:.1f} sweeps · μ {line['radius']:.2f} · step {line['step']:.3f}{capped}",
             highlight=False,
+            soft_wrap=True,
         )
 
     def warning(self, text: str) -> None:
         """Print a warning."""
-        self.console.print(f"warning: {text}", style="yellow", highlight=False)
+        self.console.print(f"warning: {text}", style="yellow", highlight=False, soft_wrap=True)

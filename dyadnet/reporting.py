@@ -13,11 +13,11 @@ from dyadnet.relaxation import BlockReport
 def lane_report(dyads: Dyads) -> BlockReport:
     """The report of one lane; norms are still sums of squares over its samples."""
     activation = dyads.block.activation
-    m = dyads.payload[0]
-    speaks = dyads.payload.shape[0] == 2
+    m = dyads.state[0]
+    speaks = dyads.speaks
     if speaks:
         plus, minus = activation.saturated(dyads.A + dyads.D), activation.saturated(dyads.A - dyads.D)
-        saturated = 0.5 * (np.count_nonzero(plus) + np.count_nonzero(minus))
+        saturated = 0.5 * float(np.count_nonzero(plus) + np.count_nonzero(minus))
     else:
         saturated = float(np.count_nonzero(activation.saturated(dyads.A)))
     loss: float | None = None
@@ -29,15 +29,15 @@ def lane_report(dyads: Dyads) -> BlockReport:
         block=dyads.name,
         samples=m.shape[0],
         neurons=m.shape[1],
-        residual_mean=dyads.residual,
-        residual_difference=dyads.relative_residual,
+        residual_mean=dyads.course.residual,
+        residual_difference=dyads.course.relative,
         saturated=saturated,
         mean_square=_square(m),
-        difference_square=_square(dyads.payload[1]) if speaks else 0.0,
-        updates=dyads.updates,
-        messages=dyads.messages,
-        values=dyads.values,
-        stale=dyads.stale,
+        difference_square=_square(dyads.state[1]) if speaks else 0.0,
+        updates=dyads.course.updates,
+        messages=dyads.course.messages,
+        values=dyads.course.values,
+        stale=dyads.mail.stale,
         loss=loss,
         correct=correct,
     )

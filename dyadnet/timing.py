@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from dyadnet.clocks import Bernoulli, Clock, Periodic
 from dyadnet.config import (
-    AutoClock,
     BernoulliClock,
     ClockSpec,
     Dynamics,
@@ -73,21 +72,19 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     delays = [delay_of(dynamics, projection) for projection in network.recurrent]
     largest = max((delay.largest for delay in delays), default=1)
     clocks: dict[str, Clock] = {}
-    automatic = True
     for name, block in topology.blocks.items():
         spec = dynamics.clocks.get(block.population.name, dynamics.clock)
-        automatic = automatic and isinstance(spec, AutoClock)
         clocks[name] = _clock(spec, network, block.population.name, name, block.size, largest, config.seed)
     sweep = max(clock.interval for clock in clocks.values())
     random = any(isinstance(clock, Bernoulli) for clock in clocks.values()) or not all(d.fixed for d in delays)
-    rule = step_rule(config, automatic, clocks, largest)
+    rule = step_rule(config, clocks, largest)
     forest = is_forest(network)
     one_sign = len({math.copysign(1.0, p.coupling) for p in network.recurrent if p.coupling}) <= 1
     may_circle = not random and rule.kind != "descent"
     return Timing(clocks, largest, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign)
 
 
-def step_rule(config: RunConfig, automatic: bool, clocks: dict[str, Clock], largest: int) -> StepRule:
+def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> StepRule:
     """What ``step: auto`` means for a network and its clocks.
 
     A λ that is scheduled is judged by all the values that it takes.
@@ -145,9 +142,7 @@ def _is_red_black(network: Network, clocks: dict[str, Clock], largest: int) -> b
     return apart >= largest and period - apart >= largest
 
 
-def _clock(
-    spec: ClockSpec, network: Network, population: str, block: str, size: int, largest: int, seed: int
-) -> Clock:
+def _clock(spec: ClockSpec, network: Network, population: str, block: str, size: int, largest: int, seed: int) -> Clock:
     if isinstance(spec, EveryTick):
         return Periodic()
     if isinstance(spec, PeriodicClock):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 import zipfile
@@ -23,7 +22,7 @@ FORMAT = 1
 def write_block(folder: Path, block: Block) -> None:
     """Write one block's parameters, as little-endian arrays by name, to ``<block>.npz``."""
     arrays = {key: np.asarray(w, dtype=w.dtype.newbyteorder("<")) for key, w in block.parameters().items()}
-    np.savez(folder / f"{block.name}.npz", **arrays)
+    np.savez(folder / f"{block.name}.npz", **arrays)  # type: ignore[arg-type]
 
 
 def read_block(folder: Path, block: Block) -> None:
@@ -62,8 +61,8 @@ def save(folder: Path, manifest: dict[str, Any], write: Callable[[Path], None]) 
         write(fresh)
         (fresh / MANIFEST).write_text(json.dumps({"format": FORMAT, **manifest}, indent=1), encoding="utf-8")
         if folder.exists():
-            os.rename(folder, old)
-        os.rename(fresh, folder)
+            folder.rename(old)
+        fresh.rename(folder)
     finally:
         shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(fresh, ignore_errors=True)

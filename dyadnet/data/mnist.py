@@ -113,7 +113,9 @@ def download(images: ImageSet, folder: Path, mirrors: Sequence[str]) -> None:
     for mirror in mirrors:
         try:
             for file in FILES:
-                _fetch(f"{mirror}{file}.gz", folder / f"{file}.gz", images.checksums[file], 3 if "images" in file else 1)
+                _fetch(
+                    f"{mirror}{file}.gz", folder / f"{file}.gz", images.checksums[file], 3 if "images" in file else 1
+                )
         except (OSError, DataError, ValueError) as problem:
             reason = problem.reason if isinstance(problem, urllib.error.URLError) else problem
             problems.append(f"{mirror}: {reason}")

@@ -36,7 +36,9 @@ def load(path: Path) -> Dataset:
         x_test, y_test = _samples(path, "x_test", arrays["x_test"]), _labels(path, "y_test", arrays["y_test"])
         _same_length(path, "x_test", x_test, "y_test", y_test)
         if x_test.shape[1] != x.shape[1] or x_test.dtype != x.dtype:
-            raise DataError(f"{path}: x_test has {x_test.shape[1]} features of {x_test.dtype}, x {x.shape[1]} of {x.dtype}")
+            raise DataError(
+                f"{path}: x_test has {x_test.shape[1]} features of {x_test.dtype}, x {x.shape[1]} of {x.dtype}"
+            )
     else:
         order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(y))
         kept = max(len(y) // 5, 1)
@@ -84,7 +86,9 @@ def _samples(path: Path, key: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def _labels(path: Path, key: str, array: NDArray[Any]) -> NDArray[np.int64]:
     if array.ndim != 1 or array.dtype.kind not in "ui":
-        raise DataError(f"{path}: {key} has shape {array.shape} and type {array.dtype}; expected whole numbers, one a sample")
+        raise DataError(
+            f"{path}: {key} has shape {array.shape} and type {array.dtype}; expected whole numbers, one a sample"
+        )
     labels = array.astype(np.int64)
     if len(labels) and labels.min() < 0:
         raise DataError(f"{path}: {key} holds label {int(labels.min())}; labels start at 0")

@@ -120,7 +120,7 @@ class LocalEngine:
             before = {name: dyad.snapshot() for name, dyad in dyads.items()}
             for dyad in dyads.values():
                 for message in dyad.announce():
-                    dyads[message.target].hold(message)
+                    dyads[message.target].mail.hold(message)
             total += sum(objective.contribution(dyad, beta) for dyad in dyads.values())
             samples += next(iter(dyads.values())).A.shape[0]
             for name, dyad in dyads.items():

@@ -1,0 +1,56 @@
+# Everything a newcomer needs; the environment in .venv is made on first use.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+MODEL ?= sshm
+DATA ?= digits
+OUT ?= runs/$(DATA)-$(MODEL)-$(shell date +%Y%m%d-%H%M%S)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow lint format bench lock clean
+
+help: ## Say what can be made.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(STAMP) ## Train a skew-symmetric Hopfield network on the bundled digits (MODEL=, DATA=, OUT=, ARGS=).
+	$(BIN)/dyadnet train --model $(MODEL) --data $(DATA) --out $(OUT) $(ARGS)
+
+test: $(STAMP) ## Run the tests.
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP) ## Run the tests that take minutes.
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP) ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## Put the code into its form.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Measure the kernel and the settling of this machine.
+	$(BIN)/dyadnet bench kernel
+	$(BIN)/dyadnet bench settling
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "dyadnet needs Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.11"; exit 2; }
+	@echo "Making $(VENV) (once; a minute or two) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lock: ## Renew constraints.txt from the newest versions that pyproject.toml allows.
+	@rm -rf build/lock && $(PYTHON) -m venv build/lock
+	@build/lock/bin/python -m pip install --quiet -e '.[dev]'
+	@{ echo "# Exact versions of everything that dyadnet and its tools need, on Python 3.11, 3.12 and 3.13."; \
+		echo "# Renewed by: make lock"; build/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+	@rm -rf build/lock
+
+clean: ## Remove the environment, caches and build products, but no runs.
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

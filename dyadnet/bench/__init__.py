@@ -1,0 +1,1 @@
+"""Measurements on this machine: always ratios against something that ran in the same minute."""

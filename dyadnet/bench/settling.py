@@ -1,0 +1,93 @@
+"""Sweeps to settle: a small fixed step against the automatic one, by weight scale and by delay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dyadnet.bench.networks import configuration, images, machine
+from dyadnet.coordinator import COLD_ITERATIONS
+from dyadnet.data import Dataset
+from dyadnet.engine.local import LocalEngine
+from dyadnet.relaxation import Phase, Relaxation
+
+SMALL_STEP = 0.05
+"""The paper's η."""
+GAINS = (1.4, 2.8, 4.2)
+DELAYS = (1, 2, 5, 10)
+RESIDUAL = 1e-3
+
+
+def measure(
+    inputs: int,
+    hidden: Sequence[int],
+    minibatch: int,
+    cap: int,
+    dataset: Dataset | None = None,
+    told: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Sweeps of a free phase until every block's largest |A*−A| is under 1e-3, and ticks under delays.
+
+    Parameters
+    ----------
+    cap
+        Sweeps (synchronous ticks for η = 0.05) after which a relaxation counts as never settling.
+    dataset
+        Inputs; synthetic ones unless given.
+    told
+        Hears what is being measured.
+    """
+    dataset = dataset or images(inputs, minibatch)
+    rows: list[dict[str, Any]] = []
+    for model in ("sshm", "hm"):
+        for gain in GAINS:
+            for delay in DELAYS:
+                if delay > 1 and gain != GAINS[0]:
+                    continue
+                if told is not None:
+                    told(f"{model}, gain {gain}, delay {delay}")
+                rows.append(_row(model, gain, delay, inputs, hidden, minibatch, cap, dataset))
+    return {"machine": machine(), "network": [inputs, *hidden, 10], "data": dataset.name, "cap": cap, "rows": rows}
+
+
+def _row(
+    model: str, gain: float, delay: int, inputs: int, hidden: Sequence[int], minibatch: int, cap: int, data: Dataset
+) -> dict[str, Any]:
+    small = {"clock": "every-tick", "step": SMALL_STEP}
+    synchronous = {"clock": "every-tick", "step": "auto"}
+    row: dict[str, Any] = {"model": model, "gain": gain, "delay": delay}
+    for name, dynamics in (("small", small), ("synchronous", synchronous), ("auto", {})):
+        ticks, sweeps, radius, step = _settle(model, gain, delay, inputs, hidden, minibatch, cap, data, dynamics)
+        row["radius"] = radius
+        row[name] = {"ticks": ticks, "sweeps": sweeps, "step": step}
+    few, many = row["auto"]["sweeps"], row["small"]["sweeps"]
+    row["ratio"] = None if few is None or many is None else many / few
+    return row
+
+
+def _settle(
+    model: str,
+    gain: float,
+    delay: int,
+    inputs: int,
+    hidden: Sequence[int],
+    minibatch: int,
+    cap: int,
+    data: Dataset,
+    dynamics: dict[str, Any],
+) -> tuple[int | None, float | None, float, float]:
+    settings = dynamics | {"delay": delay, "tolerance": RESIDUAL, "initial": "zero", "patience": cap}
+    config = configuration(model, inputs, hidden, gain=gain, minibatch=minibatch, dynamics=settings)
+    engine = LocalEngine(config, data)
+    try:
+        couplings = tuple(p.coupling for p in config.network.recurrent)
+        radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, COLD_ITERATIONS)
+        step = engine.timing.rule.step(radius)
+        phases = (Phase("free", 0.0, cap),)
+        (lane,) = engine.relax(Relaxation(1, "train", np.arange(minibatch), phases, couplings, step)).lanes
+        (phase,) = lane
+        return (phase.ticks, phase.sweeps, radius, step) if phase.settled else (None, None, radius, step)
+    finally:
+        engine.close()

@@ -1,0 +1,105 @@
+"""The matrix products between two blocks; a stream that has not changed is never multiplied again.
+
+What is stacked into one product depends only on which streams are new, so that the bits do not depend on where or
+how a block is run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.messages import Message
+
+Array = NDArray[Any]
+
+
+@dataclass(slots=True)
+class Forward:
+    """θ·m_pre and θ·d_pre of what is held of one presynaptic block.
+
+    Attributes
+    ----------
+    arrays
+        Shape (2, batch, n_post); means first. Overwritten by `update`.
+    mean_since, difference_since
+        Which bits of the streams they were computed from.
+    """
+
+    arrays: Array
+    mean_since: int = -1
+    difference_since: int = -1
+
+    def update(self, message: Message, weights: Array) -> None:
+        """Follow a held message."""
+        batch = message.payload.shape[1]
+        mean = message.mean_since != self.mean_since
+        difference = message.difference and message.difference_since != self.difference_since
+        if mean and difference:
+            stacked = message.payload.reshape(2 * batch, -1)
+            np.matmul(stacked, weights.T, out=self.arrays.reshape(2 * batch, -1))
+        elif mean:
+            np.matmul(message.means, weights.T, out=self.arrays[0])
+        elif difference:
+            np.matmul(message.differences, weights.T, out=self.arrays[1])
+        self.mean_since = message.mean_since
+        if difference:
+            self.difference_since = message.difference_since
+
+    def copy(self) -> Forward:
+        """With arrays of its own."""
+        return replace(self, arrays=self.arrays.copy())
+
+
+@dataclass(slots=True)
+class Feedback:
+    """(κθᵀm, θᵀd) as last sent to one presynaptic block; what was sent is never written again."""
+
+    payload: Array | None = None
+    mean_since: int = -1
+    difference_since: int = -1
+
+    def update(self, state: Array, mean_since: int, difference_since: int, weights: Array, coupling: float) -> Array:
+        """The feedback of a state, shape (streams, batch, n_pre).
+
+        Parameters
+        ----------
+        state
+            (m, d) or (m,), shape (streams, batch, n_post).
+        mean_since, difference_since
+            Firing since which m and d have had these bits.
+        """
+        mean, difference = coupling != 0, state.shape[0] == 2
+        streams, batch = mean + difference, state.shape[1]
+        last = self.payload
+        kept = last is not None and last.shape[0] == streams
+        same_mean = not mean or (last is not None and self.mean_since == mean_since)
+        same_difference = not difference or (kept and self.difference_since == difference_since)
+        if last is not None and kept and same_mean and same_difference:
+            return last
+        payload = np.empty((streams, batch, weights.shape[1]), dtype=state.dtype)
+        if mean and difference and not same_mean and not same_difference:
+            np.matmul(state.reshape(2 * batch, -1), weights, out=payload.reshape(2 * batch, -1))
+            _scale(payload[0], coupling)
+        else:
+            if mean and same_mean and last is not None:
+                payload[0] = last[0]
+            elif mean:
+                np.matmul(state[0], weights, out=payload[0])
+                _scale(payload[0], coupling)
+            if difference and same_difference and last is not None:
+                payload[-1] = last[-1]
+            elif difference:
+                np.matmul(state[1], weights, out=payload[-1])
+        self.payload, self.mean_since, self.difference_since = payload, mean_since, difference_since
+        return payload
+
+
+def _scale(array: Array, coupling: float) -> None:
+    if coupling == -1.0:
+        np.negative(array, out=array)
+    elif coupling != 1.0:
+        array *= array.dtype.type(coupling)
