@@ -208,6 +208,14 @@ class Dyads:
         self.state = np.empty((1, batch, size), dtype=self._dtype)
         self.block.activation.means(self.A, self.state[0])
 
+    def place(self, A: Array, D: Array) -> None:
+        """Put the neurons into a state of choice, to see what follows from it; neighbours have not heard of it."""
+        self.A, self.D = A.astype(self._dtype), D.astype(self._dtype)
+        state = np.empty((2, *A.shape), dtype=self._dtype)
+        self.block.activation.compartments(self.A, self.D, state[0], state[1])
+        self._take(state)
+        self.course.sequence += 1
+
     # Time
 
     def receive(self, message: Message) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -99,7 +100,7 @@ def _bare_products(model: str, hidden: Sequence[int], minibatch: int) -> Callabl
     rows = minibatch if model == "ffm" else 2 * minibatch
     work = []
     layers = [*hidden, 10]
-    for below, above in zip(layers, layers[1:], strict=False):
+    for below, above in itertools.pairwise(layers):
         theta = generator.standard_normal((above, below)).astype(np.float32)
         up = generator.random((rows, below)).astype(np.float32)
         down = generator.random((rows, above)).astype(np.float32)

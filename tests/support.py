@@ -1,0 +1,93 @@
+"""Small networks and data for tests, run by the local engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset, Split
+from dyadnet.description import Network, Population, Projection
+from dyadnet.engine.local import LocalEngine
+from dyadnet.relaxation import Outcome, Phase, Relaxation
+
+EXACT = {"dtype": "float64", "tolerance": 1e-13, "tolerance_difference": 1e-11, "patience": 5000}
+"""Settings under which a relaxation runs to rounding."""
+
+
+def data(network: Network, samples: int = 5, seed: int = 1) -> Dataset:
+    """Random inputs in [0, 1] and random labels that fit a network."""
+    generator = np.random.default_rng(seed)
+    x = generator.uniform(0, 1, (samples, network.inputs))
+    split = Split(x, generator.integers(0, network.classes, samples))
+    return Dataset("random", split, split, 1.0, network.classes)
+
+
+def engine(network: Network, samples: int = 5, seed: int = 1, **dynamics: Any) -> LocalEngine:
+    """A local engine over random data; exact settling in float64 unless other dynamics are given."""
+    config = RunConfig.read({"network": network, "dynamics": EXACT | dynamics, "seed": seed})
+    return LocalEngine(config, data(network, samples, seed))
+
+
+class Settler:
+    """Settles one engine again and again, each time under a new relaxation number."""
+
+    def __init__(self, engine: LocalEngine, samples: int = 5, step: float | None = None) -> None:
+        self.engine = engine
+        self.samples = samples
+        self.couplings = tuple(p.coupling for p in engine.config.network.recurrent)
+        rule = engine.timing.rule
+        radius = 0.0
+        if rule.needs_radius:
+            radius = engine.spectral_radius(self.couplings, engine.timing.symmetric_radius, 100)
+        self.step = rule.step(radius) if step is None else step
+        self.number = 0
+
+    def run(self, *phases: Phase) -> Outcome:
+        """One relaxation of all samples."""
+        self.number += 1
+        rows = np.arange(self.samples)
+        return self.engine.relax(Relaxation(self.number, "train", rows, phases, self.couplings, self.step))
+
+    def nudged(self, beta: float, cap: int = 5000) -> Outcome:
+        """Settle freely, then nudged."""
+        return self.run(Phase("free", 0.0, cap), Phase("nudged", beta, cap))
+
+    def loss(self) -> float:
+        """Mean loss at the free fixed point."""
+        outcome = self.run(Phase("free", 0.0, 5000))
+        assert outcome.capped == 0
+        return sum(report.loss or 0.0 for report in outcome.reports) / self.samples
+
+    def gradients(self, beta: float) -> dict[tuple[str, str], NDArray[Any]]:
+        """The Hebbian gradient of every parameter of every block."""
+        lanes = self.engine.dyads
+        return {
+            (name, key): gradient.copy()
+            for name, block in self.engine.blocks.items()
+            for key, gradient in block.gradients(lanes[name], beta, self.samples).items()
+        }
+
+
+def cyclic(loss: str = "cross-entropy") -> Network:
+    """A graph with a cycle, a self-loop and a skew-symmetric projection."""
+    return Network(
+        6,
+        (
+            Population("a", 5, "tanh"),
+            Population("b", 6, "tanh"),
+            Population("c", 4, "tanh"),
+            Population("o", 3, "linear"),
+        ),
+        (
+            Projection("input", "a"),
+            Projection("a", "b", 0.5, 0.4),
+            Projection("b", "c", 0.5, 0.4),
+            Projection("c", "a", 0.5, 0.4),
+            Projection("b", "b", 0.5, 0.3),
+            Projection("c", "o", 0.0, 0.5),
+        ),
+        loss=loss,
+    )
