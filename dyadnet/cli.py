@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -32,12 +33,14 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of a user ends in one line and exit code 2."""
+    known = {group.name for group in app.registered_groups}
     for point in entry_points(group=COMMANDS):
-        app.add_typer(point.load(), name=point.name)
+        if point.name not in known:
+            app.add_typer(point.load(), name=point.name)
     try:
-        app()
+        app(arguments)
     except DyadnetError as problem:
         typer.echo(f"dyadnet: {problem}", err=True)
         sys.exit(problem.exit_code)

@@ -144,9 +144,9 @@ class Learning(Spec):
     """
 
     epochs: Positive = 20
-    minibatch: Positive = 50
+    minibatch: Positive = 20
     optimiser: Optimiser = Adam()
-    learning_rate: Schedule = Field(validate_default=True, default=0.001)
+    learning_rate: Schedule = Field(validate_default=True, default=0.003)
     beta: Schedule = Field(validate_default=True, default=0.1)
     lam: Schedule | dict[str, Schedule] | None = None
     radius_every: Positive = 10
