@@ -138,7 +138,7 @@ class Learning(Spec):
     lam
         λ of every projection while training, or by projection name; the network's own unless given.
     radius_every
-        Minibatches between two estimates of the spectral radius (used by ``step: auto``).
+        Relaxations between two estimates of the spectral radius (used by ``step: auto``).
     evaluation_batch
         Samples that settle together when a part of the data is evaluated.
     """

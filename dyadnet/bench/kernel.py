@@ -15,8 +15,10 @@ from dyadnet.bench.networks import configuration, images, machine
 from dyadnet.engine.local import LocalEngine
 from dyadnet.relaxation import Phase, Relaxation
 
-SWEEPS = 12
+SWEEPS = 25
 """Sweeps of one timed relaxation; two relaxations that differ by so many give the time of a sweep."""
+STEP = 0.05
+"""Small, so that no stream stands still, and costs no product any more, before the timing ends."""
 
 
 def measure(inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int) -> dict[str, Any]:
@@ -71,7 +73,7 @@ def _cores(model: str, inputs: int, hidden: Sequence[int], minibatch: int, repet
 
 
 def _engine(model: str, inputs: int, hidden: Sequence[int], minibatch: int, lanes: int, threads: int) -> LocalEngine:
-    dynamics = {"fixed": True, "lanes": lanes, "initial": "zero", "step": 0.3}
+    dynamics = {"fixed": True, "lanes": lanes, "initial": "zero", "step": STEP}
     config = configuration(model, inputs, hidden, minibatch=minibatch, dynamics=dynamics)
     return LocalEngine(config, images(inputs, minibatch), threads=threads)
 
@@ -85,7 +87,7 @@ def _sweep(engine: LocalEngine, minibatch: int) -> Callable[[], float]:
         nonlocal number
         number += 1
         phases = (Phase("dyadic", 0.1, sweeps, fixed=True),)
-        return _timed(lambda: engine.relax(Relaxation(number, "train", np.arange(minibatch), phases, couplings, 0.3)))
+        return _timed(lambda: engine.relax(Relaxation(number, "train", np.arange(minibatch), phases, couplings, STEP)))
 
     def once() -> float:
         short = relax(SWEEPS)
