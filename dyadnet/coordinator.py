@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from dyadnet.engine.protocol import Engine
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.random import Stream
 from dyadnet.record import CHECKPOINTS, RunFolder
-from dyadnet.relaxation import Part, Phase, Relaxation, Update
+from dyadnet.relaxation import Outcome, Part, Phase, Relaxation, Update
 from dyadnet.tally import Tally
 from dyadnet.timing import timing
 from dyadnet.topology import Topology
@@ -303,7 +303,7 @@ class Coordinator:
         self._since_radius += 1
         return rule.step(self.radius)
 
-    def _relax(self, relaxation: Relaxation) -> Any:
+    def _relax(self, relaxation: Relaxation) -> Outcome:
         try:
             return self.engine.relax(relaxation)
         except DivergedError as problem:
@@ -374,11 +374,6 @@ def check_fit(config: RunConfig, dataset: Dataset) -> None:
     if config.network.classes != dataset.classes:
         legal = f"{dataset.name} has {dataset.classes} classes"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
-
-
-def summary_line(summary: Summary) -> dict[str, Any]:
-    """The object that ``--json`` prints."""
-    return asdict(summary)
 
 
 def checkpoint(run: Path, name: str) -> Path:

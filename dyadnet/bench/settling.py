@@ -15,7 +15,7 @@ from dyadnet.relaxation import Phase, Relaxation
 
 SMALL_STEP = 0.05
 """The paper's η."""
-GAINS = (1.4, 2.8, 4.2)
+GAINS = (1.0, 2.0, 3.0)
 DELAYS = (1, 2, 5, 10)
 RESIDUAL = 1e-3
 
