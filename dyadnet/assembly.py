@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dyadnet.block import Block
 from dyadnet.channels import ReceivingEnd
 from dyadnet.config import RunConfig
+from dyadnet.data import Dataset, minibatch, one_hot
 from dyadnet.dyads import Dyads, Tolerance
 from dyadnet.mailbox import Inbound
 from dyadnet.messages import KINDS, Kind
 from dyadnet.probes import Probe
 from dyadnet.random import Stream
+from dyadnet.relaxation import Relaxation
 from dyadnet.timing import Timing, delay_of
 from dyadnet.topology import BlockSpec, Link, Topology
 
@@ -35,6 +39,20 @@ def dyads(config: RunConfig, topology: Topology, timing: Timing, block: Block) -
     if block.name in config.probe.neurons:
         lanes[0].probe = Probe(config.probe.neurons[block.name], config.probe.samples)
     return lanes
+
+
+def samples(
+    dyads: Dyads, relaxation: Relaxation, rows: NDArray[np.int64], dataset: Dataset
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
+    """What a block reads of the data for one lane: inputs if it has θ₀, targets if it is the output."""
+    split = dataset.part(relaxation.part)
+    dtype = dyads.block.dtype
+    inputs = targets = None
+    if dyads.block.input_weights is not None:
+        inputs = minibatch(split, rows, dtype, dataset.scale)
+    if dyads.block.is_output:
+        targets = one_hot(split.labels[rows], dataset.classes, dtype)
+    return inputs, targets
 
 
 def _inbound(config: RunConfig, topology: Topology, timing: Timing, block: str) -> list[Inbound]:

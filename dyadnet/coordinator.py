@@ -14,13 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, validation_split
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.random import Stream
-from dyadnet.record import CHECKPOINTS, RunFolder
+from dyadnet.record import CHECKPOINTS, Recorder
 from dyadnet.relaxation import Outcome, Part, Phase, Relaxation, Update
 from dyadnet.tally import Tally
 from dyadnet.timing import timing
@@ -128,7 +127,7 @@ class Coordinator:
         config: RunConfig,
         dataset: Dataset,
         engine: Engine,
-        folder: RunFolder | None = None,
+        folder: Recorder | None = None,
         watcher: Watcher | None = None,
     ) -> None:
         check_fit(config, dataset)
@@ -183,7 +182,7 @@ class Coordinator:
             train_loss=line["train"]["loss"],
             weights_sha256=line["weights_sha256"],
             seconds=time.perf_counter() - started,
-            out="" if self.folder is None else str(self.folder.path),
+            out="" if self.folder is None else self.folder.name,
         )
 
     def epoch(self, epoch: int) -> dict[str, Any]:
@@ -342,7 +341,7 @@ class Coordinator:
             "validation_accuracy": line["validation"]["accuracy"],
             "test_accuracy": line["test"]["accuracy"],
         }
-        weights.save(self.folder.path / CHECKPOINTS / name, manifest, self.engine.save)
+        self.folder.save(name, manifest, self.engine.parameters())
 
     def _warn(self) -> None:
         learning, network = self.config.learning, self.config.network

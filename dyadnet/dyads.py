@@ -27,7 +27,7 @@ from dyadnet.block import Block, Synapses
 from dyadnet.channels import SendingEnd
 from dyadnet.clocks import Clock, Moment
 from dyadnet.losses import LOSSES
-from dyadnet.mailbox import Inbound, Mailbox
+from dyadnet.mailbox import Expected, Inbound, Mailbox
 from dyadnet.messages import Kind, Message
 from dyadnet.probes import Probe
 from dyadnet.products import Feedback, Forward
@@ -140,6 +140,7 @@ class Dyads:
         self.targets: Array | None = None
         self.beta = 0.0
         self.moment = Moment()
+        self._phases: list[tuple[int, Moment]] = []
         self._eta = np.ones(size, dtype=dtype)
         self._forward: dict[str, Forward] = {}
         self._feedback: dict[str, Feedback] = {}
@@ -175,6 +176,7 @@ class Dyads:
         """
         self.moment = moment
         self.beta = 0.0
+        self._phases = []
         self._eta.fill(step)
         self.inputs, self.targets = inputs, targets
         if self.block.input_weights is not None and inputs is not None:
@@ -188,10 +190,11 @@ class Dyads:
         self._set_initial_state(batch)
         return self._emit(ideal=True)
 
-    def enter(self, phase: int, beta: float) -> None:
-        """Start a phase; the states and the messages in flight stay."""
+    def enter(self, phase: int, beta: float, first_tick: int) -> None:
+        """Start a phase at a tick; the states and the messages in flight stay."""
         self.moment = Moment(self.moment.relaxation, phase, self.moment.lane)
         self.beta = beta
+        self._phases = [*self._phases, (first_tick, self.moment)]
 
     def _set_initial_state(self, batch: int) -> None:
         size = self.block.spec.size
@@ -222,9 +225,12 @@ class Dyads:
         """Take a message in."""
         self.mail.receive(message)
 
-    def expects(self, tick: int) -> set[tuple[str, Kind, int]]:
-        """Every (source, kind, send tick) that arrives at `tick`, of what was sent in the present phase."""
-        return self.mail.expects(tick, self.moment)
+    def expects(self, tick: int) -> set[Expected]:
+        """Every (source, kind, send tick) that arrives at `tick`; the initial states at tick 0."""
+        return self.mail.expects(tick, self._moment_at)
+
+    def _moment_at(self, tick: int) -> Moment:
+        return next((moment for first, moment in reversed(self._phases) if first <= tick), self.moment)
 
     def fire(self, tick: int) -> list[Message]:
         """Advance to `tick`; the messages to send, none if the clock does not fire."""
@@ -418,6 +424,7 @@ class Dyads:
             "state": self.state,
             "beta": self.beta,
             "moment": self.moment,
+            "phases": self._phases,
             "course": self.course.copy(),
             "mail": self.mail.snapshot(),
             "forward": {source: product.copy() for source, product in self._forward.items()},
@@ -430,6 +437,7 @@ class Dyads:
         """Go back to a snapshot of the same relaxation, which stays good."""
         self.A, self.D = snapshot["A"].copy(), snapshot["D"].copy()
         self.state, self.beta, self.moment = snapshot["state"], snapshot["beta"], snapshot["moment"]
+        self._phases = snapshot["phases"]
         self.course = snapshot["course"].copy()
         self.mail.restore(snapshot["mail"])
         self._forward = {source: product.copy() for source, product in snapshot["forward"].items()}

@@ -38,6 +38,9 @@ class ConfigError(UsageError):
         self.value = value
         self.legal = legal
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (ConfigError, (self.field, self.value, self.legal))
+
 
 class DataError(UsageError):
     """A data file that is missing, damaged or holds illegal values."""
@@ -61,6 +64,10 @@ class DivergedError(DyadnetError):
         self.block = block
         self.tick = tick
         self.why = why
+        self.advice = advice
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (DivergedError, (self.block, self.tick, self.why, self.advice))
 
 
 def _brief(value: object, limit: int = 80) -> str:

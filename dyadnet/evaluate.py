@@ -43,7 +43,7 @@ def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path 
     engine = LocalEngine(config, dataset)
     try:
         coordinator = Coordinator(config, dataset, engine)
-        engine.load(folder)
+        engine.load(weights.read(folder, engine.blocks))
         if engine.weights_sha256() != manifest["weights_sha256"]:
             raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
         return {"run": str(run), "weights": name, "part": part, **coordinator.evaluate(part, couplings).summary()}

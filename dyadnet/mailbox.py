@@ -7,7 +7,7 @@ tick is held. Where delays differ from neuron to neuron, newest wins for each ne
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,10 @@ from dyadnet.messages import Kind, Message
 
 Pending = tuple[int, int, int, int, Message, NDArray[np.bool_] | None]
 """(arrival, order of the channel, sequence, order of receipt, message, which neurons)."""
+
+
+Expected = tuple[str, Kind, int]
+"""(source, kind, send tick) of a message that is to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,20 @@ class Mailbox:
             else:
                 self.stale += 1
 
-    def expects(self, tick: int, moment: Moment) -> set[tuple[str, Kind, int]]:
-        """Every (source, kind, send tick) that arrives at `tick`, of what is sent in the phase of `moment`."""
-        due: set[tuple[str, Kind, int]] = set()
+    def expects(self, tick: int, moment_at: Callable[[int], Moment]) -> set[Expected]:
+        """Every (source, kind, send tick) that arrives at `tick`; at tick 0, the initial state of each channel.
+
+        Parameters
+        ----------
+        moment_at
+            The moment that a send tick counted its draws by.
+        """
+        if tick == 0:
+            return {(channel.source, channel.kind, 0) for channel in self._inbound.values()}
+        due: set[Expected] = set()
         for channel in self._inbound.values():
             for sent in range(max(1, tick - channel.end.largest), tick):
+                moment = moment_at(sent)
                 if not channel.clock.fires(sent, moment):
                     continue
                 if any(arrival == tick for arrival, _ in channel.end.arrivals(sent, moment)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError
 
@@ -19,6 +20,26 @@ METRICS = "metrics.jsonl"
 MACHINERY = "machinery.jsonl"
 PROBES = "probes"
 CHECKPOINTS = "checkpoints"
+
+
+class Recorder(Protocol):
+    """Where a coordinator's record goes; a run's folder, or whatever leads to one."""
+
+    @property
+    def name(self) -> str:
+        """What a user finds it by."""
+
+    def metrics(self, line: dict[str, Any]) -> None:
+        """Append to the scientific record: what the same seed gives again, bit by bit."""
+
+    def machinery(self, line: dict[str, Any]) -> None:
+        """Append to the machinery's record: seconds and traffic, which differ from run to run."""
+
+    def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
+        """Keep what the probes saw of one relaxation."""
+
+    def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
+        """Keep weights under a name, in place of what was there."""
 
 
 class RunFolder:
@@ -50,6 +71,11 @@ class RunFolder:
         except OSError as problem:
             raise RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})") from None
 
+    @property
+    def name(self) -> str:
+        """Its path."""
+        return str(self.path)
+
     def __enter__(self) -> Self:
         return self
 
@@ -74,6 +100,10 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         arrays = {f"{block}/{name}": array for block, series in recorded.items() for name, array in series.items()}
         np.savez_compressed(folder / f"{relaxation:08d}.npz", **arrays)  # type: ignore[arg-type]
+
+    def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
+        """Write weights to ``checkpoints/<name>``, whole or not at all, in place of what was there."""
+        weights.save(self.path / CHECKPOINTS / name, manifest, parameters)
 
     def close(self) -> None:
         """Close the records."""

@@ -62,6 +62,13 @@ class Relaxation:
     probed: bool = False
 
 
+def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:
+    """The rows of each lane, contiguous and nearly equal; lanes that a short minibatch leaves empty are left out."""
+    count = len(rows)
+    slices = {lane: rows[lane * count // lanes : (lane + 1) * count // lanes] for lane in range(lanes)}
+    return {lane: part for lane, part in slices.items() if len(part)}
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a block has come at a check tick: two integers for the stop rule, and its largest residual.

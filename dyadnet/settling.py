@@ -92,9 +92,13 @@ class StopRule:
         """Ticks that this phase has run."""
         return self.tick - self._first + 1
 
+    def passed(self) -> None:
+        """A check went by whose verdict, given elsewhere, was to go on or to stop."""
+        self.tick = self.next_check
+
     def judge(self, progress: Sequence[Progress]) -> Verdict:
         """The verdict at `next_check`, from what every block reports there."""
-        self.tick = self.next_check
+        self.passed()
         worst = max(progress, key=lambda p: p.residual)
         if not math.isfinite(worst.residual):
             return Verdict("diverged", worst.block, "A or D is no longer finite")

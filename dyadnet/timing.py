@@ -19,6 +19,8 @@ from dyadnet.delays import Delay
 from dyadnet.description import Network, Projection
 from dyadnet.errors import ConfigError
 from dyadnet.random import Stream
+from dyadnet.relaxation import Phase
+from dyadnet.settling import StopRule
 from dyadnet.steps import StepRule
 from dyadnet.topology import Topology, colours, is_forest
 
@@ -109,6 +111,19 @@ def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> Step
         return StepRule("delayed", lag=largest - 1, sign=sign, why=f"best η of the scalar recursion, τ = {largest - 1}")
     lag = math.ceil((largest + max(intervals) - 1) / min(intervals)) - 1
     return StepRule("safe", lag=lag, sign=-1, why=f"safe η for any mode of modulus ρ, τ = {lag}")
+
+
+def stop_rule(phase: Phase, first_tick: int, dynamics: Dynamics, timing: Timing) -> StopRule:
+    """The stop rule of a phase that begins at a tick."""
+    return StopRule(
+        phase,
+        first_tick,
+        sweep=timing.sweep,
+        largest_delay=timing.largest_delay,
+        check_every=dynamics.check_every,
+        patience=dynamics.patience if timing.may_circle else None,
+        tolerance=dynamics.tolerance,
+    )
 
 
 def _couplings(config: RunConfig) -> list[float]:

@@ -6,59 +6,40 @@ import json
 import shutil
 import uuid
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dyadnet.block import Block
 from dyadnet.errors import RunFolderError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 
 
-def write_block(folder: Path, block: Block) -> None:
-    """Write one block's parameters, as little-endian arrays by name, to ``<block>.npz``."""
-    arrays = {key: np.asarray(w, dtype=w.dtype.newbyteorder("<")) for key, w in block.parameters().items()}
-    np.savez(folder / f"{block.name}.npz", **arrays)  # type: ignore[arg-type]
+Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
+"""Arrays by block, then by name."""
 
 
-def read_block(folder: Path, block: Block) -> None:
-    """Read one block's parameters.
-
-    Raises
-    ------
-    RunFolderError
-        If the file is missing or damaged, or holds weights of another network.
-    """
-    path = folder / f"{block.name}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    except FileNotFoundError:
-        raise RunFolderError(f"{path}: not found; these are weights of another network, or damaged") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as problem:
-        raise RunFolderError(f"{path}: damaged ({problem}); use other weights of this run, or train anew") from None
-    block.load(arrays)
-
-
-def save(folder: Path, manifest: dict[str, Any], write: Callable[[Path], None]) -> None:
+def save(folder: Path, manifest: dict[str, Any], parameters: Parameters) -> None:
     """Fill `folder` with weights and a manifest, replacing what it held.
 
     Parameters
     ----------
     manifest
         Beside the weights: what they are of.
-    write
-        Writes the blocks' files into the folder that it is given.
+    parameters
+        Each block goes to ``<block>.npz``, as little-endian arrays by name.
     """
     fresh = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     old = folder.with_name(f".{folder.name}-old-{uuid.uuid4().hex[:8]}")
     fresh.mkdir(parents=True)
     try:
-        write(fresh)
+        for block, named in parameters.items():
+            arrays = {key: np.asarray(w, dtype=w.dtype.newbyteorder("<")) for key, w in named.items()}
+            np.savez(fresh / f"{block}.npz", **arrays)  # type: ignore[arg-type]
         (fresh / MANIFEST).write_text(json.dumps({"format": FORMAT, **manifest}, indent=1), encoding="utf-8")
         if folder.exists():
             folder.rename(old)
@@ -66,6 +47,27 @@ def save(folder: Path, manifest: dict[str, Any], write: Callable[[Path], None]) 
     finally:
         shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def read(folder: Path, blocks: Iterable[str]) -> dict[str, dict[str, NDArray[Any]]]:
+    """The weights of the named blocks.
+
+    Raises
+    ------
+    RunFolderError
+        If a file is missing or damaged.
+    """
+    return {block: _read_block(folder / f"{block}.npz") for block in blocks}
+
+
+def _read_block(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {key: stored[key] for key in stored.files}
+    except FileNotFoundError:
+        raise RunFolderError(f"{path}: not found; these are weights of another network, or damaged") from None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as problem:
+        raise RunFolderError(f"{path}: damaged ({problem}); use other weights of this run, or train anew") from None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

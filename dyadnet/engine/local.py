@@ -11,26 +11,26 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dyadnet import assembly, objective, weights
+from dyadnet import assembly, objective
+from dyadnet.assembly import samples
 from dyadnet.clocks import Moment
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator, Summary, Watcher, check_fit
-from dyadnet.data import Dataset, minibatch, one_hot
+from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
 from dyadnet.record import RunFolder
-from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Update
+from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
-from dyadnet.settling import StopRule
 from dyadnet.spectrum import Response, spectral_radius
-from dyadnet.timing import Timing, timing
+from dyadnet.timing import Timing, stop_rule, timing
 from dyadnet.topology import Topology
 
 Item = TypeVar("Item")
@@ -85,10 +85,8 @@ class LocalEngine:
             block.couple(relaxation.couplings)
         for name, lanes in self.dyads.items():
             lanes[0].probe = self._probed[name] if relaxation.probed else None
-        count = self.config.dynamics.lanes
-        total = len(relaxation.rows)
-        slices = [relaxation.rows[lane * total // count : (lane + 1) * total // count] for lane in range(count)]
-        self._active = [lane for lane in range(count) if len(slices[lane])]
+        slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
+        self._active = list(slices)
         phases = self._map(lambda lane: self._settle(lane, relaxation, slices[lane]), self._active)
         reports = tuple(self._map(self._report, self.blocks))
         self._spend("relax", started)
@@ -135,15 +133,14 @@ class LocalEngine:
         """Hash of all weights; see `Engine.weights_sha256`."""
         return hashlib.sha256(b"".join(block.digest() for block in self.blocks.values())).hexdigest()
 
-    def save(self, folder: Path) -> None:
-        """Write each block's weights; see `Engine.save`."""
-        for block in self.blocks.values():
-            weights.write_block(folder, block)
+    def parameters(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Every block's own arrays; see `Engine.parameters`."""
+        return {name: block.parameters() for name, block in self.blocks.items()}
 
-    def load(self, folder: Path) -> None:
-        """Read each block's weights; see `Engine.load`."""
-        for block in self.blocks.values():
-            weights.read_block(folder, block)
+    def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+        """Give every block its parameters; see `Engine.load`."""
+        for name, block in self.blocks.items():
+            block.load(parameters[name])
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded; see `Engine.take_probes`."""
@@ -162,23 +159,14 @@ class LocalEngine:
 
     def _settle(self, lane: int, relaxation: Relaxation, rows: np.ndarray[Any, Any]) -> tuple[PhaseOutcome, ...]:
         """Run one lane's phases: the tick loop, which only this engine has."""
-        dynamics = self.config.dynamics
         dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
         self._begin(dyads, Moment(relaxation.number, 0, lane), relaxation, rows)
         outcomes: list[PhaseOutcome] = []
         tick = 0
         for index, phase in enumerate(relaxation.phases):
             for dyad in dyads.values():
-                dyad.enter(index, phase.beta)
-            rule = StopRule(
-                phase,
-                tick + 1,
-                sweep=self.timing.sweep,
-                largest_delay=self.timing.largest_delay,
-                check_every=dynamics.check_every,
-                patience=dynamics.patience if self.timing.may_circle else None,
-                tolerance=dynamics.tolerance,
-            )
+                dyad.enter(index, phase.beta, tick + 1)
+            rule = stop_rule(phase, tick + 1, self.config.dynamics, self.timing)
             while True:
                 check = rule.next_check
                 while tick < check:
@@ -200,15 +188,10 @@ class LocalEngine:
     def _begin(
         self, dyads: Mapping[str, Dyads], moment: Moment, relaxation: Relaxation, rows: np.ndarray[Any, Any]
     ) -> None:
-        split = self._dataset.part(relaxation.part)
-        inputs = minibatch(split, rows, self._dtype, self._dataset.scale)
         for dyad in dyads.values():
-            takes_input = dyad.block.input_weights is not None
-            targets = None
-            if dyad.block.is_output:
-                targets = one_hot(split.labels[rows], self._dataset.classes, self._dtype)
-            first = dyad.begin(moment, len(rows), relaxation.step, inputs if takes_input else None, targets)
-            for message in first:
+            for message in dyad.begin(
+                moment, len(rows), relaxation.step, *samples(dyad, relaxation, rows, self._dataset)
+            ):
                 dyads[message.target].receive(message)
 
     def _report(self, name: str) -> BlockReport:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
@@ -53,11 +54,11 @@ class Engine(Protocol):
     def weights_sha256(self) -> str:
         """Hash of all weights: SHA-256 over the SHA-256 digests of the blocks, in block order."""
 
-    def save(self, folder: Path) -> None:
-        """Write each block's weights into `folder`, one file a block."""
+    def parameters(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Every block's parameters by name, in block order; see `dyadnet.block.Block.parameters`."""
 
-    def load(self, folder: Path) -> None:
-        """Read each block's weights from `folder`."""
+    def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+        """Give every block its parameters."""
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded since this was last called, by block."""
