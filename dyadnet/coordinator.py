@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, validation_split
+from dyadnet.data import DataShape, validation_split
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.random import Stream
@@ -107,8 +107,8 @@ class Coordinator:
     ----------
     config
         The run.
-    dataset
-        Its sizes must fit the network's.
+    data
+        Sizes of the data set, which must fit the network's.
     engine
         Runs the blocks.
     folder
@@ -125,21 +125,19 @@ class Coordinator:
     def __init__(
         self,
         config: RunConfig,
-        dataset: Dataset,
+        data: DataShape,
         engine: Engine,
         folder: Recorder | None = None,
         watcher: Watcher | None = None,
     ) -> None:
-        check_fit(config, dataset)
+        check_fit(config, data)
         self.config = config
-        self.dataset = dataset
+        self.data = data
         self.engine = engine
         self.folder = folder
         self.watcher: Watcher = watcher or Silent()
         self.timing = timing(config, Topology(config.network))
-        self.train_rows, self.validation_rows = validation_split(
-            len(dataset.train.labels), config.seed, config.data.validation
-        )
+        self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.radius = 0.0
         self._relaxations = 0
         self._updates = 0
@@ -218,7 +216,7 @@ class Coordinator:
 
     def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None) -> Tally:
         """Loss and accuracy at β = 0 of a part of the data, under the couplings in force unless others are given."""
-        rows = self.validation_rows if part == "validation" else np.arange(len(self.dataset.test.labels))
+        rows = self.validation_rows if part == "validation" else np.arange(self.data.test)
         if part == "train":
             rows = self.train_rows
         tally = Tally()
@@ -359,7 +357,7 @@ def _merit(line: dict[str, Any]) -> tuple[float, float]:
     return line["validation"]["accuracy"], -line["validation"]["loss"]
 
 
-def check_fit(config: RunConfig, dataset: Dataset) -> None:
+def check_fit(config: RunConfig, data: DataShape) -> None:
     """Whether network and data fit each other.
 
     Raises
@@ -367,11 +365,11 @@ def check_fit(config: RunConfig, dataset: Dataset) -> None:
     ConfigError
         Naming the size that does not fit.
     """
-    if config.network.inputs != dataset.features:
-        legal = f"{dataset.name} has {dataset.features} features a sample"
+    if config.network.inputs != data.features:
+        legal = f"{data.name} has {data.features} features a sample"
         raise ConfigError("network.inputs", config.network.inputs, legal)
-    if config.network.classes != dataset.classes:
-        legal = f"{dataset.name} has {dataset.classes} classes"
+    if config.network.classes != data.classes:
+        legal = f"{data.name} has {data.classes} classes"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
 
 

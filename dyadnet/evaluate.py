@@ -42,7 +42,7 @@ def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path 
     dataset = load_data(config)
     engine = LocalEngine(config, dataset)
     try:
-        coordinator = Coordinator(config, dataset, engine)
+        coordinator = Coordinator(config, dataset.shape, engine)
         engine.load(weights.read(folder, engine.blocks))
         if engine.weights_sha256() != manifest["weights_sha256"]:
             raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")

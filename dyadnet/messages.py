@@ -114,7 +114,7 @@ def decode(
     header: bytes | memoryview,
     buffer: bytes | memoryview,
     widths: Mapping[Address, int],
-    batch: int,
+    rows: Mapping[int, int],
     dtype: np.dtype[Any],
 ) -> Message:
     """The message of a header and its buffer, checked.
@@ -123,8 +123,8 @@ def decode(
     ----------
     widths
         Neurons carried by each known channel.
-    batch, dtype
-        Rows of the lane and type of its numbers: what the receiver expects.
+    rows, dtype
+        Samples of each lane, and type of the numbers: what the receiver expects.
 
     Raises
     ------
@@ -148,7 +148,9 @@ def decode(
         raise MessageError("a count is not a whole number of at least 0")
     if not all(type(fields[name]) is bool for name in ("mean", "difference")):
         raise MessageError("a stream is neither present nor absent")
-    expected = [fields["mean"] + fields["difference"], batch, widths[address]]
+    if fields["lane"] not in rows:
+        raise MessageError(f"no lane {fields['lane']}")
+    expected = [fields["mean"] + fields["difference"], rows[fields["lane"]], widths[address]]
     little = dtype.newbyteorder("<")
     if fields["dtype"] != little.str or fields["shape"] != expected:
         raise MessageError(f"{fields['dtype']}{fields['shape']} on {address!r}, not {little.str}{expected}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dyadnet.relaxation import Phase, Progress
+from dyadnet.relaxation import Phase, PhaseOutcome, Progress
+
+Kind = Literal["continue", "settled", "capped", "diverged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Verdict:
         The block that is worst off, and in words why a relaxation diverges.
     """
 
-    kind: Literal["continue", "settled", "capped", "diverged"]
+    kind: Kind
     block: str = ""
     why: str = ""
 
@@ -118,3 +120,76 @@ class StopRule:
         if self.ticks >= self._phase.cap * self._sweep:
             return Verdict("capped")
         return Verdict("continue")
+
+
+class Settling:
+    """One lane's way through the phases of a relaxation: which check comes next, and what its verdict leads to.
+
+    Whoever hears every block's progress calls `judge`; whoever is told the verdict calls `follow`. Both come to
+    the same ticks.
+
+    Parameters
+    ----------
+    phases
+        Of the relaxation.
+    rule
+        The stop rule of a phase that begins at a tick.
+    sweep
+        Ticks in a sweep.
+
+    Attributes
+    ----------
+    index
+        Of the present phase.
+    checks
+        Verdicts so far.
+    outcomes
+        How each phase ended that is over.
+    done
+        Whether the last one is, or one diverged.
+    """
+
+    def __init__(self, phases: Sequence[Phase], rule: Callable[[Phase, int], StopRule], sweep: int) -> None:
+        self._phases = phases
+        self._rule_of = rule
+        self._sweep = sweep
+        self._rule = rule(phases[0], 1)
+        self.index = 0
+        self.first_tick = 1
+        self.checks = 0
+        self.outcomes: list[PhaseOutcome] = []
+        self.done = False
+
+    @property
+    def phase(self) -> Phase:
+        """The present phase."""
+        return self._phases[self.index]
+
+    @property
+    def next_check(self) -> int:
+        """The tick after which to ask next."""
+        return self._rule.next_check
+
+    def judge(self, progress: Sequence[Progress]) -> Verdict:
+        """Decide at the next check, from what every block reports there in block order."""
+        verdict = self._rule.judge(progress)
+        self._heed(verdict.kind)
+        return verdict
+
+    def follow(self, kind: Kind) -> None:
+        """Take over a verdict on the next check that was given elsewhere."""
+        self._rule.passed()
+        self._heed(kind)
+
+    def _heed(self, kind: Kind) -> None:
+        self.checks += 1
+        if kind == "continue":
+            return
+        ticks = self._rule.ticks
+        self.outcomes.append(PhaseOutcome(self.phase.name, ticks, ticks / self._sweep, kind == "settled"))
+        if kind == "diverged" or self.index + 1 == len(self._phases):
+            self.done = True
+            return
+        self.index += 1
+        self.first_tick = self._rule.tick + 1
+        self._rule = self._rule_of(self.phase, self.first_tick)

@@ -62,8 +62,8 @@ class Response:
             out.append((synapses.source, "feedback", factors(application, synapses.coupling)[1] * feedback))
         return out
 
-    def absorb(self, application: Application, incoming: Mapping[tuple[str, Kind], Vector]) -> float:
-        """Take the sum of what came in as the next vector; returns its square."""
+    def absorb(self, application: Application, incoming: Mapping[tuple[str, Kind], Vector]) -> None:
+        """Take the sum of what came in as the next vector."""
         total = np.zeros(self.block.spec.size)
         for synapses in self.block.synapses:
             drive = synapses.weights @ incoming[synapses.source, "state"].astype(self.block.dtype)
@@ -71,11 +71,18 @@ class Response:
         for axon in self.block.axons:
             total += incoming[axon.target, "feedback"]
         self.vector = self._root * total
+
+    @property
+    def square(self) -> float:
+        """Of the vector."""
         return float(self.vector @ self.vector)
 
-    def scale(self, factor: float) -> None:
-        """Multiply the vector, so that it neither grows nor vanishes."""
-        self.vector = self.vector * factor
+    def scale(self, factor: float | None) -> None:
+        """Multiply the vector, so that it neither grows nor vanishes; begin anew at None."""
+        if factor is None:
+            self.restart()
+        else:
+            self.vector = self.vector * factor
 
     def restart(self) -> None:
         """Begin with the first vector again: nothing was left of the last one."""
@@ -90,28 +97,35 @@ def factors(application: Application, coupling: float) -> tuple[float, float]:
     return (1.0, coupling) if application == "means" else (coupling, 1.0)
 
 
+def radius(squares: Sequence[float]) -> float:
+    """ρ from the squares of every block's part of M²v, for v of norm 1; summed in block order."""
+    return math.sqrt(math.sqrt(sum(squares)))
+
+
+def factor(squares: Sequence[float]) -> float | None:
+    """What brings the whole vector back to norm 1; None if nothing is left of it, so that it must begin anew."""
+    total = sum(squares)
+    return 1.0 / math.sqrt(total) if total > 0 else None
+
+
 def spectral_radius(responses: Sequence[Response], symmetric: bool, iterations: int) -> float:
     """An estimate of ρ from below, after `iterations` of two applications each.
 
     Sums run in the order of `responses`, which is block order.
     """
     by_name = {response.block.name: response for response in responses}
-    norm = math.sqrt(sum(float(response.vector @ response.vector) for response in responses))
+    squares = [response.square for response in responses]
     for response in responses:
-        response.scale(1.0 / norm)
-    estimate = 0.0
+        response.scale(factor(squares))
     for _ in range(iterations):
-        square = 0.0
         for application in ITERATION[symmetric]:
             mail: dict[str, dict[tuple[str, Kind], Vector]] = {name: {} for name in by_name}
             for name, response in by_name.items():
                 for target, kind, vector in response.emit(application):
                     mail[target][name, kind] = vector
-            square = sum(response.absorb(application, mail[name]) for name, response in by_name.items())
-        estimate = math.sqrt(math.sqrt(square)) if square > 0 else 0.0
+            for name, response in by_name.items():
+                response.absorb(application, mail[name])
+        squares = [response.square for response in responses]
         for response in responses:
-            if square > 0:
-                response.scale(1.0 / math.sqrt(square))
-            else:
-                response.restart()
-    return estimate
+            response.scale(factor(squares))
+    return radius(squares)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dyadnet.clocks import Bernoulli, Clock, Periodic
@@ -20,7 +21,7 @@ from dyadnet.description import Network, Projection
 from dyadnet.errors import ConfigError
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
-from dyadnet.settling import StopRule
+from dyadnet.settling import Settling, StopRule
 from dyadnet.steps import StepRule
 from dyadnet.topology import Topology, colours, is_forest
 
@@ -113,17 +114,21 @@ def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> Step
     return StepRule("safe", lag=lag, sign=-1, why=f"safe η for any mode of modulus ρ, τ = {lag}")
 
 
-def stop_rule(phase: Phase, first_tick: int, dynamics: Dynamics, timing: Timing) -> StopRule:
-    """The stop rule of a phase that begins at a tick."""
-    return StopRule(
-        phase,
-        first_tick,
-        sweep=timing.sweep,
-        largest_delay=timing.largest_delay,
-        check_every=dynamics.check_every,
-        patience=dynamics.patience if timing.may_circle else None,
-        tolerance=dynamics.tolerance,
-    )
+def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Settling:
+    """One lane's way through the phases of a relaxation."""
+
+    def rule(phase: Phase, first_tick: int) -> StopRule:
+        return StopRule(
+            phase,
+            first_tick,
+            sweep=timing.sweep,
+            largest_delay=timing.largest_delay,
+            check_every=dynamics.check_every,
+            patience=dynamics.patience if timing.may_circle else None,
+            tolerance=dynamics.tolerance,
+        )
+
+    return Settling(phases, rule, timing.sweep)
 
 
 def _couplings(config: RunConfig) -> list[float]:

@@ -41,7 +41,7 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
     """
     launch = engine(config.engine)
     dataset = load_data(config)
-    check_fit(config, dataset)
+    check_fit(config, dataset.shape)
     with RunFolder(Path(out), config) as folder:
         summary = launch(config, dataset, folder, watcher or Silent())
     draw(Path(out))

@@ -40,7 +40,7 @@ def message(**changes: Any) -> Message:
 
 def test_a_message_comes_back_as_it_was() -> None:
     sent = message()
-    found = decode(*encode(sent), WIDTHS, 4, F32)
+    found = decode(*encode(sent), WIDTHS, {0: 4}, F32)
     assert np.array_equal(found.payload, sent.payload)
     names = [name for name in Message.__slots__ if name != "payload"]
     assert {name: getattr(found, name) for name in names} == {name: getattr(sent, name) for name in names}
@@ -64,6 +64,7 @@ def test_the_buffer_is_the_payload_itself() -> None:
         ({"dtype": "|O"}, "on"),
         ({"tick": -1}, "count"),
         ({"lane": True}, "count"),
+        ({"lane": 1}, "no lane"),
         ({"mean": 1}, "stream"),
         ({"target": 3}, "names"),
         ({"extra": 1}, "fields"),
@@ -72,14 +73,14 @@ def test_the_buffer_is_the_payload_itself() -> None:
 def test_a_header_that_does_not_fit_is_refused(changes: dict[str, Any], complaint: str) -> None:
     header, buffer = encode(message())
     with pytest.raises(MessageError, match=complaint):
-        decode(msgpack.packb(msgpack.unpackb(header) | changes), buffer, WIDTHS, 4, F32)
+        decode(msgpack.packb(msgpack.unpackb(header) | changes), buffer, WIDTHS, {0: 4}, F32)
 
 
 def test_a_short_or_long_buffer_is_refused() -> None:
     header, buffer = encode(message())
     for other in (bytes(buffer)[:-1], bytes(buffer) + b"\0", b""):
         with pytest.raises(MessageError, match="bytes on"):
-            decode(header, other, WIDTHS, 4, F32)
+            decode(header, other, WIDTHS, {0: 4}, F32)
 
 
 @settings(max_examples=500, deadline=None)
@@ -90,7 +91,7 @@ def test_no_mutated_header_does_anything_but_decode_or_be_refused(data: st.DataO
     for _ in range(data.draw(st.integers(1, 4))):
         mutated[data.draw(st.integers(0, len(mutated) - 1))] = data.draw(st.integers(0, 255))
     try:
-        found = decode(bytes(mutated), buffer, WIDTHS, 4, F32)
+        found = decode(bytes(mutated), buffer, WIDTHS, {0: 4}, F32)
     except MessageError:
         return
     assert found.payload.shape == (2, 4, 3)
@@ -99,4 +100,4 @@ def test_no_mutated_header_does_anything_but_decode_or_be_refused(data: st.DataO
 @given(junk=st.binary(max_size=64))
 def test_junk_is_refused(junk: bytes) -> None:
     with pytest.raises(MessageError):
-        decode(junk, b"", WIDTHS, 4, F32)
+        decode(junk, b"", WIDTHS, {0: 4}, F32)

@@ -108,7 +108,7 @@ def test_a_nudge_too_strong_for_concavity_is_warned_of(last: float, expected: in
 
     config = small(learning={"beta": {"kind": "linear", "start": 0.1, "end": last}})
     engine = LocalEngine(config, load("digits"))
-    Coordinator(config, load("digits"), engine, watcher=Listening())._warn()
+    Coordinator(config, load("digits").shape, engine, watcher=Listening())._warn()
     engine.close()
     assert len(warnings) == expected
     assert all("no longer concave" in text for text in warnings)
@@ -222,7 +222,7 @@ def test_memory_does_not_grow_with_ticks() -> None:
     peaks = []
     for sweeps in (20, 400):
         engine = LocalEngine(config, load("digits"))
-        coordinator = Coordinator(config, load("digits"), engine)
+        coordinator = Coordinator(config, load("digits").shape, engine)
         relaxation = coordinator._relaxation(
             "train", np.arange(20), (dn.relaxation.Phase("dyadic", 0.1, sweeps, True),), (-1.0, -1.0)
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from dyadnet.data import digits, mnist, npz
-from dyadnet.data.dataset import Dataset, Split, minibatch, one_hot, validation_split
+from dyadnet.data.dataset import Dataset, DataShape, Split, minibatch, one_hot, validation_split
 from dyadnet.errors import ConfigError
 
-__all__ = ["Dataset", "Split", "available", "load", "minibatch", "one_hot", "validation_split"]
+__all__ = ["DataShape", "Dataset", "Split", "available", "load", "minibatch", "one_hot", "validation_split"]
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:

@@ -27,6 +27,23 @@ class Split:
     labels: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class DataShape:
+    """The sizes of a data set: all that whoever never touches a sample needs to know.
+
+    Attributes
+    ----------
+    train, test
+        Samples in each part.
+    """
+
+    name: str
+    features: int
+    classes: int
+    train: int
+    test: int
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A training and a test part.
@@ -49,6 +66,11 @@ class Dataset:
     def features(self) -> int:
         """Numbers in a sample."""
         return int(self.train.images.shape[1])
+
+    @property
+    def shape(self) -> DataShape:
+        """Its sizes."""
+        return DataShape(self.name, self.features, self.classes, len(self.train.labels), len(self.test.labels))
 
     def part(self, name: str) -> Split:
         """The split that holds a part: validation rows are rows of the training split."""

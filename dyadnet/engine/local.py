@@ -30,7 +30,7 @@ from dyadnet.record import RunFolder
 from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
 from dyadnet.spectrum import Response, spectral_radius
-from dyadnet.timing import Timing, stop_rule, timing
+from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
 
 Item = TypeVar("Item")
@@ -39,10 +39,10 @@ Result = TypeVar("Result")
 
 def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
     """Train in this process; the entry point ``local`` of the group ``dyadnet.engines``."""
-    check_fit(config, dataset)
+    check_fit(config, dataset.shape)
     engine = LocalEngine(config, dataset)
     try:
-        return Coordinator(config, dataset, engine, folder, watcher).run()
+        return Coordinator(config, dataset.shape, engine, folder, watcher).run()
     finally:
         engine.close()
 
@@ -161,29 +161,24 @@ class LocalEngine:
         """Run one lane's phases: the tick loop, which only this engine has."""
         dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
         self._begin(dyads, Moment(relaxation.number, 0, lane), relaxation, rows)
-        outcomes: list[PhaseOutcome] = []
+        course = settling(relaxation.phases, self.config.dynamics, self.timing)
         tick = 0
-        for index, phase in enumerate(relaxation.phases):
-            for dyad in dyads.values():
-                dyad.enter(index, phase.beta, tick + 1)
-            rule = stop_rule(phase, tick + 1, self.config.dynamics, self.timing)
-            while True:
-                check = rule.next_check
-                while tick < check:
-                    tick += 1
-                    for dyad in dyads.values():
-                        for message in dyad.fire(tick):
-                            dyads[message.target].receive(message)
-                verdict = rule.judge([dyad.progress() for dyad in dyads.values()])
-                if verdict.kind == "diverged":
-                    raise DivergedError(verdict.block, tick, verdict.why)
-                if verdict.kind != "continue":
-                    break
-            settled = verdict.kind == "settled"
-            outcomes.append(PhaseOutcome(phase.name, rule.ticks, rule.ticks / self.timing.sweep, settled))
+        while not course.done:
+            if tick + 1 == course.first_tick:
+                for dyad in dyads.values():
+                    dyad.enter(course.index, course.phase.beta, course.first_tick)
+            check = course.next_check
+            while tick < check:
+                tick += 1
+                for dyad in dyads.values():
+                    for message in dyad.fire(tick):
+                        dyads[message.target].receive(message)
+            verdict = course.judge([dyad.progress() for dyad in dyads.values()])
+            if verdict.kind == "diverged":
+                raise DivergedError(verdict.block, tick, verdict.why)
         for dyad in dyads.values():
             dyad.deliver(tick)
-        return tuple(outcomes)
+        return tuple(course.outcomes)
 
     def _begin(
         self, dyads: Mapping[str, Dyads], moment: Moment, relaxation: Relaxation, rows: np.ndarray[Any, Any]
