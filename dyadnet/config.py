@@ -209,6 +209,33 @@ class RecordSpec(Spec):
     every: Positive = 50
 
 
+class ClusterSpec(Spec):
+    """Where the actors of engine ``ray`` run. Nothing here changes a bit of the result.
+
+    Attributes
+    ----------
+    address
+        Of a running cluster, ``auto`` for the one on this machine; a cluster of its own on this machine if None.
+    actors
+        How many; blocks that share one talk in memory. One a block unless given.
+    placement
+        ``pack`` on few nodes, ``spread`` over all, ``strict-spread``: each actor on a node of its own.
+    cpus_per_actor
+        CPUs that an actor books, fractions included; ``auto`` shares out what the cluster has, at most one each.
+    ship_code
+        Send this machine's dyadnet to the nodes, instead of using what they have installed.
+    timeout
+        Seconds of silence after which a run ends and names what every actor waits for.
+    """
+
+    address: str | None = None
+    actors: Positive | None = None
+    placement: Literal["pack", "spread", "strict-spread"] = "pack"
+    cpus_per_actor: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
+    ship_code: bool = False
+    timeout: float = Field(120.0, gt=0)
+
+
 class RunConfig(Spec):
     """A whole run.
 
@@ -226,6 +253,7 @@ class RunConfig(Spec):
     learning: Learning = Learning()
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
+    cluster: ClusterSpec = ClusterSpec()
     engine: str = "local"
     seed: int = Field(0, ge=0, lt=2**63)
 
@@ -374,6 +402,9 @@ def check_consistency(config: RunConfig) -> None:
         raise ConfigError(
             "dynamics.lanes", config.dynamics.lanes, f"at most the minibatch size, {config.learning.minibatch}"
         )
+    blocks = len(Topology(network).blocks)
+    if config.cluster.actors is not None and config.cluster.actors > blocks:
+        raise ConfigError("cluster.actors", config.cluster.actors, f"at most one for each of the {blocks} blocks")
     _check_probes(config)
 
 

@@ -107,6 +107,8 @@ class Dyads:
         m, and d once a nudge has been heard of: shape (1 or 2, batch, n). Never written again once it is there.
     base
         What stays the same during a relaxation: bias and θ₀x. Shape (batch, n).
+    incarnation
+        Which life of this block its messages are from.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class Dyads:
         self.mail = Mailbox(inbound)
         self.loss = LOSSES[block.topology.network.loss]
         self.probe: Probe | None = None
+        self.incarnation = 0
         self.course = Course()
         self._tolerance = tolerance
         self._initial = initial
@@ -391,6 +394,7 @@ class Dyads:
             difference=difference,
             mean_since=course.mean_since,
             difference_since=course.difference_since,
+            incarnation=self.incarnation,
         )
 
     # Learning, and going back

@@ -157,5 +157,6 @@ def decode(
     size = expected[0] * expected[1] * expected[2]
     if memoryview(buffer).nbytes != size * dtype.itemsize:
         raise MessageError(f"{memoryview(buffer).nbytes} bytes on {address!r}, not {size * dtype.itemsize}")
-    payload = np.frombuffer(buffer, dtype=little, count=size).reshape(expected)
+    # Arrays of our own: aligned, writable and in native order, as those that never left the process.
+    payload = np.frombuffer(buffer, dtype=little, count=size).reshape(expected).astype(dtype)
     return Message(payload=payload, **{name: fields[name] for name in _FIELDS})

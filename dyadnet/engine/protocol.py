@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
@@ -16,11 +16,22 @@ from dyadnet.relaxation import Outcome, Relaxation, Update
 
 @dataclass(frozen=True, slots=True)
 class Machinery:
-    """What an engine spent since it was last asked: seconds by activity, and traffic on the wire."""
+    """What an engine spent since it was last asked.
+
+    Attributes
+    ----------
+    seconds
+        By activity, as the coordinator sees it.
+    messages, bytes
+        Traffic between blocks.
+    actors
+        Of each actor: seconds computing, waiting and sending, what it sent over the wire, what it dropped.
+    """
 
     seconds: Mapping[str, float]
     messages: int
     bytes: int
+    actors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Engine(Protocol):

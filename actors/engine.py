@@ -1,0 +1,245 @@
+"""The coordinator's side of the actors: asks hosts to settle, hears their reports, gives the verdicts.
+
+A plain class, without Ray: what reaches the hosts is behind `Workers`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from actors.inbox import Decision
+from actors.transport import Report
+from dyadnet.config import RunConfig
+from dyadnet.engine.protocol import Machinery
+from dyadnet.errors import DivergedError, DyadnetError
+from dyadnet.relaxation import BlockReport, Outcome, Progress, Relaxation, Update, lane_slices
+from dyadnet.spectrum import factor, radius
+from dyadnet.timing import settling, timing
+from dyadnet.topology import Topology
+
+POLL = 1.0
+"""Seconds of silence after which to look whether every actor is alive."""
+
+
+class StalledError(DyadnetError):
+    """No actor has said anything for too long; names each and what it waits for."""
+
+
+class Answers(Protocol):
+    """What all hosts answer to one question."""
+
+    def check(self) -> None:
+        """Raise what any of them raised, or that it died."""
+
+    def result(self, timeout: float) -> list[Any]:
+        """The answers in host order.
+
+        Raises
+        ------
+        TimeoutError
+            If one is missing after `timeout` seconds.
+        """
+
+
+class Workers(Protocol):
+    """The hosts of one network, seen from the coordinator."""
+
+    @property
+    def labels(self) -> list[str]:
+        """A name for each host that a user recognises."""
+
+    def ask(self, method: str, *arguments: Any) -> Answers:
+        """Call a method on every host; each runs what it is asked in order."""
+
+    def decide(self, decision: Decision) -> None:
+        """Tell every host a decision."""
+
+    def report(self, timeout: float) -> Report:
+        """The next report of any host.
+
+        Raises
+        ------
+        queue.Empty
+            If none comes within `timeout` seconds.
+        """
+
+    def describe(self) -> list[str]:
+        """What each host is doing or waiting for; hosts that do not answer say so."""
+
+    def close(self) -> None:
+        """End all hosts."""
+
+
+class ActorEngine:
+    """Implements `dyadnet.engine.protocol.Engine` over hosts.
+
+    Parameters
+    ----------
+    config
+        The run.
+    workers
+        Its hosts.
+    """
+
+    def __init__(self, config: RunConfig, workers: Workers) -> None:
+        self.config = config
+        self.topology = Topology(config.network)
+        self.timing = timing(config, self.topology)
+        self._workers = workers
+        self._patience = config.cluster.timeout
+        self._round = 0
+        self._lanes: dict[int, int] = {}
+        self._learning: list[Answers] = []
+        self._seconds: dict[str, float] = {}
+        self._messages = self._values = 0
+
+    def relax(self, relaxation: Relaxation) -> Outcome:
+        """Settle one minibatch; see `Engine.relax`."""
+        started = time.perf_counter()
+        slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
+        self._lanes = {lane: len(rows) for lane, rows in slices.items()}
+        courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
+        diverged: dict[int, DivergedError] = {}
+        number = self._open()
+        answers = self._workers.ask("relax", number, relaxation)
+        heard: dict[tuple[int, int], dict[int, list[Progress]]] = {}
+        while not all(course.done for course in courses.values()):
+            report = self._hear(number, answers)
+            so_far = heard.setdefault((report.lane, report.check), {})
+            so_far[report.host] = report.content
+            if len(so_far) < len(self._workers.labels):
+                continue
+            del heard[report.lane, report.check]
+            course = courses[report.lane]
+            tick = course.next_check
+            verdict = course.judge(self._in_block_order(p for part in so_far.values() for p in part))
+            self._workers.decide(Decision(number, report.lane, report.check, verdict.kind))
+            if verdict.kind == "diverged":
+                diverged[report.lane] = DivergedError(verdict.block, tick, verdict.why)
+        reports = self._in_block_order(report for part in self._result(answers) for report in part)
+        self._settle_learning()
+        self._spend("relax", started)
+        for lane in sorted(diverged):
+            raise diverged[lane]
+        self._messages += sum(report.messages for report in reports)
+        self._values += sum(report.values for report in reports)
+        return Outcome(tuple(tuple(course.outcomes) for course in courses.values()), tuple(reports))
+
+    def learn(self, update: Update) -> None:
+        """Every block takes a Hebbian step; see `Engine.learn`.
+
+        Hosts do so while the coordinator prepares the next minibatch; what fails is heard of there.
+        """
+        self._learning.append(self._workers.ask("learn", update))
+
+    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+        """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
+        started = time.perf_counter()
+        number = self._open()
+        answers = self._workers.ask("spectrum", number, couplings, symmetric, iterations)
+        ordered: list[float] = []
+        for check in range(iterations + 1):
+            squares: dict[str, float] = {}
+            for _ in self._workers.labels:
+                squares |= self._hear(number, answers).content
+            ordered = [squares[name] for name in self.topology.blocks]
+            self._workers.decide(Decision(number, 0, check, factor(ordered)))
+        self._result(answers)
+        self._spend("radius", started)
+        return radius(ordered)
+
+    def objective(self, beta: float) -> float:
+        """The saddle objective, mean over samples; see `Engine.objective`."""
+        parts = self._result(self._workers.ask("objective", self._open(), beta))
+        total = 0.0
+        for lane in self._lanes:
+            contributions = {name: value for part in parts for name, value in part[lane].items()}
+            total += sum(contributions[name] for name in self.topology.blocks)
+        return total / sum(self._lanes.values())
+
+    def norms(self) -> dict[str, float]:
+        """Norm of each block's weights; see `Engine.norms`."""
+        return self._by_block("norms")
+
+    def weights_sha256(self) -> str:
+        """Hash of all weights; see `Engine.weights_sha256`."""
+        return hashlib.sha256(b"".join(self._by_block("digests").values())).hexdigest()
+
+    def parameters(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Every block's parameters; see `Engine.parameters`."""
+        return self._by_block("parameters")
+
+    def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+        """Give every block its parameters; see `Engine.load`."""
+        self._result(self._workers.ask("load", parameters))
+
+    def take_probes(self) -> dict[str, dict[str, Any]]:
+        """What the probes recorded; see `Engine.take_probes`."""
+        found = self._result(self._workers.ask("take_probes"))
+        merged = {name: series for part in found for name, series in part.items()}
+        return {name: merged[name] for name in self.topology.blocks if name in merged}
+
+    def machinery(self) -> Machinery:
+        """Seconds and traffic since this was last called; what went over the wire is with the actors that sent it."""
+        parts = self._result(self._workers.ask("machinery"))
+        values = self._values * (4 if self.config.dynamics.dtype == "float32" else 8)
+        actors = dict(zip(self._workers.labels, parts, strict=True))
+        spent = Machinery(self._seconds, self._messages, values, actors)
+        self._seconds, self._messages, self._values = {}, 0, 0
+        return spent
+
+    def close(self) -> None:
+        """End all hosts."""
+        self._workers.close()
+
+    def _open(self) -> int:
+        self._round += 1
+        return self._round
+
+    def _hear(self, number: int, answers: Answers) -> Report:
+        """The next report of a round; looks after the actors while there is silence."""
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                report = self._workers.report(POLL)
+            except queue.Empty:
+                answers.check()
+                if time.monotonic() > deadline:
+                    self._stalled()
+                continue
+            if report.round == number:
+                return report
+
+    def _result(self, answers: Answers) -> list[Any]:
+        try:
+            return answers.result(self._patience)
+        except TimeoutError:
+            self._stalled()
+            raise
+
+    def _settle_learning(self) -> None:
+        learning, self._learning = self._learning, []
+        for answers in learning:
+            self._result(answers)
+
+    def _stalled(self) -> None:
+        states = zip(self._workers.labels, self._workers.describe(), strict=True)
+        told = "; ".join(f"{label}: {state}" for label, state in states)
+        raise StalledError(f"nothing has happened for {self._patience:g} s (cluster.timeout); {told}")
+
+    def _by_block(self, method: str) -> dict[str, Any]:
+        found = {name: value for part in self._result(self._workers.ask(method)) for name, value in part.items()}
+        return {name: found[name] for name in self.topology.blocks}
+
+    def _in_block_order(self, items: Iterable[Any]) -> list[Any]:
+        by_block: dict[str, Progress | BlockReport] = {item.block: item for item in items}
+        return [by_block[name] for name in self.topology.blocks]
+
+    def _spend(self, activity: str, started: float) -> None:
+        self._seconds[activity] = self._seconds.get(activity, 0.0) + time.perf_counter() - started

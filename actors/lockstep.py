@@ -1,0 +1,208 @@
+"""Lockstep in virtual time, without null messages: one lane of one host.
+
+Clocks and delays are drawn from counters, so every block knows which messages arrive at a tick, and waits for those
+and no others. At a check tick the lane reports once and waits for the verdict. The order of what happens within a
+tick is that of `dyadnet.dyads`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.assembly import samples
+from dyadnet.clocks import Moment
+from dyadnet.data import Dataset
+from dyadnet.dyads import Dyads
+from dyadnet.mailbox import Expected
+from dyadnet.messages import Message
+from dyadnet.relaxation import Progress, Relaxation
+from dyadnet.settling import Kind, Settling
+
+Send = Callable[[Sequence[Message]], None]
+Report = Callable[[int, list[Progress]], None]
+
+
+class Ledger:
+    """What one block has still to hear.
+
+    Parameters
+    ----------
+    memory
+        Ticks for which a message may be asked after: the largest delay.
+    """
+
+    def __init__(self, dyads: Dyads, memory: int) -> None:
+        self._dyads = dyads
+        self._memory = memory
+        self._heard: set[Expected] = set()
+        self._owed: set[Expected] = set()
+        self._asked = -1
+
+    def hear(self, message: Message) -> bool:
+        """Note a message; False if it has come before."""
+        key = (message.source, message.kind, message.tick)
+        if key in self._heard:
+            return False
+        self._heard.add(key)
+        self._owed.discard(key)
+        return True
+
+    def heard(self, key: Expected) -> bool:
+        """Whether a message has come."""
+        return key in self._heard
+
+    def lacks(self, tick: int) -> set[Expected]:
+        """What arrives by `tick` and has not come yet."""
+        while self._asked < tick:
+            self._asked += 1
+            self._owed |= self._dyads.expects(self._asked) - self._heard
+        if len(self._heard) > 64:
+            # A message that arrives part by part is asked after more than once, but never after the largest delay.
+            self._heard = {key for key in self._heard if key[2] + self._memory >= self._asked}
+        return self._owed
+
+
+class Lane:
+    """One lane of a host through one relaxation.
+
+    Parameters
+    ----------
+    dyads
+        The host's blocks in block order, for this lane.
+    rows
+        Of the data, for this lane.
+    feedforward
+        Whether a block's first state needs those of the blocks before it.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        relaxation: Relaxation,
+        rows: NDArray[np.int64],
+        dyads: Mapping[str, Dyads],
+        settling: Settling,
+        dataset: Dataset | None,
+        *,
+        largest_delay: int,
+        feedforward: bool,
+    ) -> None:
+        self.index = index
+        self.rows = rows
+        self.dyads = dict(dyads)
+        self.tick = 0
+        self.done = False
+        self._relaxation = relaxation
+        self._settling = settling
+        self._dataset = dataset
+        self._feedforward = feedforward
+        self._waiting_to_begin = list(dyads)
+        self._early: dict[str, list[Message]] = {name: [] for name in dyads}
+        self._ledgers = {name: Ledger(dyad, largest_delay) for name, dyad in dyads.items()}
+        self._reported = False
+
+    def accept(self, message: Message) -> bool:
+        """Take in a message to one of this lane's blocks; False if it has come before."""
+        if not self._ledgers[message.target].hear(message):
+            return False
+        if message.target in self._waiting_to_begin:
+            self._early[message.target].append(message)
+        else:
+            self.dyads[message.target].receive(message)
+        return True
+
+    def follow(self, check: int, kind: Kind) -> None:
+        """Take over the verdict on a check; one that was not asked for is ignored."""
+        if self._reported and check == self._settling.checks:
+            self._reported = False
+            phase = self._settling.index
+            self._settling.follow(kind)
+            if self._settling.index != phase:
+                self._enter()
+
+    def advance(self, send: Send, report: Report) -> bool:
+        """Run on until a message or a verdict is lacking; whether anything moved."""
+        moved = False
+        while not self.done and self._step(send, report):
+            moved = True
+        return moved
+
+    def describe(self) -> str:
+        """How far it has come and what it waits for, in words."""
+        if self._reported:
+            return f"lane {self.index} waits at check tick {self.tick} for the coordinator's verdict"
+        tick = self.tick if self._settling.done else self.tick + 1
+        names = self._waiting_to_begin[:1] or list(self.dyads)
+        missing = [
+            f"{name} waits for {kind} of {source} sent at tick {sent}"
+            for name in names
+            for source, kind, sent in sorted(self._ledgers[name].lacks(0 if self._waiting_to_begin else tick))[:2]
+        ]
+        return f"lane {self.index} at tick {tick}: {'; '.join(missing) or 'computing'}"
+
+    def _step(self, send: Send, report: Report) -> bool:
+        if self._reported:
+            return False
+        if self._waiting_to_begin:
+            return self._begin(send)
+        if self._settling.done:
+            return self._finish()
+        return self._fire(send, report)
+
+    def _begin(self, send: Send) -> bool:
+        """Begin the next block, once the states that its own first state is made of are there."""
+        name = self._waiting_to_begin[0]
+        dyad, ledger = self.dyads[name], self._ledgers[name]
+        before: set[str] = set()
+        if self._feedforward:
+            index = dyad.block.spec.index
+            before = {s.source for s in dyad.block.synapses if s.link.pre.index < index}
+            if not all(ledger.heard((source, "state", 0)) for source in before):
+                return False
+        # The pass sees the blocks before this one and no others, whoever else has begun already.
+        first = [m for m in self._early[name] if m.kind == "state" and m.source in before]
+        dyad.mail.begin(self._relaxation.number)
+        for message in first:
+            dyad.receive(message)
+        moment = Moment(self._relaxation.number, 0, self.index)
+        inputs = targets = None
+        if self._dataset is not None:
+            inputs, targets = samples(dyad, self._relaxation, self.rows, self._dataset)
+        out = dyad.begin(moment, len(self.rows), self._relaxation.step, inputs, targets)
+        for message in self._early.pop(name):
+            dyad.receive(message)
+        self._waiting_to_begin.pop(0)
+        send(out)
+        if not self._waiting_to_begin:
+            self._enter()
+        return True
+
+    def _enter(self) -> None:
+        settling = self._settling
+        for dyad in self.dyads.values():
+            dyad.enter(settling.index, settling.phase.beta, settling.first_tick)
+
+    def _fire(self, send: Send, report: Report) -> bool:
+        tick = self.tick + 1
+        firing = [name for name, dyad in self.dyads.items() if dyad.clock.fires(tick, dyad.moment)]
+        if any(self._ledgers[name].lacks(tick) for name in firing):
+            return False
+        self.tick = tick
+        out = [message for name in firing for message in self.dyads[name].fire(tick)]
+        send(out)
+        if tick == self._settling.next_check:
+            self._reported = True
+            report(self._settling.checks, [dyad.progress() for dyad in self.dyads.values()])
+        return True
+
+    def _finish(self) -> bool:
+        """Hold what has arrived by the stop tick, which is what is learned from."""
+        if any(ledger.lacks(self.tick) for ledger in self._ledgers.values()):
+            return False
+        for dyad in self.dyads.values():
+            dyad.deliver(self.tick)
+        self.done = True
+        return True

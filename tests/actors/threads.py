@@ -1,0 +1,93 @@
+"""Hosts on threads of one process: everything of the actors but Ray."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from actors.engine import ActorEngine
+from actors.host import Home, Host
+from actors.inbox import Decision, Envelope, Inbox
+from actors.placement import homes
+from actors.transport import Report
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+
+
+class ThreadTransport:
+    """Letters go from inbox to inbox, packed as on any wire."""
+
+    def __init__(self, inboxes: Mapping[int, Inbox], report: Callable[[Report], None]) -> None:
+        self._inboxes = inboxes
+        self.report = report
+
+    def send(self, host: int, envelope: Envelope) -> int:
+        """See `actors.transport.Transport`."""
+        self._inboxes[host].put(envelope)
+        return sum(memoryview(part).nbytes for part in envelope.parts)
+
+
+class FutureAnswers:
+    """See `actors.engine.Answers`."""
+
+    def __init__(self, futures: list[Future[Any]]) -> None:
+        self._futures = futures
+
+    def check(self) -> None:
+        """See `Answers`."""
+        for future in self._futures:
+            if future.done():
+                future.result()
+
+    def result(self, timeout: float) -> list[Any]:
+        """See `Answers`."""
+        return [future.result(timeout) for future in self._futures]
+
+
+class ThreadWorkers:
+    """See `actors.engine.Workers`."""
+
+    def __init__(self, config: RunConfig, dataset: Dataset, incarnation: int = 0) -> None:
+        where = homes(config)
+        count = max(where.values()) + 1
+        self.labels = [f"host {index}" for index in range(count)]
+        self.inboxes = {index: Inbox() for index in range(count)}
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        transport = ThreadTransport(self.inboxes, self._reports.put)
+        self.hosts = [
+            Host(config, Home(index, where, incarnation), dataset, transport, self.inboxes[index])
+            for index in range(count)
+        ]
+        self._threads = [ThreadPoolExecutor(1) for _ in self.hosts]
+
+    def ask(self, method: str, *arguments: Any) -> FutureAnswers:
+        """See `Workers`."""
+        pairs = zip(self._threads, self.hosts, strict=True)
+        return FutureAnswers([thread.submit(getattr(host, method), *arguments) for thread, host in pairs])
+
+    def decide(self, decision: Decision) -> None:
+        """See `Workers`."""
+        for inbox in self.inboxes.values():
+            inbox.put(decision)
+
+    def report(self, timeout: float) -> Report:
+        """See `Workers`."""
+        return self._reports.get(timeout=timeout)
+
+    def describe(self) -> list[str]:
+        """See `Workers`."""
+        return [host.describe() for host in self.hosts]
+
+    def close(self) -> None:
+        """See `Workers`."""
+        for inbox in self.inboxes.values():
+            inbox.close()
+        for thread in self._threads:
+            thread.shutdown()
+
+
+def threaded(config: RunConfig, dataset: Dataset) -> ActorEngine:
+    """An engine over hosts on threads, as many as ``cluster.actors`` says."""
+    return ActorEngine(config, ThreadWorkers(config, dataset))
