@@ -1,9 +1,30 @@
-"""Which blocks share an actor."""
+"""Which blocks share an actor, and where actors go."""
 
 from __future__ import annotations
 
-from dyadnet.config import RunConfig
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import ray
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+
+from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.errors import ConfigError
 from dyadnet.topology import Topology
+
+STRATEGIES = {"pack": "PACK", "spread": "SPREAD", "strict-spread": "STRICT_SPREAD"}
+PATIENCE = 30.0
+"""Seconds to wait for CPUs that others on the cluster have booked."""
+GRAIN = 1e-4
+"""Ray books CPUs in steps of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Room for every actor, one bundle each."""
+
+    group: PlacementGroup
+    cpus: float
 
 
 def homes(config: RunConfig) -> dict[str, int]:
@@ -11,3 +32,70 @@ def homes(config: RunConfig) -> dict[str, int]:
     blocks = list(Topology(config.network).blocks)
     actors = config.cluster.actors or len(blocks)
     return {name: index * actors // len(blocks) for index, name in enumerate(blocks)}
+
+
+def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:
+    """CPUs that each actor books.
+
+    Parameters
+    ----------
+    nodes
+        CPUs of every node that has any.
+
+    Raises
+    ------
+    ConfigError
+        If the actors do not fit; it names what would.
+    """
+    if spec.placement == "strict-spread" and actors > len(nodes):
+        legal = f"{actors} actors need as many nodes, the cluster has {len(nodes)}; use spread, or fewer actors"
+        raise ConfigError("cluster.placement", "strict-spread", legal)
+    if not nodes:
+        raise ConfigError("cluster.address", spec.address, "the cluster has no node with CPUs")
+    asked = spec.cpus_per_actor
+    fits = _largest_share(spec.placement, actors, nodes)
+    if asked == "auto":
+        return fits
+    if asked > fits:
+        legal = f"{actors} actors on nodes with {', '.join(f'{cpus:g}' for cpus in nodes)} CPUs get at most {fits:g} each"
+        raise ConfigError("cluster.cpus_per_actor", asked, legal)
+    return asked
+
+
+def reserve(spec: ClusterSpec, actors: int) -> Reservation:
+    """Book room for every actor on the cluster that Ray is connected to.
+
+    Raises
+    ------
+    ConfigError
+        If there is no room, ever or now.
+    """
+    cpus = share(spec, actors, [node["Resources"]["CPU"] for node in _nodes()])
+    group = placement_group([{"CPU": cpus}] * actors, strategy=STRATEGIES[spec.placement])
+    if not group.wait(PATIENCE):
+        remove_placement_group(group)
+        free = ray.available_resources().get("CPU", 0.0)
+        legal = (
+            f"no room for {actors} actors of {cpus:g} CPUs ({spec.placement}) within {PATIENCE:g} s, {free:g} CPUs "
+            "are free; end other jobs, or book less by --set cluster.cpus_per_actor"
+        )
+        raise ConfigError("cluster.cpus_per_actor", spec.cpus_per_actor, legal)
+    return Reservation(group, cpus)
+
+
+def _nodes() -> list[Mapping[str, Mapping[str, float]]]:
+    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+
+
+def _largest_share(placement: str, actors: int, nodes: Sequence[float]) -> float:
+    """The most CPUs that each of so many actors can have, at most 1."""
+    if placement == "strict-spread":
+        return min(1.0, sorted(nodes, reverse=True)[actors - 1])
+    low, high = 0, round(1 / GRAIN)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if sum(int(cpus / GRAIN + 0.5) // middle for cpus in nodes) >= actors:
+            low = middle
+        else:
+            high = middle - 1
+    return low * GRAIN

@@ -1,0 +1,151 @@
+"""The Ray actors: thin shells around a host of blocks and around the coordinator.
+
+The driver creates the coordinator, the coordinator creates the blocks; Ray ends actors whose creator dies, so
+nothing outlives the driver. Letters and control calls run in concurrency groups of their own, so that an actor
+answers while it computes. Calls that carry letters return nothing, not even a reference: virtual time bounds how many
+can be under way.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+
+from actors.engine import ActorEngine
+from actors.host import Home, Host
+from actors.inbox import Decision, Envelope, Inbox
+from actors.news import Item, News
+from actors.transport import Report
+from actors.workers import RayWorkers
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.data import Dataset, DataShape
+
+
+class RayTransport:
+    """Letters as calls of the receiving actor; implements `actors.transport.Transport`."""
+
+    def __init__(self, coordinator: ActorHandle[Any]) -> None:
+        self._coordinator = coordinator
+        self.peers: Sequence[ActorHandle[Any]] = ()
+
+    def send(self, host: int, envelope: Envelope) -> int:
+        """See `Transport`."""
+        parts = [bytes(part) for part in envelope.parts]
+        self.peers[host].deliver.remote(envelope.round, envelope.origin, envelope.stamps, *parts)
+        return sum(map(len, parts))
+
+    def report(self, report: Report) -> None:
+        """See `Transport`."""
+        self._coordinator.report.remote(report)
+
+
+class BlockActor:
+    """Some blocks of the network, and all their lanes, as one actor.
+
+    Parameters
+    ----------
+    config, home
+        The run, and where this actor stands in it.
+    dataset
+        From the object store, for actors whose blocks read samples.
+    coordinator
+        Who is told how far the blocks have come.
+    """
+
+    def __init__(self, config: RunConfig, home: Home, dataset: Dataset | None, coordinator: ActorHandle[Any]) -> None:
+        self._inbox = Inbox()
+        self._transport = RayTransport(coordinator)
+        self._host = Host(config, home, dataset, self._transport, self._inbox)
+
+    def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
+        """Get to know the other actors, by index; returns where and how this one runs."""
+        self._transport.peers = peers
+        return {"node": ray.get_runtime_context().get_node_id(), "pid": os.getpid(), "nice": os.nice(0)}
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Call a method of the host; calls run one after the other, in order."""
+        return getattr(self._host, method)(*arguments)
+
+    @ray.method(concurrency_group="mail", num_returns=0)
+    def deliver(self, number: int, origin: int, stamps: tuple[float, ...], *parts: bytes) -> None:
+        """Take in messages from another actor."""
+        self._inbox.put(Envelope(number, origin, parts, stamps))
+
+    @ray.method(concurrency_group="mail", num_returns=0)
+    def decide(self, decision: Decision) -> None:
+        """Take in a decision of the coordinator."""
+        self._inbox.put(decision)
+
+    @ray.method(concurrency_group="control")
+    def status(self) -> str:
+        """What this actor is doing or waiting for, while it does so."""
+        return self._host.describe()
+
+    @ray.method(concurrency_group="control")
+    def stop(self) -> None:
+        """End what this actor is doing; it raises `StoppedError`."""
+        self._inbox.close()
+
+
+class CoordinatorActor:
+    """The core's coordinator as an actor, which creates the blocks.
+
+    Parameters
+    ----------
+    config
+        The run.
+    shape
+        Sizes of the data set.
+    dataset
+        Holds one reference into the object store; this actor never reads it.
+    out
+        What a user finds the record by.
+    """
+
+    def __init__(self, config: RunConfig, shape: DataShape, dataset: Sequence[Any], out: str) -> None:
+        self._config = config
+        self._shape = shape
+        self._dataset = dataset[0]
+        self._news = News(out)
+        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._workers: RayWorkers | None = None
+
+    def run(self) -> Summary:
+        """Create the blocks and train."""
+        me = ray.get_runtime_context().current_actor
+        self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
+        engine = ActorEngine(self._config, self._workers)
+        try:
+            self._workers.start(self._news.warning)
+            return Coordinator(self._config, self._shape, engine, self._news, self._news).run()
+        finally:
+            engine.close()
+
+    @ray.method(concurrency_group="mail", num_returns=0)
+    def report(self, report: Report) -> None:
+        """Take in a host's report."""
+        self._reports.put(report)
+
+    @ray.method(concurrency_group="control")
+    def news(self, timeout: float) -> list[Item]:
+        """What the driver has not been told yet; waits up to `timeout` seconds for something."""
+        return self._news.take(timeout)
+
+    @ray.method(concurrency_group="control")
+    def status(self) -> dict[str, str]:
+        """What every actor is doing or waiting for."""
+        if self._workers is None:
+            return {}
+        return dict(zip(self._workers.labels, self._workers.describe(), strict=True))
+
+    @ray.method(concurrency_group="control")
+    def stop(self) -> None:
+        """End all block actors; `run` raises then."""
+        if self._workers is not None:
+            self._workers.close()
