@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +23,15 @@ from dyadnet.errors import ConfigError, UsageError
 NAMESPACE = "dyadnet"
 PROBE = 5.0
 """Seconds within which something must listen at a cluster's address."""
-THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """One thread a library: cores are shared out to actors, and OpenBLAS takes memory for every thread."""
+DEFAULTS = {"RAY_worker_niceness": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Ray runs workers at nice 15 unless told otherwise, warns of a change to come, and reports its use."""
 
 
 @contextlib.contextmanager
 def connected(spec: ClusterSpec) -> Iterator[None]:
-    """Ray, connected as the settings say; whatever was started here ends on the way out.
+    """Ray, connected as the settings say; whatever was started or set here ends on the way out.
 
     A connection that is there already is used and left as it is.
 
@@ -36,53 +40,70 @@ def connected(spec: ClusterSpec) -> Iterator[None]:
     ConfigError
         If there is no cluster at the address, or it does not let us in.
     """
-    authenticate(spec.address)
-    import ray
-
-    if ray.is_initialized():
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         yield
         return
+    own = spec.address is None
     options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
-    environment: dict[str, Any] = {"env_vars": THREADS}
+    runtime: dict[str, Any] = {} if own else {"env_vars": THREADS}
     if spec.ship_code:
-        environment["py_modules"] = [str(Path(module.__file__).parent) for module in (dyadnet, actors) if module.__file__]
-    if spec.address is None:
-        if spec.ship_code:
-            options["runtime_env"] = environment
-        os.environ.update(THREADS)
-        options |= {"address": "local", "include_dashboard": False}
-    else:
+        runtime["py_modules"] = [str(Path(str(module.__file__)).parent) for module in (dyadnet, actors)]
+    if runtime:
+        options["runtime_env"] = runtime
+    options |= {"address": "local", "include_dashboard": False} if own else {"address": spec.address}
+    if spec.address is not None:
         _knock(spec.address)
-        options |= {"address": spec.address, "runtime_env": environment}
-    try:
-        with _quiet():
+    defaults = {name: value for name, value in DEFAULTS.items() if name not in os.environ}
+    with _environment(defaults | authentication(spec.address) | (THREADS if own else {})):
+        import ray
+
+        _forget_authentication()
+        try:
             ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as problem:
-        raise _refused(spec.address, problem) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as problem:
+            raise _refused(spec.address, problem) from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
-def authenticate(address: str | None) -> None:
-    """Set Ray's authentication explicitly, before Ray is loaded.
+def authentication(address: str | None) -> dict[str, str]:
+    """Environment that sets Ray's authentication explicitly, unless the user has set it.
 
     Ray may turn tokens on by itself and leave one in the home folder, which later clusters would pick up. A cluster of
     our own gets a token that only its processes know. To join one, a token is used if the user has one.
     """
-    os.environ.setdefault("RAY_worker_niceness", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if "RAY_AUTH_MODE" in os.environ:
-        return
+        return {}
     if address is None:
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        return
-    own = (Path.home() / ".ray" / "auth_token").exists()
-    given = own or any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    os.environ["RAY_AUTH_MODE"] = "token" if given else "disabled"
+        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    saved = (Path.home() / ".ray" / "auth_token").exists()
+    given = saved or any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    return {"RAY_AUTH_MODE": "token" if given else "disabled"}
+
+
+@contextlib.contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _forget_authentication() -> None:
+    """Make Ray read mode and token again: it keeps what it found when it was loaded."""
+    with contextlib.suppress(ImportError, AttributeError):
+        raylet = importlib.import_module("ray._raylet")
+        raylet.Config.initialize("")
+        raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextlib.contextmanager
@@ -122,15 +143,9 @@ def _refused(address: str | None, problem: Exception) -> UsageError:
     if "version" in lower and "mismatch" in lower:
         legal = f"the cluster runs other versions than this machine: {text[:300]}; install the same Ray and Python"
     elif any(word in lower for word in ("auth", "token", "unauthenticated")):
-        legal = f"the cluster does not accept our token ({text[:200]}); set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to its own"
+        legal = f"the cluster does not accept our token ({text[:200]}); set RAY_AUTH_MODE=token and its RAY_AUTH_TOKEN"
     elif address == "auto":
         legal = "no cluster runs on this machine; start one with ray start --head, or leave --address out"
     else:
         legal = f"Ray could not connect: {text[:300]}"
     return ConfigError("cluster.address", address, legal)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Ray prints where it connects to; our own lines say what a user needs."""
-    yield

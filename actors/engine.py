@@ -95,7 +95,7 @@ class ActorEngine:
         self._patience = config.cluster.timeout
         self._round = 0
         self._lanes: dict[int, int] = {}
-        self._learning: list[Answers] = []
+        self._update: Update | None = None
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
 
@@ -107,8 +107,9 @@ class ActorEngine:
         courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
         diverged: dict[int, DivergedError] = {}
         number = self._open()
-        answers = self._workers.ask("relax", number, relaxation)
-        heard: dict[tuple[int, int], dict[int, list[Progress]]] = {}
+        update, self._update = self._update, None
+        answers = self._workers.ask("relax", number, relaxation, update)
+        heard: dict[tuple[int, int], dict[int, Any]] = {}
         while not all(course.done for course in courses.values()):
             report = self._hear(number, answers)
             so_far = heard.setdefault((report.lane, report.check), {})
@@ -118,12 +119,11 @@ class ActorEngine:
             del heard[report.lane, report.check]
             course = courses[report.lane]
             tick = course.next_check
-            verdict = course.judge(self._in_block_order(p for part in so_far.values() for p in part))
+            verdict = course.judge(self._in_block_order(Progress(*p) for part in so_far.values() for p in part))
             self._workers.decide(Decision(number, report.lane, report.check, verdict.kind))
             if verdict.kind == "diverged":
                 diverged[report.lane] = DivergedError(verdict.block, tick, verdict.why)
         reports = self._in_block_order(report for part in self._result(answers) for report in part)
-        self._settle_learning()
         self._spend("relax", started)
         for lane in sorted(diverged):
             raise diverged[lane]
@@ -134,15 +134,15 @@ class ActorEngine:
     def learn(self, update: Update) -> None:
         """Every block takes a Hebbian step; see `Engine.learn`.
 
-        Hosts do so while the coordinator prepares the next minibatch; what fails is heard of there.
+        The request travels with the next one, of whatever kind.
         """
-        self._learning.append(self._workers.ask("learn", update))
+        self._update = update
 
     def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
         """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         started = time.perf_counter()
         number = self._open()
-        answers = self._workers.ask("spectrum", number, couplings, symmetric, iterations)
+        answers = self._ask("spectrum", number, couplings, symmetric, iterations)
         ordered: list[float] = []
         for check in range(iterations + 1):
             squares: dict[str, float] = {}
@@ -156,7 +156,7 @@ class ActorEngine:
 
     def objective(self, beta: float) -> float:
         """The saddle objective, mean over samples; see `Engine.objective`."""
-        parts = self._result(self._workers.ask("objective", self._open(), beta))
+        parts = self._result(self._ask("objective", self._open(), beta))
         total = 0.0
         for lane in self._lanes:
             contributions = {name: value for part in parts for name, value in part[lane].items()}
@@ -177,17 +177,17 @@ class ActorEngine:
 
     def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
         """Give every block its parameters; see `Engine.load`."""
-        self._result(self._workers.ask("load", parameters))
+        self._result(self._ask("load", parameters))
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded; see `Engine.take_probes`."""
-        found = self._result(self._workers.ask("take_probes"))
+        found = self._result(self._ask("take_probes"))
         merged = {name: series for part in found for name, series in part.items()}
         return {name: merged[name] for name in self.topology.blocks if name in merged}
 
     def machinery(self) -> Machinery:
         """Seconds and traffic since this was last called; what went over the wire is with the actors that sent it."""
-        parts = self._result(self._workers.ask("machinery"))
+        parts = self._result(self._ask("machinery"))
         values = self._values * (4 if self.config.dynamics.dtype == "float32" else 8)
         actors = dict(zip(self._workers.labels, parts, strict=True))
         spent = Machinery(self._seconds, self._messages, values, actors)
@@ -223,10 +223,11 @@ class ActorEngine:
             self._stalled()
             raise
 
-    def _settle_learning(self) -> None:
-        learning, self._learning = self._learning, []
-        for answers in learning:
-            self._result(answers)
+    def _ask(self, method: str, *arguments: Any) -> Answers:
+        update, self._update = self._update, None
+        if update is not None:
+            self._result(self._workers.ask("learn", update))
+        return self._workers.ask(method, *arguments)
 
     def _stalled(self) -> None:
         states = zip(self._workers.labels, self._workers.describe(), strict=True)
@@ -234,7 +235,7 @@ class ActorEngine:
         raise StalledError(f"nothing has happened for {self._patience:g} s (cluster.timeout); {told}")
 
     def _by_block(self, method: str) -> dict[str, Any]:
-        found = {name: value for part in self._result(self._workers.ask(method)) for name, value in part.items()}
+        found = {name: value for part in self._result(self._ask(method)) for name, value in part.items()}
         return {name: found[name] for name in self.topology.blocks}
 
     def _in_block_order(self, items: Iterable[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ A plain class, without Ray, so that tests run several of them in one process. A 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,14 +105,24 @@ class Host:
         self._rows: dict[int, int] = {}
         self._ahead: list[Letter] = []
         self._activity = "idle"
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._traffic: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
 
     # Settling and learning
 
-    def relax(self, number: int, relaxation: Relaxation) -> tuple[BlockReport, ...]:
-        """Settle one minibatch, as far as this host's blocks go; returns once every lane was told to stop."""
+    def relax(self, number: int, relaxation: Relaxation, update: Update | None = None) -> tuple[BlockReport, ...]:
+        """Settle one minibatch, as far as this host's blocks go; returns once every lane was told to stop.
+
+        Parameters
+        ----------
+        number
+            Of the round.
+        update
+            What to learn from the relaxation before, first.
+        """
+        if update is not None:
+            self.learn(update)
         started = time.perf_counter()
         waited, sent = self._inbox.waited, self._seconds["sending"]
         self._begin(number, relaxation)
@@ -268,14 +278,15 @@ class Host:
     def machinery(self) -> dict[str, float]:
         """Seconds by activity, letters and bytes sent, and messages dropped by reason, since this was last called."""
         self._dropped["late"] += self._inbox.late
-        self._inbox.late = 0
+        self._dropped["malformed"] += self._inbox.refused
+        self._inbox.late = self._inbox.refused = 0
         spent: dict[str, float] = {
             **{name: self._seconds[name] for name in ("computing", "waiting", "sending", "learning", "radius")},
             **{name: self._traffic[name] for name in ("letters", "messages", "bytes")},
             "dropped": sum(self._dropped.values()),
         }
         spent |= {f"dropped, {reason}": count for reason, count in self._dropped.items() if count}
-        self._seconds, self._traffic, self._dropped = Counter(), Counter(), Counter()
+        self._seconds, self._traffic, self._dropped = defaultdict(float), Counter(), Counter()
         return spent
 
     # Letters
@@ -358,7 +369,8 @@ class Host:
     def _reporter(self, lane: int) -> Any:
         def report(check: int, progress: list[Progress]) -> None:
             started = time.perf_counter()
-            self._transport.report(Report(self._round, lane, check, self.home.index, progress))
+            told = [(p.block, p.fired, p.over, p.residual) for p in progress]
+            self._transport.report(Report(self._round, lane, check, self.home.index, told))
             self._seconds["sending"] += time.perf_counter() - started
 
         return report

@@ -65,6 +65,7 @@ class Inbox:
         self._round = 0
         self._closed = False
         self.late = 0
+        self.refused = 0
         self.waited = 0.0
 
     def put(self, letter: Letter) -> None:

@@ -57,7 +57,8 @@ def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:
     if asked == "auto":
         return fits
     if asked > fits:
-        legal = f"{actors} actors on nodes with {', '.join(f'{cpus:g}' for cpus in nodes)} CPUs get at most {fits:g} each"
+        have = ", ".join(f"{cpus:g}" for cpus in nodes)
+        legal = f"{actors} actors on nodes with {have} CPUs get at most {fits:g} each"
         raise ConfigError("cluster.cpus_per_actor", asked, legal)
     return asked
 

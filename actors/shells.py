@@ -16,15 +16,17 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
+from actors import wire
 from actors.engine import ActorEngine
 from actors.host import Home, Host
-from actors.inbox import Decision, Envelope, Inbox
+from actors.inbox import Envelope, Inbox
 from actors.news import Item, News
 from actors.transport import Report
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import Dataset, DataShape
+from dyadnet.messages import MessageError
 
 
 class RayTransport:
@@ -36,13 +38,13 @@ class RayTransport:
 
     def send(self, host: int, envelope: Envelope) -> int:
         """See `Transport`."""
-        parts = [bytes(part) for part in envelope.parts]
-        self.peers[host].deliver.remote(envelope.round, envelope.origin, envelope.stamps, *parts)
-        return sum(map(len, parts))
+        blob = wire.seal(envelope)
+        self.peers[host].deliver.remote(blob)
+        return len(blob)
 
     def report(self, report: Report) -> None:
         """See `Transport`."""
-        self._coordinator.report.remote(report)
+        self._coordinator.report.remote(wire.seal_report(report))
 
 
 class BlockActor:
@@ -73,14 +75,17 @@ class BlockActor:
         return getattr(self._host, method)(*arguments)
 
     @ray.method(concurrency_group="mail", num_returns=0)
-    def deliver(self, number: int, origin: int, stamps: tuple[float, ...], *parts: bytes) -> None:
-        """Take in messages from another actor."""
-        self._inbox.put(Envelope(number, origin, parts, stamps))
+    def deliver(self, envelope: bytes) -> None:
+        """Take in messages from another actor; what is no envelope is counted and dropped."""
+        try:
+            self._inbox.put(wire.unseal(envelope))
+        except MessageError:
+            self._inbox.refused += 1
 
     @ray.method(concurrency_group="mail", num_returns=0)
-    def decide(self, decision: Decision) -> None:
+    def decide(self, decision: bytes) -> None:
         """Take in a decision of the coordinator."""
-        self._inbox.put(decision)
+        self._inbox.put(wire.unseal_decision(decision))
 
     @ray.method(concurrency_group="control")
     def status(self) -> str:
@@ -128,9 +133,9 @@ class CoordinatorActor:
             engine.close()
 
     @ray.method(concurrency_group="mail", num_returns=0)
-    def report(self, report: Report) -> None:
+    def report(self, report: bytes) -> None:
         """Take in a host's report."""
-        self._reports.put(report)
+        self._reports.put(wire.unseal_report(report))
 
     @ray.method(concurrency_group="control")
     def news(self, timeout: float) -> list[Item]:

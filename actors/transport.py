@@ -23,7 +23,8 @@ class Report:
     Attributes
     ----------
     content
-        For a relaxation, a list of `dyadnet.relaxation.Progress`; for a power iteration, squares by block.
+        Plain values: for a relaxation, the fields of each block's `dyadnet.relaxation.Progress`; for a power
+        iteration, squares by block.
     """
 
     round: int
@@ -50,4 +51,3 @@ def packed(messages: Sequence[Message]) -> list[Any]:
         header, buffer = encode(message)
         parts += (header, np.frombuffer(buffer, dtype=np.uint8))
     return parts
-

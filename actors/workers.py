@@ -13,6 +13,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from actors import wire
 from actors.host import Home
 from actors.inbox import Decision
 from actors.placement import homes, reserve
@@ -121,14 +122,13 @@ class RayWorkers:
         self._group = reservation.group
         remote = ray.remote(concurrency_groups={"mail": 1, "control": 1})(self._actor)
         readers = _readers(self._config)
-        for index, label in enumerate(self.labels):
+        for index in range(len(self.labels)):
             home = Home(index, self._homes)
             strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=index)
             options = {"num_cpus": reservation.cpus, "scheduling_strategy": strategy, "max_restarts": 0}
             dataset = self._dataset if readers & set(home.blocks) else None
             handle = remote.options(name=None, **options).remote(self._config, home, dataset, self._coordinator)
             self._handles.append(handle)
-            del label
         answers = RayAnswers(self.labels, [handle.meet.remote(self._handles) for handle in self._handles])
         try:
             found = answers.result(START)
@@ -143,15 +143,13 @@ class RayWorkers:
 
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""
-        if len(arguments) > 0 and len(self._handles) > 1:
-            # Sent once and shared, however many actors read it.
-            pass
         return RayAnswers(self.labels, [handle.ask.remote(method, *arguments) for handle in self._handles])
 
     def decide(self, decision: Decision) -> None:
         """Tell every host a decision."""
+        blob = wire.seal_decision(decision)
         for handle in self._handles:
-            handle.decide.remote(decision)
+            handle.decide.remote(blob)
 
     def report(self, timeout: float) -> Report:
         """The next report of any host; see `Workers.report`."""

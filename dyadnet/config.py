@@ -254,7 +254,7 @@ class RunConfig(Spec):
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
     cluster: ClusterSpec = ClusterSpec()
-    engine: str = "local"
+    engine: str = "ray"
     seed: int = Field(0, ge=0, lt=2**63)
 
     @field_validator("network", mode="before")

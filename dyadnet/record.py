@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -58,6 +59,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
+        self._made = not path.exists()
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
         if path.is_dir() and any(path.iterdir()):
@@ -104,6 +106,13 @@ class RunFolder:
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Write weights to ``checkpoints/<name>``, whole or not at all, in place of what was there."""
         weights.save(self.path / CHECKPOINTS / name, manifest, parameters)
+
+    def discard(self) -> None:
+        """Take back what was written: the run could not begin."""
+        self.close()
+        shutil.rmtree(self.path, ignore_errors=True)
+        if not self._made:
+            self.path.mkdir(exist_ok=True)
 
     def close(self) -> None:
         """Close the records."""

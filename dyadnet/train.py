@@ -11,7 +11,7 @@ import numpy as np
 from dyadnet import data, plots
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Silent, Summary, Watcher, check_fit
-from dyadnet.errors import ConfigError
+from dyadnet.errors import ConfigError, UsageError
 from dyadnet.record import PROBES, RunFolder, read_metrics
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
     dataset = load_data(config)
     check_fit(config, dataset.shape)
     with RunFolder(Path(out), config) as folder:
-        summary = launch(config, dataset, folder, watcher or Silent())
+        try:
+            summary = launch(config, dataset, folder, watcher or Silent())
+        except UsageError:
+            folder.discard()
+            raise
     draw(Path(out))
     return summary
 

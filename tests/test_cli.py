@@ -12,7 +12,7 @@ import yaml
 
 from dyadnet.cli import main
 
-QUICK = ["--epochs", "1", "--set", "data.limit_train=200", "--set", "data.limit_test=50"]
+QUICK = ["--engine", "local", "--epochs", "1", "--set", "data.limit_train=200", "--set", "data.limit_test=50"]
 
 
 def run(*arguments: str) -> int:

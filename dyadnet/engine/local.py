@@ -20,12 +20,12 @@ from threadpoolctl import threadpool_limits
 from dyadnet import assembly, objective
 from dyadnet.assembly import samples
 from dyadnet.clocks import Moment
-from dyadnet.config import RunConfig
+from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.coordinator import Coordinator, Summary, Watcher, check_fit
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
 from dyadnet.engine.protocol import Machinery
-from dyadnet.errors import DivergedError
+from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.record import RunFolder
 from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
@@ -38,7 +38,16 @@ Result = TypeVar("Result")
 
 
 def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
-    """Train in this process; the entry point ``local`` of the group ``dyadnet.engines``."""
+    """Train in this process; the entry point ``local`` of the group ``dyadnet.engines``.
+
+    Raises
+    ------
+    ConfigError
+        If settings of a cluster are given, which this engine would ignore.
+    """
+    for field, value in config.cluster:
+        if value != getattr(ClusterSpec(), field):
+            raise ConfigError(f"cluster.{field}", value, "only the engine ray has a cluster; leave it out, or use ray")
     check_fit(config, dataset.shape)
     engine = LocalEngine(config, dataset)
     try:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
-from dyadnet.data import Dataset
-from dyadnet.data import load
+from dyadnet.data import Dataset, load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
 from tests.actors.threads import threaded
@@ -71,10 +69,22 @@ def settings_of(**values: Any) -> dict[str, Any]:
     return base
 
 
-CLOCKS = ["auto", "every-tick", {"kind": "red-black", "stretch": 2}, {"kind": "periodic", "period": 2, "phase": 1},
-          {"kind": "bernoulli", "p": 0.6}, {"kind": "bernoulli", "p": 0.5, "unit": "neuron"}]
-DELAYS = [1, 3, {"kind": "uniform", "low": 1, "high": 4}, {"kind": "uniform", "low": 1, "high": 3, "draw": "channel"},
-          {"kind": "uniform", "low": 1, "high": 3, "draw": "neuron"}, {"kind": "geometric", "p": 0.4, "maximum": 5}]
+CLOCKS = [
+    "auto",
+    "every-tick",
+    {"kind": "red-black", "stretch": 2},
+    {"kind": "periodic", "period": 2, "phase": 1},
+    {"kind": "bernoulli", "p": 0.6},
+    {"kind": "bernoulli", "p": 0.5, "unit": "neuron"},
+]
+DELAYS = [
+    1,
+    3,
+    {"kind": "uniform", "low": 1, "high": 4},
+    {"kind": "uniform", "low": 1, "high": 3, "draw": "channel"},
+    {"kind": "uniform", "low": 1, "high": 3, "draw": "neuron"},
+    {"kind": "geometric", "p": 0.4, "maximum": 5},
+]
 
 
 @settings(max_examples=40, deadline=None)
@@ -88,9 +98,18 @@ DELAYS = [1, 3, {"kind": "uniform", "low": 1, "high": 4}, {"kind": "uniform", "l
     initial=st.sampled_from(["feedforward", "zero", "previous"]),
     check_every=st.integers(1, 3),
 )
-def test_any_number_of_hosts_gives_the_same_record(lam: float, clock: Any, delay: Any, blocks: int, lanes: int, actors: int, initial: str, check_every: int) -> None:
+def test_any_number_of_hosts_gives_the_same_record(
+    lam: float, clock: Any, delay: Any, blocks: int, lanes: int, actors: int, initial: str, check_every: int
+) -> None:
     layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
-    values = settings_of(network__layered=layered, dynamics__clock=clock, dynamics__delay=delay, dynamics__lanes=lanes, dynamics__initial=initial, dynamics__check_every=check_every)
+    values = settings_of(
+        network__layered=layered,
+        dynamics__clock=clock,
+        dynamics__delay=delay,
+        dynamics__lanes=lanes,
+        dynamics__initial=initial,
+        dynamics__check_every=check_every,
+    )
     dataset = load("digits").limited(60, 20)
     values["dynamics"]["patience"] = 1000
     if blocks > 1:
@@ -104,6 +123,13 @@ def test_any_number_of_hosts_gives_the_same_record(lam: float, clock: Any, delay
 def test_a_graph_with_cycles_and_self_loops() -> None:
     network = cyclic()
     dataset = data(network, 30)
+    values = {
+        "network": network,
+        "learning": {"epochs": 1, "minibatch": 9},
+        "dynamics": {"delay": {"kind": "uniform", "low": 1, "high": 3}},
+    }
+    alone = RunConfig.read(values)
+    expected = record(alone, dataset, LocalEngine(alone, dataset))
     for actors in (1, 2, 4):
-        config = RunConfig.read({"network": network, "learning": {"epochs": 1, "minibatch": 9}, "dynamics": {"delay": {"kind": "uniform", "low": 1, "high": 3}}, "cluster": {"actors": actors}})
-        assert record(config, dataset, threaded(config, dataset)) == record(config, dataset, LocalEngine(config, dataset))
+        config = RunConfig.read(values | {"cluster": {"actors": actors, "timeout": 20}})
+        assert record(config, dataset, threaded(config, dataset)) == expected

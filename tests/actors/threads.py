@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from actors import wire
 from actors.engine import ActorEngine
 from actors.host import Home, Host
 from actors.inbox import Decision, Envelope, Inbox
@@ -25,8 +26,9 @@ class ThreadTransport:
 
     def send(self, host: int, envelope: Envelope) -> int:
         """See `actors.transport.Transport`."""
-        self._inboxes[host].put(envelope)
-        return sum(memoryview(part).nbytes for part in envelope.parts)
+        blob = wire.seal(envelope)
+        self._inboxes[host].put(wire.unseal(blob))
+        return len(blob)
 
 
 class FutureAnswers:

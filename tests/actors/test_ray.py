@@ -1,0 +1,138 @@
+"""Training on Ray actors: the local engine's bits, and an end that names its cause."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import dyadnet as dn
+from actors.engine import StalledError
+from actors.workers import ActorLostError
+from dyadnet.config import RunConfig, merged
+from dyadnet.coordinator import Silent
+from tests.actors.test_lockstep import CLOCKS, DELAYS, settings_of
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def trained(values: dict[str, Any], out: Path, watcher: Any = None) -> tuple[str, list[str]]:
+    """Hash and scientific record of a run."""
+    summary = dn.train(RunConfig.read(values), out, watcher)
+    return summary.weights_sha256, (out / "metrics.jsonl").read_text().splitlines()
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    lam=st.sampled_from([0.0, 0.5, 1.0]),
+    clock=st.sampled_from(CLOCKS),
+    delay=st.sampled_from(DELAYS),
+    blocks=st.integers(1, 2),
+    lanes=st.integers(1, 2),
+    actors=st.integers(1, 3),
+    placement=st.sampled_from(["pack", "spread"]),
+)
+def test_ray_gives_the_local_engines_bits(
+    tmp_path_factory: pytest.TempPathFactory,
+    lam: float,
+    clock: Any,
+    delay: Any,
+    blocks: int,
+    lanes: int,
+    actors: int,
+    placement: str,
+) -> None:
+    layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
+    values = settings_of(network__layered=layered, dynamics__clock=clock, dynamics__delay=delay, dynamics__lanes=lanes)
+    values |= {"probe": {}, "cluster": {}}
+    values["dynamics"]["patience"] = 1000
+    folder = tmp_path_factory.mktemp("runs")
+    expected = trained(values, folder / "local")
+    values = merged(values, {"engine": "ray", "cluster": {"actors": actors, "placement": placement, "timeout": 30}})
+    assert trained(values, folder / "ray") == expected
+
+
+@pytest.mark.parametrize("model", ["hm", "ffm", "sshm"])
+def test_one_actor_a_layer_twice_in_a_row(model: str, tmp_path: Path) -> None:
+    lam = {"hm": 1.0, "ffm": 0.5, "sshm": 0.0}[model]
+    values = settings_of(network__layered__lam=lam, engine="ray")
+    runs = [trained(values, tmp_path / name) for name in ("one", "two")]
+    runs.append(trained(values | {"engine": "local", "cluster": {}}, tmp_path / "local"))
+    assert runs[0] == runs[1] == runs[2]
+    machinery = json.loads((tmp_path / "one" / "machinery.jsonl").read_text().splitlines()[-1])
+    assert list(machinery["actors"]) == ["h1", "h2", "out"]
+    for spent in machinery["actors"].values():
+        assert spent["dropped"] == 0
+        assert spent["bytes"] > 0
+        assert min(spent["computing"], spent["waiting"], spent["sending"]) > 0
+
+
+def test_probes_and_weights_reach_the_drivers_folder(tmp_path: Path) -> None:
+    values = settings_of(engine="ray")
+    trained(values, tmp_path / "ray")
+    trained(values | {"engine": "local", "cluster": {}}, tmp_path / "local")
+    for path in sorted((tmp_path / "local").rglob("*.npz")):
+        assert (tmp_path / "ray" / path.relative_to(tmp_path / "local")).read_bytes() == path.read_bytes()
+
+
+class Striker(Silent):
+    """Does something to one block actor in the middle of a run."""
+
+    def __init__(self, strike: Callable[[int], None]) -> None:
+        self._strike = strike
+        self._struck = False
+
+    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
+        """See `Watcher`."""
+        if not self._struck:
+            self._struck = True
+            self._strike(block_actors()[0])
+
+
+def block_actors() -> list[int]:
+    """Process numbers of all block actors on this machine."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if entry.read_bytes().startswith(b"ray::BlockActor"):
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def test_a_dead_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    values = settings_of(engine="ray", learning__epochs=500)
+    with pytest.raises(ActorLostError, match=r"actor (h1|h2|out) died"):
+        trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGKILL)))
+    assert block_actors() == []
+
+
+def test_a_hung_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    values = settings_of(engine="ray", learning__epochs=500, cluster__timeout=3)
+    with pytest.raises(StalledError, match=r"nothing has happened for 3 s.*(h1|h2|out): does not answer.*hung"):
+        trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGSTOP)))
+
+
+def test_a_diverging_run_says_so_as_the_local_engine_does(tmp_path: Path) -> None:
+    values = settings_of(dynamics__step=2.0, dynamics__sweeps=150, dynamics__patience=5)
+    complaints = []
+    for engine in ("ray", "local"):
+        with pytest.raises(dn.DivergedError) as caught:
+            trained(values | {"engine": engine, "cluster": {}}, tmp_path / engine)
+        complaints.append(str(caught.value))
+    assert complaints[0] == complaints[1]
+
+
+def test_what_cannot_be_placed_leaves_no_folder(tmp_path: Path) -> None:
+    values = settings_of(engine="ray", cluster__cpus_per_actor=1000)
+    with pytest.raises(dn.ConfigError, match=r"cluster\.cpus_per_actor: 1000\.0 is not legal; 3 actors on nodes"):
+        trained(values, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
