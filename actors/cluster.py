@@ -9,8 +9,9 @@ import secrets
 import signal
 import socket
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,8 +26,14 @@ PROBE = 5.0
 """Seconds within which something must listen at a cluster's address."""
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """One thread a library: cores are shared out to actors, and OpenBLAS takes memory for every thread."""
-DEFAULTS = {"RAY_worker_niceness": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-"""Ray runs workers at nice 15 unless told otherwise, warns of a change to come, and reports its use."""
+DEFAULTS = {
+    "RAY_worker_niceness": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_NUM_REDIS_GET_RETRIES": "5",
+}
+"""Ray runs workers at nice 15 unless told otherwise, warns of a change to come, reports its use, and knocks at a closed
+door for 20 seconds."""
 
 
 @contextlib.contextmanager
@@ -58,10 +65,11 @@ def connected(spec: ClusterSpec) -> Iterator[None]:
         import ray
 
         _forget_authentication()
-        try:
-            ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as problem:
-            raise _refused(spec.address, problem) from None
+        with _captured() as noise:
+            try:
+                ray.init(**options)
+            except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as problem:
+                raise _refused(spec.address, str(problem), noise()) from None
         try:
             yield
         finally:
@@ -96,6 +104,25 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[Callable[[], str]]:
+    """What libraries below Python write to standard error meanwhile; shown to nobody unless asked for."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+
+        def text() -> str:
+            file.seek(0)
+            return file.read().decode(errors="replace")
+
+        try:
+            yield text
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def _forget_authentication() -> None:
@@ -137,13 +164,15 @@ def _knock(address: str) -> None:
         raise ConfigError("cluster.address", address, legal) from None
 
 
-def _refused(address: str | None, problem: Exception) -> UsageError:
-    text = " ".join(str(problem).split())
-    lower = text.lower()
+def _refused(address: str | None, problem: str, noise: str) -> UsageError:
+    text = " ".join(problem.split())
+    lower = f"{text} {noise}".lower()
     if "version" in lower and "mismatch" in lower:
         legal = f"the cluster runs other versions than this machine: {text[:300]}; install the same Ray and Python"
-    elif any(word in lower for word in ("auth", "token", "unauthenticated")):
-        legal = f"the cluster does not accept our token ({text[:200]}); set RAY_AUTH_MODE=token and its RAY_AUTH_TOKEN"
+    elif any(word in lower for word in ("unauthenticated", "invalidauthtoken", "token")):
+        mode = os.environ.get("RAY_AUTH_MODE")
+        ours = "our token is not the cluster's" if mode == "token" else "the cluster asks for a token, and we have none"
+        legal = f"{ours}; set RAY_AUTH_TOKEN to the cluster's token, or RAY_AUTH_TOKEN_PATH to a file that holds it"
     elif address == "auto":
         legal = "no cluster runs on this machine; start one with ray start --head, or leave --address out"
     else:

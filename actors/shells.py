@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -68,7 +69,15 @@ class BlockActor:
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
         """Get to know the other actors, by index; returns where and how this one runs."""
         self._transport.peers = peers
-        return {"node": ray.get_runtime_context().get_node_id(), "pid": os.getpid(), "nice": os.nice(0)}
+        context = ray.get_runtime_context()
+        code = str(Path(__file__).parent)
+        return {
+            "node": context.get_node_id(),
+            "address": ray.util.get_node_ip_address(),
+            "pid": os.getpid(),
+            "nice": os.nice(0),
+            "code": code,
+        }
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""
@@ -127,7 +136,7 @@ class CoordinatorActor:
         self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
         engine = ActorEngine(self._config, self._workers)
         try:
-            self._workers.start(self._news.warning)
+            self._news.machinery({"kind": "placement", "actors": self._workers.start(self._news.warning)})
             return Coordinator(self._config, self._shape, engine, self._news, self._news).run()
         finally:
             engine.close()

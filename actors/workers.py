@@ -108,8 +108,8 @@ class RayWorkers:
         self._group: PlacementGroup | None = None
         self.labels = [_label(self._homes, index) for index in range(max(self._homes.values()) + 1)]
 
-    def start(self, warn: Callable[[str], None]) -> None:
-        """Place and create the actors, and introduce them to each other.
+    def start(self, warn: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+        """Place and create the actors, and introduce them to each other; returns where each one runs.
 
         Raises
         ------
@@ -140,6 +140,7 @@ class RayWorkers:
                 f"actors run at nice {niceness}, behind everything else on their machines; "
                 "start the cluster's nodes with RAY_worker_niceness=0"
             )
+        return dict(zip(self.labels, found, strict=True))
 
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""

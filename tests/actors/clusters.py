@@ -1,0 +1,149 @@
+"""Ray clusters for tests: on this machine, and over two network namespaces with addresses of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HOSTS = ("10.213.7.1", "10.213.7.2")
+TOKEN = "a-token-for-tests-only-0123456789"
+RAY = str(Path(sys.executable).with_name("ray"))
+DYADNET = str(Path(sys.executable).with_name("dyadnet"))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster.
+
+    Attributes
+    ----------
+    address
+        Of its head.
+    environment
+        With the token that it accepts.
+    inside
+        Prefix of a command that runs on its head node.
+    """
+
+    address: str
+    environment: dict[str, str]
+    inside: Sequence[str] = ()
+
+    def dyadnet(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line on the head node; its own environment if any is given."""
+        variables = environment or self.environment
+        return subprocess.run(
+            [*self.inside, DYADNET, *arguments],
+            env=_clean() | variables,
+            # Not here: Ray lets workers of this machine import from the driver's folder.
+            cwd=self.environment["RAY_TMPDIR"],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+
+@contextlib.contextmanager
+def one_node(port: int = 6398) -> Iterator[Cluster]:
+    """A head with two CPUs on this machine, which asks for a token."""
+    with _folder() as environment:
+        _ray(environment, "start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false")
+        try:
+            yield Cluster(f"127.0.0.1:{port}", environment)
+        finally:
+            _stop(environment)
+
+
+@contextlib.contextmanager
+def two_hosts() -> Iterator[Cluster]:
+    """Two nodes of two CPUs in two network namespaces, joined by one link."""
+    spaces = tuple(f"dyadnet-{os.getpid()}-{index}" for index in range(2))
+    try:
+        for space in spaces:
+            _ip("netns", "add", space)
+            _ip("-n", space, "link", "set", "lo", "up")
+        _ip("link", "add", "dy0", "netns", spaces[0], "type", "veth", "peer", "name", "dy1", "netns", spaces[1])
+        for space, host, device in zip(spaces, HOSTS, ("dy0", "dy1"), strict=True):
+            _ip("-n", space, "addr", "add", f"{host}/24", "dev", device)
+            _ip("-n", space, "link", "set", device, "up")
+        head, other = (("ip", "netns", "exec", space) for space in spaces)
+        with _folder() as environment:
+            try:
+                own = ("--head", "--port=6379", f"--node-ip-address={HOSTS[0]}", "--include-dashboard=false")
+                _ray(environment, "start", *own, "--num-cpus=2", via=head)
+                join = (f"--address={HOSTS[0]}:6379", f"--node-ip-address={HOSTS[1]}")
+                _ray(environment, "start", *join, "--num-cpus=2", via=other)
+                yield Cluster(f"{HOSTS[0]}:6379", environment, head)
+            finally:
+                _stop(environment)
+    finally:
+        for space in spaces:
+            subprocess.run(["ip", "netns", "delete", space], capture_output=True, check=False)
+
+
+def why_no_namespaces() -> str:
+    """Why this machine cannot have network namespaces; empty if it can."""
+    if os.geteuid() != 0:
+        return "needs root"
+    if shutil.which("ip") is None:
+        return "needs iproute2"
+    probe = f"dyadnet-probe-{os.getpid()}"
+    made = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
+    if made.returncode:
+        return f"no network namespaces here: {made.stderr.strip()}"
+    subprocess.run(["ip", "netns", "delete", probe], capture_output=True, check=False)
+    return ""
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[dict[str, str]]:
+    """Environment of a cluster whose files lie in a folder of their own; sockets want a short path."""
+    folder = tempfile.mkdtemp(prefix="dy", dir="/tmp")
+    try:
+        yield {
+            "RAY_TMPDIR": folder,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": TOKEN,
+            "RAY_worker_niceness": "0",
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clean() -> dict[str, str]:
+    """Our environment without what connects to the session that other tests share."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+
+
+def _ray(environment: dict[str, str], *arguments: str, via: Sequence[str] = ()) -> None:
+    subprocess.run(
+        [*via, RAY, *arguments],
+        env=_clean() | environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=120,
+    )
+
+
+def _stop(environment: dict[str, str]) -> None:
+    """End every process of the cluster in this folder, and of no other."""
+    marker = f"RAY_TMPDIR={environment['RAY_TMPDIR']}".encode()
+    for _ in range(3):
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError, ProcessLookupError):
+                if marker in entry.read_bytes().split(b"\0"):
+                    os.kill(int(entry.parent.name), 9)
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)

@@ -1,0 +1,102 @@
+"""Joining clusters: the local engine's bits on two hosts, and one line for every way in which joining fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dyadnet.config import RunConfig
+from tests.actors.clusters import HOSTS, TOKEN, Cluster, one_node, two_hosts, why_no_namespaces
+from tests.actors.test_lockstep import settings_of
+
+REASON = why_no_namespaces()
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Cluster]:
+    """A one-node cluster that asks for a token."""
+    with one_node() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """A short run in a file."""
+    values = settings_of(learning__epochs=2)
+    del values["engine"], values["cluster"], values["probe"]
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump(RunConfig.read(values).model_dump(mode="json") | {"engine": "ray"}))
+    return path
+
+
+def complaint(finished: subprocess.CompletedProcess[str]) -> str:
+    """The one line that a mistake ends in."""
+    assert finished.returncode == 2, finished.stderr
+    lines = finished.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def local_hash(cluster: Cluster, settings: Path, out: Path) -> str:
+    """Of the same run on the local engine."""
+    done = cluster.dyadnet("train", str(settings), "--engine", "local", "--out", str(out), "--json")
+    return str(json.loads(done.stdout.splitlines()[-1])["weights_sha256"])
+
+
+def test_training_on_a_running_cluster_with_shipped_code(node: Cluster, settings: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(settings), "--address", node.address, "--actors", "2", "--ship-code", "--json"]
+    done = node.dyadnet(*arguments, "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])["weights_sha256"]
+    assert found == local_hash(node, settings, tmp_path / "local")
+    placement = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[0])["actors"]
+    assert list(placement) == ["h1+h2", "out"]
+    for place in placement.values():
+        assert place["nice"] == 0
+        assert place["code"].startswith(node.environment["RAY_TMPDIR"])
+
+
+def test_ways_not_to_get_in(node: Cluster, settings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    arguments = ["train", str(settings), "--out", str(out), "--address"]
+    nothing = {"RAY_TMPDIR": str(tmp_path)}
+    wrong = {"RAY_TMPDIR": str(tmp_path), "RAY_AUTH_TOKEN": "another-token-altogether-9876543210"}
+    assert "'127.0.0.1:1' is not legal; no cluster answers" in complaint(node.dyadnet(*arguments, "127.0.0.1:1"))
+    assert "write HOST:PORT" in complaint(node.dyadnet(*arguments, "nowhere"))
+    assert "asks for a token, and we have none" in complaint(node.dyadnet(*arguments, node.address, **nothing))
+    assert "our token is not the cluster's" in complaint(node.dyadnet(*arguments, node.address, **wrong))
+    spread = [*arguments, node.address, "--placement", "strict-spread"]
+    assert "3 actors need as many nodes, the cluster has 1" in complaint(node.dyadnet(*spread))
+    assert not out.exists()
+
+
+def test_another_version_of_ray(node: Cluster, settings: Path, tmp_path: Path) -> None:
+    arguments = ["train", str(settings), "--out", str(tmp_path / "run"), "--address", node.address]
+    program = f"import ray; ray.__version__ = '9.9.9'; from dyadnet.cli import main; main({arguments!r})"
+    finished = subprocess.run(
+        [sys.executable, "-c", program], env=node.environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    line = complaint(finished)
+    assert "other versions than this machine" in line
+    assert "9.9.9" in line
+    assert TOKEN not in line
+
+
+@pytest.mark.skipif(bool(REASON), reason=REASON)
+def test_two_hosts_give_the_local_engines_bits(settings: Path, tmp_path: Path) -> None:
+    with two_hosts() as cluster:
+        arguments = ["train", str(settings), "--address", cluster.address, "--placement", "spread", "--json"]
+        done = cluster.dyadnet(*arguments, "--out", str(tmp_path / "run"))
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout.splitlines()[-1])["weights_sha256"]
+        assert found == local_hash(cluster, settings, tmp_path / "local")
+    placement = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[0])["actors"]
+    assert {place["address"] for place in placement.values()} == set(HOSTS)
+    records = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("run", "local")]
+    assert records[0] == records[1]
