@@ -28,7 +28,7 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         If a relaxation diverges, or an actor dies or hangs.
     """
     check_fit(config, dataset.shape)
-    with interruptible(), connected(config.cluster):
+    with connected(config.cluster), interruptible():
         return _drive(config, dataset, folder, watcher)
 
 

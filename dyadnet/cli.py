@@ -44,9 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except DyadnetError as problem:
         typer.echo(f"dyadnet: {problem}", err=True)
         sys.exit(problem.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("dyadnet: stopped; the weights of the last whole epoch are in the run's folder", err=True)
-        sys.exit(1)
 
 
 @app.command()
@@ -101,8 +98,11 @@ def train(
         resolved = RunConfig.read(resolved.model_dump(mode="json"))
     name = f"{Path(resolved.data.name).stem}-{model or 'sshm' if config is None else config.stem}"
     folder = out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    with Bar() as bar:
-        summary = run(resolved, folder, bar)
+    try:
+        with Bar() as bar:
+            summary = run(resolved, folder, bar)
+    except KeyboardInterrupt:
+        raise DyadnetError(f"stopped; what was saved by then is in {folder}") from None
     typer.echo(
         f"test accuracy {summary.test_accuracy:.2%} (best on validation at epoch {summary.best_epoch}) "
         f"in {summary.seconds:.1f} s; record, curves and weights in {summary.out}",

@@ -41,7 +41,7 @@ class Cluster:
         variables = environment or self.environment
         return subprocess.run(
             [*self.inside, DYADNET, *arguments],
-            env=_clean() | variables,
+            env=clean_environment() | variables,
             # Not here: Ray lets workers of this machine import from the driver's folder.
             cwd=self.environment["RAY_TMPDIR"],
             capture_output=True,
@@ -119,7 +119,7 @@ def _folder() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _clean() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Our environment without what connects to the session that other tests share."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
 
@@ -127,7 +127,7 @@ def _clean() -> dict[str, str]:
 def _ray(environment: dict[str, str], *arguments: str, via: Sequence[str] = ()) -> None:
     subprocess.run(
         [*via, RAY, *arguments],
-        env=_clean() | environment,
+        env=clean_environment() | environment,
         check=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
