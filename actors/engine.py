@@ -8,17 +8,19 @@ from __future__ import annotations
 import hashlib
 import queue
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from actors.free import Pacer
 from actors.inbox import Decision
+from actors.judges import FreeJudge, Judge, LockstepJudge
 from actors.transport import Report
-from dyadnet.config import RunConfig
+from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.engine.protocol import Machinery
-from dyadnet.errors import DivergedError, DyadnetError
-from dyadnet.relaxation import BlockReport, Outcome, Progress, Relaxation, Update, lane_slices
+from dyadnet.errors import DyadnetError
+from dyadnet.relaxation import BlockReport, Outcome, Relaxation, Update, lane_slices
 from dyadnet.spectrum import factor, radius
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
@@ -96,6 +98,8 @@ class ActorEngine:
         self._round = 0
         self._lanes: dict[int, int] = {}
         self._update: Update | None = None
+        mode = config.dynamics.mode
+        self._pacer = Pacer(mode) if isinstance(mode, FreeRunning) else None
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
 
@@ -104,32 +108,36 @@ class ActorEngine:
         started = time.perf_counter()
         slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
         self._lanes = {lane: len(rows) for lane, rows in slices.items()}
-        courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
-        diverged: dict[int, DivergedError] = {}
         number = self._open()
         update, self._update = self._update, None
-        answers = self._workers.ask("relax", number, relaxation, update)
-        heard: dict[tuple[int, int], dict[int, Any]] = {}
-        while not all(course.done for course in courses.values()):
-            report = self._hear(number, answers)
-            so_far = heard.setdefault((report.lane, report.check), {})
-            so_far[report.host] = report.content
-            if len(so_far) < len(self._workers.labels):
-                continue
-            del heard[report.lane, report.check]
-            course = courses[report.lane]
-            tick = course.next_check
-            verdict = course.judge(self._in_block_order(Progress(*p) for part in so_far.values() for p in part))
-            self._workers.decide(Decision(number, report.lane, report.check, verdict.kind))
-            if verdict.kind == "diverged":
-                diverged[report.lane] = DivergedError(verdict.block, tick, verdict.why)
-        reports = self._in_block_order(report for part in self._result(answers) for report in part)
+        judge: Judge
+        if self._pacer is None:
+            courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
+            judge = LockstepJudge(courses, list(self.topology.blocks), len(self._workers.labels))
+            found = self._settle(number, judge, self._workers.ask("relax", number, relaxation, update))
+        else:
+            judge = FreeJudge(relaxation.phases, len(self._workers.labels), settle=self._pacer.mode.settle)
+            pace = self._pacer.pace(relaxation.step)
+            answers = self._workers.ask("relax_freely", number, relaxation, pace, update)
+            both = self._settle(number, judge, answers)
+            self._pacer.note([delay for _, delay in both])
+            found = [reports for reports, _ in both]
         self._spend("relax", started)
-        for lane in sorted(diverged):
-            raise diverged[lane]
+        if judge.diverged is not None:
+            raise judge.diverged
+        by_block: dict[str, BlockReport] = {report.block: report for part in found for report in part}
+        reports = tuple(by_block[name] for name in self.topology.blocks)
         self._messages += sum(report.messages for report in reports)
         self._values += sum(report.values for report in reports)
-        return Outcome(tuple(tuple(course.outcomes) for course in courses.values()), tuple(reports))
+        return Outcome(judge.outcomes, reports)
+
+    def _settle(self, number: int, judge: Judge, answers: Answers) -> list[Any]:
+        """Hear reports and tell decisions until the relaxation is over; what the hosts return then."""
+        while not judge.done:
+            decision = judge.hear(self._hear(number, answers))
+            if decision is not None:
+                self._workers.decide(decision)
+        return self._result(answers)
 
     def learn(self, update: Update) -> None:
         """Every block takes a Hebbian step; see `Engine.learn`.
@@ -190,7 +198,11 @@ class ActorEngine:
         parts = self._result(self._ask("machinery"))
         values = self._values * (4 if self.config.dynamics.dtype == "float32" else 8)
         actors = dict(zip(self._workers.labels, parts, strict=True))
-        spent = Machinery(self._seconds, self._messages, values, actors)
+        pace = {}
+        if self._pacer is not None:
+            last = self._pacer.last
+            pace = {"delay_ms": 1e3 * self._pacer.delay, "time_constant_ms": 1e3 * last.time_constant}
+        spent = Machinery(self._seconds, self._messages, values, actors, pace)
         self._seconds, self._messages, self._values = {}, 0, 0
         return spent
 
@@ -237,10 +249,6 @@ class ActorEngine:
     def _by_block(self, method: str) -> dict[str, Any]:
         found = {name: value for part in self._result(self._ask(method)) for name, value in part.items()}
         return {name: found[name] for name in self.topology.blocks}
-
-    def _in_block_order(self, items: Iterable[Any]) -> list[Any]:
-        by_block: dict[str, Progress | BlockReport] = {item.block: item for item in items}
-        return [by_block[name] for name in self.topology.blocks]
 
     def _spend(self, activity: str, started: float) -> None:
         self._seconds[activity] = self._seconds.get(activity, 0.0) + time.perf_counter() - started

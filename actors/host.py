@@ -5,25 +5,29 @@ A plain class, without Ray, so that tests run several of them in one process. A 
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from actors.echo import Line
+from actors.free import FreeRun, Pace
 from actors.inbox import Decision, Envelope, Inbox, Letter
 from actors.lockstep import Lane
-from actors.transport import Report, Transport, packed
+from actors.opening import Opening
+from actors.post import Home, Post, parcel
+from actors.transport import Report, Transport
 from dyadnet import assembly, objective
-from dyadnet.config import RunConfig
+from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
-from dyadnet.messages import KINDS, Address, Kind, Message, MessageError, decode
-from dyadnet.relaxation import BlockReport, Progress, Relaxation, Update, lane_slices
+from dyadnet.messages import Kind, Message
+from dyadnet.relaxation import BlockReport, Relaxation, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
 from dyadnet.spectrum import ITERATION, Application, Response
 from dyadnet.timing import settling, timing
@@ -31,30 +35,6 @@ from dyadnet.topology import Topology
 
 Key = tuple[str, str, Kind]
 """(target, source, kind) of an ideal message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Where a host stands in its network.
-
-    Attributes
-    ----------
-    index
-        Of this host.
-    homes
-        Host of every block, in block order.
-    incarnation
-        Which life of the network this is; messages from another one are dropped.
-    """
-
-    index: int
-    homes: Mapping[str, int]
-    incarnation: int = 0
-
-    @property
-    def blocks(self) -> list[str]:
-        """Blocks of this host, in block order."""
-        return [name for name, host in self.homes.items() if host == self.index]
 
 
 class Host:
@@ -94,20 +74,24 @@ class Host:
         self._dataset = dataset
         self._transport = transport
         self._inbox = inbox
+        self._post = Post(home, self.topology, transport)
         self._dtype = np.dtype(config.dynamics.dtype)
         self._responses = {name: Response(block, config.seed) for name, block in self.blocks.items()}
         self._probes = {name: lanes[0].probe for name, lanes in self.dyads.items()}
-        self._widths = _widths(self.topology, self.blocks)
         self._blas = threadpool_limits(limits=1, user_api="blas")
-        self._round = 0
+        self._feedforward = config.dynamics.initial == "feedforward"
+        self._updates = 0
+        self._lines = {
+            home.homes[source]: Line() for source, _, _ in self._post.widths if home.homes[source] != home.index
+        }
+        slow = [factor for name, factor in config.cluster.slow.items() if name in self.blocks]
+        self._slowness = max(slow, default=1.0)
         self._relaxation = 0
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, Lane | FreeRun] = {}
         self._rows: dict[int, int] = {}
         self._ahead: list[Letter] = []
         self._activity = "idle"
         self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._traffic: Counter[str] = Counter()
-        self._dropped: Counter[str] = Counter()
 
     # Settling and learning
 
@@ -123,32 +107,61 @@ class Host:
         """
         if update is not None:
             self.learn(update)
-        started = time.perf_counter()
-        waited, sent = self._inbox.waited, self._seconds["sending"]
-        self._begin(number, relaxation)
-        lanes = self._lanes.values()
-        while True:
-            for letter in self._inbox.read():
-                self._take(letter)
-            moved = [lane.advance(self._carry, self._reporter(lane.index)) for lane in lanes if not lane.done]
-            if all(lane.done for lane in lanes):
-                break
-            if not any(moved):
-                for letter in self._inbox.read(timeout=None):
-                    self._take(letter)
-        reports = tuple(combined([lane_report(dyad) for dyad in self._active(name)]) for name in self.blocks)
-        self._activity = "idle"
-        waited = self._inbox.waited - waited
-        self._seconds["waiting"] += waited
-        sent = self._seconds["sending"] - sent
-        self._seconds["computing"] += time.perf_counter() - started - waited - sent
-        return reports
+        with self._timed():
+            lanes = self._begin(number, relaxation)
+
+            def carry(messages: Sequence[Message]) -> None:
+                self._post.carry(messages, lambda message: lanes[message.lane].accept(message))
+
+            while True:
+                with self._slowed():
+                    for letter in self._inbox.read():
+                        self._take(letter, lanes)
+                    moved = [lane.advance(carry, self._reporter(lane.index)) for lane in lanes.values()]
+                if all(lane.done for lane in lanes.values()):
+                    break
+                if not any(moved):
+                    for letter in self._inbox.read(timeout=None):
+                        self._take(letter, lanes)
+            return self._reports()
+
+    def relax_freely(
+        self, number: int, relaxation: Relaxation, pace: Pace, update: Update | None = None
+    ) -> tuple[tuple[BlockReport, ...], float]:
+        """Settle one minibatch in real time, waiting for nobody; see `actors.free`.
+
+        Returns
+        -------
+        tuple
+            The reports, and the delay δ that was measured, in seconds.
+        """
+        if update is not None:
+            self.learn(update)
+        mode = self.config.dynamics.mode
+        assert isinstance(mode, FreeRunning)
+        with self._timed():
+            dyads = self._couple(relaxation)[0]
+            rows = relaxation.rows
+            opening = Opening(0, relaxation, rows, dyads, self._dataset, feedforward=self._feedforward)
+            run = FreeRun(
+                relaxation, pace, mode, rows, dyads, opening, self.home, self._lines, self._post, self._reporter(0)
+            )
+            self._lanes = {0: run}
+            self._rows = {0: len(rows)}
+            self._open(number, "relaxation")
+            while not run.done:
+                with self._slowed():
+                    run.advance()
+                for letter in self._inbox.read(timeout=run.patience):
+                    run.take(letter)
+            return self._reports(), run.delay
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
         started = time.perf_counter()
-        for name, block in self.blocks.items():
-            block.learn(self._active(name), update)
+        with self._slowed():
+            for name, block in self.blocks.items():
+                block.learn(self._active(name), update)
         self._seconds["learning"] += time.perf_counter() - started
 
     def describe(self) -> str:
@@ -192,7 +205,7 @@ class Host:
 
     def _respond(self, application: Application, step: int) -> None:
         out = [
-            _parcel(name, target, kind, vector, step)
+            parcel(name, target, kind, vector, step)
             for name, response in self._responses.items()
             for target, kind, vector in response.emit(application)
         ]
@@ -204,7 +217,7 @@ class Host:
 
     def _rescale(self, check: int) -> None:
         squares = {name: response.square for name, response in self._responses.items()}
-        self._transport.report(Report(self._round, 0, check, self.home.index, squares))
+        self._transport.report(Report(self._post.round, 0, check, self.home.index, squares))
         decided = False
         while not decided:
             for letter in self._inbox.read(timeout=None):
@@ -227,24 +240,20 @@ class Host:
         rows = {lane: 1} if step is not None else self._rows
         dtype = self._dtype if step is None else np.dtype(np.float64)
         got: dict[Key, Message] = {}
-        away: dict[int, list[Message]] = {}
-        for message in out:
-            home = self.home.homes[message.target]
-            if home == self.home.index:
-                got[message.target, message.source, message.kind] = message
-            else:
-                away.setdefault(home, []).append(message)
-        for home, messages in away.items():
-            self._send(home, messages)
-        wanted = {(target, source, kind) for source, target, kind in self._widths}
+
+        def accept(message: Message) -> None:
+            got[message.target, message.source, message.kind] = message
+
+        self._post.carry(out, accept)
+        wanted = {(target, source, kind) for source, target, kind in self._post.widths}
         letters, self._ahead = self._ahead, []
         while True:
             for letter in letters:
                 if not isinstance(letter, Envelope):
                     continue
-                for message in self._opened(letter, rows, dtype):
+                for message in self._post.opened(letter, rows, dtype):
                     if message.lane == lane and step in (None, message.tick):
-                        got[message.target, message.source, message.kind] = message
+                        accept(message)
                     else:
                         self._ahead.append(letter)
                         break
@@ -275,120 +284,116 @@ class Host:
         """What the probes recorded since this was last called."""
         return {name: probe.take() for name, probe in self._probes.items() if probe is not None}
 
-    def machinery(self) -> dict[str, float]:
-        """Seconds by activity, letters and bytes sent, and messages dropped by reason, since this was last called."""
-        self._dropped["late"] += self._inbox.late
-        self._dropped["malformed"] += self._inbox.refused
-        self._inbox.late = self._inbox.refused = 0
-        spent: dict[str, float] = {
+    def machinery(self) -> dict[str, Any]:
+        """What was spent since this was last called.
+
+        Returns
+        -------
+        dict
+            Seconds by activity, letters and bytes sent, messages dropped by reason; in free-running mode updates a
+            second, and of each edge into this host the ages of what was read, as histograms (`actors.echo`).
+        """
+        post, inbox = self._post, self._inbox
+        post.dropped["late"] += inbox.late
+        post.dropped["malformed"] += inbox.refused
+        inbox.late = inbox.refused = 0
+        self._seconds["sending"], post.sending = post.sending, 0.0
+        spent: dict[str, Any] = {
             **{name: self._seconds[name] for name in ("computing", "waiting", "sending", "learning", "radius")},
-            **{name: self._traffic[name] for name in ("letters", "messages", "bytes")},
-            "dropped": sum(self._dropped.values()),
+            **{name: post.traffic[name] for name in ("letters", "messages", "bytes")},
+            "dropped": sum(post.dropped.values()),
         }
-        spent |= {f"dropped, {reason}": count for reason, count in self._dropped.items() if count}
-        self._seconds, self._traffic, self._dropped = defaultdict(float), Counter(), Counter()
+        spent |= {f"dropped, {reason}": count for reason, count in post.dropped.items() if count}
+        if isinstance(self.config.dynamics.mode, FreeRunning):
+            relaxing = spent["computing"] + spent["waiting"] + spent["sending"]
+            spent["updates_per_second"] = self._updates / relaxing if relaxing else 0.0
+            spent["edges"] = {self.home.label(host): line.take() for host, line in self._lines.items()}
+        self._updates = 0
+        self._seconds = defaultdict(float)
+        post.traffic.clear()
+        post.dropped.clear()
         return spent
 
     # Letters
 
     def _open(self, number: int, activity: str) -> None:
-        self._round = number
+        self._post.round = number
         self._activity = activity
         self._ahead = []
         self._inbox.open(number)
 
-    def _begin(self, number: int, relaxation: Relaxation) -> None:
+    def _couple(self, relaxation: Relaxation) -> list[dict[str, Dyads]]:
+        """Make the blocks ready for a relaxation; of each lane its neurons."""
         for block in self.blocks.values():
             block.couple(relaxation.couplings)
         for name, lanes in self.dyads.items():
             lanes[0].probe = self._probes[name] if relaxation.probed else None
         self._relaxation = relaxation.number
+        return [
+            {name: lanes[index] for name, lanes in self.dyads.items()} for index in range(self.config.dynamics.lanes)
+        ]
+
+    def _begin(self, number: int, relaxation: Relaxation) -> dict[int, Lane]:
+        dyads = self._couple(relaxation)
         dynamics = self.config.dynamics
-        self._lanes = {
+        lanes = {
             index: Lane(
                 index,
                 relaxation,
                 rows,
-                {name: lanes[index] for name, lanes in self.dyads.items()},
+                dyads[index],
                 settling(relaxation.phases, dynamics, self.timing),
                 self._dataset,
                 largest_delay=self.timing.largest_delay,
-                feedforward=dynamics.initial == "feedforward",
+                feedforward=self._feedforward,
             )
             for index, rows in lane_slices(relaxation.rows, dynamics.lanes).items()
         }
-        self._rows = {index: len(lane.rows) for index, lane in self._lanes.items()}
+        self._lanes = dict(lanes)
+        self._rows = {index: len(lane.rows) for index, lane in lanes.items()}
         self._open(number, "relaxation")
+        return lanes
 
     def _active(self, name: str) -> list[Dyads]:
         return [self.dyads[name][lane] for lane in self._lanes]
 
-    def _take(self, letter: Letter) -> None:
+    def _take(self, letter: Letter, lanes: Mapping[int, Lane]) -> None:
         if isinstance(letter, Decision):
-            self._lanes[letter.lane].follow(letter.check, letter.content)
+            lanes[letter.lane].follow(letter.check, letter.content)
             return
-        for message in self._opened(letter, self._rows, self._dtype):
+        for message in self._post.opened(letter, self._rows, self._dtype):
             if message.relaxation != self._relaxation:
-                self._dropped["of another relaxation"] += 1
-            elif not self._lanes[message.lane].accept(message):
-                self._dropped["twice"] += 1
+                self._post.dropped["of another relaxation"] += 1
+            elif not lanes[message.lane].accept(message):
+                self._post.dropped["twice"] += 1
 
-    def _opened(self, envelope: Envelope, rows: Mapping[int, int], dtype: np.dtype[Any]) -> Iterable[Message]:
-        """The messages of an envelope that are as they should be; others are counted and dropped."""
-        for header, buffer in zip(envelope.parts[::2], envelope.parts[1::2], strict=False):
-            try:
-                message = decode(header, buffer, self._widths, rows, dtype)
-            except MessageError:
-                self._dropped["malformed"] += 1
-                continue
-            if message.incarnation != self.home.incarnation:
-                self._dropped["of an earlier incarnation"] += 1
-                continue
-            yield message
+    def _reports(self) -> tuple[BlockReport, ...]:
+        self._activity = "idle"
+        reports = tuple(combined([lane_report(dyad) for dyad in self._active(name)]) for name in self.blocks)
+        self._updates += max(report.updates for report in reports)
+        return reports
 
-    def _carry(self, messages: Sequence[Message]) -> None:
-        """Messages to blocks of this host stay in memory, the others go out together."""
-        away: dict[int, list[Message]] = {}
-        for message in messages:
-            home = self.home.homes[message.target]
-            if home == self.home.index:
-                self._lanes[message.lane].accept(message)
-            else:
-                away.setdefault(home, []).append(message)
-        for home, those in away.items():
-            self._send(home, those)
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Book the time of a relaxation: what is neither waiting nor sending is computing."""
+        started, waited, sent = time.perf_counter(), self._inbox.waited, self._post.sending
+        yield
+        waited, sent = self._inbox.waited - waited, self._post.sending - sent
+        self._seconds["waiting"] += waited
+        self._seconds["computing"] += time.perf_counter() - started - waited - sent
 
-    def _send(self, home: int, messages: Sequence[Message]) -> None:
+    @contextlib.contextmanager
+    def _slowed(self) -> Iterator[None]:
+        """Make a straggler of this host, if it is to be one: what it does takes so many times as long."""
         started = time.perf_counter()
-        envelope = Envelope(self._round, self.home.index, packed(messages))
-        self._traffic["bytes"] += self._transport.send(home, envelope)
-        self._traffic["letters"] += 1
-        self._traffic["messages"] += len(messages)
-        self._seconds["sending"] += time.perf_counter() - started
+        yield
+        if self._slowness > 1.0:
+            time.sleep((self._slowness - 1.0) * (time.perf_counter() - started))
 
-    def _reporter(self, lane: int) -> Any:
-        def report(check: int, progress: list[Progress]) -> None:
+    def _reporter(self, lane: int) -> Callable[[int, Any], None]:
+        def report(check: int, content: Any) -> None:
             started = time.perf_counter()
-            told = [(p.block, p.fired, p.over, p.residual) for p in progress]
-            self._transport.report(Report(self._round, lane, check, self.home.index, told))
-            self._seconds["sending"] += time.perf_counter() - started
+            self._transport.report(Report(self._post.round, lane, check, self.home.index, content))
+            self._post.sending += time.perf_counter() - started
 
         return report
-
-
-def _widths(topology: Topology, blocks: Iterable[str]) -> dict[Address, int]:
-    """Neurons that each channel into these blocks carries."""
-    here = set(blocks)
-    widths: dict[Address, int] = {}
-    for link in topology.links:
-        if link.post.name in here:
-            widths[link.pre.name, link.post.name, KINDS[0]] = link.pre.size
-        if link.pre.name in here:
-            widths[link.post.name, link.pre.name, KINDS[1]] = link.pre.size
-    return widths
-
-
-def _parcel(source: str, target: str, kind: Kind, vector: NDArray[Any], step: int) -> Message:
-    """A vector of a power iteration as a message."""
-    payload = vector.astype(np.float64).reshape(1, 1, -1)
-    return Message(source, target, kind, step, step, 0, 0, 0, payload, True, False, step, step)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dyadnet.errors import DyadnetError
@@ -30,12 +30,15 @@ class Envelope:
         Index of the host that sent it.
     stamps
         In free-running mode, what ages are measured by; see `actors.echo`.
+    arrived
+        When it was made here: on the receiving side, when it came in.
     """
 
     round: int
     origin: int
     parts: Sequence[Any]
     stamps: tuple[float, ...] = ()
+    arrived: float = field(default_factory=time.perf_counter, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,22 +7,21 @@ tick is that of `dyadnet.dyads`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.assembly import samples
-from dyadnet.clocks import Moment
+from actors.opening import Opening, Send
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
 from dyadnet.mailbox import Expected
 from dyadnet.messages import Message
-from dyadnet.relaxation import Progress, Relaxation
+from dyadnet.relaxation import Relaxation
 from dyadnet.settling import Kind, Settling
 
-Send = Callable[[Sequence[Message]], None]
-Report = Callable[[int, list[Progress]], None]
+Report = Callable[[int, list[tuple[str, int, int, float]]], None]
+"""Takes the number of the check, and the fields of each block's `dyadnet.relaxation.Progress`."""
 
 
 class Ledger:
@@ -49,10 +48,6 @@ class Ledger:
         self._heard.add(key)
         self._owed.discard(key)
         return True
-
-    def heard(self, key: Expected) -> bool:
-        """Whether a message has come."""
-        return key in self._heard
 
     def lacks(self, tick: int) -> set[Expected]:
         """What arrives by `tick` and has not come yet."""
@@ -95,12 +90,8 @@ class Lane:
         self.dyads = dict(dyads)
         self.tick = 0
         self.done = False
-        self._relaxation = relaxation
         self._settling = settling
-        self._dataset = dataset
-        self._feedforward = feedforward
-        self._waiting_to_begin = list(dyads)
-        self._early: dict[str, list[Message]] = {name: [] for name in dyads}
+        self._opening = Opening(index, relaxation, rows, self.dyads, dataset, feedforward=feedforward)
         self._ledgers = {name: Ledger(dyad, largest_delay) for name, dyad in dyads.items()}
         self._reported = False
 
@@ -108,10 +99,7 @@ class Lane:
         """Take in a message to one of this lane's blocks; False if it has come before."""
         if not self._ledgers[message.target].hear(message):
             return False
-        if message.target in self._waiting_to_begin:
-            self._early[message.target].append(message)
-        else:
-            self.dyads[message.target].receive(message)
+        self._opening.accept(message)
         return True
 
     def follow(self, check: int, kind: Kind) -> None:
@@ -135,48 +123,27 @@ class Lane:
         if self._reported:
             return f"lane {self.index} waits at check tick {self.tick} for the coordinator's verdict"
         tick = self.tick if self._settling.done else self.tick + 1
-        names = self._waiting_to_begin[:1] or list(self.dyads)
+        beginning = self._opening.waiting[:1]
         missing = [
             f"{name} waits for {kind} of {source} sent at tick {sent}"
-            for name in names
-            for source, kind, sent in sorted(self._ledgers[name].lacks(0 if self._waiting_to_begin else tick))[:2]
+            for name in beginning or self.dyads
+            for source, kind, sent in sorted(self._ledgers[name].lacks(0 if beginning else tick))[:2]
         ]
         return f"lane {self.index} at tick {tick}: {'; '.join(missing) or 'computing'}"
 
     def _step(self, send: Send, report: Report) -> bool:
         if self._reported:
             return False
-        if self._waiting_to_begin:
+        if self._opening.waiting:
             return self._begin(send)
         if self._settling.done:
             return self._finish()
         return self._fire(send, report)
 
     def _begin(self, send: Send) -> bool:
-        """Begin the next block, once the states that its own first state is made of are there."""
-        name = self._waiting_to_begin[0]
-        dyad, ledger = self.dyads[name], self._ledgers[name]
-        before: set[str] = set()
-        if self._feedforward:
-            index = dyad.block.spec.index
-            before = {s.source for s in dyad.block.synapses if s.link.pre.index < index}
-            if not all(ledger.heard((source, "state", 0)) for source in before):
-                return False
-        # The pass sees the blocks before this one and no others, whoever else has begun already.
-        first = [m for m in self._early[name] if m.kind == "state" and m.source in before]
-        dyad.mail.begin(self._relaxation.number)
-        for message in first:
-            dyad.receive(message)
-        moment = Moment(self._relaxation.number, 0, self.index)
-        inputs = targets = None
-        if self._dataset is not None:
-            inputs, targets = samples(dyad, self._relaxation, self.rows, self._dataset)
-        out = dyad.begin(moment, len(self.rows), self._relaxation.step, inputs, targets)
-        for message in self._early.pop(name):
-            dyad.receive(message)
-        self._waiting_to_begin.pop(0)
-        send(out)
-        if not self._waiting_to_begin:
+        if not self._opening.advance(send):
+            return False
+        if not self._opening.waiting:
             self._enter()
         return True
 
@@ -195,7 +162,8 @@ class Lane:
         send(out)
         if tick == self._settling.next_check:
             self._reported = True
-            report(self._settling.checks, [dyad.progress() for dyad in self.dyads.values()])
+            progress = [dyad.progress() for dyad in self.dyads.values()]
+            report(self._settling.checks, [(p.block, p.fired, p.over, p.residual) for p in progress])
         return True
 
     def _finish(self) -> bool:

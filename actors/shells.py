@@ -19,9 +19,10 @@ from ray.actor import ActorHandle
 
 from actors import wire
 from actors.engine import ActorEngine
-from actors.host import Home, Host
+from actors.host import Host
 from actors.inbox import Envelope, Inbox
 from actors.news import Item, News
+from actors.post import Home
 from actors.transport import Report
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig

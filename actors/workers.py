@@ -14,9 +14,9 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors import wire
-from actors.host import Home
 from actors.inbox import Decision
 from actors.placement import homes, reserve
+from actors.post import Home
 from actors.transport import Report
 from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
@@ -106,7 +106,8 @@ class RayWorkers:
         self._homes = homes(config)
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
-        self.labels = [_label(self._homes, index) for index in range(max(self._homes.values()) + 1)]
+        hosts = range(max(self._homes.values()) + 1)
+        self.labels = [Home(index, self._homes).label(index) for index in hosts]
 
     def start(self, warn: Callable[[str], None]) -> dict[str, dict[str, Any]]:
         """Place and create the actors, and introduce them to each other; returns where each one runs.
@@ -179,10 +180,6 @@ def _status(reference: Any) -> str:
         return f"does not answer within {LOOK:g} s: hung"
     except RayError as problem:
         return f"dead ({_first_line(problem)})"
-
-
-def _label(where: dict[str, int], index: int) -> str:
-    return "+".join(name for name, host in where.items() if host == index)
 
 
 def _readers(config: RunConfig) -> set[str]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dyadnet.config import RunConfig, assigned, merged, read_yaml
+from dyadnet.config import TICKS, RunConfig, assigned, merged, read_yaml
 from dyadnet.description import MODELS
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.presets import nearest_model, preset
@@ -61,6 +61,10 @@ def train(
     actors: Annotated[int | None, typer.Option(help="Actors that share the blocks; one a block unless given.")] = None,
     placement: Annotated[str | None, typer.Option(help="pack (default), spread or strict-spread.")] = None,
     ship_code: Annotated[bool, typer.Option("--ship-code", help="Send this dyadnet to the cluster's nodes.")] = False,
+    mode: Annotated[str | None, typer.Option(help="lockstep (default), or free: nobody waits for anybody.")] = None,
+    slow: Annotated[
+        list[str] | None, typer.Option("--slow", metavar="block=factor", help="Make a straggler; may be repeated.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; new or empty.")] = None,
@@ -74,6 +78,8 @@ def train(
     from dyadnet.train import train as run
 
     values = starting_point(config, model, lam, data)
+    if mode is not None:
+        values = _in_mode(values, mode, preset_only=config is None)
     flags: dict[str, Any] = {
         "data.dir": None if data_dir is None else str(data_dir),
         "dynamics.lanes": lanes,
@@ -82,6 +88,7 @@ def train(
         "cluster.actors": actors,
         "cluster.placement": placement,
         "cluster.ship_code": ship_code or None,
+        "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
         "learning.epochs": epochs,
         "seed": seed,
     }
@@ -206,6 +213,23 @@ def _with_lambda(values: dict[str, Any], lam: float) -> dict[str, Any]:
         ]
         return {**values, "network": {**network, "projections": projections}}
     return values
+
+
+def _in_mode(values: dict[str, Any], mode: str, *, preset_only: bool) -> dict[str, Any]:
+    """Settings in another mode; what a preset says in ticks is not the user's and is left out where there are none."""
+    if mode == "free" and preset_only:
+        dynamics = {key: value for key, value in values.get("dynamics", {}).items() if key not in TICKS}
+        values = {**values, "dynamics": dynamics}
+    return _placed(values, "dynamics.mode.kind", mode)
+
+
+def _factor(text: str) -> tuple[str, Any]:
+    block, sign, factor = text.partition("=")
+    try:
+        return block, float(factor)
+    except ValueError:
+        legal = "write block=factor, such as h1=4" if not sign else "the factor should be a number of at least 1"
+        raise ConfigError("--slow", text, legal) from None
 
 
 def _in_chain(values: dict[str, Any], flag: str, key: str, value: Any) -> dict[str, Any]:

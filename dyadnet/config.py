@@ -64,21 +64,76 @@ class BernoulliClock(Spec):
     unit: Literal["block", "neuron"] = "block"
 
 
-def _clock_from_name(value: Any) -> Any:
+def _by_name(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
 ClockSpec = Annotated[
     Annotated[AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock, Field(discriminator="kind")],
-    BeforeValidator(_clock_from_name),
+    BeforeValidator(_by_name),
 ]
 
 
-class Dynamics(Spec):
-    """How the network moves in virtual time, and when it has settled.
+class Lockstep(Spec):
+    """All blocks move in virtual time, and the same seed gives the same bits."""
+
+    kind: Literal["lockstep"] = "lockstep"
+
+
+class FreeRunning(Spec):
+    """Every actor updates on the newest message of each neighbour and waits for nobody; real time, engine ``ray``.
+
+    A phase ends at the first of the three that are set; with `settle`, the other two are caps.
 
     Attributes
     ----------
+    settle
+        End once every block has stayed within tolerance for twice the largest measured delay.
+    updates
+        End once every block has made so many updates.
+    budget
+        End after so many seconds.
+    time_constant
+        T in milliseconds, of A += (1−e^(−Δt/T))(A*−A); ``auto``: `margin` times the smallest stable one.
+    margin
+        Of the time constant; below 1 the loops that negative feedback closes run away.
+    """
+
+    kind: Literal["free"] = "free"
+    settle: bool = True
+    updates: Positive | None = None
+    budget: float = Field(20.0, gt=0)
+    time_constant: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
+    margin: float = Field(2.0, gt=0)
+
+
+ModeSpec = Annotated[
+    Annotated[Lockstep | FreeRunning, Field(discriminator="kind")],
+    BeforeValidator(_by_name),
+]
+TICKS = (
+    "clock",
+    "clocks",
+    "delay",
+    "delays",
+    "step",
+    "sweeps",
+    "nudged_sweeps",
+    "fixed",
+    "check_every",
+    "patience",
+    "lanes",
+)
+"""Settings of `Dynamics` that mean nothing without ticks."""
+
+
+class Dynamics(Spec):
+    """How the network moves, and when it has settled.
+
+    Attributes
+    ----------
+    mode
+        ``lockstep`` in virtual time, or ``free``, which refuses every setting in `TICKS`.
     clock, clocks
         The clock of every block, and exceptions by population.
     delay, delays
@@ -110,6 +165,7 @@ class Dynamics(Spec):
         ``float32`` or ``float64``.
     """
 
+    mode: ModeSpec = Lockstep()
     clock: ClockSpec = AutoClock()
     clocks: dict[str, ClockSpec] = {}
     delay: Delay = ConstantDelay()
@@ -226,6 +282,8 @@ class ClusterSpec(Spec):
         Send this machine's dyadnet to the nodes, instead of using what they have installed.
     timeout
         Seconds of silence after which a run ends and names what every actor waits for.
+    slow
+        Stragglers on purpose: blocks whose actor takes so many times as long for all it does.
     """
 
     address: str | None = None
@@ -234,6 +292,7 @@ class ClusterSpec(Spec):
     cpus_per_actor: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     ship_code: bool = False
     timeout: float = Field(120.0, gt=0)
+    slow: dict[str, Annotated[float, Field(ge=1)]] = {}
 
 
 class RunConfig(Spec):
@@ -398,6 +457,15 @@ def check_consistency(config: RunConfig) -> None:
         raise ConfigError(
             "learning.learning_rate", config.learning.learning_rate.extremes(epochs)[0], "it must stay at least 0"
         )
+    if isinstance(config.dynamics.mode, FreeRunning):
+        if config.dynamics.mode.budget >= config.cluster.timeout:
+            legal = f"below cluster.timeout ({config.cluster.timeout:g} s), after which silence counts as a stall"
+            raise ConfigError("dynamics.mode.budget", config.dynamics.mode.budget, legal)
+        for name in TICKS:
+            value = getattr(config.dynamics, name)
+            if value != getattr(Dynamics(), name):
+                plain = config.dynamics.model_dump(mode="json")[name]
+                raise ConfigError(f"dynamics.{name}", plain, "there are no ticks in mode free; leave it out")
     if config.dynamics.lanes > config.learning.minibatch:
         raise ConfigError(
             "dynamics.lanes", config.dynamics.lanes, f"at most the minibatch size, {config.learning.minibatch}"
@@ -405,6 +473,9 @@ def check_consistency(config: RunConfig) -> None:
     blocks = len(Topology(network).blocks)
     if config.cluster.actors is not None and config.cluster.actors > blocks:
         raise ConfigError("cluster.actors", config.cluster.actors, f"at most one for each of the {blocks} blocks")
+    for name in config.cluster.slow:
+        if name not in Topology(network).blocks:
+            raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
     _check_probes(config)
 
 

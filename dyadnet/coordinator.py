@@ -211,6 +211,7 @@ class Coordinator:
             self.folder.machinery(
                 {"kind": "epoch", "epoch": epoch + 1, "seconds": seconds | dict(spent.seconds)}
                 | {"messages": spent.messages, "bytes": spent.bytes, "learning_epochs": learning.epochs}
+                | ({"pace": spent.pace} if spent.pace else {})
                 | ({"actors": spent.actors} if spent.actors else {})
             )
         return line

@@ -9,13 +9,16 @@ A block advances itself. Whoever runs it, in this process or in an actor, does t
 3. carry what `fire` returned, sent with tick t, to its targets. Delays are at least 1, so everything within a tick
    is simultaneous and the order in which blocks are visited cannot matter.
 
+In free-running mode there are no ticks: whoever runs the block puts the newest messages into its mailbox, lets it
+`integrate` real time, and asks it to `tell` whom it can.
+
 `expects(t)` says which messages arrive at t: clocks and delays are drawn from counters, so that nobody needs to be
 told that nothing comes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -245,6 +248,24 @@ class Dyads:
         self._update()
         return self._emit()
 
+    def integrate(self, fraction: float) -> None:
+        """Move a fraction of the way to what follows from what is held now, and tell nobody: free-running.
+
+        Parameters
+        ----------
+        fraction
+            1 − e^(−Δt/T), Δt being the time since the last update; ticks count the updates.
+        """
+        self._eta.fill(fraction)
+        self.course.tick += 1
+        self.course.fired = self.course.tick
+        self.course.updates += 1
+        self._update()
+
+    def tell(self, targets: Container[str]) -> list[Message]:
+        """Messages with the present state to some of the neighbours."""
+        return self._emit(targets)
+
     def deliver(self, tick: int) -> None:
         """Deliver what has arrived by `tick`, without firing: what is learned from at the stop tick."""
         self.mail.deliver(tick)
@@ -356,17 +377,21 @@ class Dyads:
 
     # Sending
 
-    def _emit(self, *, ideal: bool = False) -> list[Message]:
+    def _emit(self, targets: Container[str] | None = None, *, ideal: bool = False) -> list[Message]:
         """State to the blocks above, feedback to the blocks below; streams that κ makes zero are left out."""
         course = self.course
         if not ideal:
             course.sequence += 1
         out: list[Message] = []
         for axon in self.block.axons:
+            if targets is not None and axon.target not in targets:
+                continue
             difference = self.speaks and axon.coupling != 0
             payload = self.state if difference or not self.speaks else self.state[:1]
             out.append(self._message(axon.target, "state", payload, True, difference))
         for synapses in self.block.synapses:
+            if targets is not None and synapses.source not in targets:
+                continue
             feedback = self._feedback.setdefault(synapses.source, Feedback())
             payload = feedback.update(
                 self.state, course.mean_since, course.difference_since, synapses.weights, synapses.coupling

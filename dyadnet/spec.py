@@ -33,7 +33,20 @@ def as_config_error(problem: ValidationError, where: str = "") -> ConfigError:
     """The first complaint of a validation as one of our own errors."""
     first = problem.errors(include_url=False)[0]
     tags = {"constant", "uniform", "geometric", "every-tick", "periodic", "red-black", "bernoulli", "auto"}
-    tags |= {"linear", "cosine", "increments", "sgd", "momentum", "adam", "function-plain", "int", "float", "str"}
+    tags |= {
+        "linear",
+        "cosine",
+        "increments",
+        "sgd",
+        "momentum",
+        "adam",
+        "lockstep",
+        "free",
+        "function-plain",
+        "int",
+        "float",
+        "str",
+    }
     parts = [str(part) for part in first["loc"] if str(part) not in tags and not str(part).startswith("function-")]
     field = ".".join([where, *parts] if where else parts) or "configuration"
     if first["type"] == "extra_forbidden":

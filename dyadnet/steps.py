@@ -17,6 +17,8 @@ import numpy as np
 
 MARGIN = 1.1
 """A power iteration approaches ρ from below and the margin of ω is thin: this many times the estimate is used."""
+SHORTEST = 0.5
+"""T over δ of free-running blocks where no loop asks for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,10 @@ class StepRule:
     Attributes
     ----------
     kind
-        ``fixed``, ``over-relaxed``, ``descent`` (ω = 1 for κ > 0), ``delayed`` (best η of the scalar recursion) or
-        ``safe``.
+        ``fixed``, ``over-relaxed``, ``descent`` (ω = 1 for κ > 0), ``delayed`` (best η of the scalar recursion),
+        ``safe``, or ``free`` (a time constant, in units of the delay).
     value
-        The step, if it is fixed.
+        The step if it is fixed, the margin if it is a time constant.
     lag
         τ of the recursion.
     sign
@@ -47,21 +49,35 @@ class StepRule:
     @property
     def needs_radius(self) -> bool:
         """Whether the step depends on ρ."""
-        return self.kind in ("over-relaxed", "delayed", "safe")
+        return self.kind in ("over-relaxed", "delayed", "safe", "free")
 
     def step(self, radius: float) -> float:
-        """η or ω for an estimated spectral radius."""
+        """η, ω, or T over the delay, for an estimated spectral radius."""
         rho = MARGIN * radius
         if self.kind == "over-relaxed":
             return over_relaxation(rho)
         if self.kind in ("delayed", "safe"):
             return best_step(round(rho, 3), self.lag, self.sign)
+        if self.kind == "free":
+            return time_constant(rho, self.sign, self.value)
         return self.value
 
 
 def over_relaxation(rho: float) -> float:
     """ω = 2/(1+√(1+ρ²)) for κ < 0, with √|κ| in ρ."""
     return 2.0 / (1.0 + math.sqrt(1.0 + rho * rho))
+
+
+def time_constant(rho: float, sign: int, margin: float) -> float:
+    """T over δ of free-running blocks: `margin` times the smallest that is stable, and at least `SHORTEST`.
+
+    A mode of T·ȧ(t) = −a(t) + e·a(t−δ) is at the edge of stability where 1 + iωT = e·exp(−iωδ): at ωT = √(ρ²−1), and
+    ωδ = asin(1/ρ) for e = iρ (κ < 0), ωδ = π − acos(1/ρ) for e = −ρ (κ > 0). Modes with ρ ≤ 1 are always stable.
+    """
+    if rho <= 1.0:
+        return SHORTEST
+    angle = math.asin(1.0 / rho) if sign < 0 else math.pi - math.acos(1.0 / rho)
+    return max(SHORTEST, margin * math.sqrt(rho * rho - 1.0) / angle)
 
 
 def growth(eta: float, mode: complex, lag: int) -> float:

@@ -12,6 +12,7 @@ from dyadnet.config import (
     ClockSpec,
     Dynamics,
     EveryTick,
+    FreeRunning,
     PeriodicClock,
     RedBlackClock,
     RunConfig,
@@ -22,7 +23,7 @@ from dyadnet.errors import ConfigError
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
 from dyadnet.settling import Settling, StopRule
-from dyadnet.steps import StepRule
+from dyadnet.steps import SHORTEST, StepRule
 from dyadnet.topology import Topology, colours, is_forest
 
 
@@ -78,6 +79,8 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     for name, block in topology.blocks.items():
         spec = dynamics.clocks.get(block.population.name, dynamics.clock)
         clocks[name] = _clock(spec, network, block.population.name, name, block.size, largest, config.seed)
+    if isinstance(dynamics.mode, FreeRunning):
+        clocks = dict.fromkeys(clocks, Periodic())
     sweep = max(clock.interval for clock in clocks.values())
     random = any(isinstance(clock, Bernoulli) for clock in clocks.values()) or not all(d.fixed for d in delays)
     rule = step_rule(config, clocks, largest)
@@ -98,6 +101,8 @@ def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> Step
     couplings = _couplings(config)
     negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
     mixed = negative and positive
+    if isinstance(dynamics.mode, FreeRunning):
+        return _free_rule(dynamics.mode, is_forest(network) and not negative, positive)
     red_black = _is_red_black(network, clocks, largest)
     if is_forest(network) and red_black and not mixed:
         if positive:
@@ -112,6 +117,17 @@ def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> Step
         return StepRule("delayed", lag=largest - 1, sign=sign, why=f"best η of the scalar recursion, τ = {largest - 1}")
     lag = math.ceil((largest + max(intervals) - 1) / min(intervals)) - 1
     return StepRule("safe", lag=lag, sign=-1, why=f"safe η for any mode of modulus ρ, τ = {lag}")
+
+
+def _free_rule(mode: FreeRunning, without_turning: bool, positive: bool) -> StepRule:
+    """The time constant of free-running blocks: in milliseconds as set, or in units of the measured delay."""
+    if mode.time_constant != "auto":
+        return StepRule("fixed", float(mode.time_constant), why="time constant in milliseconds, as set")
+    if not without_turning:
+        return StepRule("free", mode.margin, sign=-1, why=f"T = {mode.margin:g}·δ√(ρ²−1)/asin(1/ρ)")
+    if not positive:
+        return StepRule("fixed", SHORTEST, why=f"T = {SHORTEST:g}·δ: nothing flows in circles (κ = 0)")
+    return StepRule("free", mode.margin, sign=1, why=f"T = {mode.margin:g}·δ√(ρ²−1)/(π−acos(1/ρ)) (κ > 0)")
 
 
 def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Settling:

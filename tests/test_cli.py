@@ -75,7 +75,7 @@ def test_evaluate_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["--hidden", "10,x"], ["--hidden", "10,x"]),
         (["--hidden", "0"], ["hidden", "0"]),
         (["--epochs", "0"], ["learning.epochs", "0"]),
-        (["--lanes", "21"], ["dynamics.lanes", "21", "minibatch"]),
+        (["--lanes", "33"], ["dynamics.lanes", "33", "minibatch"]),
         (["--blocks", "101"], ["blocks", "101", "100 neurons"]),
         (["--engine", "quantum"], ["engine", "quantum", "local"]),
         (["--set", "dynamics.step=nan"], ["dynamics.step"]),

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from dyadnet import assembly, objective
 from dyadnet.assembly import samples
 from dyadnet.clocks import Moment
-from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.config import ClusterSpec, FreeRunning, RunConfig
 from dyadnet.coordinator import Coordinator, Summary, Watcher, check_fit
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
@@ -45,6 +45,8 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
     ConfigError
         If settings of a cluster are given, which this engine would ignore.
     """
+    if isinstance(config.dynamics.mode, FreeRunning):
+        raise ConfigError("dynamics.mode", "free", "the engine local has virtual time only; use the engine ray")
     for field, value in config.cluster:
         if value != getattr(ClusterSpec(), field):
             raise ConfigError(f"cluster.{field}", value, "only the engine ray has a cluster; leave it out, or use ray")

@@ -25,13 +25,17 @@ class Machinery:
     messages, bytes
         Traffic between blocks.
     actors
-        Of each actor: seconds computing, waiting and sending, what it sent over the wire, what it dropped.
+        Of each actor: seconds computing, waiting and sending, what it sent over the wire, what it dropped; in
+        free-running mode also how often it updated, and the ages of what it read.
+    pace
+        In free-running mode the delay and the time constant in milliseconds.
     """
 
     seconds: Mapping[str, float]
     messages: int
     bytes: int
-    actors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    actors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pace: Mapping[str, float] = field(default_factory=dict)
 
 
 class Engine(Protocol):

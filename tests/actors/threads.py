@@ -9,9 +9,10 @@ from typing import Any
 
 from actors import wire
 from actors.engine import ActorEngine
-from actors.host import Home, Host
+from actors.host import Host
 from actors.inbox import Decision, Envelope, Inbox
 from actors.placement import homes
+from actors.post import Home
 from actors.transport import Report
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset

@@ -1,0 +1,101 @@
+"""How old messages are, between hosts whose clocks do not agree.
+
+Every free-running letter carries four stamps, of which only differences on one clock are ever taken: when it was
+sent, how many updates its sender had made, when the newest letter from the other side had been sent, and how long
+ago that one came in. Whoever gets it knows the round trip, and takes half of it for the way here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+PER_DECADE = 10
+SMALLEST = {"age_ms": 0.1, "age_updates": 0.1}
+"""Lower end of the second bin of each histogram; what is smaller is in the first."""
+BINS = 52
+Stamps = tuple[float, ...]
+"""(sent, updates, sent time of the newest letter heard, seconds since it came)."""
+
+
+@dataclass
+class Histogram:
+    """Counts in logarithmic bins: below `smallest`, then `PER_DECADE` a decade, the last one open."""
+
+    smallest: float
+    counts: list[int] = field(default_factory=lambda: [0] * BINS)
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        index = 0
+        if value >= self.smallest:
+            index = min(1 + int(PER_DECADE * math.log10(value / self.smallest)), BINS - 1)
+        self.counts[index] += 1
+
+
+def lower_edges(smallest: float) -> list[float]:
+    """Where each bin of a histogram begins."""
+    return [0.0, *(smallest * 10 ** (index / PER_DECADE) for index in range(BINS - 1))]
+
+
+class Line:
+    """What a host knows of one neighbour in free-running mode: when it last wrote, how fast it updates.
+
+    Attributes
+    ----------
+    may_send
+        Whether another letter may go out: the one before was answered, so no more than one is pending.
+    reads, superseded
+        Letters that were read, and letters that a newer one had overtaken by then.
+    """
+
+    def __init__(self) -> None:
+        self.histograms = {name: Histogram(smallest) for name, smallest in SMALLEST.items()}
+        self.reads = self.superseded = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A relaxation begins: nothing has been heard, and one letter may go out."""
+        self.may_send = True
+        self._heard: tuple[float, float, float] | None = None
+        self._transit = 0.0
+        self._rate = 0.0
+
+    def stamps(self, now: float, updates: int) -> Stamps:
+        """Of a letter that goes out now."""
+        if self._heard is None:
+            return (now, float(updates), -1.0, 0.0)
+        sent, _, arrived = self._heard
+        return (now, float(updates), sent, now - arrived)
+
+    def hear(self, stamps: Stamps, arrived: float) -> None:
+        """Note a letter that came in."""
+        sent, updates, echoed, kept = stamps
+        if echoed >= 0:
+            self._transit = max(0.0, (arrived - echoed - kept) / 2)
+        if self._heard is not None and sent > self._heard[0]:
+            self._rate = (updates - self._heard[1]) / (sent - self._heard[0])
+        self._heard = (sent, updates, arrived)
+        self.may_send = True
+        self.reads += 1
+
+    def age(self, now: float) -> float | None:
+        """Seconds since what was last heard was sent; None if nothing has come."""
+        return None if self._heard is None else now - self._heard[2] + self._transit
+
+    def read(self, now: float) -> float:
+        """Count the age of what an update reads now, in milliseconds and in the sender's updates; in seconds."""
+        age = self.age(now)
+        if age is None:
+            return 0.0
+        self.histograms["age_ms"].add(1e3 * age)
+        self.histograms["age_updates"].add(age * self._rate)
+        return age
+
+    def take(self) -> dict[str, object]:
+        """Histograms and counts since this was last called."""
+        taken: dict[str, object] = {name: histogram.counts for name, histogram in self.histograms.items()}
+        taken |= {"letters": self.reads, "dropped_stale": self.superseded}
+        self.histograms = {name: Histogram(smallest) for name, smallest in SMALLEST.items()}
+        self.reads = self.superseded = 0
+        return taken

@@ -1,0 +1,274 @@
+"""Free-running mode: one relaxation of one host in real time.
+
+The host updates its blocks whenever news has come in, or at the latest after a fraction of the time constant, on the
+newest message of each neighbour; it waits for nobody. Real asynchrony must keep the damping, so an update moves by
+1 − e^(−Δt/T) of the way, Δt being the time since the last one: exact for inputs that stay the same meanwhile.
+
+A letter to a neighbour goes out once the one before has been answered by a letter of its own, so that none pile up in
+front of a slow one; each of the two sides begins with one letter, and no letter is only an answer.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.echo import Line
+from actors.inbox import Decision, Envelope, Letter
+from actors.opening import Opening
+from actors.post import Home, Post
+from dyadnet.config import FreeRunning
+from dyadnet.dyads import Dyads
+from dyadnet.messages import Message
+from dyadnet.relaxation import Relaxation
+
+State = Literal["restless", "quiet", "spent", "diverged"]
+Report = Callable[[int, tuple[State, dict[str, int], str]], None]
+"""Takes the phase, and: state, updates in this phase by block, the block that is worst off."""
+
+GUESS = 0.02
+"""Seconds of delay that are assumed before any was measured."""
+QUANTILE = 0.95
+"""Of the delays of a relaxation: one update that the machine kept waiting is no delay of the network."""
+MEMORY = 8
+"""Relaxations whose delays are remembered."""
+QUIET = 2.0
+"""Delays for which every block must stay within tolerance; a wave needs one to reach a neighbour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a relaxation's time is measured by, in seconds: the time constant T, and how long to be quiet."""
+
+    time_constant: float
+    window: float
+
+
+class Pacer:
+    """Follows δ, the largest measured age of a message plus the interval between updates.
+
+    Parameters
+    ----------
+    mode
+        Its time constant may be set by hand.
+    """
+
+    def __init__(self, mode: FreeRunning) -> None:
+        self.mode = mode
+        self._delays: deque[float] = deque(maxlen=MEMORY)
+        self.last = Pace(0.0, 0.0)
+
+    @property
+    def delay(self) -> float:
+        """δ in seconds."""
+        return max(self._delays, default=GUESS)
+
+    def pace(self, step: float) -> Pace:
+        """The pace of the next relaxation.
+
+        Parameters
+        ----------
+        step
+            T in units of δ, or in milliseconds if it was set by hand; see `dyadnet.timing`.
+        """
+        unit = self.delay if self.mode.time_constant == "auto" else 1e-3
+        self.last = Pace(step * unit, QUIET * self.delay)
+        return self.last
+
+    def note(self, delays: Sequence[float]) -> None:
+        """What the hosts measured in a relaxation."""
+        largest = max(delays)
+        if largest > 0:
+            self._delays.append(largest)
+
+
+class FreeRun:
+    """One relaxation of one host.
+
+    Parameters
+    ----------
+    pace, mode
+        How fast to move, and when to end.
+    rows
+        Of the data.
+    dyads
+        The host's blocks in block order.
+    opening
+        Sets their first states.
+    lines
+        What is known of every host that has a channel into this one.
+    post
+        Takes letters elsewhere.
+    report
+        Tells the coordinator.
+    """
+
+    def __init__(
+        self,
+        relaxation: Relaxation,
+        pace: Pace,
+        mode: FreeRunning,
+        rows: NDArray[np.int64],
+        dyads: Mapping[str, Dyads],
+        opening: Opening,
+        home: Home,
+        lines: Mapping[int, Line],
+        post: Post,
+        report: Report,
+    ) -> None:
+        self.rows = rows
+        self.done = False
+        self._pace = pace
+        self._mode = mode
+        self._phases = relaxation.phases
+        self._dyads = dict(dyads)
+        self._opening = opening
+        self._lines = lines
+        self._post = post
+        self._report = report
+        self._there: dict[int, set[str]] = {}
+        for name, host in home.homes.items():
+            self._there.setdefault(host, set()).add(name)
+        self._here = self._there[home.index]
+        self._rows_of_lane = {0: len(rows)}
+        self._newest: dict[int, Envelope] = {}
+        self._channels = {host: self._channels_from(host) for host in lines}
+        self._delays: list[float] = []
+        self._phase = 0
+        self._running = False
+        self._at = self._phase_began = self._over_at = 0.0
+        self._before: dict[str, int] = {}
+        self._state: State = "restless"
+        for line in lines.values():
+            line.begin()
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds to wait for letters before the next update; None before the first states are known."""
+        return min(max(self._pace.time_constant / 8, 1e-3), 0.05) if self._running else None
+
+    @property
+    def delay(self) -> float:
+        """The age of what was read plus the interval between updates, in seconds: nearly the largest."""
+        return float(np.quantile(self._delays, QUANTILE)) if self._delays else 0.0
+
+    def take(self, letter: Letter) -> None:
+        """Take in a letter; of several from one host the newest is read."""
+        if isinstance(letter, Decision):
+            if letter.check == self._phase:
+                self._follow(letter.content)
+        elif not letter.stamps:
+            for message in self._post.opened(letter, self._rows_of_lane, self._dtype):
+                self._opening.accept(message)
+        elif letter.origin in self._lines and len(letter.stamps) == 4:
+            if letter.origin in self._newest:
+                self._lines[letter.origin].superseded += 1
+                for name in self._channels[letter.origin]:
+                    self._dyads[name].mail.stale += 1
+            self._newest[letter.origin] = letter
+            self._lines[letter.origin].hear(letter.stamps, letter.arrived)
+        else:
+            self._post.dropped["malformed"] += 1
+
+    def advance(self) -> None:
+        """Begin what can begin; then one update of every block here, and letters to whom may have one."""
+        if not self._running and not self._begun():
+            return
+        for envelope in self._newest.values():
+            for message in self._post.opened(envelope, self._rows_of_lane, self._dtype):
+                self._hold(message)
+        self._newest.clear()
+        now = time.perf_counter()
+        interval, self._at = now - self._at, now
+        ages = [line.read(now) for line in self._lines.values()]
+        self._delays.append(max(ages, default=0.0) + interval)
+        fraction = -math.expm1(-interval / self._pace.time_constant)
+        for dyad in self._dyads.values():
+            dyad.integrate(fraction)
+        for dyad in self._dyads.values():
+            for message in dyad.tell(self._here):
+                self._hold(message)
+        for host, line in self._lines.items():
+            if line.may_send:
+                line.may_send = False
+                messages = [message for dyad in self._dyads.values() for message in dyad.tell(self._there[host])]
+                updates = max(dyad.course.updates for dyad in self._dyads.values())
+                self._post.send(host, messages, line.stamps(now, updates))
+        self._judge(now)
+
+    def describe(self) -> str:
+        """How far it has come, in words."""
+        if not self._running:
+            lacking = [f"{name} waits for the first {kind} of {source}" for name, source, kind in self._opening.lacks()]
+            return "; ".join(lacking[:2]) or "beginning"
+        now = time.perf_counter()
+        updates = max(dyad.course.updates for dyad in self._dyads.values())
+        ages = [f"{1e3 * age:.1f} ms" for line in self._lines.values() if (age := line.age(now)) is not None]
+        heard = f", newest messages {', '.join(ages)} old" if ages else ""
+        return f"phase {self._phases[self._phase].name}, {updates} updates, {self._state}{heard}"
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return next(iter(self._dyads.values())).block.dtype
+
+    def _hold(self, message: Message) -> None:
+        self._dyads[message.target].mail.hold(message)
+
+    def _channels_from(self, host: int) -> list[str]:
+        """Targets here of every channel from a host, one entry a channel."""
+        return [target for source, target, _ in self._post.widths if source in self._there[host]]
+
+    def _begun(self) -> bool:
+        while self._opening.waiting:
+            if not self._opening.advance(lambda messages: self._post.carry(messages, self._opening.accept)):
+                return False
+        if self._opening.lacks():
+            return False
+        self._running = True
+        self._at = time.perf_counter()
+        self._enter()
+        return True
+
+    def _enter(self) -> None:
+        phase = self._phases[self._phase]
+        self._phase_began = self._over_at = time.perf_counter()
+        self._before = {name: dyad.course.updates for name, dyad in self._dyads.items()}
+        self._state = "restless"
+        for dyad in self._dyads.values():
+            dyad.enter(self._phase, phase.beta, dyad.course.tick + 1)
+
+    def _follow(self, verdict: str) -> None:
+        """The coordinator has ended this phase."""
+        if self._phase + 1 == len(self._phases) or verdict == "diverged":
+            self.done = True
+            return
+        self._phase += 1
+        self._enter()
+
+    def _judge(self, now: float) -> None:
+        """Tell the coordinator when the state of this host changes."""
+        dyads = self._dyads.values()
+        if any(dyad.course.over == dyad.course.tick for dyad in dyads):
+            self._over_at = now
+        updates = {name: dyad.course.updates - self._before[name] for name, dyad in self._dyads.items()}
+        spent = now - self._phase_began >= self._mode.budget
+        if self._mode.updates is not None:
+            spent |= min(updates.values()) >= self._mode.updates
+        state: State = "restless"
+        worst = max(dyads, key=lambda dyad: dyad.course.worst)
+        if not math.isfinite(worst.course.worst):
+            state = "diverged"
+        elif self._mode.settle and now - self._over_at >= self._pace.window:
+            state = "quiet"
+        elif spent:
+            state = "spent"
+        if state != self._state:
+            self._state = state
+            self._report(self._phase, (state, updates, worst.name))
