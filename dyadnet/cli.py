@@ -35,15 +35,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of a user ends in one line and exit code 2."""
-    known = {group.name for group in app.registered_groups}
+    known = {entry.name for entry in (*app.registered_groups, *app.registered_commands)}
     for point in entry_points(group=COMMANDS):
         if point.name not in known:
-            app.add_typer(point.load(), name=point.name)
+            _add(point.name, point.load())
     try:
         app(arguments)
     except DyadnetError as problem:
         typer.echo(f"dyadnet: {problem}", err=True)
         sys.exit(problem.exit_code)
+
+
+def _add(name: str, found: Any) -> None:
+    """Take in a command of another package: a typer application with commands of its own, or one function."""
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name)
+    else:
+        app.command(name)(found)
 
 
 @app.command()

@@ -23,17 +23,17 @@ from dyadnet.train import train
 def small(model: str = "sshm", **over: Any) -> RunConfig:
     """Three short epochs of a preset."""
     brief = {
-        "learning": {"epochs": 3},
+        "learning": {"epochs": 3, "minibatch": 20},
         "data": {"limit_train": 1000, "limit_test": 100},
         "network": {"layered": {"hidden": [20, 20]}},
         "record": {"every": 5},
     }
-    return RunConfig.read(merged(merged(preset("digits", model), brief), over))
+    return RunConfig.read(merged(merged(preset("digits", model), brief | {"engine": "local"}), over))
 
 
 @pytest.mark.parametrize("model", ["sshm", "ffm", "hm"])
 def test_each_model_reaches_95_percent_on_the_digits(model: str, tmp_path: Path) -> None:
-    summary = train(RunConfig.read(preset("digits", model)), tmp_path / "run")
+    summary = train(RunConfig.read(preset("digits", model) | {"engine": "local"}), tmp_path / "run")
     assert summary.test_accuracy >= 0.95
     lines = [line for line in read_metrics(tmp_path / "run") if line["kind"] == "epoch"]
     best = next(line for line in lines if line["epoch"] == summary.best_epoch)
