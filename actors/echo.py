@@ -7,35 +7,10 @@ ago that one came in. Whoever gets it knows the round trip, and takes half of it
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dyadnet.histograms import AGES, Histogram
 
-PER_DECADE = 10
-SMALLEST = {"age_ms": 0.1, "age_updates": 0.1}
-"""Lower end of the second bin of each histogram; what is smaller is in the first."""
-BINS = 52
 Stamps = tuple[float, ...]
 """(sent, updates, sent time of the newest letter heard, seconds since it came)."""
-
-
-@dataclass
-class Histogram:
-    """Counts in logarithmic bins: below `smallest`, then `PER_DECADE` a decade, the last one open."""
-
-    smallest: float
-    counts: list[int] = field(default_factory=lambda: [0] * BINS)
-
-    def add(self, value: float) -> None:
-        """Count one value."""
-        index = 0
-        if value >= self.smallest:
-            index = min(1 + int(PER_DECADE * math.log10(value / self.smallest)), BINS - 1)
-        self.counts[index] += 1
-
-
-def lower_edges(smallest: float) -> list[float]:
-    """Where each bin of a histogram begins."""
-    return [0.0, *(smallest * 10 ** (index / PER_DECADE) for index in range(BINS - 1))]
 
 
 class Line:
@@ -50,7 +25,7 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self.histograms = {name: Histogram(smallest) for name, smallest in SMALLEST.items()}
+        self.histograms = {name: Histogram() for name in AGES}
         self.reads = self.superseded = 0
         self.begin()
 
@@ -96,6 +71,6 @@ class Line:
         """Histograms and counts since this was last called."""
         taken: dict[str, object] = {name: histogram.counts for name, histogram in self.histograms.items()}
         taken |= {"letters": self.reads, "dropped_stale": self.superseded}
-        self.histograms = {name: Histogram(smallest) for name, smallest in SMALLEST.items()}
+        self.histograms = {name: Histogram() for name in AGES}
         self.reads = self.superseded = 0
         return taken

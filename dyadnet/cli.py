@@ -35,7 +35,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every mistake of a user ends in one line and exit code 2."""
-    known = {entry.name for entry in (*app.registered_groups, *app.registered_commands)}
+    known = {group.name for group in app.registered_groups} | {command.name for command in app.registered_commands}
     for point in entry_points(group=COMMANDS):
         if point.name not in known:
             _add(point.name, point.load())

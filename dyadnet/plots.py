@@ -14,6 +14,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
+from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
+
 COLOURS = {"train": "#7a7a7a", "validation": "#d98c21", "test": "#1f6fb4"}
 
 
@@ -48,6 +50,46 @@ def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     saturated.set_ylim(0, 100)
     _dress(saturated, "saturated compartments (%)", "epoch")
     saturated.legend(frameon=False)
+    figure.suptitle(title)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
+    """How old the messages were that updates read, one curve an edge, from the lines of ``machinery.jsonl``.
+
+    Nothing is drawn of a run in virtual time, where ages are what its delays say.
+    """
+    edges: dict[str, dict[str, Any]] = {}
+    rates: dict[str, list[float]] = {}
+    for line in lines:
+        for actor, spent in line.get("actors", {}).items() if line["kind"] == "epoch" else ():
+            for source, counts in spent.get("edges", {}).items():
+                edge = edges.setdefault(f"{source} → {actor}", {name: np.zeros(BINS, int) for name in AGES})
+                for name in AGES:
+                    edge[name] += np.asarray(counts[name])
+            if "updates_per_second" in spent:
+                rates.setdefault(actor, []).append(spent["updates_per_second"])
+    if not edges:
+        return
+    lower = np.asarray(lower_edges())
+    lower[0] = lower[1] / 10 ** (1 / PER_DECADE)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    for (name, unit), axis in zip(AGES.items(), axes, strict=False):
+        for index, (label, edge) in enumerate(edges.items()):
+            total = max(int(edge[name].sum()), 1)
+            axis.stairs(100 * edge[name][:-1] / total, lower, color=f"C{index % 10}", label=label, linewidth=1.4)
+        filled = np.flatnonzero(sum(edge[name] for edge in edges.values()))
+        axis.set_xscale("log")
+        axis.set_xlim(lower[max(filled[0] - 1, 0)], lower[min(filled[-1] + 2, len(lower) - 1)])
+        _dress(axis, "updates (%)", f"age of what an update read ({unit})")
+    axes[0].legend(frameon=False, title="from → to")
+    for actor, series in rates.items():
+        axes[2].plot(range(1, len(series) + 1), series, marker=".", label=actor)
+    axes[2].set_ylim(bottom=0)
+    axes[2].xaxis.get_major_locator().set_params(integer=True)
+    axes[2].legend(frameon=False)
+    _dress(axes[2], "updates a second", "epoch")
     figure.suptitle(title)
     figure.savefig(path, dpi=110)
     plt.close(figure)

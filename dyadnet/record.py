@@ -146,10 +146,25 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     RunFolderError
         If there is none, or a line is damaged.
     """
-    path = run / METRICS
+    return _lines(run, METRICS)
+
+
+def read_machinery(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's machinery record.
+
+    Raises
+    ------
+    RunFolderError
+        If there is none, or a line is damaged.
+    """
+    return _lines(run, MACHINERY)
+
+
+def _lines(run: Path, name: str) -> list[dict[str, Any]]:
+    path = run / name
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
     except OSError:
-        raise RunFolderError(f"{run}: no run here ({METRICS} is missing)") from None
+        raise RunFolderError(f"{run}: no run here ({name} is missing)") from None
     except ValueError:
         raise RunFolderError(f"{path}: damaged, a line is not JSON") from None

@@ -12,7 +12,7 @@ from dyadnet import data, plots
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Silent, Summary, Watcher, check_fit
 from dyadnet.errors import ConfigError, UsageError
-from dyadnet.record import PROBES, RunFolder, read_metrics
+from dyadnet.record import PROBES, RunFolder, read_machinery, read_metrics
 
 if TYPE_CHECKING:
     from dyadnet.engine.protocol import Launch
@@ -73,8 +73,9 @@ def load_data(config: RunConfig) -> data.Dataset:
 
 
 def draw(run: Path) -> None:
-    """Draw the curves of a run, and its probes if it has any, into its folder."""
+    """Draw the curves of a run, the ages of its messages if it ran freely, and its probes, into its folder."""
     plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")
+    plots.ages(read_machinery(run), run / "ages.png", f"{run.name}")
     for recorded in sorted((run / PROBES).glob("*.npz")):
         with np.load(recorded, allow_pickle=False) as series:
             arrays = {key: series[key] for key in series.files}

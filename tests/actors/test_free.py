@@ -1,0 +1,263 @@
+"""Free-running mode: nobody waits, and the network settles and learns all the same."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.echo import Line
+from actors.engine import ActorEngine
+from actors.free import GUESS, MEMORY, Pacer
+from actors.judges import FreeJudge
+from actors.transport import Report
+from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.coordinator import Coordinator
+from dyadnet.data import Dataset, load
+from dyadnet.engine.local import LocalEngine
+from dyadnet.errors import ConfigError
+from dyadnet.relaxation import Phase
+from dyadnet.steps import SHORTEST, time_constant
+from tests.actors.test_lockstep import settings_of
+from tests.actors.threads import ThreadWorkers, threaded
+
+PHASES = (Phase("free", 0.0, 10), Phase("nudged", 0.1, 10))
+
+
+# How old messages are
+
+
+@given(offset=st.floats(-1e3, 1e3), there=st.floats(1e-4, 1.0), back=st.floats(1e-4, 1.0), kept=st.floats(0.0, 1.0))
+def test_ages_need_no_common_clock(offset: float, there: float, back: float, kept: float) -> None:
+    here, other = Line(), Line()
+    letter = here.stamps(10.0, 3)
+    other.hear(letter, 10.0 + there + offset)
+    answer = other.stamps(10.0 + there + kept + offset, 5)
+    arrived = 10.0 + there + kept + back
+    here.hear(answer, arrived)
+    age = here.age(arrived + 0.5)
+    assert age is not None
+    assert age == pytest.approx(0.5 + (there + back) / 2, abs=1e-9)
+
+
+def test_an_age_in_updates_follows_the_senders_rate() -> None:
+    line = Line()
+    for step in range(5):
+        line.hear((1.0 + step, 100.0 * step, -1.0, 0.0), 50.0 + step)
+    line.read(54.5)
+    counts = line.histograms["age_updates"].counts
+    (index,) = np.flatnonzero(counts)
+    assert index == 1 + int(10 * math.log10(50 / 0.1))
+
+
+def test_one_letter_is_pending_at_a_time() -> None:
+    line = Line()
+    assert line.may_send
+    line.may_send = False
+    line.hear((0.0, 1.0, -1.0, 0.0), 0.0)
+    assert line.may_send
+    assert line.take()["letters"] == 1
+    assert line.take()["letters"] == 0
+
+
+# How fast to move
+
+
+def slowest_growth(rho: float, real: bool, ratio: float) -> float:
+    """How much a mode of T·ȧ = −a + e·a(t−δ), e = −ρ or iρ, grows over the last half of 60 δ; T = ratio·δ."""
+    steps = 200
+    mode = -rho if real else 1j * rho
+    history = np.ones(60 * steps, dtype=complex)
+    for t in range(steps, len(history) - 1):
+        history[t + 1] = history[t] + (mode * history[t - steps] - history[t]) / (ratio * steps)
+    half = len(history) // 2
+    return float(np.abs(history[-steps:]).max() / np.abs(history[half : half + steps]).max())
+
+
+@pytest.mark.parametrize("rho", [1.3, 2.4, 5.0])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_the_time_constant_lies_at_the_edge_of_stability(rho: float, sign: int) -> None:
+    edge = time_constant(rho, sign, 1.0)
+    if edge > SHORTEST:
+        assert slowest_growth(rho, sign > 0, 1.1 * edge) < 1
+        assert slowest_growth(rho, sign > 0, 0.9 * edge) > 1
+    assert slowest_growth(rho, sign > 0, time_constant(rho, sign, 2.0)) < 1
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_modes_that_cannot_circle_ask_for_no_slowness(sign: int) -> None:
+    assert time_constant(0.9, sign, 2.0) == SHORTEST
+
+
+def test_the_pace_follows_the_largest_recent_delay() -> None:
+    pacer = Pacer(FreeRunning())
+    assert pacer.pace(3.0).time_constant == pytest.approx(3 * GUESS)
+    pacer.note([0.001, 0.5])
+    for _ in range(MEMORY - 1):
+        pacer.note([0.002])
+    assert pacer.pace(3.0).time_constant == pytest.approx(1.5)
+    pacer.note([0.002])
+    assert pacer.pace(3.0).time_constant == pytest.approx(0.006)
+    assert pacer.last.window == pytest.approx(0.004)
+    assert Pacer(FreeRunning(time_constant=40)).pace(40.0).time_constant == pytest.approx(0.04)
+
+
+# When a phase is over
+
+
+def told(judge: FreeJudge, host: int, state: str, phase: int = 0, updates: int = 7) -> str | None:
+    """The verdict that a host's report leads to, if any."""
+    decision = judge.hear(Report(1, 0, phase, host, (state, {f"b{host}": updates}, f"b{host}")))
+    return None if decision is None else str(decision.content)
+
+
+def test_a_phase_ends_once_no_host_is_restless() -> None:
+    judge = FreeJudge(PHASES, 2, settle=True)
+    assert told(judge, 0, "quiet") is None
+    assert told(judge, 0, "restless") is None
+    assert told(judge, 1, "quiet") is None
+    assert told(judge, 0, "quiet", updates=9) == "settled"
+    assert told(judge, 1, "quiet") is None, "a report of the phase before"
+    assert told(judge, 0, "spent", phase=1) is None
+    assert told(judge, 1, "quiet", phase=1) == "capped"
+    assert judge.done
+    ((free, nudged),) = judge.outcomes
+    assert (free.name, free.ticks, free.sweeps, free.settled) == ("free", 7, 8.0, True)
+    assert not nudged.settled
+
+
+def test_having_spent_all_is_enough_where_nothing_has_to_settle() -> None:
+    judge = FreeJudge(PHASES[:1], 2, settle=False)
+    told(judge, 0, "spent")
+    assert told(judge, 1, "spent") == "settled"
+
+
+def test_what_is_not_finite_diverges_at_once() -> None:
+    judge = FreeJudge(PHASES, 2, settle=True)
+    assert told(judge, 1, "diverged") == "diverged"
+    assert judge.done
+    assert judge.diverged is not None
+    assert judge.diverged.block == "b1"
+
+
+# Whole networks on threads
+
+
+def free(**values: Any) -> RunConfig:
+    """A short free run on a small chain."""
+    base = settings_of(dynamics={"mode": {"kind": "free"}}, engine="ray", probe={})
+    base["learning"] = {"epochs": 1, "minibatch": 20, "evaluation_batch": 40}
+    base["cluster"] = {"timeout": 60}
+    for path, value in values.items():
+        section, _, key = path.partition("__")
+        base[section] = base[section] | {key: value}
+    return RunConfig.read(base)
+
+
+def settled(config: RunConfig, dataset: Dataset) -> tuple[ActorEngine, Coordinator]:
+    """A coordinator over free-running threads."""
+    engine = threaded(config, dataset)
+    return engine, Coordinator(config, dataset.shape, engine)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0, 0.25])
+def test_it_settles_where_lockstep_settles(lam: float) -> None:
+    layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam}
+    dataset = load("digits").limited(60, 20)
+    config = free(network__layered=layered, dynamics__tolerance=1e-4)
+    alone = RunConfig.read(settings_of(network__layered=layered, dynamics={"tolerance": 1e-4}))
+    engine, coordinator = settled(config, dataset)
+    local = LocalEngine(alone, dataset)
+    try:
+        for _ in range(2):
+            found = coordinator.evaluate("test")
+        expected = Coordinator(alone, dataset.shape, local).evaluate("test")
+        assert found.summary()["capped"] == 0
+        assert found.loss == pytest.approx(expected.loss, rel=2e-3)
+        assert found.accuracy == pytest.approx(expected.accuracy, abs=0.051)
+    finally:
+        engine.close()
+        local.close()
+
+
+def test_updates_and_budget_end_a_phase_that_need_not_settle() -> None:
+    dataset = load("digits").limited(60, 20)
+    for mode, least in (({"settle": False, "updates": 30}, 30), ({"settle": False, "budget": 0.3}, 1)):
+        config = free(dynamics__mode={"kind": "free"} | mode)
+        engine, coordinator = settled(config, dataset)
+        try:
+            summary = coordinator.evaluate("test").summary()
+            assert summary["capped"] == 0
+            assert min(block["updates"] for block in summary["blocks"].values()) >= least
+        finally:
+            engine.close()
+
+
+def test_the_record_tells_ages_rates_and_what_was_stale() -> None:
+    dataset = load("digits").limited(60, 20)
+    engine, coordinator = settled(free(), dataset)
+    try:
+        coordinator.evaluate("test")
+        spent = engine.machinery()
+        assert 0 < spent.pace["delay_ms"] < 1e4
+        assert {(source, actor) for actor, found in spent.actors.items() for source in found["edges"]} == {
+            ("h2", "host 0"),
+            ("h1", "host 1"),
+            ("out", "host 1"),
+            ("h2", "host 2"),
+        }
+        for found in spent.actors.values():
+            assert found["updates_per_second"] > 0
+            for edge in found["edges"].values():
+                assert sum(edge["age_ms"]) == sum(edge["age_updates"]) > 0
+                assert edge["letters"] > 0
+                assert edge["dropped_stale"] >= 0
+    finally:
+        engine.close()
+
+
+def test_a_straggler_updates_more_seldom() -> None:
+    dataset = load("digits").limited(60, 20)
+    config = free(cluster__slow={"h2": 40}, dynamics__mode={"kind": "free", "settle": False, "budget": 1.0})
+    workers = ThreadWorkers(config, dataset)
+    engine = ActorEngine(config, workers)
+    try:
+        blocks = Coordinator(config, dataset.shape, engine).evaluate("test").summary()["blocks"]
+        assert 5 * blocks["h2"]["updates"] < min(blocks["h1"]["updates"], blocks["out"]["updates"])
+    finally:
+        engine.close()
+
+
+# What makes no sense without ticks
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("clock", "every-tick"), ("delay", 3), ("step", 0.5), ("lanes", 2), ("sweeps", 10), ("fixed", True)],
+)
+def test_settings_in_ticks_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"dynamics\.{field}: .* there are no ticks in mode free"):
+        free(**{f"dynamics__{field}": value})
+
+
+@pytest.mark.parametrize(
+    ("mode", "complaint"),
+    [
+        ({"budget": 500}, r"dynamics\.mode\.budget: 500.* below cluster\.timeout"),
+        ({"updates": 0}, r"dynamics\.mode\.updates: 0"),
+        ({"margin": -1}, r"dynamics\.mode\.margin: -1"),
+        ({"pace": 1}, r"dynamics\.mode\.pace: 1 .* unknown key"),
+    ],
+)
+def test_a_mode_that_cannot_be_is_refused(mode: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        free(dynamics__mode={"kind": "free"} | mode)
+
+
+def test_a_straggler_must_exist() -> None:
+    with pytest.raises(ConfigError, match=r"cluster\.slow: 'h9' .* one of h1, h2, out"):
+        free(cluster__slow={"h9": 4})
