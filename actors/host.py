@@ -20,7 +20,7 @@ from actors.free import FreeRun, Pace
 from actors.inbox import Decision, Envelope, Inbox, Letter
 from actors.lockstep import Lane
 from actors.opening import Opening
-from actors.post import Home, Post, parcel
+from actors.post import Home, Post
 from actors.transport import Report, Transport
 from dyadnet import assembly, objective
 from dyadnet.config import FreeRunning, RunConfig
@@ -205,7 +205,7 @@ class Host:
 
     def _respond(self, application: Application, step: int) -> None:
         out = [
-            parcel(name, target, kind, vector, step)
+            self._post.parcel(name, target, kind, vector, step)
             for name, response in self._responses.items()
             for target, kind, vector in response.emit(application)
         ]

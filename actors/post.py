@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actors.inbox import Envelope
 from actors.transport import Transport, packed
-from dyadnet.messages import KINDS, Address, Message, MessageError, decode
+from dyadnet.messages import KINDS, Address, Kind, Message, MessageError, decode
 from dyadnet.topology import Topology
 
 
@@ -78,6 +78,12 @@ class Post:
         self._home = home
         self._transport = transport
 
+    def parcel(self, source: str, target: str, kind: Kind, vector: NDArray[Any], step: int) -> Message:
+        """A vector of a power iteration as a message."""
+        payload = vector.astype(np.float64).reshape(1, 1, -1)
+        life = self._home.incarnation
+        return Message(source, target, kind, step, step, 0, 0, 0, payload, True, False, step, step, life)
+
     def carry(self, messages: Sequence[Message], accept: Callable[[Message], Any]) -> None:
         """Messages to blocks of this host stay in memory and are accepted, the others go out together."""
         away: dict[int, list[Message]] = {}
@@ -117,12 +123,6 @@ class Post:
                 self.dropped["of an earlier incarnation"] += 1
                 continue
             yield message
-
-
-def parcel(source: str, target: str, kind: Any, vector: NDArray[Any], step: int) -> Message:
-    """A vector of a power iteration as a message."""
-    payload = vector.astype(np.float64).reshape(1, 1, -1)
-    return Message(source, target, kind, step, step, 0, 0, 0, payload, True, False, step, step)
 
 
 def _widths(topology: Topology, blocks: Iterable[str]) -> dict[Address, int]:

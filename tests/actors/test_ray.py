@@ -18,6 +18,7 @@ from actors.engine import StalledError
 from actors.workers import ActorLostError
 from dyadnet.config import RunConfig, merged
 from dyadnet.coordinator import Silent
+from dyadnet.presets import preset
 from tests.actors.test_lockstep import CLOCKS, DELAYS, settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -136,3 +137,20 @@ def test_what_cannot_be_placed_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(dn.ConfigError, match=r"cluster\.cpus_per_actor: 1000\.0 is not legal; 3 actors on nodes"):
         trained(values, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("flags", [{}, {"slow": {"h1": 4}}])
+def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
+    values = preset("digits", "sshm")
+    values["network"]["layered"]["hidden"] = [40, 40]
+    values["dynamics"] = {"mode": "free"}
+    values["data"]["limit_train"] = 900
+    values["learning"] |= {"epochs": 2, "minibatch": 30}
+    config = RunConfig.read(values | {"cluster": flags})
+    assert dn.train(config, tmp_path / "run").test_accuracy > 0.8
+    assert (tmp_path / "run" / "ages.png").stat().st_size > 10_000
+    spent = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[-1])
+    rates = {actor: found["updates_per_second"] for actor, found in spent["actors"].items()}
+    assert min(rates.values()) > 0
+    if flags:
+        assert rates["h1"] < 0.8 * rates["out"]

@@ -13,7 +13,7 @@ from actors.host import Host
 from actors.inbox import Decision, Envelope, Inbox
 from actors.placement import homes
 from actors.post import Home
-from actors.transport import Report
+from actors.transport import Report, Transport
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 
@@ -23,13 +23,17 @@ class ThreadTransport:
 
     def __init__(self, inboxes: Mapping[int, Inbox], report: Callable[[Report], None]) -> None:
         self._inboxes = inboxes
-        self.report = report
+        self._report = report
 
     def send(self, host: int, envelope: Envelope) -> int:
         """See `actors.transport.Transport`."""
         blob = wire.seal(envelope)
         self._inboxes[host].put(wire.unseal(blob))
         return len(blob)
+
+    def report(self, report: Report) -> None:
+        """See `Transport`."""
+        self._report(report)
 
 
 class FutureAnswers:
@@ -52,13 +56,19 @@ class FutureAnswers:
 class ThreadWorkers:
     """See `actors.engine.Workers`."""
 
-    def __init__(self, config: RunConfig, dataset: Dataset, incarnation: int = 0) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset,
+        incarnation: int = 0,
+        wrap: Callable[[ThreadTransport], Transport] = lambda transport: transport,
+    ) -> None:
         where = homes(config)
         count = max(where.values()) + 1
         self.labels = [f"host {index}" for index in range(count)]
         self.inboxes = {index: Inbox() for index in range(count)}
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        transport = ThreadTransport(self.inboxes, self._reports.put)
+        transport = wrap(ThreadTransport(self.inboxes, self._reports.put))
         self.hosts = [
             Host(config, Home(index, where, incarnation), dataset, transport, self.inboxes[index])
             for index in range(count)
