@@ -26,7 +26,7 @@ from actors.opening import Opening
 from actors.post import Home, Post
 from dyadnet.config import FreeRunning
 from dyadnet.dyads import Dyads
-from dyadnet.messages import Message
+from dyadnet.messages import Kind, Message
 from dyadnet.relaxation import Relaxation
 
 State = Literal["restless", "quiet", "spent", "diverged"]
@@ -170,8 +170,8 @@ class FreeRun:
         elif letter.origin in self._lines and len(letter.stamps) == 4:
             if letter.origin in self._newest:
                 self._lines[letter.origin].superseded += 1
-                for name in self._channels[letter.origin]:
-                    self._dyads[name].mail.stale += 1
+                for name, channel in self._channels[letter.origin]:
+                    self._dyads[name].mail.counts[channel]["stale"] += 1
             self._newest[letter.origin] = letter
             self._lines[letter.origin].hear(letter.stamps, letter.arrived)
         else:
@@ -221,9 +221,9 @@ class FreeRun:
     def _hold(self, message: Message) -> None:
         self._dyads[message.target].mail.hold(message)
 
-    def _channels_from(self, host: int) -> list[str]:
-        """Targets here of every channel from a host, one entry a channel."""
-        return [target for source, target, _ in self._post.widths if source in self._there[host]]
+    def _channels_from(self, host: int) -> list[tuple[str, tuple[str, Kind]]]:
+        """Of every channel from a host: its target here, and the target's name for it."""
+        return [(target, (source, kind)) for source, target, kind in self._post.widths if source in self._there[host]]
 
     def _begun(self) -> bool:
         while self._opening.waiting:

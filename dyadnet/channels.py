@@ -8,6 +8,7 @@ so far; each further one goes into one of the two ends.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,43 @@ from dyadnet.delays import Delay
 from dyadnet.messages import Message
 from dyadnet.random import Stream
 
+SENT = ("messages", "values", "quantised", "suppressed")
+RECEIVED = ("delayed", "dropped", "duplicated", "stale")
+"""What the two ends count; see `dyadnet.relaxation.EdgeReport`."""
 Arrival = tuple[int, NDArray[np.bool_] | None]
 """Tick of arrival, and which neurons arrive then (None: all)."""
 
 
 class SendingEnd:
-    """The sender's end: passes every message on unchanged while the channel has no memory of its own."""
+    """The sender's end: passes every message on unchanged while the channel has no memory of its own.
+
+    Attributes
+    ----------
+    counts
+        Of this relaxation; see `dyadnet.relaxation.EdgeReport`.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last relaxation."""
+        self.counts = dict.fromkeys(SENT, 0)
 
     def send(self, message: Message) -> Message:
         """What goes out for what the block emits."""
+        self.counts["messages"] += 1
+        self.counts["values"] += message.payload.size
         return message
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that changes."""
+        return {"counts": dict(self.counts)}
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        """Go back to a snapshot, which stays good."""
+        self.counts = dict(snapshot["counts"])
 
 
 class ReceivingEnd:
@@ -54,6 +82,11 @@ class ReceivingEnd:
         elif draw == "neuron":
             each = delay.sample(stream.at(), width)
             self._by_neuron = [(int(ticks), each == ticks) for ticks in np.unique(each)]
+
+    @property
+    def latest(self) -> NDArray[np.bool_] | None:
+        """Which neurons arrive last, where each has a delay of its own."""
+        return None if self._by_neuron is None else self._by_neuron[-1][1]
 
     def delay(self, tick: int, moment: Moment) -> int:
         """Delay of the last neuron of the message that was sent at `tick`."""

@@ -127,7 +127,7 @@ class Dyads:
         self.course = Course()
         self._tolerance = tolerance
         self._initial = initial
-        self._outbound: dict[tuple[str, Kind], SendingEnd] = {
+        self.outbound: dict[tuple[str, Kind], SendingEnd] = {
             **{(axon.target, "state"): SendingEnd() for axon in block.axons},
             **{(synapses.source, "feedback"): SendingEnd() for synapses in block.synapses},
         }
@@ -192,6 +192,8 @@ class Dyads:
             self.base = np.repeat(self.block.bias[np.newaxis], batch, axis=0)
         self.mail.begin(moment.relaxation)
         self.course = Course()
+        for end in self.outbound.values():
+            end.begin()
         self._forward, self._feedback = {}, {}
         self._set_initial_state(batch)
         return self._emit(ideal=True)
@@ -401,7 +403,7 @@ class Dyads:
             return out
         course.messages += len(out)
         course.values += sum(message.payload.size for message in out)
-        return [self._outbound[message.target, message.kind].send(message) for message in out]
+        return [self.outbound[message.target, message.kind].send(message) for message in out]
 
     def _message(self, target: str, kind: Kind, payload: Array, mean: bool, difference: bool) -> Message:
         course, moment = self.course, self.moment
@@ -456,6 +458,7 @@ class Dyads:
             "phases": self._phases,
             "course": self.course.copy(),
             "mail": self.mail.snapshot(),
+            "outbound": {channel: end.snapshot() for channel, end in self.outbound.items()},
             "forward": {source: product.copy() for source, product in self._forward.items()},
             "feedback": {
                 source: Feedback(f.payload, f.mean_since, f.difference_since) for source, f in self._feedback.items()
@@ -469,6 +472,8 @@ class Dyads:
         self._phases = snapshot["phases"]
         self.course = snapshot["course"].copy()
         self.mail.restore(snapshot["mail"])
+        for channel, end in self.outbound.items():
+            end.restore(snapshot["outbound"][channel])
         self._forward = {source: product.copy() for source, product in snapshot["forward"].items()}
         self._feedback = {
             source: Feedback(f.payload, f.mean_since, f.difference_since) for source, f in snapshot["feedback"].items()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.channels import ReceivingEnd
+from dyadnet.channels import RECEIVED, ReceivingEnd
 from dyadnet.clocks import Clock, Moment
 from dyadnet.messages import Kind, Message
 
@@ -55,7 +55,7 @@ class Mailbox:
     def __init__(self, inbound: Iterable[Inbound]) -> None:
         self._inbound = {(channel.source, channel.kind): channel for channel in inbound}
         self.held: dict[tuple[str, Kind], Message] = {}
-        self.stale = 0
+        self.counts = {channel: dict.fromkeys(RECEIVED, 0) for channel in self._inbound}
         self._pending: list[Pending] = []
         self._received = 0
         self._merges = -1
@@ -64,10 +64,15 @@ class Mailbox:
         """Forget the last relaxation; initial states of this one that came early are kept."""
         early = {k: m for k, m in self.held.items() if m.tick == 0 and m.relaxation == relaxation}
         self.held = early
-        self.stale = 0
+        self.counts = {channel: dict.fromkeys(RECEIVED, 0) for channel in self._inbound}
         self._pending = []
         self._received = 0
         self._merges = -1
+
+    @property
+    def stale(self) -> int:
+        """Messages that were dropped because a newer one was held."""
+        return sum(counts["stale"] for counts in self.counts.values())
 
     def receive(self, message: Message) -> None:
         """Take a message in, to be delivered when it arrives in virtual time; an initial state at once."""
@@ -89,8 +94,10 @@ class Mailbox:
         """Deliver every message that has arrived by `tick`."""
         pending = self._pending
         while pending and pending[0][0] <= tick:
-            *_, message, neurons = heapq.heappop(pending)
+            arrival, *_, message, neurons = heapq.heappop(pending)
             key = (message.source, message.kind)
+            if arrival > message.tick + 1 and (neurons is None or neurons is self._inbound[key].end.latest):
+                self.counts[key]["delayed"] += 1
             held = self.held.get(key)
             if neurons is not None and held is not None:
                 self._merges -= 1
@@ -98,7 +105,7 @@ class Mailbox:
             elif held is None or message.tick > held.tick:
                 self.held[key] = message
             else:
-                self.stale += 1
+                self.counts[key]["stale"] += 1
 
     def expects(self, tick: int, moment_at: Callable[[int], Moment]) -> set[Expected]:
         """Every (source, kind, send tick) that arrives at `tick`; at tick 0, the initial state of each channel.
@@ -124,7 +131,7 @@ class Mailbox:
         """All that changes; messages are shared, because they are never written again."""
         return {
             "held": dict(self.held),
-            "stale": self.stale,
+            "counts": {channel: dict(counts) for channel, counts in self.counts.items()},
             "_pending": list(self._pending),
             "_received": self._received,
             "_merges": self._merges,
@@ -134,6 +141,7 @@ class Mailbox:
         """Go back to a snapshot, which stays good."""
         self.__dict__.update(snapshot)
         self.held, self._pending = dict(snapshot["held"]), list(snapshot["_pending"])
+        self.counts = {channel: dict(counts) for channel, counts in snapshot["counts"].items()}
 
 
 def merged(held: Message, message: Message, neurons: NDArray[np.bool_], since: int) -> Message:

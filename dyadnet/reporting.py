@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dyadnet.dyads import Dyads
-from dyadnet.relaxation import BlockReport
+from dyadnet.relaxation import BlockReport, EdgeReport, added
 
 
 def lane_report(dyads: Dyads) -> BlockReport:
@@ -40,6 +40,7 @@ def lane_report(dyads: Dyads) -> BlockReport:
         stale=dyads.mail.stale,
         loss=loss,
         correct=correct,
+        edges=_edges(dyads),
     )
 
 
@@ -63,7 +64,15 @@ def combined(lanes: Sequence[BlockReport]) -> BlockReport:
         stale=sum(r.stale for r in lanes),
         loss=None if first.loss is None else sum(r.loss or 0.0 for r in lanes),
         correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
+        edges=added(edge for r in lanes for edge in r.edges),
     )
+
+
+def _edges(dyads: Dyads) -> tuple[EdgeReport, ...]:
+    """What was counted at this end of each channel: first those that begin here, then those that end here."""
+    out = [EdgeReport(dyads.name, target, kind, dict(end.counts)) for (target, kind), end in dyads.outbound.items()]
+    back = [EdgeReport(source, dyads.name, kind, dict(counts)) for (source, kind), counts in dyads.mail.counts.items()]
+    return (*out, *back)
 
 
 def _square(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> float:
