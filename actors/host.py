@@ -325,7 +325,7 @@ class Host:
     def _couple(self, relaxation: Relaxation) -> list[dict[str, Dyads]]:
         """Make the blocks ready for a relaxation; of each lane its neurons."""
         for block in self.blocks.values():
-            block.couple(relaxation.couplings)
+            block.couple(relaxation.couplings, ideal=relaxation.ideal)
         for name, lanes in self.dyads.items():
             lanes[0].probe = self._probes[name] if relaxation.probed else None
         self._relaxation = relaxation.number

@@ -26,12 +26,15 @@ class Phase:
         Sweeps after which it ends unsettled.
     fixed
         Run exactly `cap` sweeps, without asking whether it has settled.
+    average
+        Sweeps at its end over which (m, d) are averaged for learning and for what is read out; 0: no average.
     """
 
     name: str
     beta: float
     cap: int
     fixed: bool = False
+    average: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Relaxation:
         η or ω of every block.
     probed
         Whether probes record it.
+    ideal
+        Run it without imperfections: delays stay, and weights stay on the levels that the device has.
     """
 
     number: int
@@ -61,6 +66,7 @@ class Relaxation:
     couplings: tuple[float, ...]
     step: float
     probed: bool = False
+    ideal: bool = False
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:

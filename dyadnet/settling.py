@@ -166,6 +166,13 @@ class Settling:
         return self._phases[self.index]
 
     @property
+    def average_from(self) -> int | None:
+        """The tick from which the present phase is averaged, if it is."""
+        if not self.phase.average:
+            return None
+        return self.first_tick + max(self.phase.cap - self.phase.average, 0) * self._sweep
+
+    @property
     def next_check(self) -> int:
         """The tick after which to ask next."""
         return self._rule.next_check

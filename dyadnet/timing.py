@@ -40,10 +40,11 @@ class Timing:
     sweep
         Ticks in which every neuron updates about once.
     random
-        Whether any clock or delay is drawn at random.
+        Whether any clock, delay, loss or noise is drawn at random.
     may_circle
-        Whether a residual that stops falling means that a relaxation diverges: not where draws are random, and not
-        where every firing descends the energy, which may linger on a plateau but cannot circle.
+        Whether a residual that stops falling means that a relaxation diverges: not where draws are random, not
+        where messages are coarse (it may circle between what they can tell, and no further), and not where every
+        firing descends the energy, which may linger on a plateau but cannot circle.
     rule
         How the step follows from the spectral radius.
     symmetric_radius
@@ -86,7 +87,10 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     rule = step_rule(config, clocks, largest)
     forest = is_forest(network)
     one_sign = len({math.copysign(1.0, p.coupling) for p in network.recurrent if p.coupling}) <= 1
-    may_circle = not random and rule.kind != "descent"
+    imperfections = config.imperfections
+    channels = [imperfections.channel_of(projection.name) for projection in network.recurrent]
+    random |= imperfections.noisy(network) or any(channel.uncertain for channel in channels)
+    may_circle = not random and not any(channel.coarse for channel in channels) and rule.kind != "descent"
     return Timing(clocks, largest, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign)
 
 
