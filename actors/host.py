@@ -144,7 +144,17 @@ class Host:
             rows = relaxation.rows
             opening = Opening(0, relaxation, rows, dyads, self._dataset, feedforward=self._feedforward)
             run = FreeRun(
-                relaxation, pace, mode, rows, dyads, opening, self.home, self._lines, self._post, self._reporter(0)
+                relaxation,
+                pace,
+                mode,
+                rows,
+                dyads,
+                opening,
+                self.home,
+                self._lines,
+                self._post,
+                self._reporter(0),
+                self.config.seed,
             )
             self._lanes = {0: run}
             self._rows = {0: len(rows)}

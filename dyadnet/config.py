@@ -18,6 +18,7 @@ from dyadnet.errors import ConfigError
 from dyadnet.imperfections import Imperfections
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to
+from dyadnet.realtime import RealDelay
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Spec
 from dyadnet.topology import Topology
@@ -99,6 +100,8 @@ class FreeRunning(Spec):
         T in milliseconds, of A += (1−e^(−Δt/T))(A*−A); ``auto``: `margin` times the smallest stable one.
     margin
         Of the time constant; below 1 the loops that negative feedback closes run away.
+    delay
+        Of every message in milliseconds, beside what links and actors take; see `dyadnet.realtime`.
     """
 
     kind: Literal["free"] = "free"
@@ -107,6 +110,7 @@ class FreeRunning(Spec):
     budget: float = Field(20.0, gt=0)
     time_constant: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     margin: float = Field(2.0, gt=0)
+    delay: RealDelay | None = None
 
 
 ModeSpec = Annotated[

@@ -250,6 +250,10 @@ class Dyads:
         self.course.updates += 1
         self._update()
 
+    def average(self) -> None:
+        """Average (m, d) for learning from the next firing on: free-running."""
+        self.averages = Averages(self.course.tick + 1)
+
     def tell(self, targets: Container[str]) -> list[Message]:
         """Messages with the present state to some of the neighbours."""
         return self._emit(targets)
@@ -280,15 +284,13 @@ class Dyads:
             eta = eta * mask
         residual, size = self._relax(self.A, self.base, means, eta)
         relative, size_of_differences = 0.0, 0.0
-        if differences or self.speaks:
+        dyadic = bool(differences) or self.speaks
+        if dyadic:
             error, size_of_differences = self._relax(self.D, self._none, differences, eta)
             relative = self._relative(error, size_of_differences)
-            self._take(self._activity(dyadic=True))
-        else:
-            self._take(self._activity(dyadic=False))
+        self._take(self._activity(dyadic=dyadic))
         if self.averages.start is not None:
-            sources = [synapses.source for synapses in self.block.synapses]
-            held = {source: self.held[source, "state"].payload for source in sources}
+            held = {s.source: self.held[s.source, "state"].payload for s in self.block.synapses}
             self.averages = self.averages.after(course.tick, self.state, held)
         course.residual, course.relative = residual, relative
         # Written so that NaN is over tolerance too.

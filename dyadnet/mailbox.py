@@ -120,6 +120,11 @@ class Mailbox:
             self.take(message, neurons, copy)
         self._until = max(self._until, tick)
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether any channel that ends here does more than delay messages, in this relaxation."""
+        return not self._ideal and any(channel.end.transit is not None for channel in self._inbound.values())
+
     def copies(self, message: Message) -> list[int]:
         """Which of a message (0) and its duplicate (1) come through; what is lost is counted.
 

@@ -32,7 +32,17 @@ class Spec(BaseModel):
 def as_config_error(problem: ValidationError, where: str = "") -> ConfigError:
     """The first complaint of a validation as one of our own errors."""
     first = problem.errors(include_url=False)[0]
-    tags = {"constant", "uniform", "geometric", "every-tick", "periodic", "red-black", "bernoulli", "auto"}
+    tags = {
+        "constant",
+        "uniform",
+        "geometric",
+        "exponential",
+        "every-tick",
+        "periodic",
+        "red-black",
+        "bernoulli",
+        "auto",
+    }
     tags |= {
         "linear",
         "cosine",
