@@ -190,7 +190,7 @@ class Dynamics(Spec):
     sweeps: Positive = 150
     nudged_sweeps: Positive = 50
     fixed: bool = False
-    average: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    average: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     check_every: Positive = 1
     patience: Positive = 60
     lanes: Positive = 1
