@@ -51,7 +51,7 @@ class StopRule:
     sweep
         Ticks in a sweep.
     largest_delay
-        Of any channel, in ticks.
+        Of any channel, in ticks; where messages are lost, until one came through.
     check_every
         Sweeps between two checks.
     patience

@@ -83,12 +83,8 @@ def test_each_copy_is_duplicated_lost_and_delayed_by_itself() -> None:
 def test_what_the_ends_count_is_what_happened(draw: str) -> None:
     """An independent count over fates, of a whole network."""
     delay = {"kind": "uniform", "low": 1, "high": 4, "draw": draw}
-    built = engine(layered(6, [9, 8], 4, lam=0.0), delay=delay, clock="every-tick")
-    config = built.config.model_dump(mode="json")
-    config["imperfections"] = {"channel": {"loss": 0.2, "duplication": 0.3}}
-    config["network"] = built.config.network
-    built.close()
-    built = type(built)(type(built.config).read(config), built._dataset)
+    imperfections = {"channel": {"loss": 0.2, "duplication": 0.3}}
+    built = engine(layered(6, [9, 8], 4, lam=0.0), imperfections=imperfections, delay=delay, clock="every-tick")
     outcome = Settler(built, step=0.1).run(Phase("free", 0.0, 300, fixed=True))
     edges = {edge.name: edge.counts for edge in added(e for report in outcome.reports for e in report.edges)}
     for name, counts in edges.items():
@@ -251,11 +247,8 @@ EVERYTHING: dict[str, Any] = {
 @pytest.mark.parametrize("draw", ["message", "channel", "neuron"])
 def test_a_network_goes_back_to_a_snapshot_and_on_to_the_same_bits(draw: str) -> None:
     delay = {"kind": "uniform", "low": 1, "high": 4, "draw": draw}
-    built = engine(cyclic(), delay=delay, dtype="float32")
-    config = built.config.model_dump(mode="json") | {"network": built.config.network}
-    config["imperfections"] = {"channel": EVERYTHING, "device": {"read_noise": 0.1, "nudge_noise": 0.1}}
-    built.close()
-    built = type(built)(type(built.config).read(config), built._dataset)
+    imperfections = {"channel": EVERYTHING, "device": {"read_noise": 0.1, "nudge_noise": 0.1}}
+    built = engine(cyclic(), imperfections=imperfections, delay=delay, dtype="float32")
     phases = Phase("free", 0.0, 4, fixed=True), Phase("nudged", 0.3, 40, fixed=True, average=36)
     Settler(built, step=0.3).run(*phases)
     dyads = {name: lanes[0] for name, lanes in built.dyads.items()}
