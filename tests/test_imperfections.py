@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ from dyadnet.data import load
 from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
+from dyadnet.evaluate import evaluate
 from dyadnet.imperfections import Channel, Device, Imperfections
+from dyadnet.record import read_metrics
+from dyadnet.train import train
 from tests.actors.test_lockstep import record, settings_of
 
 
@@ -188,6 +192,17 @@ def test_a_run_is_also_judged_without_its_imperfections() -> None:
         assert line[part]["loss"] != pytest.approx(expected["loss"], rel=2e-2)
     engine.close()
     other.close()
+
+
+def test_saved_weights_are_evaluated_with_and_without_imperfections(tmp_path: Path) -> None:
+    found = {}
+    for name, imperfections in (("plain", {}), ("noisy", {"channel": {"additive": {"mean": 0.5}}})):
+        train(RunConfig.read(settings_of(imperfections=imperfections)), tmp_path / name)
+        found[name] = evaluate(tmp_path / name)
+    assert "ideal" not in found["plain"]
+    assert found["noisy"]["loss"] != found["noisy"]["ideal"]["loss"]
+    line = next(line for line in read_metrics(tmp_path / "noisy") if line["kind"] == "epoch")
+    assert found["noisy"]["ideal"]["loss"] == pytest.approx(line["test_ideal"]["loss"], rel=1e-3)
 
 
 def test_under_noise_every_phase_runs_all_its_sweeps_and_a_run_says_so() -> None:
