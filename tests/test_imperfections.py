@@ -197,7 +197,7 @@ def test_a_run_is_also_judged_without_its_imperfections() -> None:
 def test_saved_weights_are_evaluated_with_and_without_imperfections(tmp_path: Path) -> None:
     found = {}
     for name, imperfections in (("plain", {}), ("noisy", {"channel": {"additive": {"mean": 0.5}}})):
-        train(RunConfig.read(settings_of(imperfections=imperfections)), tmp_path / name)
+        train(RunConfig.read(settings_of(imperfections=imperfections) | {"cluster": {}}), tmp_path / name)
         found[name] = evaluate(tmp_path / name)
     assert "ideal" not in found["plain"]
     assert found["noisy"]["loss"] != found["noisy"]["ideal"]["loss"]
