@@ -20,6 +20,8 @@ class Line:
     ----------
     may_send
         Whether another letter may go out: the one before was answered, so no more than one is pending.
+    read_from
+        When that came in which is read, if it is not the newest letter: channels delay messages further.
     reads, superseded
         Letters that were read, and letters that a newer one had overtaken by then.
     """
@@ -33,6 +35,7 @@ class Line:
         """A relaxation begins: nothing has been heard, and one letter may go out."""
         self.may_send = True
         self._heard: tuple[float, float, float] | None = None
+        self.read_from: float | None = None
         self._transit = 0.0
         self._rate = 0.0
 
@@ -55,8 +58,11 @@ class Line:
         self.reads += 1
 
     def age(self, now: float) -> float | None:
-        """Seconds since what was last heard was sent; None if nothing has come."""
-        return None if self._heard is None else now - self._heard[2] + self._transit
+        """Seconds since what is read was sent; None if nothing has come."""
+        if self._heard is None:
+            return None
+        arrived = self._heard[2] if self.read_from is None else self.read_from
+        return now - arrived + self._transit
 
     def read(self, now: float) -> float:
         """Count the age of what an update reads now, in milliseconds and in the sender's updates; in seconds."""

@@ -24,9 +24,10 @@ from actors.echo import Line
 from actors.inbox import Decision, Envelope, Letter
 from actors.opening import Opening
 from actors.post import Home, Post
+from actors.underway import MILLISECOND, Underway
 from dyadnet.config import FreeRunning
 from dyadnet.dyads import Dyads
-from dyadnet.messages import Message
+from dyadnet.messages import Kind, Message
 from dyadnet.relaxation import Relaxation
 
 State = Literal["restless", "quiet", "spent", "diverged"]
@@ -39,6 +40,8 @@ QUANTILE = 0.95
 """Of the delays of a relaxation: one update that the machine kept waiting is no delay of the network."""
 MEMORY = 8
 """Relaxations whose delays are remembered."""
+AVERAGED = 0.5
+"""Of what a phase has, what passes before (m, d) are averaged, if they are."""
 QUIET = 2.0
 """Delays for which every block must stay within tolerance; a wave needs one to reach a neighbour."""
 
@@ -68,7 +71,8 @@ class Pacer:
     @property
     def delay(self) -> float:
         """δ in seconds."""
-        return max(self._delays, default=GUESS)
+        unknown = GUESS + (0.0 if self.mode.delay is None else MILLISECOND * self.mode.delay.largest)
+        return max(self._delays, default=unknown)
 
     def pace(self, step: float) -> Pace:
         """The pace of the next relaxation.
@@ -108,6 +112,8 @@ class FreeRun:
         Takes letters elsewhere.
     report
         Tells the coordinator.
+    seed
+        Of the draws of channels that are not ideal.
     """
 
     def __init__(
@@ -122,6 +128,7 @@ class FreeRun:
         lines: Mapping[int, Line],
         post: Post,
         report: Report,
+        seed: int = 0,
     ) -> None:
         self.rows = rows
         self.done = False
@@ -139,6 +146,9 @@ class FreeRun:
         self._here = self._there[home.index]
         self._rows_of_lane = {0: len(rows)}
         self._newest: dict[int, Envelope] = {}
+        self._letters: list[Envelope] = []
+        self._underway: Underway | None = None
+        self._seed = seed
         self._channels = {host: self._channels_from(host) for host in lines}
         self._delays: list[float] = []
         self._phase = 0
@@ -146,13 +156,17 @@ class FreeRun:
         self._at = self._phase_began = self._over_at = 0.0
         self._before: dict[str, int] = {}
         self._state: State = "restless"
+        self._averaging = False
         for line in lines.values():
             line.begin()
 
     @property
     def patience(self) -> float | None:
         """Seconds to wait for letters before the next update; None before the first states are known."""
-        return min(max(self._pace.time_constant / 8, 1e-3), 0.05) if self._running else None
+        if not self._running:
+            return None
+        longest = min(max(self._pace.time_constant / 8, 1e-3), 0.05)
+        return longest if self._underway is None else min(longest, self._underway.patience(time.perf_counter()))
 
     @property
     def delay(self) -> float:
@@ -168,10 +182,11 @@ class FreeRun:
             for message in self._post.opened(letter, self._rows_of_lane, self._dtype):
                 self._opening.accept(message)
         elif letter.origin in self._lines and len(letter.stamps) == 4:
-            if letter.origin in self._newest:
+            self._letters.append(letter)
+            if letter.origin in self._newest and self._underway is None:
                 self._lines[letter.origin].superseded += 1
-                for name in self._channels[letter.origin]:
-                    self._dyads[name].mail.stale += 1
+                for name, channel in self._channels[letter.origin]:
+                    self._dyads[name].mail.counts[channel]["stale"] += 1
             self._newest[letter.origin] = letter
             self._lines[letter.origin].hear(letter.stamps, letter.arrived)
         else:
@@ -181,20 +196,22 @@ class FreeRun:
         """Begin what can begin; then one update of every block here, and letters to whom may have one."""
         if not self._running and not self._begun():
             return
-        for envelope in self._newest.values():
+        for envelope in self._newest.values() if self._underway is None else self._letters:
             for message in self._post.opened(envelope, self._rows_of_lane, self._dtype):
-                self._hold(message)
+                self._hold(message, envelope.arrived)
         self._newest.clear()
+        self._letters.clear()
         now = time.perf_counter()
         interval, self._at = now - self._at, now
-        ages = [line.read(now) for line in self._lines.values()]
+        ages = self._deliver(now)
+        ages += [line.read(now) for line in self._lines.values()]
         self._delays.append(max(ages, default=0.0) + interval)
         fraction = -math.expm1(-interval / self._pace.time_constant)
         for dyad in self._dyads.values():
             dyad.integrate(fraction)
         for dyad in self._dyads.values():
             for message in dyad.tell(self._here):
-                self._hold(message)
+                self._hold(message, now)
         for host, line in self._lines.items():
             if line.may_send:
                 line.may_send = False
@@ -218,12 +235,25 @@ class FreeRun:
     def _dtype(self) -> np.dtype[Any]:
         return next(iter(self._dyads.values())).block.dtype
 
-    def _hold(self, message: Message) -> None:
-        self._dyads[message.target].mail.hold(message)
+    def _hold(self, message: Message, made: float) -> None:
+        if self._underway is None:
+            self._dyads[message.target].mail.hold(message)
+        else:
+            self._underway.put(message, made)
 
-    def _channels_from(self, host: int) -> list[str]:
-        """Targets here of every channel from a host, one entry a channel."""
-        return [target for source, target, _ in self._post.widths if source in self._there[host]]
+    def _deliver(self, now: float) -> list[float]:
+        """Deliver what has arrived over channels that are not ideal; ages of what is read of this host's own blocks."""
+        if self._underway is None:
+            return []
+        self._underway.deliver(now)
+        for host, line in self._lines.items():
+            line.read_from = self._underway.oldest(self._there[host])
+        oldest = self._underway.oldest(self._here)
+        return [] if oldest is None else [now - oldest]
+
+    def _channels_from(self, host: int) -> list[tuple[str, tuple[str, Kind]]]:
+        """Of every channel from a host: its target here, and the target's name for it."""
+        return [(target, (source, kind)) for source, target, kind in self._post.widths if source in self._there[host]]
 
     def _begun(self) -> bool:
         while self._opening.waiting:
@@ -233,6 +263,8 @@ class FreeRun:
             return False
         self._running = True
         self._at = time.perf_counter()
+        if self._mode.delay is not None or any(dyad.mail.disturbed for dyad in self._dyads.values()):
+            self._underway = Underway(self._dyads, self._mode.delay, self._seed)
         self._enter()
         return True
 
@@ -241,6 +273,7 @@ class FreeRun:
         self._phase_began = self._over_at = time.perf_counter()
         self._before = {name: dyad.course.updates for name, dyad in self._dyads.items()}
         self._state = "restless"
+        self._averaging = False
         for dyad in self._dyads.values():
             dyad.enter(self._phase, phase.beta, dyad.course.tick + 1)
 
@@ -258,9 +291,14 @@ class FreeRun:
         if any(dyad.course.over == dyad.course.tick for dyad in dyads):
             self._over_at = now
         updates = {name: dyad.course.updates - self._before[name] for name, dyad in self._dyads.items()}
-        spent = now - self._phase_began >= self._mode.budget
+        passed = (now - self._phase_began) / self._mode.budget
         if self._mode.updates is not None:
-            spent |= min(updates.values()) >= self._mode.updates
+            passed = max(passed, min(updates.values()) / self._mode.updates)
+        spent = passed >= 1
+        if passed >= AVERAGED and self._phases[self._phase].average and not self._averaging:
+            self._averaging = True
+            for dyad in dyads:
+                dyad.average()
         state: State = "restless"
         worst = max(dyads, key=lambda dyad: dyad.course.worst)
         if not math.isfinite(worst.course.worst):

@@ -144,7 +144,17 @@ class Host:
             rows = relaxation.rows
             opening = Opening(0, relaxation, rows, dyads, self._dataset, feedforward=self._feedforward)
             run = FreeRun(
-                relaxation, pace, mode, rows, dyads, opening, self.home, self._lines, self._post, self._reporter(0)
+                relaxation,
+                pace,
+                mode,
+                rows,
+                dyads,
+                opening,
+                self.home,
+                self._lines,
+                self._post,
+                self._reporter(0),
+                self.config.seed,
             )
             self._lanes = {0: run}
             self._rows = {0: len(rows)}
@@ -325,7 +335,7 @@ class Host:
     def _couple(self, relaxation: Relaxation) -> list[dict[str, Dyads]]:
         """Make the blocks ready for a relaxation; of each lane its neurons."""
         for block in self.blocks.values():
-            block.couple(relaxation.couplings)
+            block.couple(relaxation.couplings, ideal=relaxation.ideal)
         for name, lanes in self.dyads.items():
             lanes[0].probe = self._probes[name] if relaxation.probed else None
         self._relaxation = relaxation.number

@@ -150,7 +150,7 @@ class Lane:
     def _enter(self) -> None:
         settling = self._settling
         for dyad in self.dyads.values():
-            dyad.enter(settling.index, settling.phase.beta, settling.first_tick)
+            dyad.enter(settling.index, settling.phase.beta, settling.first_tick, settling.average_from)
 
     def _fire(self, send: Send, report: Report) -> bool:
         tick = self.tick + 1

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.block import Block
-from dyadnet.channels import ReceivingEnd
+from dyadnet.channels import ReceivingEnd, SendingEnd
 from dyadnet.config import RunConfig
+from dyadnet.course import Tolerance
 from dyadnet.data import Dataset, minibatch, one_hot
-from dyadnet.dyads import Dyads, Tolerance
+from dyadnet.dyads import Dyads
 from dyadnet.mailbox import Inbound
 from dyadnet.messages import KINDS, Kind
 from dyadnet.probes import Probe
@@ -25,7 +26,8 @@ from dyadnet.topology import BlockSpec, Link, Topology
 def blocks(config: RunConfig, topology: Topology, names: Iterable[str]) -> dict[str, Block]:
     """The named blocks, with their initial weights."""
     dtype = np.dtype(config.dynamics.dtype)
-    return {name: Block(name, topology, config.seed, dtype, config.learning.optimiser) for name in names}
+    optimiser, device_of = config.learning.optimiser, config.imperfections.device_of
+    return {name: Block(name, topology, config.seed, dtype, optimiser, device_of(name)) for name in names}
 
 
 def dyads(config: RunConfig, topology: Topology, timing: Timing, block: Block) -> list[Dyads]:
@@ -34,7 +36,15 @@ def dyads(config: RunConfig, topology: Topology, timing: Timing, block: Block) -
     tolerance = Tolerance(dynamics.tolerance, dynamics.tolerance_difference)
     inbound = _inbound(config, topology, timing, block.name)
     lanes = [
-        Dyads(block, timing.clocks[block.name], inbound, tolerance, dynamics.initial) for _ in range(dynamics.lanes)
+        Dyads(
+            block,
+            timing.clocks[block.name],
+            inbound,
+            tolerance,
+            dynamics.initial,
+            _outbound(config, topology, block.name),
+        )
+        for _ in range(dynamics.lanes)
     ]
     if block.name in config.probe.neurons:
         lanes[0].probe = Probe(config.probe.neurons[block.name], config.probe.samples)
@@ -59,11 +69,31 @@ def _inbound(config: RunConfig, topology: Topology, timing: Timing, block: str) 
     """Every channel that ends at `block`: state over its synapses, feedback over its axons."""
 
     def channel(link: Link, source: BlockSpec, target: BlockSpec, kind: Kind) -> Inbound:
-        stream = Stream(config.seed, "delay", f"{source.name}>{target.name}", kind)
-        end = ReceivingEnd(delay_of(config.dynamics, link.projection), stream, link.pre.size)
+        entity = f"{source.name}>{target.name}"
+        end = ReceivingEnd(
+            delay_of(config.dynamics, link.projection),
+            Stream(config.seed, "delay", entity, kind),
+            link.pre.size,
+            config.imperfections.channel_of(link.projection.name),
+            seed=config.seed,
+            entity=entity,
+            kind=kind,
+        )
         order = 2 * source.index + KINDS.index(kind)
         return Inbound(source.name, kind, order, end, timing.clocks[source.name])
 
     states = [channel(link, link.pre, link.post, "state") for link in topology.afferent(block)]
     feedback = [channel(link, link.post, link.pre, "feedback") for link in topology.efferent(block)]
     return states + feedback
+
+
+def _outbound(config: RunConfig, topology: Topology, block: str) -> dict[tuple[str, Kind], SendingEnd]:
+    """The sending end of every channel that begins at `block`: state over its axons, feedback over its synapses."""
+
+    def end(link: Link, target: BlockSpec, kind: Kind) -> SendingEnd:
+        rounding = Stream(config.seed, "rounding", f"{block}>{target.name}", kind)
+        return SendingEnd(config.imperfections.channel_of(link.projection.name), rounding)
+
+    states = {(link.post.name, KINDS[0]): end(link, link.post, "state") for link in topology.efferent(block)}
+    feedback = {(link.pre.name, KINDS[1]): end(link, link.pre, "feedback") for link in topology.afferent(block)}
+    return {**states, **feedback}

@@ -8,15 +8,17 @@ are `dyadnet.dyads.Dyads`. A block knows its neighbours by name only.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.description import INPUT
+from dyadnet.description import INPUT, Projection
+from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
+from dyadnet.imperfections import Device
 from dyadnet.optimisers import Optimiser, State
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update
@@ -42,12 +44,26 @@ class Synapses:
         κ in force.
     projection_index
         Which of the description's projections between populations it belongs to.
+    mismatch
+        By how much backward use differs, of the shape of θ; None if it does not.
+    backward
+        θ as feedback is read from it: the weights themselves unless there is a mismatch.
     """
 
     link: Link
     weights: Array
     coupling: float
     projection_index: int
+    mismatch: Array | None = None
+    backward: Array = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.backward = self.weights if self.mismatch is None else self.weights * self.mismatch
+
+    def refresh(self) -> None:
+        """Follow a change of the weights."""
+        if self.mismatch is not None:
+            np.multiply(self.weights, self.mismatch, out=self.backward)
 
     @property
     def source(self) -> str:
@@ -85,6 +101,13 @@ class Block:
         float32 or float64.
     optimiser
         Of weights and biases.
+    device
+        What its neurons and synapses do worse than ideal ones.
+
+    Attributes
+    ----------
+    ideal
+        Whether the present relaxation is to be ideal but for the weights' levels.
     """
 
     name: str
@@ -92,15 +115,25 @@ class Block:
     seed: int
     dtype: np.dtype[Any]
     optimiser: Optimiser
+    device: Device = field(default_factory=Device)
+    ideal: bool = field(default=False, init=False)
     states: dict[str, State] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         network = self.topology.network
         self.spec = self.topology.blocks[self.name]
         self.activation = self.spec.population.f
+        self._actual = Hardware(self.device, self.seed, self.spec, self.dtype)
+        self._perfect = Hardware(Device(), self.seed, self.spec, self.dtype)
         indices = {projection.name: index for index, projection in enumerate(network.recurrent)}
         self.synapses = [
-            Synapses(link, self._initial(link), link.projection.coupling, indices[link.projection.name])
+            Synapses(
+                link,
+                self._initial(link),
+                link.projection.coupling,
+                indices[link.projection.name],
+                mismatch(self.device.mismatch, self.seed, link, self.dtype),
+            )
             for link in self.topology.afferent(self.name)
         ]
         self.axons = [
@@ -109,6 +142,7 @@ class Block:
         ]
         self.input_weights = self._initial_input_weights()
         self.bias = np.full(self.spec.size, network.bias, dtype=self.dtype)
+        self._programme()
         for key, weights in self.parameters().items():
             self.states[key] = self.optimiser.start(weights)
         self._gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
@@ -129,8 +163,18 @@ class Block:
         named["bias"] = self.bias
         return named
 
-    def couple(self, couplings: Sequence[float]) -> None:
-        """Set κ of every projection that touches this block."""
+    @property
+    def hardware(self) -> Hardware:
+        """The device that the present relaxation runs on."""
+        return self._perfect if self.ideal else self._actual
+
+    def backward(self, synapses: Synapses) -> Array:
+        """θ as feedback is read from it."""
+        return synapses.weights if self.ideal else synapses.backward
+
+    def couple(self, couplings: Sequence[float], *, ideal: bool = False) -> None:
+        """Set κ of every projection that touches this block, and whether what follows is to be ideal."""
+        self.ideal = ideal
         sides: list[Synapses | Axon] = [*self.synapses, *self.axons]
         for side in sides:
             side.coupling = couplings[side.projection_index]
@@ -156,6 +200,7 @@ class Block:
             self.optimiser.step(
                 weights, gradients[key], self.states[key], update.rate, update.count, decay=key != "bias"
             )
+        self._programme(update.count)
 
     def norm(self) -> float:
         """Frobenius norm of all synapses of this block, those from the input included."""
@@ -184,6 +229,7 @@ class Block:
                     "these are weights of another network"
                 )
             weights[...] = arrays[key]
+        self._programme()
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that learning changes, as arrays of its own."""
@@ -199,6 +245,27 @@ class Block:
         for key, state in self.states.items():
             for name, array in state.items():
                 array[...] = snapshot["states"][key][name]
+        for synapses in self.synapses:
+            synapses.refresh()
+
+    def _programme(self, count: int | None = None) -> None:
+        """Put the synapses into the device: at the nearest levels, or rounding the update of that number at random."""
+        precision = self.device.weights
+        if not precision.ideal():
+            for key, weights, projection, fan_in in self._crossbars():
+                draws = None if count is None else Stream(self.seed, "programming", self.name, key)
+                programmed(weights, precision, projection, fan_in, draws, count or 0)
+        for synapses in self.synapses:
+            synapses.refresh()
+
+    def _crossbars(self) -> Iterator[tuple[str, Array, Projection, int]]:
+        """Name, weights, projection and number of presynaptic neurons of all synapses here."""
+        source = self.topology.input_projection(self.name)
+        if source is not None and self.input_weights is not None:
+            yield INPUT, self.input_weights, source, self.topology.network.inputs
+        for synapses in self.synapses:
+            link = synapses.link
+            yield synapses.source, synapses.weights, link.projection, link.pre.population.size
 
     def _accumulate(self, key: str, contrast: tuple[Array, ...], *, first: bool) -> None:
         target = self._gradient[key]

@@ -13,9 +13,12 @@ from pydantic import BeforeValidator, Field, field_serializer, field_validator, 
 
 from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
-from dyadnet.description import Network, Population, Projection, layered
+from dyadnet.description import Network
 from dyadnet.errors import ConfigError
+from dyadnet.imperfections import Imperfections
 from dyadnet.optimisers import Adam, Optimiser
+from dyadnet.plain import network_from, network_to
+from dyadnet.realtime import RealDelay
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Spec
 from dyadnet.topology import Topology
@@ -97,6 +100,8 @@ class FreeRunning(Spec):
         T in milliseconds, of A += (1−e^(−Δt/T))(A*−A); ``auto``: `margin` times the smallest stable one.
     margin
         Of the time constant; below 1 the loops that negative feedback closes run away.
+    delay
+        Of every message in milliseconds, beside what links and actors take; see `dyadnet.realtime`.
     """
 
     kind: Literal["free"] = "free"
@@ -105,6 +110,7 @@ class FreeRunning(Spec):
     budget: float = Field(20.0, gt=0)
     time_constant: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     margin: float = Field(2.0, gt=0)
+    delay: RealDelay | None = None
 
 
 ModeSpec = Annotated[
@@ -120,6 +126,7 @@ TICKS = (
     "sweeps",
     "nudged_sweeps",
     "fixed",
+    "average",
     "check_every",
     "patience",
     "lanes",
@@ -152,7 +159,12 @@ class Dynamics(Spec):
     sweeps, nudged_sweeps
         Cap of a dyadic or free phase, and of a nudged phase, in sweeps.
     fixed
-        Run exactly that many sweeps, settled or not.
+        Run exactly that many sweeps, settled or not. Where noise never lets a network settle (see `imperfections`),
+        every phase does so anyhow.
+    average
+        Sweeps at the end of the last phase over which (m, d), a block's own and those it holds, are averaged for
+        learning and for what is read out; ``auto``: half of that phase under noise, else 0. Only where the number of
+        sweeps is fixed.
     check_every
         Sweeps between two decisions whether to stop.
     patience
@@ -178,6 +190,7 @@ class Dynamics(Spec):
     sweeps: Positive = 150
     nudged_sweeps: Positive = 50
     fixed: bool = False
+    average: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     check_every: Positive = 1
     patience: Positive = 60
     lanes: Positive = 1
@@ -309,6 +322,7 @@ class RunConfig(Spec):
     network: Network
     data: DataSpec = DataSpec()
     dynamics: Dynamics = Dynamics()
+    imperfections: Imperfections = Imperfections()
     learning: Learning = Learning()
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
@@ -333,97 +347,6 @@ class RunConfig(Spec):
     def to_yaml(self) -> str:
         """Everything resolved, as YAML that `load` reads back."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-class _LayeredSpec(Spec):
-    inputs: Positive
-    hidden: list[Positive]
-    outputs: Positive
-    lam: float | list[float] = 0.0
-    activation: str = "tempered-hard-sigmoid"
-    output_activation: str | None = None
-    loss: str = "squared-error"
-    gain: float = 1.0
-    input_gain: float | None = None
-    bias: float = 0.0
-    blocks: Positive = 1
-
-
-class _PopulationSpec(Spec):
-    name: str
-    size: int
-    activation: str = "tempered-hard-sigmoid"
-    blocks: int = 1
-
-
-class _ProjectionSpec(Spec):
-    pre: str
-    post: str
-    lam: float | None = None
-    kappa: float | None = None
-    gain: float = 1.0
-
-
-class _NetworkSpec(Spec):
-    inputs: int
-    populations: list[_PopulationSpec]
-    projections: list[_ProjectionSpec]
-    output: str = ""
-    loss: str = "squared-error"
-    bias: float = 0.0
-
-
-def network_from(values: Any) -> Network:
-    """A network from plain values: ``layered: {…}`` for a chain, or populations and projections.
-
-    Raises
-    ------
-    ConfigError
-        Naming the field, its value and what is legal.
-    """
-    if isinstance(values, dict) and set(values) == {"layered"}:
-        chain = _LayeredSpec.read(values["layered"], "network.layered").model_dump()
-        blocks = chain.pop("blocks")
-        return layered(chain.pop("inputs"), chain.pop("hidden"), chain.pop("outputs"), **chain).with_blocks(blocks)
-    spec = _NetworkSpec.read(values, "network")
-    projections = []
-    for index, projection in enumerate(spec.projections):
-        lam = projection.lam
-        if projection.kappa is not None:
-            if lam is not None:
-                raise ConfigError(
-                    f"network.projections[{index}]",
-                    f"{projection.pre}->{projection.post}",
-                    "give lam or kappa, not both",
-                )
-            lam = (projection.kappa + 1.0) / 2.0
-        projections.append(Projection(projection.pre, projection.post, lam, projection.gain))
-    return Network(
-        spec.inputs,
-        tuple(Population(p.name, p.size, p.activation, p.blocks) for p in spec.populations),
-        tuple(projections),
-        spec.output,
-        spec.loss,
-        spec.bias,
-    )
-
-
-def network_to(network: Network) -> dict[str, Any]:
-    """Plain values that `network_from` reads back."""
-    return {
-        "inputs": network.inputs,
-        "populations": [
-            {"name": p.name, "size": p.size, "activation": p.activation, "blocks": p.blocks}
-            for p in network.populations
-        ],
-        "projections": [
-            {"pre": p.pre, "post": p.post, "gain": p.gain} | ({} if p.from_input else {"lam": p.lam})
-            for p in network.projections
-        ],
-        "output": network.output,
-        "loss": network.loss,
-        "bias": network.bias,
-    }
 
 
 def check_consistency(config: RunConfig) -> None:
@@ -477,6 +400,34 @@ def check_consistency(config: RunConfig) -> None:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
     _check_probes(config)
+    _check_imperfections(config)
+
+
+def _check_imperfections(config: RunConfig) -> None:
+    imperfections, dynamics = config.imperfections, config.dynamics
+    projections = [p.name for p in config.network.recurrent]
+    blocks = dict.fromkeys([p.name for p in config.network.populations] + list(Topology(config.network).blocks))
+    for name in imperfections.channels:
+        if name not in projections:
+            raise ConfigError("imperfections.channels", name, f"one of {', '.join(projections)}")
+    for name in imperfections.devices:
+        if name not in blocks:
+            raise ConfigError("imperfections.devices", name, f"one of {', '.join(blocks)}")
+    noisy = imperfections.noisy(config.network)
+    if isinstance(dynamics.mode, FreeRunning):
+        if noisy and dynamics.mode.settle:
+            legal = (
+                "under noise nothing settles; set it to false, and updates (or the budget) to what a phase is to have"
+            )
+            raise ConfigError("dynamics.mode.settle", True, legal)
+        return
+    if dynamics.average != "auto" and dynamics.average:
+        if not (noisy or dynamics.fixed):
+            legal = "0 where a network may settle at any time; an average needs fixed: true, or noise"
+            raise ConfigError("dynamics.average", dynamics.average, legal)
+        shortest = min(dynamics.sweeps, dynamics.nudged_sweeps)
+        if dynamics.average > shortest:
+            raise ConfigError("dynamics.average", dynamics.average, f"at most the sweeps of a phase, {shortest}")
 
 
 def _check_probes(config: RunConfig) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.config import RunConfig
+from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.data import DataShape, validation_split
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import ConfigError, DivergedError
@@ -139,6 +139,7 @@ class Coordinator:
         self.timing = timing(config, Topology(config.network))
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.radius = 0.0
+        self._noisy = config.imperfections.noisy(config.network)
         self._relaxations = 0
         self._updates = 0
         self._since_radius = 0
@@ -198,9 +199,12 @@ class Coordinator:
         line: dict[str, Any] = {"kind": "epoch", "epoch": epoch + 1}
         line |= self._settings(epoch + 1 - 1 / self.minibatches)
         line["train"] = tally.summary()
+        imperfect = not self.config.imperfections.ideal()
         for part in _EVALUATED:
             self.watcher.evaluating(epoch, part)
             line[part] = self.evaluate(part).summary()
+            if imperfect:
+                line[f"{part}_ideal"] = self.evaluate(part, ideal=True).summary()
         line["weight_norm"] = self.engine.norms()
         line["weights_sha256"] = self.engine.weights_sha256()
         line["relaxations"] = self._relaxations
@@ -216,20 +220,25 @@ class Coordinator:
             )
         return line
 
-    def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None) -> Tally:
-        """Loss and accuracy at β = 0 of a part of the data, under the couplings in force unless others are given."""
+    def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None, *, ideal: bool = False) -> Tally:
+        """Loss and accuracy at β = 0 of a part of the data, under the couplings in force unless others are given.
+
+        Parameters
+        ----------
+        ideal
+            Without the imperfections of channels and devices; delays stay, and weights stay on their levels.
+        """
         rows = self.validation_rows if part == "validation" else np.arange(self.data.test)
         if part == "train":
             rows = self.train_rows
         tally = Tally()
-        dynamics = self.config.dynamics
-        phases = (Phase("free", 0.0, dynamics.sweeps, dynamics.fixed),)
+        phases = self._timed(Phase("free", 0.0, self.config.dynamics.sweeps), ideal=ideal)
         size = self.config.learning.evaluation_batch
         if couplings is None:
             couplings = self.couplings(self._at)
         for start in range(0, len(rows), size):
             source: Part = "test" if part == "test" else "train"
-            relaxation = self._relaxation(source, rows[start : start + size], phases, couplings)
+            relaxation = self._relaxation(source, rows[start : start + size], phases, couplings, ideal=ideal)
             tally.add(self._relax(relaxation))
         return tally
 
@@ -273,11 +282,20 @@ class Coordinator:
         if dynamics.phases == "auto":
             free_first = any(kappa > 0 for kappa in couplings)
         if free_first:
-            return (
-                Phase("free", 0.0, dynamics.sweeps, dynamics.fixed),
-                Phase("nudged", beta, dynamics.nudged_sweeps, dynamics.fixed),
-            )
-        return (Phase("dyadic", beta, dynamics.sweeps, dynamics.fixed),)
+            return self._timed(Phase("free", 0.0, dynamics.sweeps), Phase("nudged", beta, dynamics.nudged_sweeps))
+        return self._timed(Phase("dyadic", beta, dynamics.sweeps))
+
+    def _timed(self, *phases: Phase, ideal: bool = False) -> tuple[Phase, ...]:
+        """Phases that end when they settle; or, if asked for or under noise, after all their sweeps, averaged last."""
+        dynamics = self.config.dynamics
+        noisy = self._noisy and not ideal
+        if not (noisy or dynamics.fixed):
+            return phases
+        *before, last = (replace(phase, fixed=True) for phase in phases)
+        average = (last.cap + 1) // 2 if noisy else 0
+        if dynamics.average != "auto":
+            average = dynamics.average
+        return (*before, replace(last, average=average))
 
     def _relaxation(
         self,
@@ -286,10 +304,12 @@ class Coordinator:
         phases: tuple[Phase, ...],
         couplings: tuple[float, ...],
         probed: bool = False,
+        *,
+        ideal: bool = False,
     ) -> Relaxation:
         step = self._step(couplings)
         self._relaxations += 1
-        return Relaxation(self._relaxations, part, rows, phases, couplings, step, probed)
+        return Relaxation(self._relaxations, part, rows, phases, couplings, step, probed, ideal)
 
     def _step(self, couplings: tuple[float, ...]) -> float:
         """η or ω, from a spectral radius that is estimated anew every few minibatches."""
@@ -345,6 +365,12 @@ class Coordinator:
 
     def _warn(self) -> None:
         learning, network = self.config.learning, self.config.network
+        if self._noisy and not isinstance(self.config.dynamics.mode, FreeRunning):
+            phases = self._phases(learning.beta.at(0.0, learning.epochs), self.couplings(0.0))
+            self.watcher.warning(
+                f"under noise nothing settles: phases run all their sweeps ({', '.join(str(p.cap) for p in phases)}), "
+                f"and the last {phases[-1].average} are averaged (dynamics.sweeps, nudged_sweeps, average)"
+            )
         strongest = learning.beta.extremes(learning.epochs)[1]
         steepest = network.by_name[network.output].f.steepest
         if strongest * steepest >= 1:

@@ -18,8 +18,8 @@ told that nothing comes.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +29,8 @@ from dyadnet import kernels
 from dyadnet.block import Block, Synapses
 from dyadnet.channels import SendingEnd
 from dyadnet.clocks import Clock, Moment
+from dyadnet.course import Averages, Course, Tolerance
+from dyadnet.drives import Term, reduced
 from dyadnet.losses import LOSSES
 from dyadnet.mailbox import Expected, Inbound, Mailbox
 from dyadnet.messages import Kind, Message
@@ -37,53 +39,7 @@ from dyadnet.products import Feedback, Forward
 from dyadnet.relaxation import Progress
 
 Array = NDArray[Any]
-Term = tuple[Array, float]
-"""An array that goes into a drive, and its factor."""
 InitialState = Literal["zero", "feedforward", "previous"]
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """When a residual counts as settled: |A*−A|, and |D*−D| relative to the largest |D| of the block."""
-
-    mean: float
-    difference: float
-
-
-@dataclass(slots=True)
-class Course:
-    """Counters of one relaxation.
-
-    Attributes
-    ----------
-    tick, fired, over
-        Of the last firing; the last two are what the stop rule asks for.
-    sequence
-        Number of firings so far, which messages carry.
-    mean_since, difference_since
-        Firing since which m and d have had their present bits.
-    updates, messages, values
-        Firings, messages sent, and numbers in them.
-    residual, relative, worst
-        Largest |A*−A| and |D*−D|/|D| of the last firing, and largest |A*−A| since the last check.
-    """
-
-    tick: int = 0
-    fired: int = 0
-    over: int = 0
-    sequence: int = 0
-    mean_since: int = 0
-    difference_since: int = 0
-    updates: int = 0
-    messages: int = 0
-    values: int = 0
-    residual: float = 0.0
-    relative: float = 0.0
-    worst: float = 0.0
-
-    def copy(self) -> Course:
-        """The same numbers."""
-        return Course(*(getattr(self, name) for name in self.__slots__))
 
 
 class Dyads:
@@ -101,6 +57,8 @@ class Dyads:
         For the stop rule.
     initial
         State before the first tick: all A = 0, a feedforward pass, or what the previous minibatch left.
+    outbound
+        The sending end of every channel that begins here, by target and kind; ideal ones unless given.
 
     Attributes
     ----------
@@ -110,12 +68,22 @@ class Dyads:
         m, and d once a nudge has been heard of: shape (1 or 2, batch, n). Never written again once it is there.
     base
         What stays the same during a relaxation: bias and θ₀x. Shape (batch, n).
+    device
+        What the present relaxation runs on: the block's device, or an ideal one.
+    averages
+        Means over the last firings of a phase that says so.
     incarnation
         Which life of this block its messages are from.
     """
 
     def __init__(
-        self, block: Block, clock: Clock, inbound: Iterable[Inbound], tolerance: Tolerance, initial: InitialState
+        self,
+        block: Block,
+        clock: Clock,
+        inbound: Iterable[Inbound],
+        tolerance: Tolerance,
+        initial: InitialState,
+        outbound: Mapping[tuple[str, Kind], SendingEnd] | None = None,
     ) -> None:
         self.block = block
         self.name = block.name
@@ -127,10 +95,13 @@ class Dyads:
         self.course = Course()
         self._tolerance = tolerance
         self._initial = initial
-        self._outbound: dict[tuple[str, Kind], SendingEnd] = {
+        self.outbound: dict[tuple[str, Kind], SendingEnd] = {
             **{(axon.target, "state"): SendingEnd() for axon in block.axons},
             **{(synapses.source, "feedback"): SendingEnd() for synapses in block.synapses},
+            **(outbound or {}),
         }
+        self.device = block.hardware
+        self.averages = Averages()
         dtype, size = block.dtype, block.spec.size
         self._dtype = dtype
         self._epsilon = float(np.finfo(dtype).eps)
@@ -155,6 +126,11 @@ class Dyads:
     def held(self) -> dict[tuple[str, Kind], Message]:
         """The newest message of each (source, kind)."""
         return self.mail.held
+
+    @property
+    def readout(self) -> Array:
+        """(m, d) or (m,) that is read out and learned from: the average if there is one, else the present state."""
+        return self.averages.own.value(self._dtype) if self.averages.own.count else self.state
 
     @property
     def speaks(self) -> bool:
@@ -183,21 +159,35 @@ class Dyads:
         self.moment = moment
         self.beta = 0.0
         self._phases = []
-        self._eta.fill(step)
+        self.device = self.block.hardware
+        self.averages = Averages()
+        self.device.steps(step, self._eta)
         self.inputs, self.targets = inputs, targets
         if self.block.input_weights is not None and inputs is not None:
             self.base = inputs @ self.block.input_weights.T
             self.base += self.block.bias
         else:
             self.base = np.repeat(self.block.bias[np.newaxis], batch, axis=0)
-        self.mail.begin(moment.relaxation)
+        self.mail.begin(moment.relaxation, ideal=self.block.ideal)
         self.course = Course()
+        for end in self.outbound.values():
+            end.begin(ideal=self.block.ideal)
         self._forward, self._feedback = {}, {}
         self._set_initial_state(batch)
-        return self._emit(ideal=True)
+        messages = self._emit(ideal=True)
+        for message in messages:
+            self.outbound[message.target, message.kind].open(message)
+        return messages
 
-    def enter(self, phase: int, beta: float, first_tick: int) -> None:
-        """Start a phase at a tick; the states and the messages in flight stay."""
+    def enter(self, phase: int, beta: float, first_tick: int, average_from: int | None = None) -> None:
+        """Start a phase at a tick; the states and the messages in flight stay.
+
+        Parameters
+        ----------
+        average_from
+            Tick from which (m, d) are averaged for learning; None: what is there at the stop tick is learned from.
+        """
+        self.averages = Averages(average_from)
         self.moment = Moment(self.moment.relaxation, phase, self.moment.lane)
         self.beta = beta
         self._phases = [*self._phases, (first_tick, self.moment)]
@@ -215,14 +205,12 @@ class Dyads:
                     self.A += self._product(synapses, message)[0]
         self.D = np.zeros((batch, size), dtype=self._dtype)
         self.state = np.empty((1, batch, size), dtype=self._dtype)
-        self.block.activation.means(self.A, self.state[0])
+        self.block.activation.means(self.device.seen(self.A), self.state[0])
 
     def place(self, A: Array, D: Array) -> None:
         """Put the neurons into a state of choice, to see what follows from it; neighbours have not heard of it."""
         self.A, self.D = A.astype(self._dtype), D.astype(self._dtype)
-        state = np.empty((2, *A.shape), dtype=self._dtype)
-        self.block.activation.compartments(self.A, self.D, state[0], state[1])
-        self._take(state)
+        self._take(self._activity(dyadic=True))
         self.course.sequence += 1
 
     # Time
@@ -256,11 +244,15 @@ class Dyads:
         fraction
             1 − e^(−Δt/T), Δt being the time since the last update; ticks count the updates.
         """
-        self._eta.fill(fraction)
+        self.device.fractions(fraction, self._eta)
         self.course.tick += 1
         self.course.fired = self.course.tick
         self.course.updates += 1
         self._update()
+
+    def average(self) -> None:
+        """Average (m, d) for learning from the next firing on: free-running."""
+        self.averages = Averages(self.course.tick + 1)
 
     def tell(self, targets: Container[str]) -> list[Message]:
         """Messages with the present state to some of the neighbours."""
@@ -292,15 +284,14 @@ class Dyads:
             eta = eta * mask
         residual, size = self._relax(self.A, self.base, means, eta)
         relative, size_of_differences = 0.0, 0.0
-        if differences or self.speaks:
+        dyadic = bool(differences) or self.speaks
+        if dyadic:
             error, size_of_differences = self._relax(self.D, self._none, differences, eta)
             relative = self._relative(error, size_of_differences)
-            state = np.empty((2, *self.A.shape), dtype=self._dtype)
-            self.block.activation.compartments(self.A, self.D, state[0], state[1])
-        else:
-            state = np.empty((1, *self.A.shape), dtype=self._dtype)
-            self.block.activation.means(self.A, state[0])
-        self._take(state)
+        self._take(self._activity(dyadic=dyadic))
+        if self.averages.start is not None:
+            held = {s.source: self.held[s.source, "state"].payload for s in self.block.synapses}
+            self.averages = self.averages.after(course.tick, self.state, held)
         course.residual, course.relative = residual, relative
         # Written so that NaN is over tolerance too.
         if not (residual <= self._tolerance.mean and relative <= self._tolerance.difference):
@@ -310,13 +301,33 @@ class Dyads:
         if self.probe is not None:
             self.probe.record(self)
 
+    def _activity(self, *, dyadic: bool) -> Array:
+        """(m, d) of the present A and D, or (m,) while there are no differences."""
+        state = np.empty((1 + dyadic, *self.A.shape), dtype=self._dtype)
+        A = self.device.seen(self.A)
+        if dyadic:
+            self.block.activation.compartments(A, self.device.scaled(self.D), state[0], state[1])
+        else:
+            self.block.activation.means(A, state[0])
+        return state
+
     def _terms(self) -> tuple[list[Term], list[Term]]:
         """Terms of A* (beside the base) and of D*, from what is held."""
         means: list[Term] = []
         differences: list[Term] = []
+        at = self.course.tick, self.moment
+        source = self.block.topology.input_projection(self.name)
+        if self.device.reads and source is not None and self.inputs is not None:
+            x = self.inputs[np.newaxis]
+            means.append((self.device.read("input", source, x.shape[2], x, self.block.spec.size, at)[0], 1.0))
         for synapses in self.block.synapses:
             message = self.held[synapses.source, "state"]
             product = self._product(synapses, message)
+            if self.device.reads:
+                link, x = synapses.link, message.payload
+                fan_in, size = link.pre.population.size, self.block.spec.size
+                noise = self.device.read(synapses.source, link.projection, fan_in, x, size, at)
+                product = product[: len(x)] + noise
             means.append((product[0], 1.0))
             if message.difference:
                 differences.append((product[1], synapses.coupling))
@@ -329,24 +340,14 @@ class Dyads:
         if self.beta and self.targets is not None:
             m = self.state[0]
             d = self.state[1] if self.speaks else np.zeros_like(m)
-            mean, difference = self.loss.nudge(m, d, self.targets)
+            mean, difference = self.device.nudge(*self.loss.nudge(m, d, self.targets), at)
             means.append((difference, -self.beta))
             differences.append((mean, -self.beta))
         return means, differences
 
     def _relax(self, X: Array, base: Array, terms: list[Term], eta: Array) -> tuple[float, float]:
         """Move X towards the sum of base and terms; largest |X*−X| before and |X| after."""
-        first, scale, second = self._none, 1.0, self._none
-        terms = sorted(terms, key=lambda term: term[1] == 1.0)
-        if len(terms) > 2 or (len(terms) == 2 and terms[1][1] != 1.0):
-            first = terms[0][0] * X.dtype.type(terms[0][1])
-            for array, factor in terms[1:]:
-                first += array if factor == 1.0 else array * X.dtype.type(factor)
-        else:
-            if terms:
-                first, scale = terms[0]
-            if len(terms) == 2:
-                second = terms[1][0]
+        first, scale, second = reduced(terms, self._none)
         residual, size = kernels.relax(X, base, first, scale, second, eta, self._row, self._bits, self._magnitude)
         return float(residual), float(size)
 
@@ -394,14 +395,28 @@ class Dyads:
                 continue
             feedback = self._feedback.setdefault(synapses.source, Feedback())
             payload = feedback.update(
-                self.state, course.mean_since, course.difference_since, synapses.weights, synapses.coupling
+                self.state,
+                course.mean_since,
+                course.difference_since,
+                self.block.backward(synapses),
+                synapses.coupling,
             )
-            out.append(self._message(synapses.source, "feedback", payload, synapses.coupling != 0, self.speaks))
+            message = self._message(synapses.source, "feedback", payload, synapses.coupling != 0, self.speaks)
+            out.append(self._read_anew(synapses, message) if self.device.reads and not ideal else message)
         if ideal:
             return out
-        course.messages += len(out)
-        course.values += sum(message.payload.size for message in out)
-        return [self._outbound[message.target, message.kind].send(message) for message in out]
+        return [self.outbound[message.target, message.kind].send(message) for message in out]
+
+    def _read_anew(self, synapses: Synapses, message: Message) -> Message:
+        """Feedback as a noisy read finds it, which never has the same bits twice."""
+        link, at = synapses.link, (self.course.tick, self.moment)
+        fan_in = link.pre.population.size
+        key = f"feedback {synapses.source}"
+        noise = self.device.read(key, link.projection, fan_in, self.state, link.pre.size, at)
+        noise[0] *= noise.dtype.type(synapses.coupling)
+        payload = message.payload + noise[0 if message.mean else 1 :]
+        mark = self.course.sequence
+        return replace(message, payload=payload, mean_since=mark, difference_since=mark)
 
     def _message(self, target: str, kind: Kind, payload: Array, mean: bool, difference: bool) -> Message:
         course, moment = self.course, self.moment
@@ -429,17 +444,21 @@ class Dyads:
 
         A pair (left, right) stands for leftᵀ·right, a single array for itself.
         """
-        m = self.state[0]
-        d = self.state[1] if self.speaks else np.zeros_like(m)
+        averages = self.averages
+        state = self.readout
+        m = state[0]
+        d = state[1] if len(state) == 2 else np.zeros_like(m)
         if self.block.input_weights is not None and self.inputs is not None:
             yield "input", (d, self.inputs)
         for synapses in self.block.synapses:
-            held = self.held[synapses.source, "state"]
-            if synapses.coupling and held.difference:
+            held = self.held[synapses.source, "state"].payload
+            if averages.own.count:
+                held = averages.held[synapses.source].value(self._dtype)
+            if synapses.coupling and len(held) == 2:
                 left = np.concatenate((d, m if synapses.coupling == 1 else m * m.dtype.type(synapses.coupling)))
-                yield synapses.source, (left, held.payload.reshape(-1, held.payload.shape[2]))
+                yield synapses.source, (left, held.reshape(-1, held.shape[2]))
             else:
-                yield synapses.source, (d, held.means)
+                yield synapses.source, (d, held[0])
         yield "bias", (d.sum(axis=0),)
 
     def snapshot(self) -> dict[str, Any]:
@@ -455,7 +474,9 @@ class Dyads:
             "moment": self.moment,
             "phases": self._phases,
             "course": self.course.copy(),
+            "averages": self.averages,
             "mail": self.mail.snapshot(),
+            "outbound": {channel: end.snapshot() for channel, end in self.outbound.items()},
             "forward": {source: product.copy() for source, product in self._forward.items()},
             "feedback": {
                 source: Feedback(f.payload, f.mean_since, f.difference_since) for source, f in self._feedback.items()
@@ -468,7 +489,10 @@ class Dyads:
         self.state, self.beta, self.moment = snapshot["state"], snapshot["beta"], snapshot["moment"]
         self._phases = snapshot["phases"]
         self.course = snapshot["course"].copy()
+        self.averages = snapshot["averages"]
         self.mail.restore(snapshot["mail"])
+        for channel, end in self.outbound.items():
+            end.restore(snapshot["outbound"][channel])
         self._forward = {source: product.copy() for source, product in snapshot["forward"].items()}
         self._feedback = {
             source: Feedback(f.payload, f.mean_since, f.difference_since) for source, f in snapshot["feedback"].items()

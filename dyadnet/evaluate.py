@@ -46,6 +46,9 @@ def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path 
         engine.load(weights.read(folder, engine.blocks))
         if engine.weights_sha256() != manifest["weights_sha256"]:
             raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
-        return {"run": str(run), "weights": name, "part": part, **coordinator.evaluate(part, couplings).summary()}
+        found = {"run": str(run), "weights": name, "part": part, **coordinator.evaluate(part, couplings).summary()}
+        if not config.imperfections.ideal():
+            found["ideal"] = coordinator.evaluate(part, couplings, ideal=True).summary()
+        return found
     finally:
         engine.close()

@@ -18,8 +18,9 @@ def contribution(dyads: Dyads, beta: float) -> float:
 
     The drive W_κ m is formed from what the block holds of its neighbours.
     """
-    activation = dyads.block.activation
-    A, D = dyads.A.astype(np.float64), dyads.D.astype(np.float64)
+    activation, device = dyads.block.activation, dyads.device
+    A = device.seen(dyads.A.astype(np.float64))
+    D = device.scaled(dyads.D.astype(np.float64))
     plus, minus = activation.value(A + D), activation.value(A - D)
     d = 0.5 * (plus - minus)
     drive = dyads.base.astype(np.float64)
@@ -30,7 +31,7 @@ def contribution(dyads: Dyads, beta: float) -> float:
         feedback = dyads.held[axon.target, "feedback"]
         if feedback.mean:
             drive = drive + feedback.means
-    potentials = np.sum(activation.potential(plus)) - np.sum(activation.potential(minus))
+    potentials = np.sum(device.potential(activation, plus)) - np.sum(device.potential(activation, minus))
     total = (potentials - 2.0 * np.sum(d * drive)) / (2.0 * beta)
     if dyads.targets is not None:
         loss = dyads.loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,12 +26,15 @@ class Phase:
         Sweeps after which it ends unsettled.
     fixed
         Run exactly `cap` sweeps, without asking whether it has settled.
+    average
+        Sweeps at its end over which (m, d) are averaged for learning and for what is read out; 0: no average.
     """
 
     name: str
     beta: float
     cap: int
     fixed: bool = False
+    average: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class Relaxation:
         η or ω of every block.
     probed
         Whether probes record it.
+    ideal
+        Run it without imperfections: delays stay, and weights stay on the levels that the device has.
     """
 
     number: int
@@ -60,6 +66,7 @@ class Relaxation:
     couplings: tuple[float, ...]
     step: float
     probed: bool = False
+    ideal: bool = False
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:
@@ -98,6 +105,42 @@ class PhaseOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeReport:
+    """What one end of a channel counted in a relaxation; the reports of the two ends add up.
+
+    Attributes
+    ----------
+    source, target, kind
+        The channel.
+    counts
+        At the sender ``messages``, ``values`` (numbers in them), ``quantised`` and ``suppressed`` (numbers that went
+        through quantisation, and that send-on-delta held back). At the receiver, in virtual time up to the stop tick,
+        ``delayed`` (arrived later than at the next tick), ``dropped`` (lost before then), ``duplicated`` (came a second
+        time) and ``stale`` (a newer one was held).
+    """
+
+    source: str
+    target: str
+    kind: str
+    counts: Mapping[str, int]
+
+    @property
+    def name(self) -> str:
+        """As the record writes it."""
+        return f"{self.source}>{self.target} {self.kind}"
+
+
+def added(edges: Iterable[EdgeReport]) -> tuple[EdgeReport, ...]:
+    """One report for each channel, in the order of first mention, with the counts of all."""
+    sums: dict[tuple[str, str, str], dict[str, int]] = {}
+    for edge in edges:
+        counts = sums.setdefault((edge.source, edge.target, edge.kind), {})
+        for name, count in edge.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    return tuple(EdgeReport(*channel, counts) for channel, counts in sums.items())
+
+
+@dataclass(frozen=True, slots=True)
 class BlockReport:
     """What a block tells the coordinator once a relaxation is over: sums over its lanes, in lane order.
 
@@ -113,6 +156,8 @@ class BlockReport:
         Firings, messages sent and numbers in them, messages dropped because a newer one was held.
     loss, correct
         At the output, of the means: summed loss and count of correct predictions.
+    edges
+        What this block counted at its end of each of its channels.
     """
 
     block: str
@@ -129,6 +174,7 @@ class BlockReport:
     stale: int
     loss: float | None = None
     correct: int | None = None
+    edges: tuple[EdgeReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

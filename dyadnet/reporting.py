@@ -7,19 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from dyadnet.dyads import Dyads
-from dyadnet.relaxation import BlockReport
+from dyadnet.relaxation import BlockReport, EdgeReport, added
 
 
 def lane_report(dyads: Dyads) -> BlockReport:
     """The report of one lane; norms are still sums of squares over its samples."""
-    activation = dyads.block.activation
-    m = dyads.state[0]
+    activation, device = dyads.block.activation, dyads.device
+    state = dyads.readout
+    m = state[0]
     speaks = dyads.speaks
     if speaks:
-        plus, minus = activation.saturated(dyads.A + dyads.D), activation.saturated(dyads.A - dyads.D)
+        A, D = device.seen(dyads.A), device.scaled(dyads.D)
+        plus, minus = activation.saturated(A + D), activation.saturated(A - D)
         saturated = 0.5 * float(np.count_nonzero(plus) + np.count_nonzero(minus))
     else:
-        saturated = float(np.count_nonzero(activation.saturated(dyads.A)))
+        saturated = float(np.count_nonzero(activation.saturated(device.seen(dyads.A))))
     loss: float | None = None
     correct: int | None = None
     if dyads.targets is not None:
@@ -33,13 +35,14 @@ def lane_report(dyads: Dyads) -> BlockReport:
         residual_difference=dyads.course.relative,
         saturated=saturated,
         mean_square=_square(m),
-        difference_square=_square(dyads.state[1]) if speaks else 0.0,
+        difference_square=_square(state[1]) if len(state) == 2 else 0.0,
         updates=dyads.course.updates,
-        messages=dyads.course.messages,
-        values=dyads.course.values,
+        messages=sum(end.counts["messages"] for end in dyads.outbound.values()),
+        values=sum(end.counts["values"] for end in dyads.outbound.values()),
         stale=dyads.mail.stale,
         loss=loss,
         correct=correct,
+        edges=_edges(dyads),
     )
 
 
@@ -63,7 +66,17 @@ def combined(lanes: Sequence[BlockReport]) -> BlockReport:
         stale=sum(r.stale for r in lanes),
         loss=None if first.loss is None else sum(r.loss or 0.0 for r in lanes),
         correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
+        edges=added(edge for r in lanes for edge in r.edges),
     )
+
+
+def _edges(dyads: Dyads) -> tuple[EdgeReport, ...]:
+    """What was counted at this end of each channel: first those that begin here, then those that end here."""
+    out = [EdgeReport(dyads.name, target, kind, dict(end.counts)) for (target, kind), end in dyads.outbound.items()]
+    back = [
+        EdgeReport(source, dyads.name, kind, dict(counts)) for (source, kind), counts in dyads.mail.report().items()
+    ]
+    return (*out, *back)
 
 
 def _square(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> float:

@@ -51,7 +51,7 @@ class StopRule:
     sweep
         Ticks in a sweep.
     largest_delay
-        Of any channel, in ticks.
+        Of any channel, in ticks; where messages are lost, until one came through.
     check_every
         Sweeps between two checks.
     patience
@@ -164,6 +164,13 @@ class Settling:
     def phase(self) -> Phase:
         """The present phase."""
         return self._phases[self.index]
+
+    @property
+    def average_from(self) -> int | None:
+        """The tick from which the present phase is averaged, if it is."""
+        if not self.phase.average:
+            return None
+        return self.first_tick + max(self.phase.cap - self.phase.average, 0) * self._sweep
 
     @property
     def next_check(self) -> int:

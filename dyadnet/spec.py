@@ -32,7 +32,17 @@ class Spec(BaseModel):
 def as_config_error(problem: ValidationError, where: str = "") -> ConfigError:
     """The first complaint of a validation as one of our own errors."""
     first = problem.errors(include_url=False)[0]
-    tags = {"constant", "uniform", "geometric", "every-tick", "periodic", "red-black", "bernoulli", "auto"}
+    tags = {
+        "constant",
+        "uniform",
+        "geometric",
+        "exponential",
+        "every-tick",
+        "periodic",
+        "red-black",
+        "bernoulli",
+        "auto",
+    }
     tags |= {
         "linear",
         "cosine",
@@ -47,7 +57,8 @@ def as_config_error(problem: ValidationError, where: str = "") -> ConfigError:
         "float",
         "str",
     }
-    parts = [str(part) for part in first["loc"] if str(part) not in tags and not str(part).startswith("function-")]
+    types = ("function-", "constrained-", "literal[")
+    parts = [str(part) for part in first["loc"] if str(part) not in tags and not str(part).startswith(types)]
     field = ".".join([where, *parts] if where else parts) or "configuration"
     if first["type"] == "extra_forbidden":
         return ConfigError(field, first["input"], "unknown key; remove it or check its spelling")

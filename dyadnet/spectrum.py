@@ -51,7 +51,7 @@ class Response:
         self._seed = seed
         self.vector: Vector = np.empty(0)
         self.restart()
-        self._root = math.sqrt(block.activation.steepest)
+        self._root = np.sqrt(block.hardware.steepest(block.activation))
 
     def emit(self, application: Application) -> list[Parcel]:
         """What the neighbours are to add up: this block's vector upwards, its feedback downwards."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dyadnet.relaxation import Outcome
+from dyadnet.relaxation import EdgeReport, Outcome, added
 
 
 class Tally:
@@ -20,6 +20,7 @@ class Tally:
         self._most_sweeps = 0.0
         self._capped = 0
         self._blocks: dict[str, dict[str, float]] = {}
+        self._edges: tuple[EdgeReport, ...] = ()
         self._last: Outcome | None = None
 
     @property
@@ -44,6 +45,7 @@ class Tally:
         self._sweeps += outcome.sweeps
         self._most_sweeps = max(self._most_sweeps, outcome.sweeps)
         self._capped += outcome.capped
+        self._edges = added((*self._edges, *(edge for report in outcome.reports for edge in report.edges)))
         for report in outcome.reports:
             if report.loss is not None and report.correct is not None:
                 self.samples += report.samples
@@ -75,14 +77,15 @@ class Tally:
                 }
                 for name, sums in self._blocks.items()
             },
+            "edges": {edge.name: dict(edge.counts) for edge in self._edges},
         }
 
     def latest(self) -> dict[str, Any]:
-        """The latest relaxation by itself."""
+        """The latest relaxation by itself; edges are left to the epochs."""
         assert self._last is not None
         alone = Tally()
         alone.add(self._last)
-        return alone.summary()
+        return {key: value for key, value in alone.summary().items() if key != "edges"}
 
 
 _SUMS = ("saturated", "mean_square", "difference_square", "updates", "messages", "values", "stale")

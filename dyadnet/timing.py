@@ -26,6 +26,9 @@ from dyadnet.settling import Settling, StopRule
 from dyadnet.steps import SHORTEST, StepRule
 from dyadnet.topology import Topology, colours, is_forest
 
+MISSED = 1e-3
+"""Probability with which a network with lossy channels may be called settled while something was not heard."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -37,13 +40,17 @@ class Timing:
         Of each block, by name.
     largest_delay
         Over all channels, in ticks.
+    window
+        Ticks within which what a block sends has been heard, if not at once then from a later message: the largest
+        delay, and where messages are lost as many sweeps as make it certain up to `MISSED`.
     sweep
         Ticks in which every neuron updates about once.
     random
-        Whether any clock or delay is drawn at random.
+        Whether any clock, delay, loss or noise is drawn at random.
     may_circle
-        Whether a residual that stops falling means that a relaxation diverges: not where draws are random, and not
-        where every firing descends the energy, which may linger on a plateau but cannot circle.
+        Whether a residual that stops falling means that a relaxation diverges: not where draws are random, not
+        where messages are coarse (it may circle between what they can tell, and no further), and not where every
+        firing descends the energy, which may linger on a plateau but cannot circle.
     rule
         How the step follows from the spectral radius.
     symmetric_radius
@@ -52,6 +59,7 @@ class Timing:
 
     clocks: dict[str, Clock]
     largest_delay: int
+    window: int
     sweep: int
     random: bool
     may_circle: bool
@@ -86,8 +94,12 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     rule = step_rule(config, clocks, largest)
     forest = is_forest(network)
     one_sign = len({math.copysign(1.0, p.coupling) for p in network.recurrent if p.coupling}) <= 1
-    may_circle = not random and rule.kind != "descent"
-    return Timing(clocks, largest, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign)
+    imperfections = config.imperfections
+    channels = [imperfections.channel_of(projection.name) for projection in network.recurrent]
+    random |= imperfections.noisy(network) or any(channel.uncertain for channel in channels)
+    may_circle = not random and not any(channel.coarse for channel in channels) and rule.kind != "descent"
+    window = largest + sweep * max((_repeats(channel.loss.p) for channel in channels), default=0)
+    return Timing(clocks, largest, window, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign)
 
 
 def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> StepRule:
@@ -138,13 +150,18 @@ def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Set
             phase,
             first_tick,
             sweep=timing.sweep,
-            largest_delay=timing.largest_delay,
+            largest_delay=timing.window,
             check_every=dynamics.check_every,
             patience=dynamics.patience if timing.may_circle else None,
             tolerance=dynamics.tolerance,
         )
 
     return Settling(phases, rule, timing.sweep)
+
+
+def _repeats(loss: float) -> int:
+    """How often to send again what may be lost, until all of it was lost with a probability of at most `MISSED`."""
+    return max(math.ceil(math.log(MISSED) / math.log(loss)) - 1, 0) if 0 < loss < 1 else 0
 
 
 def _couplings(config: RunConfig) -> list[float]:

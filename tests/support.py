@@ -25,9 +25,12 @@ def data(network: Network, samples: int = 5, seed: int = 1) -> Dataset:
     return Dataset("random", split, split, 1.0, network.classes)
 
 
-def engine(network: Network, samples: int = 5, seed: int = 1, **dynamics: Any) -> LocalEngine:
+def engine(
+    network: Network, samples: int = 5, seed: int = 1, imperfections: dict[str, Any] | None = None, **dynamics: Any
+) -> LocalEngine:
     """A local engine over random data; exact settling in float64 unless other dynamics are given."""
-    config = RunConfig.read({"network": network, "dynamics": EXACT | dynamics, "seed": seed})
+    values = {"network": network, "dynamics": EXACT | dynamics, "imperfections": imperfections or {}, "seed": seed}
+    config = RunConfig.read(values)
     return LocalEngine(config, data(network, samples, seed))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec
+from dyadnet.imperfections import Channel, Device
 from dyadnet.spec import Spec
 
 ROOT = Path(__file__).parent.parent
@@ -20,6 +21,16 @@ def test_every_setting_is_documented(spec: type[Spec]) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     for field in set(spec.model_fields) - {"kind"}:
         assert re.search(rf"`(\w+\.)?{field}`", text), field
+
+
+@pytest.mark.parametrize("spec", [Channel, Device])
+def test_every_imperfection_is_documented_with_all_its_fields(spec: type[Spec]) -> None:
+    lines = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").splitlines()
+    for name, record in spec.model_fields.items():
+        (row,) = (line for line in lines if line.startswith(f"| `{name}` |") and "imperfect" not in line)
+        assert record.annotation is not None
+        for field in record.annotation.model_fields:
+            assert f"`{field}`" in row, (name, field)
 
 
 def test_every_activation_is_documented() -> None:

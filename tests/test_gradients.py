@@ -90,6 +90,20 @@ def test_blocks_and_lanes_leave_the_gradient_what_it_is() -> None:
     assert relative_error(network.with_blocks(2), lanes=2) < 1e-6
 
 
+SPREADS: dict[str, Any] = {"device": {"time_constants": 0.3, "gain": 0.3, "threshold": 0.2}}
+LOSSES: dict[str, Any] = {"channel": {"loss": 0.2, "duplication": 0.2}}
+
+
+@pytest.mark.parametrize("imperfections", [SPREADS, LOSSES], ids=["spreads", "losses"])
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+def test_contrast_is_the_gradient_of_neurons_that_differ_and_of_channels_that_lose(
+    lam: float, imperfections: Any
+) -> None:
+    """Neither a spread of f and η nor lost messages move the network off the gradient of its own settled loss."""
+    network = layered(5, [5, 4], 3, lam=lam, activation="tanh", gain=0.5)
+    assert relative_error(network, entries=1, imperfections=imperfections, delay=2) < 1e-6
+
+
 def test_feedforward_contrast_is_back_propagation() -> None:
     network = layered(6, [7, 5], 4, lam=0.5, activation="tanh", gain=0.9)
     settler = Settler(engine(network))

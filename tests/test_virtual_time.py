@@ -15,7 +15,7 @@ from dyadnet.delays import Constant, Geometric, Uniform
 from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.random import Stream
-from dyadnet.relaxation import Phase
+from dyadnet.relaxation import Phase, added
 from tests.support import Settler, cyclic, engine
 
 CLOCKS: list[dict[str, Any]] = [
@@ -148,6 +148,21 @@ def test_newest_send_tick_wins_and_what_comes_late_is_counted() -> None:
     assert sum(report.stale for report in outcome.reports) == 0
     built.close()
     constant.close()
+
+
+def test_the_two_ends_of_each_channel_count_their_parts() -> None:
+    delay = {"kind": "uniform", "low": 1, "high": 6}
+    built = engine(layered(6, [9, 8], 4, lam=0.0), delay=delay, clock="every-tick", lanes=2)
+    outcome = Settler(built, step=0.1).run(Phase("free", 0.0, 40, fixed=True))
+    edges = {edge.name: edge.counts for edge in added(e for report in outcome.reports for e in report.edges)}
+    assert set(edges) == {"h1>h2 state", "h2>out state", "h2>h1 feedback", "out>h2 feedback"}
+    assert sum(counts["stale"] for counts in edges.values()) == sum(report.stale for report in outcome.reports)
+    for counts in edges.values():
+        assert counts["messages"] == 80
+        assert 40 < counts["delayed"] <= 80
+        assert counts["dropped"] == counts["duplicated"] == counts["quantised"] == counts["suppressed"] == 0
+    assert edges["h1>h2 state"]["values"] == 40 * 5 * 9
+    built.close()
 
 
 def test_an_unchanged_stream_costs_no_product_again() -> None:

@@ -93,7 +93,7 @@ class LocalEngine:
         """Settle one minibatch, each lane on a thread; see `Engine.relax`."""
         started = time.perf_counter()
         for block in self.blocks.values():
-            block.couple(relaxation.couplings)
+            block.couple(relaxation.couplings, ideal=relaxation.ideal)
         for name, lanes in self.dyads.items():
             lanes[0].probe = self._probed[name] if relaxation.probed else None
         slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
@@ -177,7 +177,7 @@ class LocalEngine:
         while not course.done:
             if tick + 1 == course.first_tick:
                 for dyad in dyads.values():
-                    dyad.enter(course.index, course.phase.beta, course.first_tick)
+                    dyad.enter(course.index, course.phase.beta, course.first_tick, course.average_from)
             check = course.next_check
             while tick < check:
                 tick += 1

@@ -22,7 +22,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.relaxation import Phase
 from dyadnet.steps import SHORTEST, time_constant
-from tests.actors.test_lockstep import settings_of
+from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers, threaded
 
 PHASES = (Phase("free", 0.0, 10), Phase("nudged", 0.1, 10))
@@ -154,7 +154,7 @@ def free(**values: Any) -> RunConfig:
     base["cluster"] = {"timeout": 60}
     for path, value in values.items():
         section, _, key = path.partition("__")
-        base[section] = base[section] | {key: value}
+        base[section] = base.get(section, {}) | {key: value}
     return RunConfig.read(base)
 
 
@@ -230,6 +230,79 @@ def test_a_straggler_updates_more_seldom() -> None:
         assert 1.5 * blocks["h2"]["updates"] < min(blocks["h1"]["updates"], blocks["out"]["updates"])
     finally:
         engine.close()
+
+
+# Channels and devices that are not ideal
+
+
+def test_delays_in_milliseconds_are_measured_wherever_the_blocks_are() -> None:
+    """With one actor a block and with one for all, what is read is at least as old as the delay."""
+    dataset = load("digits").limited(60, 20)
+    for actors in (1, 3):
+        mode = {"kind": "free", "settle": False, "updates": 100, "delay": 40}
+        config = free(dynamics__mode=mode, cluster__actors=actors)
+        engine, coordinator = settled(config, dataset)
+        try:
+            summary = coordinator.evaluate("test").summary()
+            assert 40 <= engine.machinery().pace["delay_ms"] < 1000
+            for counts in summary["edges"].values():
+                assert 0 < counts["delayed"] <= counts["messages"]
+                assert counts["stale"] == counts["dropped"] == 0
+        finally:
+            engine.close()
+
+
+def test_it_settles_to_the_same_loss_behind_delays_and_losses() -> None:
+    dataset = load("digits").limited(60, 20)
+    mode = {"kind": "free", "delay": {"kind": "uniform", "low": 1, "high": 15}}
+    config = free(
+        dynamics__mode=mode,
+        dynamics__tolerance=1e-4,
+        imperfections__channel={"loss": 0.2, "duplication": 0.2, "send_on_delta": 1e-5},
+        imperfections__device={"time_constants": 0.3},
+    )
+    alone = RunConfig.read(settings_of(dynamics={"tolerance": 1e-4}))
+    engine, coordinator = settled(config, dataset)
+    local = LocalEngine(alone, dataset)
+    try:
+        found = coordinator.evaluate("test")
+        expected = Coordinator(alone, dataset.shape, local).evaluate("test")
+        assert found.summary()["capped"] == 0
+        assert found.loss == pytest.approx(expected.loss, rel=5e-3)
+        edges = found.summary()["edges"].values()
+        sent, dropped, duplicated = (sum(c[name] for c in edges) for name in ("messages", "dropped", "duplicated"))
+        assert dropped / sent == pytest.approx(0.2 * 1.2, abs=0.08)
+        assert duplicated / sent == pytest.approx(0.2 * 0.8, abs=0.08)
+    finally:
+        engine.close()
+        local.close()
+
+
+def test_it_learns_from_averages_under_noise() -> None:
+    dataset = load("digits").limited(60, 20)
+    mode = {"kind": "free", "settle": False, "updates": 40, "delay": 2}
+    config = free(
+        dynamics__mode=mode, imperfections__channel=IMPERFECT["channel"], imperfections__device=IMPERFECT["device"]
+    )
+    workers = ThreadWorkers(config, dataset)
+    engine = ActorEngine(config, workers)
+    try:
+        line = Coordinator(config, dataset.shape, engine).epoch(0)
+        assert all(count > 0 for counts in line["train"]["edges"].values() for count in counts.values())
+        assert "test_ideal" in line
+        relaxation = Coordinator(config, dataset.shape, engine)
+        relaxation.evaluate("test")
+        counts = [lanes[0].averages.own.count for host in workers.hosts for lanes in host.dyads.values()]
+        updates = [lanes[0].course.updates for host in workers.hosts for lanes in host.dyads.values()]
+        for count, total in zip(counts, updates, strict=True):
+            assert 0 < count <= total - 20
+    finally:
+        engine.close()
+
+
+def test_free_running_under_noise_must_not_wait_until_it_settles() -> None:
+    with pytest.raises(ConfigError, match=r"dynamics\.mode\.settle: True .*under noise nothing settles"):
+        free(imperfections__channel={"additive": {"mean": 0.1}})
 
 
 # What makes no sense without ticks

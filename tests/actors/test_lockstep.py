@@ -120,6 +120,90 @@ def test_any_number_of_hosts_gives_the_same_record(
     assert record(spread, dataset, threaded(spread, dataset)) == expected
 
 
+IMPERFECT: dict[str, Any] = {
+    "channel": {
+        "loss": 0.2,
+        "duplication": 0.2,
+        "additive": {"mean": 0.01, "difference": 0.001},
+        "multiplicative": {"mean": 0.05, "difference": 0.05},
+        "quantisation": {"bits": 6, "range": [0, 1], "difference_bits": 5, "stochastic": True},
+        "send_on_delta": {"threshold": 0.005, "difference": 0.0005},
+    },
+    "channels": {"h1->h2": {"loss": 0.4}},
+    "device": {
+        "time_constants": 0.2,
+        "gain": 0.1,
+        "threshold": 0.05,
+        "weights": 6,
+        "mismatch": 0.1,
+        "read_noise": 0.02,
+        "nudge_noise": 0.1,
+    },
+    "devices": {"out": {"gain": 0}},
+}
+"""Every imperfection that there is."""
+
+
+def only(*names: str) -> dict[str, Any]:
+    """Some of them, by name."""
+    return {part: {k: v for k, v in IMPERFECT[part].items() if k in names} for part in ("channel", "device")}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    imperfections=st.one_of(
+        st.just(IMPERFECT),
+        st.sets(st.sampled_from([*IMPERFECT["channel"], *IMPERFECT["device"]]), min_size=1).map(lambda n: only(*n)),
+    ),
+    lam=st.sampled_from([0.0, 0.5, 1.0]),
+    clock=st.sampled_from(CLOCKS),
+    delay=st.sampled_from(DELAYS),
+    blocks=st.integers(1, 2),
+    lanes=st.integers(1, 2),
+    actors=st.integers(1, 5),
+    initial=st.sampled_from(["feedforward", "zero", "previous"]),
+)
+def test_any_number_of_hosts_gives_the_same_record_with_any_imperfections(
+    imperfections: Any, lam: float, clock: Any, delay: Any, blocks: int, lanes: int, actors: int, initial: str
+) -> None:
+    layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
+    values = settings_of(
+        network__layered=layered,
+        dynamics__clock=clock,
+        dynamics__delay=delay,
+        dynamics__lanes=lanes,
+        dynamics__initial=initial,
+        dynamics__patience=1000,
+        imperfections=imperfections,
+        probe={},
+    )
+    dataset = load("digits").limited(60, 20)
+    alone = RunConfig.read(values)
+    spread = RunConfig.read(values | {"cluster": {"actors": min(actors, 2 * blocks + 1), "timeout": 20}})
+    expected = record(alone, dataset, LocalEngine(alone, dataset))
+    assert record(spread, dataset, threaded(spread, dataset)) == expected
+
+
+def test_every_edge_of_an_imperfect_network_counts_all_that_happens_on_it() -> None:
+    dataset = load("digits").limited(60, 20)
+    delay = {"kind": "uniform", "low": 1, "high": 4}
+    config = RunConfig.read(settings_of(imperfections=IMPERFECT, dynamics__delay=delay))
+    (line,) = (found for found in record(config, dataset, LocalEngine(config, dataset)) if found.get("kind") == "epoch")
+    assert list(line["train"]["edges"]) == ["h1>h2 state", "h2>h1 feedback", "h2>out state", "out>h2 feedback"]
+    for counts in line["train"]["edges"].values():
+        assert set(counts) == {
+            *("messages", "values", "quantised", "suppressed"),
+            *("delayed", "dropped", "duplicated", "stale"),
+        }
+        assert all(count > 0 for count in counts.values())
+    assert all(count == 0 for name in ("quantised", "dropped") for count in _column(line["test_ideal"], name))
+    assert all(count > 0 for count in _column(line["test_ideal"], "delayed"))
+
+
+def _column(summary: dict[str, Any], name: str) -> list[int]:
+    return [counts[name] for counts in summary["edges"].values()]
+
+
 def test_a_graph_with_cycles_and_self_loops() -> None:
     network = cyclic()
     dataset = data(network, 30)

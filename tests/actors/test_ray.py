@@ -19,7 +19,7 @@ from actors.workers import ActorLostError
 from dyadnet.config import RunConfig, merged
 from dyadnet.coordinator import Silent
 from dyadnet.presets import preset
-from tests.actors.test_lockstep import CLOCKS, DELAYS, settings_of
+from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -58,6 +58,18 @@ def test_ray_gives_the_local_engines_bits(
     expected = trained(values, folder / "local")
     values = merged(values, {"engine": "ray", "cluster": {"actors": actors, "placement": placement, "timeout": 30}})
     assert trained(values, folder / "ray") == expected
+
+
+def test_ray_gives_the_local_engines_bits_with_every_imperfection(tmp_path: Path) -> None:
+    delay = {"kind": "uniform", "low": 1, "high": 4}
+    values = settings_of(imperfections=IMPERFECT, dynamics__delay=delay, dynamics__lanes=2, learning__epochs=2)
+    values |= {"probe": {}, "cluster": {}}
+    expected = trained(values, tmp_path / "local")
+    for actors in (1, 3):
+        spread = merged(values, {"engine": "ray", "cluster": {"actors": actors, "timeout": 30}})
+        assert trained(spread, tmp_path / f"ray-{actors}") == expected
+    line = json.loads(expected[1][-1])
+    assert all(count > 0 for counts in line["train"]["edges"].values() for count in counts.values())
 
 
 @pytest.mark.parametrize("model", ["hm", "ffm", "sshm"])

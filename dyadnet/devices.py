@@ -1,0 +1,191 @@
+"""The neurons and synapses of one block as a device has them: spreads fixed for the run, and noise drawn anew.
+
+Fixed draws are made for a whole population or projection, so that they are the same however it is split into blocks.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.activations import Activation
+from dyadnet.clocks import Moment
+from dyadnet.description import Projection
+from dyadnet.imperfections import Device, Mismatch, WeightPrecision
+from dyadnet.quantise import quantised
+from dyadnet.random import Stream
+from dyadnet.topology import BlockSpec, Link
+
+Array = NDArray[Any]
+
+AUTO_RANGE = 8.0
+"""Range of weights of few bits, in standard deviations of the projection's initial weights."""
+
+
+class Hardware:
+    """The device of one block.
+
+    Parameters
+    ----------
+    device
+        Its imperfections.
+    seed
+        Of the run.
+    spec
+        The block.
+    dtype
+        Of the block's numbers.
+
+    Attributes
+    ----------
+    device
+        As given.
+    rates
+        exp(σξ) of each neuron, by which it is faster; None if all are alike.
+    gain, threshold
+        g and t of each neuron in f(g(a − t)), shape (n,); None if all are 1, or 0.
+    """
+
+    def __init__(self, device: Device, seed: int, spec: BlockSpec, dtype: np.dtype[Any]) -> None:
+        self.device = device
+        self._seed = seed
+        self._name = spec.name
+        self._dtype = dtype
+        self._streams: dict[str, Stream] = {}
+
+        def spread(purpose: str, sigma: float) -> NDArray[np.float64] | None:
+            if sigma == 0:
+                return None
+            whole = Stream(seed, purpose, spec.population.name).at().standard_normal(spec.population.size)
+            return sigma * whole[spec.start : spec.stop]
+
+        speed = spread("time constant", device.time_constants.spread)
+        gain = spread("gain", device.gain.spread)
+        threshold = spread("threshold", device.threshold.spread)
+        self.rates = None if speed is None else np.exp(speed)
+        self.gain = None if gain is None else np.exp(gain).astype(dtype)
+        self.threshold = None if threshold is None else threshold.astype(dtype)
+
+    # Spreads
+
+    def steps(self, step: float, out: Array) -> None:
+        """η of each neuron: lognormal around `step`, at most 1 (or `step` if that is larger)."""
+        out[...] = step if self.rates is None else np.minimum(step * self.rates, max(step, 1.0))
+
+    def fractions(self, fraction: float, out: Array) -> None:
+        """1 − e^(−Δt/Tᵢ) of each neuron for 1 − e^(−Δt/T): free-running."""
+        if self.rates is None or fraction >= 1.0:
+            out[...] = fraction
+        else:
+            out[...] = -np.expm1(self.rates * np.log1p(-fraction))
+
+    def seen(self, A: Array) -> Array:
+        """The mean pre-activation that f is applied to, g(A − t); `A` itself if neurons are all alike."""
+        if self.threshold is not None:
+            A = A - self.threshold
+        return A if self.gain is None else A * self.gain
+
+    def scaled(self, D: Array) -> Array:
+        """The half difference of pre-activations that f is applied to, gD."""
+        return D if self.gain is None else D * self.gain
+
+    def potential(self, activation: Activation, s: NDArray[np.floating]) -> NDArray[np.float64]:
+        """G with G′ the inverse of a ↦ f(g(a − t)): G₀(s)/g + ts."""
+        found = np.asarray(activation.potential(s), dtype=np.float64)
+        if self.gain is not None:
+            found = found / self.gain
+        return found if self.threshold is None else found + self.threshold * s
+
+    def steepest(self, activation: Activation) -> float | NDArray[np.float64]:
+        """Largest slope of each neuron's f, which is g·f′."""
+        if self.gain is None:
+            return activation.steepest
+        return activation.steepest * self.gain.astype(np.float64)
+
+    # Noise
+
+    @property
+    def reads(self) -> bool:
+        """Whether reading synapses adds noise."""
+        return not self.device.read_noise.ideal()
+
+    def read(
+        self, key: str, projection: Projection, fan_in: int, x: Array, width: int, at: tuple[int, Moment]
+    ) -> Array:
+        """What one read of the synapses adds to their product with `x`.
+
+        Parameters
+        ----------
+        key
+            Which synapses, and in which direction.
+        projection, fan_in
+            For the scale: gain/√n_pre is the standard deviation of the initial weights.
+        x
+            Shape (streams, batch, n).
+        width
+            Neurons that the product is for.
+        at
+            Tick and moment that the draws are counted by.
+
+        Returns
+        -------
+        Array
+            Shape (streams, batch, width).
+        """
+        size = np.sqrt(np.square(x.astype(np.float64)).sum(axis=2, keepdims=True))
+        scale = self.device.read_noise.sigma * projection.gain / np.sqrt(fan_in)
+        draws = self._generator("read noise", key, at).standard_normal((*x.shape[:2], width), dtype=self._dtype)
+        noise: Array = draws * (scale * size).astype(self._dtype)
+        return noise
+
+    def nudge(self, mean: Array, difference: Array, at: tuple[int, Moment]) -> tuple[Array, Array]:
+        """Mean and half difference of ∇ℓ(s±) + σξ±."""
+        sigma = self.device.nudge_noise.sigma
+        if sigma == 0:
+            return mean, difference
+        draws = self._generator("nudge noise", "", at).standard_normal((2, *mean.shape), dtype=mean.dtype)
+        draws *= mean.dtype.type(0.5 * sigma)
+        return mean + (draws[0] + draws[1]), difference + (draws[0] - draws[1])
+
+    def _generator(self, purpose: str, key: str, at: tuple[int, Moment]) -> np.random.Generator:
+        name = f"{purpose} {key}"
+        if name not in self._streams:
+            self._streams[name] = Stream(self._seed, purpose, self._name, key)
+        tick, moment = at
+        return self._streams[name].at(tick, moment.phase, moment.lane, moment.relaxation)
+
+
+def programmed(
+    weights: Array, precision: WeightPrecision, projection: Projection, fan_in: int, draws: Stream | None, count: int
+) -> None:
+    """Put weights onto the levels that the device has, in place.
+
+    Parameters
+    ----------
+    projection, fan_in
+        For the automatic range.
+    draws
+        Of stochastic rounding; None: to the nearest level, which leaves weights that are on one as they are.
+    count
+        Number of the update, by which draws are counted.
+    """
+    if precision.bits is None:
+        return
+    limits = precision.range
+    if limits is None:
+        largest = AUTO_RANGE * (projection.gain or 1.0) / float(np.sqrt(fan_in))
+        limits = (-largest, largest)
+    uniform = None if draws is None else draws.at(count).random(weights.shape)
+    weights[...] = quantised(weights, precision.bits, limits, uniform)
+
+
+def mismatch(spec: Mismatch, seed: int, link: Link, dtype: np.dtype[Any]) -> Array | None:
+    """1 + σξ of each synapse of a link, by which its backward use differs; None if it does not."""
+    if spec.ideal():
+        return None
+    shape = (link.post.population.size, link.pre.population.size)
+    whole = Stream(seed, "mismatch", link.projection.name).at().standard_normal(shape)
+    part = 1.0 + spec.spread * whole[link.post.start : link.post.stop, link.pre.start : link.pre.stop]
+    return np.ascontiguousarray(part, dtype=dtype)

@@ -1,0 +1,80 @@
+"""Laws of the delay of a message in free-running mode, in milliseconds, beside what links and actors take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, Field, model_validator
+
+from dyadnet.spec import Spec
+
+Milliseconds = Annotated[float, Field(ge=0)]
+
+
+class ConstantTime(Spec):
+    """Every message takes `ms`."""
+
+    kind: Literal["constant"] = "constant"
+    ms: Milliseconds = 0.0
+
+    @property
+    def largest(self) -> float:
+        """The largest delay that can occur."""
+        return self.ms
+
+    def sample(self, generator: np.random.Generator) -> float:
+        """One delay."""
+        return self.ms
+
+
+class UniformTime(Spec):
+    """Every value from `low` to `high` is equally likely, drawn for every message."""
+
+    kind: Literal["uniform"] = "uniform"
+    low: Milliseconds = 0.0
+    high: Milliseconds
+
+    @model_validator(mode="after")
+    def _ordered(self) -> UniformTime:
+        if self.high < self.low:
+            raise ValueError(f"at least low ({self.low:g}) in its field high")
+        return self
+
+    @property
+    def largest(self) -> float:
+        """The largest delay that can occur."""
+        return self.high
+
+    def sample(self, generator: np.random.Generator) -> float:
+        """One delay."""
+        return float(generator.uniform(self.low, self.high))
+
+
+class ExponentialTime(Spec):
+    """P(delay > t) = exp(−t/`mean`), drawn for every message and cut at `maximum`."""
+
+    kind: Literal["exponential"] = "exponential"
+    mean: float = Field(gt=0)
+    maximum: float = Field(gt=0)
+
+    @property
+    def largest(self) -> float:
+        """The largest delay that can occur."""
+        return self.maximum
+
+    def sample(self, generator: np.random.Generator) -> float:
+        """One delay."""
+        return min(float(generator.exponential(self.mean)), self.maximum)
+
+
+def _from_number(value: Any) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"kind": "constant", "ms": value} if number else value
+
+
+RealDelay = Annotated[
+    Annotated[ConstantTime | UniformTime | ExponentialTime, Field(discriminator="kind")],
+    BeforeValidator(_from_number),
+]
+"""A delay as a configuration writes it: a number of milliseconds, or a law with its parameters."""
