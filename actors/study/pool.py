@@ -41,6 +41,8 @@ class Pool:
     ----------
     size
         Trials that run at a time, one on a core each.
+    actor
+        The class of a worker.
 
     Raises
     ------
@@ -48,8 +50,8 @@ class Pool:
         If the workers do not come up.
     """
 
-    def __init__(self, size: int) -> None:
-        self._actor = ray.remote(num_cpus=1, max_restarts=0)(TrialActor)
+    def __init__(self, size: int, actor: type = TrialActor) -> None:
+        self._actor = ray.remote(num_cpus=1, max_restarts=0)(actor)
         self._idle: list[Any] = [self._actor.remote() for _ in range(size)]
         self._running: dict[Any, tuple[Any, Trial]] = {}
         self._await(self._idle)

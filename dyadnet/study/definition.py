@@ -20,8 +20,14 @@ Settings = dict[str, Any]
 """Settings over the base's: keys are dotted paths or nested mappings, as after ``--set``."""
 REFERENCE = "reference"
 """The variant of runs of the base alone, which plots show as the level to compare with."""
-RESERVED = ("seed", "engine", "cluster")
-"""Settings that a study decides itself: seeds are listed, and every trial is one process."""
+RESERVED = {
+    "seed": "a study lists its seeds under 'seeds'",
+    "engine": "every trial is one process",
+    "cluster": "every trial is one process",
+    "dynamics.mode": "trials run in virtual time",
+    "probe": "a trial keeps no probes",
+}
+"""Settings that a study decides itself."""
 
 
 class Base(Spec):
@@ -105,8 +111,8 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
-        _check_names(self)
         _check_keys(self)
+        _check_names(self)
         random = [axis for axis in self.axes if axis.random is not None]
         if random and self.samples is None:
             raise ConfigError("samples", None, "random axes need it: the number of draws")
@@ -203,9 +209,9 @@ def _check_keys(study: Study) -> None:
 
 
 def _check_decided(where: str, key: str, decided: dict[str, str]) -> None:
-    if key.split(".")[0] in RESERVED:
-        legal = "a study lists its seeds under 'seeds'" if key == "seed" else "every trial is one process"
-        raise ConfigError(where, key, legal)
+    for path, legal in RESERVED.items():
+        if overlaps(key, path):
+            raise ConfigError(where, key, legal)
     for path, field in decided.items():
         if overlaps(key, path):
             raise ConfigError(where, key, f"the study's own '{field}' sets it; leave one of them out")

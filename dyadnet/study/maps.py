@@ -59,7 +59,7 @@ def heat_maps(study: Study, rows: Sequence[Row], metric: str, path: Path) -> Non
                 axes.set_xlabel(across.title)
             if column == 0:
                 axes.set_ylabel(up.title)
-    _bar(figure, panels, rows, metric, norm, colours)
+    _bar(figure, panels, study, rows, metric, norm, colours)
     figure.suptitle(study.title or study.name, fontsize=11)
     save(figure, path)
 
@@ -199,20 +199,25 @@ def _panel_title(study: Study, rows: Sequence[Row], metric: str, variant: str, m
     return "\n".join(part for part in (head, base) if part)
 
 
-def _bar(figure: Figure, panels: Any, rows: Sequence[Row], metric: str, norm: Normalize, colours: Any) -> None:
+def _bar(
+    figure: Figure, panels: Any, study: Study, rows: Sequence[Row], metric: str, norm: Normalize, colours: Any
+) -> None:
     mapped = mpl.cm.ScalarMappable(norm, colours)
     bar = figure.colorbar(mapped, ax=panels.ravel().tolist(), shrink=0.9, aspect=26, pad=0.02)
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.set_label(METRICS[metric].label + unit(metric))
     if METRICS[metric].scale == "fraction":
         bar.ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{100 * value:g}"))
-    marks = {"base": reference(rows, metric)}
+    marks = [
+        ("base" if not number else "", reference(rows, metric, model))
+        for number, model in enumerate(_by_level(study, rows, metric))
+    ]
     if metric in GUESSING and rows:
-        marks["chance"] = rows[0]["chance"]
-    for name, value in marks.items():
+        marks.append(("chance", rows[0]["chance"]))
+    for name, value in marks:
         if value is None or not math.isfinite(value) or not norm.vmin <= value <= norm.vmax:  # type: ignore[operator]
             continue
-        bar.ax.axhline(value, color="#d0312d", lw=1.6)
+        bar.ax.axhline(value, color="#d0312d", lw=1.2)
         bar.ax.annotate(
             name,
             (0, value),
@@ -224,6 +229,13 @@ def _bar(figure: Figure, panels: Any, rows: Sequence[Row], metric: str, norm: No
             fontsize=7,
             color="#d0312d",
         )
+
+
+def _by_level(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
+    """Models whose base was run, the best first."""
+    levels = {model: reference(rows, metric, model) for model in list(study.models) or [""]}
+    known = {model: level for model, level in levels.items() if level is not None}
+    return sorted(known, key=lambda model: known[model], reverse=METRICS[metric].better == "more")
 
 
 def _luminance(colour: Any) -> float:

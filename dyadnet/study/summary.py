@@ -31,7 +31,7 @@ def summary(study: Study, rows: Sequence[Row], planned: int) -> str:
     lines = [f"# {study.title or study.name}", "", *([study.description.strip(), ""] if study.description else [])]
     lines += [f"{len(rows)} of {planned} trials: {states}.", ""]
     lines += [
-        f"Cells: mean over {len(study.seeds)} seeds ± half the 95 % confidence interval (Student's t) of the "
+        f"Cells: mean over seeds ({len(study.seeds)}) ± half the 95 % confidence interval (Student's t), of the "
         "trials that ended well; †: some did not; ✕: none did.",
         "",
     ]
