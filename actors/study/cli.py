@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dyadnet.config import ClusterSpec
 from dyadnet.errors import ConfigError
-from dyadnet.study.definition import Study, read_study
-from dyadnet.study.plan import plan, quick
-from dyadnet.study.ready import find, names
+
+if TYPE_CHECKING:
+    from dyadnet.study.definition import Study
 
 LIST = "list"
 
@@ -43,6 +43,9 @@ def study(
     ] = False,
 ) -> None:
     """Run a study, or what is left of it; finished trials are never run again."""
+    from dyadnet.study.definition import read_study
+    from dyadnet.study.ready import find
+
     if listing or name == LIST:
         _list(as_json)
         return
@@ -73,6 +76,9 @@ def study(
 
 def _narrowed(study: Study, seeds: int | None, models: str | None, epochs: int | None, quickly: bool) -> Study:
     """A study with what the flags say; checked again as a whole."""
+    from dyadnet.study.definition import Study
+    from dyadnet.study.plan import quick
+
     if quickly:
         study = quick(study)
     changed = study.model_dump(mode="json")
@@ -92,6 +98,10 @@ def _folder(study: Study, quickly: bool) -> str:
 
 
 def _list(as_json: bool) -> None:
+    from dyadnet.study.definition import read_study
+    from dyadnet.study.plan import plan
+    from dyadnet.study.ready import find, names
+
     found = {name: read_study(find(name)) for name in names()}
     for name, one in found.items():
         trials = len(plan(one))
@@ -102,6 +112,8 @@ def _list(as_json: bool) -> None:
 
 
 def _say(study: Study, data_dir: Path | None, folder: Path, as_json: bool) -> None:
+    from dyadnet.study.plan import plan
+
     trials = plan(study, data_dir)
     counts = [f"{len(study.seeds)} seeds", f"{max(len(study.models), 1)} models"]
     counts += [f"{len(study.variants)} variants"] if study.variants else []

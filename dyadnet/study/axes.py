@@ -74,6 +74,8 @@ class Axis(Spec):
     ----------
     key
         Dotted path of any setting of a run.
+    also
+        Further settings that go along with it, and by what factor: values must be numbers then.
     grid
         Its values, in the order in which they are drawn; any YAML values.
     random
@@ -89,6 +91,7 @@ class Axis(Spec):
     """
 
     key: str = Field(min_length=1)
+    also: dict[str, float] = {}
     grid: list[Any] | None = Field(None, min_length=1)
     random: Law | None = None
     name: str | None = None
@@ -106,9 +109,20 @@ class Axis(Spec):
                 raise ValueError(f"should have every value of its grid once; {value!r} is there twice")
         if self.ticks is not None and len(self.ticks) != len(values):
             raise ValueError(f"should have one of ticks for each of the {len(values)} values of its grid")
+        if self.also and not all(_number(value) for value in values):
+            raise ValueError("should have numbers only in a grid that other settings go along with")
         if self.scale == "log" and not all(_positive(value) for value in values):
             raise ValueError("should have a positive grid on a scale that is log; use linear or even")
         return self
+
+    @property
+    def keys(self) -> list[str]:
+        """All settings that it sets."""
+        return [self.key, *self.also]
+
+    def settings(self, value: Any) -> dict[str, Any]:
+        """What one of its values means, by dotted path."""
+        return {self.key: value} | {key: factor * value for key, factor in self.also.items()}
 
     @property
     def column(self) -> str:
@@ -130,5 +144,9 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return _number(value) and value > 0

@@ -51,7 +51,7 @@ class Base(Spec):
     data: str | None = None
     model: Literal["hm", "ffm", "sshm"] = "sshm"
     set: Settings = {}
-    by_model: dict[Literal["hm", "ffm", "sshm"], Settings] = {}
+    by_model: dict[str, Settings] = {}
 
 
 class Variant(Spec):
@@ -126,6 +126,16 @@ class Study(Spec):
         return [axis for axis in self.axes if axis.grid is not None]
 
     @property
+    def model_names(self) -> list[str]:
+        """Models, or one without a name."""
+        return [*self.models] or [""]
+
+    @property
+    def variant_names(self) -> list[str]:
+        """Variants, or one without a name."""
+        return [*self.variants] or [""]
+
+    @property
     def random(self) -> list[Axis]:
         """Axes with random draws."""
         return [axis for axis in self.axes if axis.random is not None]
@@ -167,6 +177,13 @@ def overlaps(one: str, other: str) -> bool:
 def _check_names(study: Study) -> None:
     if not re.fullmatch(r"[\w.-]+", study.name or "-") or study.name in (".", ".."):
         raise ConfigError("name", study.name, "letters, digits, '.', '_' and '-' only; it names a folder")
+    for model in study.base.by_model:
+        if model not in MODELS:
+            raise ConfigError("base.by_model", model, f"one of {', '.join(MODELS)}")
+        if model not in study.models:
+            raise ConfigError(
+                "base.by_model", model, "the study does not run this model; add it to models, or leave it out"
+            )
     columns = [axis.column for axis in study.axes]
     for index, column in enumerate(columns):
         if column in columns[:index]:
@@ -195,14 +212,13 @@ def _check_keys(study: Study) -> None:
     places += [(f"variants.{name}.set", variant.set) for name, variant in study.variants.items()]
     for index, axis in enumerate(study.axes):
         where = f"axes.{index}.key"
-        for earlier in study.axes[:index]:
-            if overlaps(axis.key, earlier.key):
-                raise ConfigError(where, axis.key, f"another axis sets {earlier.key}")
-        for place, settings in places[1:]:
-            for key in flattened(settings):
-                if overlaps(axis.key, key):
-                    raise ConfigError(where, axis.key, f"{place} sets {key}")
-        _check_decided(where, axis.key, decided)
+        taken = {key: "another axis" for earlier in study.axes[:index] for key in earlier.keys}
+        taken |= {key: place for place, settings in places[1:] for key in flattened(settings)}
+        for mine in axis.keys:
+            for key, place in taken.items():
+                if overlaps(mine, key):
+                    raise ConfigError(where, mine, f"{place} sets {key}")
+            _check_decided(where, mine, decided)
     for place, settings in places:
         for key in flattened(settings):
             _check_decided(place, key, decided)
@@ -215,6 +231,3 @@ def _check_decided(where: str, key: str, decided: dict[str, str]) -> None:
     for path, field in decided.items():
         if overlaps(key, path):
             raise ConfigError(where, key, f"the study's own '{field}' sets it; leave one of them out")
-
-
-assert set(MODELS) == {"hm", "ffm", "sshm"}

@@ -27,8 +27,8 @@ def line_plots(study: Study, rows: Sequence[Row], metrics: Sequence[str], path: 
     random axes one dot a trial. Dashed: the base alone; dotted: guessing; a cross on the floor: a trial that did not
     end well. Variants are told apart by panels.
     """
-    variants = list(study.variants) or [""]
-    models = list(study.models) or [""]
+    variants = study.variant_names
+    models = study.model_names
     wide, high = len(study.axes) * len(variants), len(metrics)
     figure, panels = plt.subplots(
         high, wide, figsize=(3.5 * wide + 0.5, 2.6 * high + 0.9), squeeze=False, layout="constrained", sharey="row"
@@ -67,7 +67,7 @@ def _curve(axes: Axes, rows: Sequence[Row], metric: str, axis: Axis, model: str)
         return
     points: list[tuple[float, float, float]] = []
     for value in axis.grid:
-        found = cell(rows, metric, lambda row, value=value: row[axis.column] == value)  # type: ignore[misc]
+        found = cell(rows, metric, {axis.column: value})
         if found.mean is not None:
             points.append((place(value), percent(metric, found.mean), percent(metric, found.margin or 0.0)))
     x = [point[0] for point in points]
@@ -95,7 +95,7 @@ def _floor(axes: Axes, rows: Sequence[Row], study: Study, variant: str, index: i
     """A cross on the floor for every value at which a trial did not end well."""
     axis = study.axes[index]
     place = position(axis)
-    for offset, model in enumerate(list(study.models) or [""]):
+    for offset, model in enumerate(study.model_names):
         bad: list[Any] = [
             place(row[axis.column])
             for row in rows

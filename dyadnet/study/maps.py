@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ def heat_maps(study: Study, rows: Sequence[Row], metric: str, path: Path) -> Non
     trial is a dot. The bar shows the level of guessing and that of the base alone.
     """
     across, up = study.axes
-    variants, models = list(study.variants) or [""], list(study.models) or [""]
+    variants, models = study.variant_names, study.model_names
     norm = _norm(rows, metric)
     colours = plt.get_cmap("viridis" if METRICS[metric].better == "more" else "viridis_r").copy()
     grid = not study.random
@@ -81,9 +80,9 @@ def tick_labels(axis: Axis) -> list[str]:
     return [f"{v:g}" if isinstance(v, int | float) and not isinstance(v, bool) else str(v) for v in axis.grid or []]
 
 
-def reference(rows: Sequence[Row], metric: str, model: str | None = None) -> float | None:
-    """Mean of the base alone, of one model or of all."""
-    return cell(rows, metric, lambda row: row["variant"] == REFERENCE and (model is None or row["model"] == model)).mean
+def reference(rows: Sequence[Row], metric: str, model: str) -> float | None:
+    """Mean of the base alone."""
+    return cell(rows, metric, {"variant": REFERENCE, "model": model}).mean
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -115,7 +114,7 @@ def _cells(
     for x, one in enumerate(wide):
         for y, other in enumerate(high):
             point = {across.column: one, up.column: other}
-            found = cell(rows, metric, lambda row, point=point: point.items() <= row.items())  # type: ignore[misc]
+            found = cell(rows, metric, point)
             _cell(axes, x, y, metric, found, norm, colours)
     axes.set_xlim(-0.5, len(wide) - 0.5)
     axes.set_ylim(-0.5, len(high) - 0.5)
@@ -204,7 +203,7 @@ def _bar(
 ) -> None:
     mapped = mpl.cm.ScalarMappable(norm, colours)
     bar = figure.colorbar(mapped, ax=panels.ravel().tolist(), shrink=0.9, aspect=26, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label(METRICS[metric].label + unit(metric))
     if METRICS[metric].scale == "fraction":
         bar.ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{100 * value:g}"))
@@ -214,8 +213,9 @@ def _bar(
     ]
     if metric in GUESSING and rows:
         marks.append(("chance", rows[0]["chance"]))
+    low, high = norm.vmin or 0.0, norm.vmax or 0.0
     for name, value in marks:
-        if value is None or not math.isfinite(value) or not norm.vmin <= value <= norm.vmax:  # type: ignore[operator]
+        if value is None or not low <= value <= high:
             continue
         bar.ax.axhline(value, color="#d0312d", lw=1.2)
         bar.ax.annotate(
@@ -233,7 +233,7 @@ def _bar(
 
 def _by_level(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
     """Models whose base was run, the best first."""
-    levels = {model: reference(rows, metric, model) for model in list(study.models) or [""]}
+    levels = {model: reference(rows, metric, model) for model in study.model_names}
     known = {model: level for model, level in levels.items() if level is not None}
     return sorted(known, key=lambda model: known[model], reverse=METRICS[metric].better == "more")
 

@@ -66,8 +66,7 @@ def plan(study: Study, data_dir: Path | None = None) -> list[Trial]:
     """
     trials: list[Trial] = []
     points = list(_points(study))
-    models: list[str] = list(study.models) or [""]
-    variants: list[str] = list(study.variants) or [""]
+    models, variants = study.model_names, study.variant_names
     start = {model: _start(study, model, data_dir) for model in models}
     reader = _Reader()
     for seed in study.seeds:
@@ -78,7 +77,7 @@ def plan(study: Study, data_dir: Path | None = None) -> list[Trial]:
             if variant in study.variants:
                 values = _over(values, study.variants[variant].set)
             for axis in study.axes if point else ():
-                values = placed(values, axis.key, point[axis.column])
+                values = _over(values, axis.settings(point[axis.column]))
             trial = reader.trial(len(trials), variant, model, seed, point, values)
             trials.append(trial)
     return trials
@@ -145,7 +144,7 @@ def _start(study: Study, model: str, data_dir: Path | None) -> dict[str, Any]:
     values = starting_point(base.config, chosen, None, base.data)
     values = _over(values, base.set)
     if model in base.by_model:
-        values = _over(values, base.by_model[model])  # type: ignore[index]
+        values = _over(values, base.by_model[model])
     if study.epochs is not None:
         values = placed(values, "learning.epochs", study.epochs)
     return values if data_dir is None else placed(values, "data.dir", str(data_dir))
@@ -163,12 +162,7 @@ def quick(study: Study) -> Study:
     def thinned(values: list[Any] | None) -> list[Any] | None:
         return values if values is None or len(values) <= 3 else [values[0], values[len(values) // 2], values[-1]]
 
-    axes = [
-        axis.model_copy(
-            update={"grid": thinned(axis.grid), "ticks": thinned(axis.ticks)}  # type: ignore[arg-type]
-        )
-        for axis in study.axes
-    ]
+    axes = [axis.model_copy(update={"grid": thinned(axis.grid), "ticks": thinned(axis.ticks)}) for axis in study.axes]
     settings = {key: value for key, value in flattened(study.base.set).items() if not key.startswith("data.limit_")}
     settings |= {"data.limit_train": 400, "data.limit_test": 200}
     return study.model_copy(

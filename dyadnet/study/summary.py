@@ -38,8 +38,8 @@ def summary(study: Study, rows: Sequence[Row], planned: int) -> str:
     for metric in study.metrics:
         lines += [f"## {METRICS[metric].label}", ""]
         lines += _reference(study, rows, metric)
-        for variant in list(study.variants) or [""]:
-            for model in list(study.models) or [""]:
+        for variant in study.variant_names:
+            for model in study.model_names:
                 chosen = [row for row in rows if row["in_plan"] and (row["variant"], row["model"]) == (variant, model)]
                 title = " · ".join(part for part in (model.upper(), _title(study, variant)) if part)
                 lines += [f"### {title}", ""] if title else []
@@ -73,8 +73,8 @@ def _reference(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
     if not study.reference:
         return []
     parts = []
-    for model in list(study.models) or [""]:
-        found = cell(rows, metric, lambda row, model=model: row["variant"] == REFERENCE and row["model"] == model)  # type: ignore[misc]
+    for model in study.model_names:
+        found = cell(rows, metric, {"variant": REFERENCE, "model": model})
         parts.append(f"{model.upper()} {_cell(metric, found)}".strip())
     return [f"The base alone: {', '.join(parts)}.", ""]
 
@@ -88,9 +88,7 @@ def _table(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
             cells = []
             for other in across.grid or []:
                 wanted = {down.column: one, across.column: other}
-                cells.append(
-                    _cell(metric, cell(rows, metric, lambda row, wanted=wanted: wanted.items() <= row.items()))
-                )  # type: ignore[misc]
+                cells.append(_cell(metric, cell(rows, metric, wanted)))
             lines.append(_line([f"**{_value(one)}**", *cells]))
         return [*lines, ""]
     names = [axis.column for axis in study.axes]
@@ -102,7 +100,7 @@ def _table(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
         if point not in points:
             points.append(point)
     for point in points:
-        found = cell(rows, metric, lambda row, point=point: [row[name] for name in names] == point)  # type: ignore[misc]
+        found = cell(rows, metric, dict(zip(names, point, strict=True)))
         lines.append(_line([*(_value(value) for value in point), _cell(metric, found)]))
     return [*lines, ""]
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,9 +78,9 @@ def as_csv(study: Study, rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-def cell(rows: Iterable[Row], metric: str, of: Callable[[Row], bool]) -> Cell:
-    """Mean and confidence of a metric over the rows that `of` picks."""
-    picked = [row for row in rows if of(row)]
+def cell(rows: Iterable[Row], metric: str, of: Mapping[str, Any]) -> Cell:
+    """Mean and confidence of a metric over the rows that have the values `of`, by column."""
+    picked = [row for row in rows if all(row[name] == value for name, value in of.items())]
     values = [row[metric] for row in picked if row["status"] == "ok" and row[metric] is not None]
     mean = sum(values) / len(values) if values else None
     return Cell(mean, margin(values), len(values), len(picked))

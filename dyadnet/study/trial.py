@@ -95,15 +95,16 @@ def learned(best: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
 def moved(lines: list[dict[str, Any]]) -> dict[str, Any]:
     """How the network settled and what it sent while it trained, from all epochs' lines of the record."""
     parts = [line["train"] for line in lines]
-    blocks = [block for part in parts for block in part["blocks"].values()]
+    edges = [edge for part in parts for edge in part["edges"].values()]
+    sent = {name: sum(edge.get(name, 0) for edge in edges) for name in ("messages", "values", "suppressed", "dropped")}
+    wanted = sent["values"] + sent["suppressed"]
     return {
         "sweeps_mean": sum(part["sweeps"] for part in parts) / len(parts),
         "sweeps_max": max(part["most_sweeps"] for part in parts),
         "ticks_mean": sum(part["ticks"] for part in parts) / len(parts),
         "capped": sum(part["capped"] for part in parts) / sum(part["phases"] for part in parts),
-        "messages": sum(block["messages"] for block in blocks),
-        "values": sum(block["values"] for block in blocks),
-    }
+        "saved": sent["suppressed"] / wanted if wanted else 0.0,
+    } | sent
 
 
 def _finite(value: Any) -> Any:
