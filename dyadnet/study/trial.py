@@ -84,6 +84,7 @@ def learned(best: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
         "test_accuracy": best["test"]["accuracy"],
         "validation_accuracy": best["validation"]["accuracy"],
         "train_accuracy": best["train"]["accuracy"],
+        "ideal_accuracy": best.get("test_ideal", best["test"])["accuracy"],
         "gap": best["train"]["accuracy"] - best["test"]["accuracy"],
         "train_loss": last["train"]["loss"],
         "radius": last["radius"],

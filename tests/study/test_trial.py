@@ -39,6 +39,19 @@ def test_a_trial_measures_what_a_run_records(tmp_path: Path) -> None:
     assert math.isclose(result.values["gap"], result.values["train_accuracy"] - result.values["test_accuracy"])
 
 
+def test_imperfections_are_counted_and_accuracy_without_them_is_reported() -> None:
+    ideal = run_trial(trial().config, load_data(trial().config)).values
+    assert (ideal["ideal_accuracy"], ideal["saved"]) == (ideal["test_accuracy"], 0)
+    assert ideal["suppressed"] == ideal["dropped"] == 0
+    config = trial(imperfections__channel__loss__p=0.3, imperfections__channel__send_on_delta__threshold=0.01).config
+    found = run_trial(config, load_data(config)).values
+    assert found["dropped"] > 0.2 * found["messages"]
+    assert found["saved"] == found["suppressed"] / (found["suppressed"] + found["values"]) > 0
+    config = trial(imperfections__channel__additive__mean=3.0).config
+    found = run_trial(config, load_data(config)).values
+    assert found["ideal_accuracy"] != found["test_accuracy"]
+
+
 def test_a_diverging_trial_is_a_result() -> None:
     config = trial(dynamics__step=2.0, dynamics__clock="every-tick", dynamics__sweeps=400).config
     result = run_trial(config, load_data(config))
