@@ -81,15 +81,18 @@ def drive(
         try:
             with interruptible():
                 _run(folder, trials, results, datasets, cluster, max_concurrent, console)
+                draw(folder, trials, results)
         except KeyboardInterrupt:
             write_table(folder, trials, results)
             raise StoppedError(
                 f"stopped; {len(results)} of {len(trials)} trials are kept; go on with: {again}"
             ) from None
         except DyadnetError:
-            write_table(folder, trials, results)
+            if results:
+                write_table(folder, trials, results)
+            else:
+                folder.discard()
             raise
-        draw(folder, trials, results)
     finally:
         folder.close()
     counts = Counter(result.status for result in results.values())

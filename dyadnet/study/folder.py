@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,6 +60,8 @@ class StudyFolder:
         if base is not None:
             study = study.model_copy(update={"base": study.base.model_copy(update={"config": Path(BASE)})})
         self.study = study
+        self._made = not path.exists()
+        self._new = not (path / DEFINITION).exists()
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
         if (path / DEFINITION).exists():
@@ -76,6 +79,14 @@ class StudyFolder:
         if base is not None:
             write_text(path / BASE, base)
         write_text(path / DEFINITION, yaml.safe_dump(_plain(study), sort_keys=False, allow_unicode=True))
+
+    def discard(self) -> None:
+        """Take back what was written, unless it was here before: the study could not begin."""
+        self.close()
+        if self._new:
+            shutil.rmtree(self.path, ignore_errors=True)
+            if not self._made:
+                self.path.mkdir(exist_ok=True)
 
     def close(self) -> None:
         """Let others use the folder."""

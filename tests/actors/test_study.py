@@ -114,6 +114,7 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
 def test_more_at_a_time_than_cores_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at most one a core"):
         drive(tiny(), tmp_path / "out", ClusterSpec(), max_concurrent=1000)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path) -> None:
