@@ -34,7 +34,7 @@ METRICS = {
     "gap": Metric("generalisation gap", "fraction"),
     "sweeps_mean": Metric("sweeps a minibatch, mean", "number"),
     "sweeps_max": Metric("sweeps a minibatch, most", "number"),
-    "ticks_mean": Metric("ticks a minibatch, mean", "number"),
+    "ticks_mean": Metric("ticks a minibatch, mean", "count"),
     "capped": Metric("phases that did not settle", "fraction"),
     "messages": Metric("messages sent", "count"),
     "values": Metric("numbers sent", "count"),

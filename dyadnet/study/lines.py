@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -17,44 +17,56 @@ from dyadnet.study.maps import GUESSING, dress_scale, percent, position, referen
 from dyadnet.study.table import Row, cell
 
 COLOURS = {"hm": "#c1542b", "ffm": "#2a7f62", "sshm": "#1f6fb4", "": "#333333"}
+CLOSE = 0.5
+"""A worst accuracy from which an axis need not reach down to guessing."""
 MARKERS = {"hm": "s", "ffm": "o", "sshm": "^", "": "o"}
 
 
 def line_plots(study: Study, rows: Sequence[Row], metrics: Sequence[str], path: Path) -> None:
-    """Draw metrics (panels one below the other) over each axis (side by side), one colour a model.
+    """Draw metrics over each axis, one colour a model.
 
     Grids give means over all trials of a value with the 95 % confidence interval of the mean (Student's t) as a band,
     random axes one dot a trial. Dashed: the base alone; dotted: guessing; a cross on the floor: a trial that did not
-    end well. Variants are told apart by panels.
+    end well. Columns are axes and variants; where there is one of each, metrics lie two in a row.
     """
-    variants = study.variant_names
-    models = study.model_names
-    wide, high = len(study.axes) * len(variants), len(metrics)
+    columns = [(variant, axis) for variant in study.variant_names for axis in study.axes]
+    paired = len(columns) == 1 and len(metrics) > 1
+    wide, high = (2, -(-len(metrics) // 2)) if paired else (len(columns), len(metrics))
     figure, panels = plt.subplots(
-        high, wide, figsize=(3.5 * wide + 0.5, 2.6 * high + 0.9), squeeze=False, layout="constrained", sharey="row"
+        high,
+        wide,
+        figsize=(3.6 * wide + 0.4, 2.5 * high + 0.6),
+        squeeze=False,
+        layout="constrained",
+        sharey=False if paired else "row",
     )
+    for unused in panels.flat[len(metrics) * len(columns) :]:
+        unused.set_axis_off()
     for row, metric in enumerate(metrics):
-        for column in range(wide):
-            variant, axis = variants[column // len(study.axes)], study.axes[column % len(study.axes)]
-            axes = panels[row, column]
-            for model in models:
-                chosen = [r for r in rows if r["in_plan"] and (r["variant"], r["model"]) == (variant, model)]
-                _curve(axes, chosen, metric, axis, model)
-                level = reference(rows, metric, model)
-                if level is not None:
-                    axes.axhline(percent(metric, level), color=COLOURS[model], lw=0.9, ls="--", alpha=0.7, zorder=1)
-            _dress(axes, rows, metric, axis)
+        for column, (variant, axis) in enumerate(columns):
+            axes = panels.flat[row * len(columns) + column]
+            _panel(axes, study, rows, metric, variant, axis)
             if column == 0:
-                axes.set_ylabel(METRICS[metric].label + unit(metric))
-            if row == high - 1:
-                axes.set_xlabel(axis.title)
+                axes.set_ylabel(METRICS[metric].label + unit(metric), fontsize=9)
+            if paired or row == high - 1:
+                axes.set_xlabel(axis.title, fontsize=9)
             if row == 0 and variant:
                 axes.set_title(study.variants[variant].title or variant, fontsize=9)
-        for column in range(wide):
-            _floor(panels[row, column], rows, study, variants[column // len(study.axes)], column % len(study.axes))
-    _legend(panels[0, 0], study, models)
+    _legend(panels[0, 0], study, rows)
     figure.suptitle(study.title or study.name, fontsize=11)
     save(figure, path)
+
+
+def _panel(axes: Axes, study: Study, rows: Sequence[Row], metric: str, variant: str, axis: Axis) -> None:
+    """One metric over one axis, all models."""
+    for number, model in enumerate(study.model_names):
+        chosen = [r for r in rows if r["in_plan"] and (r["variant"], r["model"]) == (variant, model)]
+        _curve(axes, chosen, metric, axis, model)
+        _crosses(axes, chosen, axis, model, height=0.02 + 0.045 * number)
+        level = reference(rows, metric, model)
+        if level is not None:
+            axes.axhline(percent(metric, level), color=COLOURS[model], lw=0.9, ls="--", alpha=0.7, zorder=1)
+    _dress(axes, rows, metric, axis)
 
 
 def _curve(axes: Axes, rows: Sequence[Row], metric: str, axis: Axis, model: str) -> None:
@@ -80,49 +92,39 @@ def _curve(axes: Axes, rows: Sequence[Row], metric: str, axis: Axis, model: str)
 
 def _dress(axes: Axes, rows: Sequence[Row], metric: str, axis: Axis) -> None:
     dress_scale(axes, axis, "x")
+    axes.tick_params(labelsize=7.5)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.grid(axis="y", color="#eeeeee", lw=0.8)
     axes.set_axisbelow(True)
+    values = [row[metric] for row in rows if row[metric] is not None]
     if METRICS[metric].scale == "count":
-        axes.set_yscale("symlog", linthresh=1)
-    if metric in GUESSING and rows:
+        axes.set_yscale("log" if all(value > 0 for value in values) else "symlog")
+    if metric in GUESSING and values:
         axes.axhline(percent(metric, rows[0]["chance"]), color="#888888", lw=0.9, ls=":", zorder=1)
-        axes.set_ylim(0, 102)
+        # Where all is far above guessing, what differs would be lost near the top.
+        axes.set_ylim(10 * math.floor(10 * min(values)) - 5 if min(values) > CLOSE else 0, 101)
 
 
-def _floor(axes: Axes, rows: Sequence[Row], study: Study, variant: str, index: int) -> None:
-    """A cross on the floor for every value at which a trial did not end well."""
-    axis = study.axes[index]
+def _crosses(axes: Axes, rows: Sequence[Row], axis: Axis, model: str, height: float) -> None:
+    """A cross near the floor for every trial that did not end well."""
     place = position(axis)
-    for offset, model in enumerate(study.model_names):
-        bad: list[Any] = [
-            place(row[axis.column])
-            for row in rows
-            if row["in_plan"] and row["status"] != "ok" and (row["variant"], row["model"]) == (variant, model)
-        ]
-        height = 0.02 + 0.045 * offset
-        axes.scatter(
-            bad,
-            [height] * len(bad),
-            transform=axes.get_xaxis_transform(),
-            marker="x",
-            color=COLOURS[model],
-            s=22,
-            lw=1.3,
-            zorder=4,
-        )
+    bad = [place(row[axis.column]) for row in rows if row["status"] != "ok"]
+    floor = axes.get_xaxis_transform()
+    axes.scatter(bad, [height] * len(bad), transform=floor, marker="x", color=COLOURS[model], s=22, lw=1.3, zorder=4)
 
 
-def _legend(axes: Axes, study: Study, models: Sequence[str]) -> None:
+def _legend(axes: Axes, study: Study, rows: Sequence[Row]) -> None:
     entries = [
         Line2D([], [], color=COLOURS[model], marker=MARKERS[model], ms=4, lw=1.4, label=model.upper())
-        for model in models
-        if model
+        for model in study.models
     ]
     if study.reference:
         entries.append(Line2D([], [], color="#666666", lw=0.9, ls="--", label="base alone"))
-    if study.metrics[0] in GUESSING:
-        entries.append(Line2D([], [], color="#888888", lw=0.9, ls=":", label="guessing"))
-    entries.append(Line2D([], [], color="#666666", marker="x", ls="", label="diverged"))
-    axes.legend(handles=entries, frameon=False, fontsize=7, loc="best")
+    if study.metrics[0] in GUESSING and rows and rows[0]["chance"] is not None:
+        label = f"guessing ({100 * rows[0]['chance']:.3g} %)"
+        entries.append(Line2D([], [], color="#888888", lw=0.9, ls=":", label=label))
+    if any(row["status"] != "ok" for row in rows):
+        entries.append(Line2D([], [], color="#666666", marker="x", ls="", label="did not end well"))
+    if entries:
+        axes.legend(handles=entries, frameon=False, fontsize=7, loc="best")
