@@ -16,10 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dyadnet.config import TICKS, RunConfig, assigned, merged, read_yaml
-from dyadnet.description import MODELS
+from dyadnet.config import TICKS, RunConfig, assigned, merged
 from dyadnet.errors import ConfigError, DyadnetError
-from dyadnet.presets import nearest_model, preset
+from dyadnet.start import starting_point
 
 COMMANDS = "dyadnet.commands"
 
@@ -167,60 +166,6 @@ def doctor(
             typer.echo(f"  {key:<20} {value}", err=True)
     if as_json:
         typer.echo(json.dumps(findings))
-
-
-def starting_point(config: Path | None, model: str | None, lam: float | None, data: str | None) -> dict[str, Any]:
-    """Settings before the flags: a file's, or the preset of a data set and a model.
-
-    Raises
-    ------
-    ConfigError
-        If model and λ are both given, or not legal.
-    """
-    if model is not None and lam is not None:
-        raise ConfigError("--lam", lam, "give --model or --lam, not both")
-    if model is not None and model not in MODELS:
-        raise ConfigError("--model", model, f"one of {', '.join(MODELS)}")
-    if lam is not None and not 0.0 <= lam <= 1.0:
-        raise ConfigError("--lam", lam, "a number from 0 to 1")
-    chosen = model or ("sshm" if lam is None else nearest_model(lam))
-    if config is None:
-        values = preset(data or "digits", chosen)
-        values = _fitted(values, data)
-    else:
-        values = read_yaml(config)
-        if data is not None:
-            values = merged(values, {"data": {"name": data}})
-        if "network" not in values:
-            name = str(values.get("data", {}).get("name", "digits"))
-            values = merged(_fitted(preset(name, chosen), name), values)
-    value = MODELS[model] if model is not None else lam
-    return values if value is None else _with_lambda(values, value)
-
-
-def _fitted(values: dict[str, Any], data: str | None) -> dict[str, Any]:
-    """A preset's chain with the sizes of a user's own data."""
-    if data is None or not data.endswith(".npz"):
-        return values
-    from dyadnet.data import load
-
-    dataset = load(data)
-    return merged(values, {"network": {"layered": {"inputs": int(dataset.features), "outputs": int(dataset.classes)}}})
-
-
-def _with_lambda(values: dict[str, Any], lam: float) -> dict[str, Any]:
-    network = values.get("network")
-    if isinstance(network, dict) and "layered" in network:
-        return merged(values, {"network": {"layered": {"lam": lam}}})
-    if isinstance(network, dict) and isinstance(network.get("projections"), list):
-        projections = [
-            p
-            if not isinstance(p, dict) or p.get("pre") == "input"
-            else {k: v for k, v in p.items() if k != "kappa"} | {"lam": lam}
-            for p in network["projections"]
-        ]
-        return {**values, "network": {**network, "projections": projections}}
-    return values
 
 
 def _in_mode(values: dict[str, Any], mode: str, *, preset_only: bool) -> dict[str, Any]:

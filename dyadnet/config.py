@@ -443,8 +443,8 @@ def _check_probes(config: RunConfig) -> None:
             raise ConfigError("probe.samples", sample, "a row of the minibatch's first lane")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Plain values of a YAML file.
+def read_yaml(path: Path, field: str = "CONFIG") -> dict[str, Any]:
+    """Plain values of a YAML file, called `field` in complaints.
 
     Raises
     ------
@@ -454,11 +454,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as problem:
-        raise ConfigError("CONFIG", str(path), f"the file cannot be read ({problem.strerror})") from None
+        raise ConfigError(field, str(path), f"the file cannot be read ({problem.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError("CONFIG", str(path), f"not YAML: {' '.join(str(problem).split())}") from None
+        raise ConfigError(field, str(path), f"not YAML: {' '.join(str(problem).split())}") from None
     if not isinstance(values, dict):
-        raise ConfigError("CONFIG", str(path), "a mapping of settings is expected")
+        raise ConfigError(field, str(path), "a mapping of settings is expected")
     return values
 
 

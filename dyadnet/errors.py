@@ -50,6 +50,12 @@ class RunFolderError(UsageError):
     """A run's folder that cannot be used: taken, unreadable, or of another network."""
 
 
+class StoppedError(DyadnetError):
+    """A signal ended it before its end; what was done is kept, and the message says how to go on."""
+
+    exit_code = 75
+
+
 class DivergedError(DyadnetError):
     """A relaxation that runs away or circles instead of settling.
 

@@ -190,6 +190,16 @@ class Outcome:
         return max(sum(phase.sweeps for phase in lane) for lane in self.lanes)
 
     @property
+    def ticks(self) -> int:
+        """Ticks of the slowest lane, over all phases."""
+        return max(sum(phase.ticks for phase in lane) for lane in self.lanes)
+
+    @property
+    def phases(self) -> int:
+        """Phases of all lanes."""
+        return sum(len(lane) for lane in self.lanes)
+
+    @property
     def capped(self) -> int:
         """Phases of lanes that ended at their cap."""
         return sum(not phase.settled for lane in self.lanes for phase in lane)

@@ -18,6 +18,8 @@ class Tally:
         self._correct = 0
         self._sweeps = 0.0
         self._most_sweeps = 0.0
+        self._ticks = 0
+        self._phases = 0
         self._capped = 0
         self._blocks: dict[str, dict[str, float]] = {}
         self._edges: tuple[EdgeReport, ...] = ()
@@ -44,6 +46,8 @@ class Tally:
         self.relaxations += 1
         self._sweeps += outcome.sweeps
         self._most_sweeps = max(self._most_sweeps, outcome.sweeps)
+        self._ticks += outcome.ticks
+        self._phases += outcome.phases
         self._capped += outcome.capped
         self._edges = added((*self._edges, *(edge for report in outcome.reports for edge in report.edges)))
         for report in outcome.reports:
@@ -66,6 +70,8 @@ class Tally:
             "samples": self.samples,
             "sweeps": self._sweeps / self.relaxations,
             "most_sweeps": self._most_sweeps,
+            "ticks": self._ticks / self.relaxations,
+            "phases": self._phases,
             "capped": self._capped,
             "blocks": {
                 name: {

@@ -11,6 +11,10 @@ from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec
 from dyadnet.imperfections import Channel, Device
 from dyadnet.spec import Spec
+from dyadnet.study import Study, ready
+from dyadnet.study.axes import Axis
+from dyadnet.study.columns import IDENTITY, METRICS, REST
+from dyadnet.study.definition import Base
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -31,6 +35,13 @@ def test_every_imperfection_is_documented_with_all_its_fields(spec: type[Spec]) 
         assert record.annotation is not None
         for field in record.annotation.model_fields:
             assert f"`{field}`" in row, (name, field)
+
+
+def test_everything_about_studies_is_documented() -> None:
+    text = (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+    names = [name for spec in (Study, Base, Axis) for name in spec.model_fields if name != "base"]
+    for name in [*names, *METRICS, *IDENTITY, *REST, *ready.names()]:
+        assert re.search(rf"`(\w+\.)?{name}`", text), name
 
 
 def test_every_activation_is_documented() -> None:

@@ -1,0 +1,161 @@
+"""Drives a study from its definition to its maps; what was finished before is kept and never run again."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from actors.cluster import connected, interruptible
+from dyadnet.config import ClusterSpec
+from dyadnet.coordinator import check_fit
+from dyadnet.data import Dataset
+from dyadnet.errors import DyadnetError, StoppedError
+from dyadnet.study.definition import Study
+from dyadnet.study.folder import TABLE, StudyFolder
+from dyadnet.study.outcome import draw, write_table
+from dyadnet.study.plan import Trial, plan
+from dyadnet.study.progress import StudyBar
+from dyadnet.study.trial import Result
+from dyadnet.train import load_data
+
+TABLE_EVERY = 30.0
+"""Seconds between two tables while a study goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a study ended.
+
+    Attributes
+    ----------
+    trials
+        In all; `ran` of them were run this time.
+    ok, diverged, failed
+        How they ended.
+    """
+
+    out: str
+    results: str
+    trials: int
+    ran: int
+    ok: int
+    diverged: int
+    failed: int
+    seconds: float
+
+
+def drive(
+    study: Study,
+    out: Path,
+    cluster: ClusterSpec,
+    max_concurrent: int | None = None,
+    data_dir: Path | None = None,
+    retry_failed: bool = False,
+    console: Console | None = None,
+) -> Ended:
+    """Run what is left of a study, then write its table, summary and plots.
+
+    Raises
+    ------
+    UsageError
+        If definition, data, folder or cluster cannot be used; nothing has been written then.
+    StoppedError
+        If it was interrupted; says how to go on.
+    DyadnetError
+        If no trial ended well.
+    """
+    started = time.monotonic()
+    trials = plan(study, data_dir)
+    datasets = _load(trials)
+    folder = StudyFolder(out, study, trials)
+    try:
+        results = folder.finished()
+        if retry_failed:
+            results = {number: result for number, result in results.items() if result.status != "failed"}
+        before = len(results)
+        again = f"dyadnet study {out}" + (f" --data-dir {data_dir}" if data_dir is not None else "")
+        try:
+            with interruptible():
+                _run(folder, trials, results, datasets, cluster, max_concurrent, console)
+                draw(folder, trials, results)
+        except KeyboardInterrupt:
+            write_table(folder, trials, results)
+            raise StoppedError(
+                f"stopped; {len(results)} of {len(trials)} trials are kept; go on with: {again}"
+            ) from None
+        except DyadnetError:
+            if results:
+                write_table(folder, trials, results)
+            else:
+                folder.discard()
+            raise
+    finally:
+        folder.close()
+    counts = Counter(result.status for result in results.values())
+    if not counts["ok"]:
+        first = next(iter(results.values()))
+        raise DyadnetError(
+            f"none of the {len(trials)} trials ended well; the first: {first.error} (all in {out / TABLE})"
+        )
+    return Ended(
+        out=str(out),
+        results=str(out / TABLE),
+        trials=len(trials),
+        ran=len(trials) - before,
+        ok=counts["ok"],
+        diverged=counts["diverged"],
+        failed=counts["failed"],
+        seconds=time.monotonic() - started,
+    )
+
+
+def _run(
+    folder: StudyFolder,
+    trials: list[Trial],
+    results: dict[int, Result],
+    datasets: dict[str, Dataset],
+    cluster: ClusterSpec,
+    max_concurrent: int | None,
+    console: Console | None,
+) -> None:
+    left = [trial for trial in trials if trial.number not in results]
+    if left:
+        with connected(cluster):
+            from actors.study.pool import Pool, concurrency
+
+            workers = concurrency(max_concurrent, len(left))
+            written = time.monotonic()
+            with StudyBar(trials, results, workers, console) as bar:
+
+                def ended(trial: Trial, result: Result) -> None:
+                    nonlocal written
+                    folder.save(trial, result)
+                    results[trial.number] = result
+                    bar.ended(trial, result)
+                    if time.monotonic() - written > TABLE_EVERY:
+                        write_table(folder, trials, results)
+                        written = time.monotonic()
+
+                pool = Pool(workers)
+                try:
+                    pool.run(left, datasets, ended)
+                finally:
+                    pool.close()
+    write_table(folder, trials, results)
+
+
+def _load(trials: list[Trial]) -> dict[str, Dataset]:
+    """Every data set that the trials use, each of which fits its network."""
+    from actors.study.pool import data_key
+
+    found: dict[str, Dataset] = {}
+    for trial in trials:
+        key = data_key(trial.config)
+        if key not in found:
+            found[key] = load_data(trial.config)
+        check_fit(trial.config, found[key].shape)
+    return found

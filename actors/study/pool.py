@@ -1,0 +1,137 @@
+"""A pool of long-lived worker actors that take a study's trials one by one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.study.plan import Trial
+from dyadnet.study.trial import Result, run_trial
+
+START = 120.0
+"""Seconds within which a worker must have come up."""
+ATTEMPTS = 2
+"""Workers that may die of one trial before it counts as failed."""
+
+
+class TrialActor:
+    """Runs trials in a process of its own, as long as the study lasts: loading and compiling is paid for once."""
+
+    def ready(self) -> bool:
+        """Whether it is there."""
+        return True
+
+    def run(self, config: RunConfig, dataset: Dataset) -> Result:
+        """One trial, on one thread."""
+        return run_trial(config, dataset)
+
+
+class Pool:
+    """So many workers, and what each is doing.
+
+    Parameters
+    ----------
+    size
+        Trials that run at a time, one on a core each.
+    actor
+        The class of a worker.
+
+    Raises
+    ------
+    DyadnetError
+        If the workers do not come up.
+    """
+
+    def __init__(self, size: int, actor: type = TrialActor) -> None:
+        self._actor = ray.remote(num_cpus=1, max_restarts=0)(actor)
+        self._idle: list[Any] = [self._actor.remote() for _ in range(size)]
+        self._running: dict[Any, tuple[Any, Trial]] = {}
+        self._await(self._idle)
+
+    def run(
+        self, trials: Sequence[Trial], datasets: Mapping[str, Dataset], ended: Callable[[Trial, Result], None]
+    ) -> None:
+        """Run trials in their order, and tell of each that ends.
+
+        Parameters
+        ----------
+        datasets
+            By `data_key` of the trials' configurations.
+        """
+        stored = {key: ray.put(dataset) for key, dataset in datasets.items()}
+        waiting = deque(trials)
+        deaths: Counter[int] = Counter()
+        while waiting or self._running:
+            while waiting and self._idle:
+                trial = waiting.popleft()
+                worker = self._idle.pop()
+                reference = worker.run.remote(trial.config, stored[data_key(trial.config)])
+                self._running[reference] = (worker, trial)
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=1.0)
+            for reference in ready:
+                worker, trial = self._running.pop(reference)
+                result = self._result(reference)
+                if result is None:
+                    deaths[trial.number] += 1
+                    worker = self._actor.remote()
+                    self._await([worker])
+                self._idle.append(worker)
+                if result is None and deaths[trial.number] < ATTEMPTS:
+                    waiting.appendleft(trial)
+                    continue
+                ended(trial, result or Result("failed", f"its process died ({ATTEMPTS} times)", {}))
+
+    def close(self) -> None:
+        """End all workers, whatever they are doing."""
+        for worker in [*self._idle, *(worker for worker, _ in self._running.values())]:
+            with contextlib.suppress(Exception):
+                ray.kill(worker)
+        self._idle, self._running = [], {}
+
+    @staticmethod
+    def _result(reference: Any) -> Result | None:
+        """How a trial ended; None if its worker died."""
+        try:
+            result: Result = ray.get(reference)
+        except RayTaskError as problem:
+            cause = problem.cause
+            return Result("failed", f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}", {})
+        except RayActorError:
+            return None
+        return result
+
+    @staticmethod
+    def _await(workers: list[Any]) -> None:
+        try:
+            ray.get([worker.ready.remote() for worker in workers], timeout=START)
+        except GetTimeoutError:
+            raise DyadnetError(f"the workers did not come up within {START:g} s; is the cluster busy?") from None
+        except RayActorError as problem:
+            raise DyadnetError(f"a worker did not come up: {' '.join(str(problem).split())[:300]}") from None
+
+
+def data_key(config: RunConfig) -> str:
+    """What two runs on the same samples share."""
+    return config.data.model_dump_json(exclude={"validation"})
+
+
+def concurrency(wanted: int | None, trials: int) -> int:
+    """How many trials run at a time on the cluster that is connected: one a core unless fewer are wanted.
+
+    Raises
+    ------
+    ConfigError
+        If more are wanted than there are cores.
+    """
+    cores = int(ray.cluster_resources().get("CPU", 1))
+    if wanted is not None and wanted > cores:
+        raise ConfigError("--max-concurrent", wanted, f"at most one a core, {cores} here")
+    return max(1, min(wanted or cores, trials))

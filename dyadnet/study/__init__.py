@@ -1,0 +1,8 @@
+"""Studies: many small runs over a grid or random draws of settings, and what they show as a table and as maps."""
+
+from dyadnet.study.definition import Study, read_study
+from dyadnet.study.folder import StudyFolder
+from dyadnet.study.plan import Trial, plan
+from dyadnet.study.trial import Result, run_trial
+
+__all__ = ["Result", "Study", "StudyFolder", "Trial", "plan", "read_study", "run_trial"]

@@ -1,0 +1,58 @@
+"""The columns of a study's table: what identifies a trial, and what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A measured column.
+
+    Attributes
+    ----------
+    label
+        What a plot calls it.
+    scale
+        ``fraction`` (drawn in per cent), ``number`` or ``count`` (drawn on a logarithmic colour scale).
+    better
+        Whether more or less of it is better.
+    """
+
+    label: str
+    scale: Literal["fraction", "number", "count"]
+    better: Literal["more", "less"] = "less"
+
+
+METRICS = {
+    "test_accuracy": Metric("test accuracy", "fraction", "more"),
+    "validation_accuracy": Metric("validation accuracy", "fraction", "more"),
+    "train_accuracy": Metric("training accuracy", "fraction", "more"),
+    "ideal_accuracy": Metric("test accuracy without imperfections", "fraction", "more"),
+    "train_loss": Metric("training loss", "number"),
+    "gap": Metric("generalisation gap", "fraction"),
+    "sweeps_mean": Metric("sweeps a minibatch, mean", "number"),
+    "sweeps_max": Metric("sweeps a minibatch, most", "number"),
+    "ticks_mean": Metric("ticks a minibatch, mean", "count"),
+    "capped": Metric("phases that did not settle", "fraction"),
+    "messages": Metric("messages sent", "count"),
+    "values": Metric("numbers sent", "count"),
+    "suppressed": Metric("numbers not sent", "count", "more"),
+    "saved": Metric("numbers saved", "fraction", "more"),
+    "dropped": Metric("messages lost", "count"),
+    "radius": Metric("spectral radius μ", "number"),
+    "step": Metric("step", "number", "more"),
+    "seconds": Metric("seconds", "number"),
+}
+"""What a table holds of a trial.
+
+Accuracies are those of the epoch that was best on validation, the loss is the last epoch's, the gap is training
+accuracy (as it was while that epoch went on) minus test accuracy. Sweeps, ticks, `capped` and counts are of
+training, over all epochs; `saved` is the part of the numbers that send-on-delta did not send.
+"""
+
+IDENTITY = ("trial", "status", "error", "variant", "model", "seed")
+REST = ("epochs", "chance", "weights_sha256")
+"""Epochs completed, the accuracy of guessing, and the hash of the last weights."""
+FIXED = (*IDENTITY, *REST, *METRICS)

@@ -1,0 +1,233 @@
+"""What a study is: a base, the settings that vary, models, seeds, and what to map. Read from YAML."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from dyadnet.config import read_yaml
+from dyadnet.description import MODELS
+from dyadnet.errors import ConfigError
+from dyadnet.spec import Spec
+from dyadnet.study.axes import Axis
+from dyadnet.study.columns import FIXED, METRICS
+
+Positive = Annotated[int, Field(ge=1)]
+Settings = dict[str, Any]
+"""Settings over the base's: keys are dotted paths or nested mappings, as after ``--set``."""
+REFERENCE = "reference"
+"""The variant of runs of the base alone, which plots show as the level to compare with."""
+RESERVED = {
+    "seed": "a study lists its seeds under 'seeds'",
+    "engine": "every trial is one process",
+    "cluster": "every trial is one process",
+    "dynamics.mode": "trials run in virtual time",
+    "probe": "a trial keeps no probes",
+}
+"""Settings that a study decides itself."""
+
+
+class Base(Spec):
+    """What all trials have in common.
+
+    Attributes
+    ----------
+    config
+        A run's settings; the preset of `data` and the trial's model unless given.
+    data
+        As ``--data`` of ``dyadnet train``.
+    model
+        Whose preset it is where the study names no models.
+    set
+        Settings over those.
+    by_model
+        Further settings for some models.
+    """
+
+    config: Path | None = None
+    data: str | None = None
+    model: Literal["hm", "ffm", "sshm"] = "sshm"
+    set: Settings = {}
+    by_model: dict[str, Settings] = {}
+
+
+class Variant(Spec):
+    """One way of running every trial, such as with a fixed step or a tuned one; each gets maps of its own."""
+
+    title: str | None = None
+    set: Settings = {}
+
+
+class Study(Spec):
+    """A whole study.
+
+    Attributes
+    ----------
+    name
+        Of its folder; the file's name unless given.
+    title, description
+        What figures and the summary are headed by.
+    axes
+        Settings that vary: grids are crossed, random draws are made `samples` times.
+    samples
+        Number of joint draws of all random axes.
+    draws
+        Seed of the random draws.
+    variants
+        Each runs the whole study again, under other settings.
+    models
+        ``hm``, ``ffm``, ``sshm``; the base's own λ if empty.
+    seeds
+        How many (0, 1, …), or which.
+    epochs
+        Of every trial; the base's unless given.
+    metrics
+        Columns of the table that are plotted and summarised; the first is the summary's.
+    reference
+        Run the base alone too, for every model and seed.
+    """
+
+    name: str = ""
+    title: str = ""
+    description: str = ""
+    base: Base = Base()
+    axes: list[Axis] = Field(min_length=1)
+    samples: Positive | None = None
+    draws: int = Field(0, ge=0, lt=2**63)
+    variants: dict[str, Variant] = {}
+    models: list[Literal["hm", "ffm", "sshm"]] = []
+    seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field([0], min_length=1)
+    epochs: Positive | None = None
+    metrics: list[str] = Field(["test_accuracy"], min_length=1)
+    reference: bool = True
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _counted(cls, value: Any) -> Any:
+        return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Study:
+        _check_keys(self)
+        _check_names(self)
+        random = [axis for axis in self.axes if axis.random is not None]
+        if random and self.samples is None:
+            raise ConfigError("samples", None, "random axes need it: the number of draws")
+        if self.samples is not None and not random:
+            raise ConfigError("samples", self.samples, "no axis is random; leave it out")
+        return self
+
+    @property
+    def crossed(self) -> list[Axis]:
+        """Axes with a grid."""
+        return [axis for axis in self.axes if axis.grid is not None]
+
+    @property
+    def model_names(self) -> list[str]:
+        """Models, or one without a name."""
+        return [*self.models] or [""]
+
+    @property
+    def variant_names(self) -> list[str]:
+        """Variants, or one without a name."""
+        return [*self.variants] or [""]
+
+    @property
+    def random(self) -> list[Axis]:
+        """Axes with random draws."""
+        return [axis for axis in self.axes if axis.random is not None]
+
+
+def read_study(path: Path) -> Study:
+    """A study from its file; the base's configuration is looked for beside it.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field, its value and what is legal.
+    """
+    values = read_yaml(path, "STUDY")
+    study = Study.read({"name": path.stem} | values)
+    if study.base.config is not None and not study.base.config.is_absolute():
+        base = study.base.model_copy(update={"config": path.parent / study.base.config})
+        study = study.model_copy(update={"base": base})
+    return study
+
+
+def flattened(settings: Settings, prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted path, down to values that are no mappings or that name a ``kind``."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and value and "kind" not in value:
+            found |= flattened(value, f"{path}.")
+        else:
+            found[path] = value
+    return found
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Whether two dotted paths are the same setting, or one is a part of the other."""
+    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+
+
+def _check_names(study: Study) -> None:
+    if not re.fullmatch(r"[\w.-]+", study.name or "-") or study.name in (".", ".."):
+        raise ConfigError("name", study.name, "letters, digits, '.', '_' and '-' only; it names a folder")
+    for model in study.base.by_model:
+        if model not in MODELS:
+            raise ConfigError("base.by_model", model, f"one of {', '.join(MODELS)}")
+        if model not in study.models:
+            raise ConfigError(
+                "base.by_model", model, "the study does not run this model; add it to models, or leave it out"
+            )
+    columns = [axis.column for axis in study.axes]
+    for index, column in enumerate(columns):
+        if column in columns[:index]:
+            raise ConfigError("axes", column, "two axes have this name; give one of them another")
+        if column in FIXED:
+            raise ConfigError("axes", column, "the table has a column of this name already; give the axis another")
+    for name in study.variants:
+        if name == REFERENCE:
+            raise ConfigError("variants", name, "this names the runs of the base alone; choose another")
+    for metric in study.metrics:
+        if metric not in METRICS:
+            raise ConfigError("metrics", metric, f"one of {', '.join(METRICS)}")
+    for field, listed in (("models", study.models), ("seeds", study.seeds), ("metrics", study.metrics)):
+        for item in listed:
+            if listed.count(item) > 1:  # type: ignore[arg-type]
+                raise ConfigError(field, item, "it is there twice")
+
+
+def _check_keys(study: Study) -> None:
+    """That nothing sets what something else of the study decides: it would be ignored without a word."""
+    decided = {"learning.epochs": "epochs"} if study.epochs is not None else {}
+    if study.models:
+        decided |= {"learning.lam": "models", "network.layered.lam": "models"}
+    places: list[tuple[str, Settings]] = [("base.set", study.base.set)]
+    places += [(f"base.by_model.{model}", settings) for model, settings in study.base.by_model.items()]
+    places += [(f"variants.{name}.set", variant.set) for name, variant in study.variants.items()]
+    for index, axis in enumerate(study.axes):
+        where = f"axes.{index}.key"
+        taken = {key: "another axis" for earlier in study.axes[:index] for key in earlier.keys}
+        taken |= {key: place for place, settings in places[1:] for key in flattened(settings)}
+        for mine in axis.keys:
+            for key, place in taken.items():
+                if overlaps(mine, key):
+                    raise ConfigError(where, mine, f"{place} sets {key}")
+            _check_decided(where, mine, decided)
+    for place, settings in places:
+        for key in flattened(settings):
+            _check_decided(place, key, decided)
+
+
+def _check_decided(where: str, key: str, decided: dict[str, str]) -> None:
+    for path, legal in RESERVED.items():
+        if overlaps(key, path):
+            raise ConfigError(where, key, legal)
+    for path, field in decided.items():
+        if overlaps(key, path):
+            raise ConfigError(where, key, f"the study's own '{field}' sets it; leave one of them out")

@@ -1,0 +1,217 @@
+"""A study's folder: its definition, one small file a finished trial, the table, the summary and the plots.
+
+Every file is written whole or not at all. What has finished is known from the trials' files alone, so that a study
+that was stopped anywhere, even by the loss of power, goes on from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
+from dyadnet.study.definition import Study
+from dyadnet.study.plan import Trial
+from dyadnet.study.trial import Result
+
+DEFINITION = "study.yaml"
+BASE = "base.yaml"
+TRIALS = "trials"
+TABLE = "results.csv"
+SUMMARY = "summary.md"
+LOCK = ".lock"
+PRESENTATION = {"title", "description", "metrics"}
+"""Fields of a study that no trial depends on: they may change when a study goes on."""
+AXIS_PRESENTATION = {"label", "ticks", "scale"}
+
+
+class StudyFolder:
+    """Where a study writes.
+
+    Parameters
+    ----------
+    path
+        New or empty, or the folder of this very study, which then goes on.
+    study
+        Its definition.
+    trials
+        Its plan.
+
+    Raises
+    ------
+    RunFolderError
+        If it is in use, holds anything else, or cannot be written. Nothing is changed then.
+    ConfigError
+        If it holds a study of another definition, naming the first difference.
+    """
+
+    def __init__(self, path: Path, study: Study, trials: list[Trial]) -> None:
+        self.path = path
+        self._trials = {trial.number: trial for trial in trials}
+        base = _base_text(study)
+        if base is not None:
+            study = study.model_copy(update={"base": study.base.model_copy(update={"config": Path(BASE)})})
+        self.study = study
+        self._made = not path.exists()
+        self._new = not (path / DEFINITION).exists()
+        if path.exists() and not path.is_dir():
+            raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
+        if (path / DEFINITION).exists():
+            _check_same(path, study, base)
+        elif path.is_dir() and any(entry.name != LOCK for entry in path.iterdir()):
+            raise RunFolderError(f"--out {path}: it holds other files; name a new or empty folder")
+        try:
+            (path / TRIALS).mkdir(parents=True, exist_ok=True)
+            self._lock = (path / LOCK).open("w", encoding="utf-8")
+        except OSError as problem:
+            raise RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})") from None
+        if not _locked(self._lock.fileno()):
+            self._lock.close()
+            raise RunFolderError(f"--out {path}: another process is running this study")
+        if base is not None:
+            write_text(path / BASE, base)
+        write_text(path / DEFINITION, yaml.safe_dump(_plain(study), sort_keys=False, allow_unicode=True))
+
+    def discard(self) -> None:
+        """Take back what was written, unless it was here before: the study could not begin."""
+        self.close()
+        if self._new:
+            shutil.rmtree(self.path, ignore_errors=True)
+            if not self._made:
+                self.path.mkdir(exist_ok=True)
+
+    def close(self) -> None:
+        """Let others use the folder."""
+        self._lock.close()
+
+    def finished(self) -> dict[int, Result]:
+        """Results of the trials that have ended, by number; a damaged file counts as not there.
+
+        Raises
+        ------
+        RunFolderError
+            If a file is of another trial than its name says.
+        """
+        found: dict[int, Result] = {}
+        for number, trial in self._trials.items():
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                held = json.loads(self._file(trial).read_text(encoding="utf-8"))
+                result = Result(held["status"], held["error"], dict(held["values"]))
+                if {name: held[name] for name in trial.identity} != json.loads(json.dumps(trial.identity)):
+                    raise RunFolderError(f"{self._file(trial)}: it is of another trial ({trial} is expected)")
+                found[number] = result
+        return found
+
+    def save(self, trial: Trial, result: Result) -> None:
+        """Keep how a trial ended."""
+        held = trial.identity | {"status": result.status, "error": result.error, "values": result.values}
+        write_text(self._file(trial), json.dumps(held, indent=1) + "\n")
+
+    def _file(self, trial: Trial) -> Path:
+        return self.path / TRIALS / f"{trial.number:05d}.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    DyadnetError
+        If it cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, which takes its place once it is whole and on the disk."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+        os.close(descriptor)
+    except OSError as problem:
+        raise DyadnetError(f"{path}: it cannot be written ({problem.strerror})") from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as problem:
+        raise DyadnetError(f"{path}: it cannot be written ({problem.strerror})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the file is ours alone now; the lock ends with the process, however that ends."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _base_text(study: Study) -> str | None:
+    return None if study.base.config is None else study.base.config.read_text(encoding="utf-8")
+
+
+def _plain(study: Study) -> dict[str, Any]:
+    return study.model_dump(mode="json", exclude_defaults=True)
+
+
+def _compared(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in values.items() if key not in PRESENTATION}
+    kept["axes"] = [
+        {key: value for key, value in axis.items() if key not in AXIS_PRESENTATION} for axis in values["axes"]
+    ]
+    kept["variants"] = {
+        name: {key: value for key, value in variant.items() if key != "title"}
+        for name, variant in values["variants"].items()
+    }
+    return kept
+
+
+def _check_same(path: Path, study: Study, base: str | None) -> None:
+    try:
+        held = Study.read(yaml.safe_load((path / DEFINITION).read_text(encoding="utf-8")))
+        held_base = (path / BASE).read_text(encoding="utf-8") if held.base.config is not None else None
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, ConfigError) as problem:
+        raise RunFolderError(f"{path / DEFINITION}: damaged ({' '.join(str(problem).split())})") from None
+    ours, theirs = _compared(study.model_dump(mode="json")), _compared(held.model_dump(mode="json"))
+    difference = _difference(ours, theirs, "")
+    legal = f"{path} holds this study with another definition; name another folder with --out, or undo the change"
+    if difference is not None:
+        field, mine, its = difference
+        raise ConfigError(field, mine, f"it was {json.dumps(its)} when the study began ({legal})")
+    if base != held_base:
+        raise ConfigError("base.config", "the file", f"its content has changed since the study began ({legal})")
+
+
+def _difference(ours: Any, theirs: Any, field: str) -> tuple[str, Any, Any] | None:
+    """The first place where two trees of plain values differ."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in [*ours, *(key for key in theirs if key not in ours)]:
+            inner = f"{field}.{key}" if field else str(key)
+            found = _difference(ours.get(key), theirs.get(key), inner)
+            if found is not None:
+                return found
+        return None
+    if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for index, (mine, its) in enumerate(zip(ours, theirs, strict=True)):
+            found = _difference(mine, its, f"{field}.{index}")
+            if found is not None:
+                return found
+        return None
+    return None if ours == theirs and type(ours) is type(theirs) else (field, ours, theirs)

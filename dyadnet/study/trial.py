@@ -1,0 +1,112 @@
+"""Runs one trial of a study in this process, on one thread, without a folder, and says how it went."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator, Silent
+from dyadnet.data import Dataset
+from dyadnet.engine.local import LocalEngine
+from dyadnet.errors import DivergedError
+
+Status = Literal["ok", "diverged", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a trial ended.
+
+    Attributes
+    ----------
+    status
+        ``ok``, ``diverged`` (a relaxation ran away), or ``failed`` (with anything else).
+    error
+        Why, in one line; empty if ok.
+    values
+        By column of the table, `dyadnet.study.columns`; what is not known is left out.
+    """
+
+    status: Status
+    error: str
+    values: dict[str, Any]
+
+
+class _Epochs(Silent):
+    """A watcher that keeps the epoch lines of the record."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Keep one."""
+        self.lines.append(line)
+
+
+def run_trial(config: RunConfig, dataset: Dataset) -> Result:
+    """Train once; whatever goes wrong is part of the result.
+
+    Parameters
+    ----------
+    config
+        The run.
+    dataset
+        Limited as the configuration says.
+    """
+    started = time.perf_counter()
+    epochs = _Epochs()
+    status: Status = "ok"
+    error = ""
+    measured: dict[str, Any] = {}
+    try:
+        engine = LocalEngine(config, dataset, threads=1)
+        try:
+            summary = Coordinator(config, dataset.shape, engine, watcher=epochs).run()
+        finally:
+            engine.close()
+        best = epochs.lines[summary.best_epoch - 1]
+        measured = learned(best, epochs.lines[-1]) | moved(epochs.lines)
+    except DivergedError as problem:
+        status, error = "diverged", str(problem)
+    except Exception as problem:
+        status, error = "failed", f"{type(problem).__name__}: {' '.join(str(problem).split())}"
+    measured |= {"epochs": len(epochs.lines), "chance": 1 / dataset.classes}
+    measured["seconds"] = time.perf_counter() - started
+    return Result(status, error, {name: _finite(value) for name, value in measured.items()})
+
+
+def learned(best: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
+    """What was learned, from the best and the last epoch's line of the record."""
+    return {
+        "test_accuracy": best["test"]["accuracy"],
+        "validation_accuracy": best["validation"]["accuracy"],
+        "train_accuracy": best["train"]["accuracy"],
+        "ideal_accuracy": best.get("test_ideal", best["test"])["accuracy"],
+        "gap": best["train"]["accuracy"] - best["test"]["accuracy"],
+        "train_loss": last["train"]["loss"],
+        "radius": last["radius"],
+        "step": last["step"],
+        "weights_sha256": last["weights_sha256"],
+    }
+
+
+def moved(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """How the network settled and what it sent while it trained, from all epochs' lines of the record."""
+    parts = [line["train"] for line in lines]
+    edges = [edge for part in parts for edge in part["edges"].values()]
+    sent = {name: sum(edge.get(name, 0) for edge in edges) for name in ("messages", "values", "suppressed", "dropped")}
+    wanted = sent["values"] + sent["suppressed"]
+    return {
+        "sweeps_mean": sum(part["sweeps"] for part in parts) / len(parts),
+        "sweeps_max": max(part["most_sweeps"] for part in parts),
+        "ticks_mean": sum(part["ticks"] for part in parts) / len(parts),
+        "capped": sum(part["capped"] for part in parts) / sum(part["phases"] for part in parts),
+        "saved": sent["suppressed"] / wanted if wanted else 0.0,
+    } | sent
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,131 @@
+"""Tables, summaries and plots of results."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dyadnet.study import Result, Study, StudyFolder, plan
+from dyadnet.study.outcome import draw, write_table
+from dyadnet.study.progress import Estimate, duration
+from dyadnet.study.table import cell, columns, margin, rows
+from tests.study.definitions import tiny
+
+
+def measured(accuracy: float, **more: Any) -> Result:
+    """A trial that ended well."""
+    return Result("ok", "", {"test_accuracy": accuracy, "chance": 0.1, "epochs": 1, "seconds": 2.0} | more)
+
+
+def written(study: Study, tmp_path: Path, results: dict[int, Result]) -> list[dict[str, str]]:
+    """Rows of the table that a study with these results leaves, with its plots."""
+    trials = plan(study)
+    folder = StudyFolder(tmp_path / "out", study, trials)
+    write_table(folder, trials, results)
+    draw(folder, trials, results)
+    folder.close()
+    return list(csv.DictReader(io.StringIO((tmp_path / "out" / "results.csv").read_text())))
+
+
+def test_the_table_is_tidy(tmp_path: Path) -> None:
+    study = tiny(axes=[{"key": "dynamics.clock", "grid": ["every-tick", {"kind": "bernoulli", "p": 0.5}], "name": "c"}])
+    trials = plan(study)
+    results = {trial.number: measured(0.5, gap=0.125) for trial in trials}
+    results[3] = Result("diverged", 'block "h1", at tick 3', {"epochs": 0, "chance": 0.1, "seconds": 0.5})
+    del results[5]
+    table = written(study, tmp_path, results)
+    assert len(table) == len(trials) - 1
+    assert list(table[0]) == columns(study)
+    assert [row["trial"] for row in table] == [str(t.number) for t in trials if t.number != 5]
+    broken = table[3]
+    assert (broken["status"], broken["error"], broken["test_accuracy"]) == ("diverged", 'block "h1", at tick 3', "")
+    assert {row["c"] for row in table} == {"", "every-tick", '{"kind": "bernoulli", "p": 0.5}'}
+    assert {row["gap"] for row in table if row["status"] == "ok"} == {"0.125"}
+
+
+def test_cells_count_only_what_ended_well() -> None:
+    study = tiny()
+    trials = plan(study)
+    results = {trial.number: measured(0.5 + 0.1 * trial.seed) for trial in trials}
+    results[2] = Result("failed", "x", {})
+    found = rows(study, trials, results)
+    point = {"model": "ffm", "delay": 1, "learning.beta": 0.1}
+    partly = cell(found, "test_accuracy", point)
+    assert (partly.mean, partly.margin, partly.ok, partly.trials) == (0.6, None, 1, 2)
+    whole = cell(found, "test_accuracy", point | {"delay": 3})
+    assert whole.mean == pytest.approx(0.55)
+    assert whole.margin == pytest.approx(12.706 * 0.05, rel=1e-3)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=40), st.floats(-5, 5), st.floats(0.1, 3))
+def test_a_margin_does_not_move_with_its_values_and_grows_with_their_spread(
+    values: list[float], shift: float, factor: float
+) -> None:
+    plain = margin(values)
+    assert plain is not None
+    moved = margin([shift + factor * value for value in values])
+    assert moved == pytest.approx(factor * plain, abs=1e-9)
+
+
+def test_margins_hold_the_mean_19_times_in_20() -> None:
+    draws = np.random.default_rng(0).normal(size=(4000, 3))
+    held = [abs(row.mean()) <= (margin(list(row)) or 0.0) for row in draws]
+    assert 0.94 < np.mean(held) < 0.96
+
+
+ALONE = [{"key": "learning.beta", "grid": [0.1, 0.5, 1.0], "scale": "log"}]
+CLOCKS = [{"key": "dynamics.clock", "random": {"kind": "choice", "values": ["every-tick", "red-black"]}}]
+DRAWN = [{"key": "learning.beta", "random": {"kind": "loguniform", "low": 0.1, "high": 1}}, *CLOCKS]
+
+
+@pytest.mark.parametrize(
+    ("changes", "plots"),
+    [
+        ({}, ["map-test-accuracy.png", "map-messages.png"]),
+        ({"variants": {"a": {}, "b": {"set": {"dynamics.step": 0.1}}}}, ["map-test-accuracy.png"]),
+        ({"axes": ALONE}, ["lines.png"]),
+        ({"axes": [*ALONE, {"key": "dynamics.delay", "grid": [1, 2]}, *CLOCKS], "samples": 2}, ["lines.png"]),
+        ({"axes": DRAWN, "samples": 5}, ["map-test-accuracy.png", "map-messages.png"]),
+        ({"axes": DRAWN[:1], "samples": 5, "models": [], "reference": False}, ["lines.png"]),
+    ],
+)
+def test_plots_and_summary_are_made_whatever_ended(changes: dict[str, Any], plots: list[str], tmp_path: Path) -> None:
+    study = tiny(metrics=["test_accuracy", "messages"], title="A title", **changes)
+    trials = plan(study)
+    results = {t.number: measured(0.9 - 0.01 * t.number % 0.7, messages=10 ** (t.number % 5)) for t in trials}
+    for number in (1, len(trials) // 2, len(trials) - 1):
+        results[number] = Result("diverged", "runs away", {"epochs": 0})
+    written(study, tmp_path, results)
+    for plot in plots:
+        assert (tmp_path / "out" / plot).read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "out" / "summary.md").read_text()
+    assert page.startswith("# A title")
+    assert "3 diverged" in page
+    assert "runs away" in page
+
+
+def test_plots_are_made_of_nothing_but_failures(tmp_path: Path) -> None:
+    study = tiny()
+    written(study, tmp_path, {trial.number: Result("failed", "no", {}) for trial in plan(study)})
+    assert (tmp_path / "out" / "map-test-accuracy.png").exists()
+
+
+def test_time_left_is_estimated_from_trials_of_the_same_point() -> None:
+    trials = plan(tiny())
+    estimate = Estimate()
+    assert estimate.left(trials, 2) is None
+    slow = next(t for t in trials if t.point.get("delay") == 3 and t.model == "sshm" and t.seed == 0)
+    again = next(t for t in trials if t.point == slow.point and t.model == "sshm" and t.seed == 1)
+    estimate.learn(slow, 30.0)
+    estimate.learn(next(t for t in trials if t.model == "ffm" and t.point), 1.0)
+    assert estimate.left([again], 2) == 30.0
+    assert estimate.left([again, again], 2) == 30.0
+    assert estimate.seconds(next(t for t in trials if t.model == "ffm" and t.seed == 1 and t.point)) == 1.0
+    assert [duration(s) for s in (12, 600, 9000)] == ["12 s", "10 min", "2.5 h"]
