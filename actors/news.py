@@ -6,8 +6,8 @@ import queue
 from typing import Any
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Watcher
 from dyadnet.record import Recorder
+from dyadnet.watcher import Watcher
 from dyadnet.weights import Parameters
 
 Item = tuple[str, tuple[Any, ...]]

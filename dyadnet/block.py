@@ -85,6 +85,11 @@ class Block:
         float32 or float64.
     optimiser
         Of weights and biases.
+
+    Attributes
+    ----------
+    measured
+        Norm of the synapses and of their change, at the latest update that was measured.
     """
 
     name: str
@@ -113,6 +118,7 @@ class Block:
             self.states[key] = self.optimiser.start(weights)
         self._gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
         self._scratch: dict[str, Array] = {}
+        self.measured: tuple[float | None, float | None] = (None, None)
 
     @property
     def is_output(self) -> bool:
@@ -150,12 +156,16 @@ class Block:
         return self._gradient
 
     def learn(self, lanes: Sequence[Dyads], update: Update) -> None:
-        """Take one Hebbian step."""
+        """Take one Hebbian step; if it is to be measured, note the norms of the synapses and of their change."""
+        before = {key: weights.copy() for key, weights in self.parameters().items()} if update.measured else {}
         gradients = self.gradients(lanes, update.beta, update.samples)
         for key, weights in self.parameters().items():
             self.optimiser.step(
                 weights, gradients[key], self.states[key], update.rate, update.count, decay=key != "bias"
             )
+        if before:
+            change = sum(_square(w - before[key]) for key, w in self.parameters().items() if key != "bias")
+            self.measured = (self.norm(), float(np.sqrt(change)))
 
     def norm(self) -> float:
         """Frobenius norm of all synapses of this block, those from the input included."""

@@ -15,6 +15,7 @@ from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.errors import ConfigError
+from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Spec
@@ -313,6 +314,7 @@ class RunConfig(Spec):
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
     cluster: ClusterSpec = ClusterSpec()
+    metrics: MetricsSpec = MetricsSpec()
     engine: str = "ray"
     seed: int = Field(0, ge=0, lt=2**63)
 

@@ -125,6 +125,7 @@ class Dyads:
         self.probe: Probe | None = None
         self.incarnation = 0
         self.course = Course()
+        self._stopped = 0
         self._tolerance = tolerance
         self._initial = initial
         self.outbound: dict[tuple[str, Kind], SendingEnd] = {
@@ -194,6 +195,7 @@ class Dyads:
         self.course = Course()
         for end in self.outbound.values():
             end.begin()
+        self._stopped = 0
         self._forward, self._feedback = {}, {}
         self._set_initial_state(batch)
         return self._emit(ideal=True)
@@ -271,6 +273,12 @@ class Dyads:
     def deliver(self, tick: int) -> None:
         """Deliver what has arrived by `tick`, without firing: what is learned from at the stop tick."""
         self.mail.deliver(tick)
+        self._stopped = tick
+
+    @property
+    def age(self) -> int:
+        """Ticks from the oldest of the messages that are held to the stop tick; 0 before there is one."""
+        return max((self._stopped - message.tick for message in self.held.values()), default=0)
 
     def announce(self) -> list[Message]:
         """The present state as ideal messages, uncounted and at once: for looking, not for settling."""

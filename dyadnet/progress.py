@@ -12,7 +12,7 @@ from dyadnet.config import RunConfig
 
 
 class Bar:
-    """A `dyadnet.coordinator.Watcher` for people."""
+    """A `dyadnet.watcher.Watcher` for people."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)

@@ -152,12 +152,12 @@ _LISTED = [
     Metric("messages_total", "counter", OF_EDGE, "Messages sent on a channel.", "messages"),
     Metric("message_values_total", "counter", OF_EDGE, "Numbers in them.", "numbers"),
     Metric("message_bytes_total", "counter", OF_EDGE, "Size of those numbers.", "bytes"),
-    Metric("messages_delayed_total", "counter", OF_EDGE, "Messages that a delay law held up beyond one tick.", "messages"),
-    Metric("messages_dropped_total", "counter", OF_EDGE, "Messages that the channel lost, as it was told to.", "messages"),
-    Metric("messages_duplicated_total", "counter", OF_EDGE, "Messages that the channel delivered twice.", "messages"),
+    Metric("messages_delayed_total", "counter", OF_EDGE, "Messages that a delay held up beyond one tick.", "messages"),
     Metric(
-        "messages_stale_total", "counter", OF_EDGE, "Messages that came after a newer one was held.", "messages"
+        "messages_dropped_total", "counter", OF_EDGE, "Messages that a channel lost, as it was told to.", "messages"
     ),
+    Metric("messages_duplicated_total", "counter", OF_EDGE, "Messages that the channel delivered twice.", "messages"),
+    Metric("messages_stale_total", "counter", OF_EDGE, "Messages that came after a newer one was held.", "messages"),
     Metric("messages_quantised_total", "counter", OF_EDGE, "Messages whose numbers were rounded.", "messages"),
     Metric(
         "message_values_suppressed_total",
@@ -170,7 +170,7 @@ _LISTED = [
         "message_age_ticks",
         "gauge",
         OF_BLOCK,
-        "Age of the oldest message that the last firing of the latest training relaxation read; virtual time only.",
+        "Age of the oldest message that a block held when the latest training relaxation ended; virtual time only.",
         "ticks",
     ),
     Metric(
@@ -180,7 +180,7 @@ _LISTED = [
         "Age of what each update read, by edge between actors; free-running mode only.",
         "seconds",
     ),
-    Metric("delay_seconds", "gauge", (), "δ, the delay that the time constant follows; free-running mode only.", "seconds"),
+    Metric("delay_seconds", "gauge", (), "Delay δ that the time constant follows; free-running mode only.", "seconds"),
     Metric("time_constant_seconds", "gauge", (), "Time constant T in force; free-running mode only.", "seconds"),
     # Is the machinery well?
     Metric(
@@ -190,7 +190,7 @@ _LISTED = [
         "Seconds that an actor spent computing, waiting, sending, learning, or on the spectral radius (radius).",
         "seconds",
     ),
-    Metric("actor_letters_total", "counter", ("actor",), "Letters that an actor sent to others over the wire.", "letters"),
+    Metric("actor_letters_total", "counter", ("actor",), "Letters that an actor sent over the wire.", "letters"),
     Metric("actor_wire_bytes_total", "counter", ("actor",), "Size of those letters.", "bytes"),
     Metric(
         "messages_refused_total",
@@ -209,7 +209,10 @@ _LISTED = [
         "seconds",
     ),
     Metric(
-        "checkpoint_timestamp_seconds", "gauge", ("weights",), "When weights were last saved (last, best).",
+        "checkpoint_timestamp_seconds",
+        "gauge",
+        ("weights",),
+        "When weights were last saved (last, best).",
         "seconds since 1970",
     ),
     Metric(

@@ -17,7 +17,7 @@ import dyadnet as dn
 from actors.engine import StalledError
 from actors.workers import ActorLostError
 from dyadnet.config import RunConfig, merged
-from dyadnet.coordinator import Silent
+from dyadnet.watcher import Silent
 from tests.actors.test_lockstep import CLOCKS, DELAYS, settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
