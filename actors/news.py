@@ -81,6 +81,10 @@ class News:
         """See `Watcher`."""
         self._queue.put(("warning", (text,)))
 
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
+        self._queue.put(("note", (text,)))
+
 
 def relay(items: list[Item], folder: Recorder, watcher: Watcher) -> None:
     """Make the calls that `News` kept, in their order."""

@@ -44,6 +44,9 @@ class Observer(Protocol):
     def saved(self, name: str, seconds: float, size: int) -> None:
         """Weights of so many bytes were saved under a name, for which training stood still so long."""
 
+    def measured(self, cosine: float) -> None:
+        """The contrast of the latest minibatch has this cosine to the exact gradient."""
+
     def diverged(self, problem: DivergedError) -> None:
         """A relaxation ran away; the run ends."""
 
@@ -77,6 +80,9 @@ class Unobserved:
         """See `Observer`."""
 
     def saved(self, name: str, seconds: float, size: int) -> None:
+        """See `Observer`."""
+
+    def measured(self, cosine: float) -> None:
         """See `Observer`."""
 
     def diverged(self, problem: DivergedError) -> None:

@@ -25,6 +25,9 @@ class Watcher(Protocol):
     def warning(self, text: str) -> None:
         """Something that a user should know and that does not stop the run."""
 
+    def note(self, text: str) -> None:
+        """Something good to know: where to look at the run, say."""
+
 
 class Silent:
     """A watcher that says nothing."""
@@ -42,4 +45,7 @@ class Silent:
         """See `Watcher`."""
 
     def warning(self, text: str) -> None:
+        """See `Watcher`."""
+
+    def note(self, text: str) -> None:
         """See `Watcher`."""

@@ -27,6 +27,7 @@ from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.metrics.endpoint import exposed
 from dyadnet.record import RunFolder
 from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Spent, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
@@ -57,11 +58,12 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         if value != getattr(ClusterSpec(), field):
             raise ConfigError(f"cluster.{field}", value, "only the engine ray has a cluster; leave it out, or use ray")
     check_fit(config, dataset.shape)
-    engine = LocalEngine(config, dataset)
-    try:
-        return Coordinator(config, dataset.shape, engine, folder, watcher).run()
-    finally:
-        engine.close()
+    with exposed(config, folder.name, watcher.note, folder.machinery) as observer:
+        engine = LocalEngine(config, dataset)
+        try:
+            return Coordinator(config, dataset.shape, engine, folder, watcher, observer).run()
+        finally:
+            engine.close()
 
 
 class LocalEngine:
