@@ -158,7 +158,7 @@ _LISTED = [
     ),
     Metric("messages_duplicated_total", "counter", OF_EDGE, "Messages that the channel delivered twice.", "messages"),
     Metric("messages_stale_total", "counter", OF_EDGE, "Messages that came after a newer one was held.", "messages"),
-    Metric("messages_quantised_total", "counter", OF_EDGE, "Messages whose numbers were rounded.", "messages"),
+    Metric("message_values_quantised_total", "counter", OF_EDGE, "Numbers that were quantised.", "numbers"),
     Metric(
         "message_values_suppressed_total",
         "counter",

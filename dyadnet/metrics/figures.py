@@ -117,7 +117,7 @@ Edges = dict[tuple[str, str], Counter[str]]
 def count_edges(edges: Edges, names: Names, outcome: Outcome, itemsize: int) -> None:
     """Add up what went over each channel in a relaxation."""
     for report in outcome.reports:
-        for edge in getattr(report, "edges", ()):
+        for edge in report.edges:
             counts: Mapping[str, int] = edge.counts
             sums = edges.setdefault((names.edge(edge.source, edge.target), edge.kind), Counter())
             sums.update(counts)

@@ -119,7 +119,7 @@ EDGE_COUNTS = {
     "messages_dropped_total": "dropped",
     "messages_duplicated_total": "duplicated",
     "messages_stale_total": "stale",
-    "messages_quantised_total": "quantised",
+    "message_values_quantised_total": "quantised",
     "message_values_suppressed_total": "suppressed",
 }
 """Count of an edge that each metric shows."""
