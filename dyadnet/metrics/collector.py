@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 
 import numpy as np
@@ -45,7 +45,7 @@ class RunsCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Every family that some run has values of, in the order of the catalogue."""
         families: dict[str, Family] = {}
-        _put(families, ("build_info"), build())
+        _put(families, "build_info", build())
         for snapshot in self._runs():
             with snapshot.lock:
                 found = list(readings(snapshot))
@@ -58,7 +58,12 @@ class RunsCollector(Collector):
 
 def build() -> Reading:
     """What runs here."""
-    return Reading("build_info", (version("dyadnet"), platform.python_version(), np.__version__), 1)
+    try:
+        ours = version("dyadnet")
+    except PackageNotFoundError:
+        # The code was sent to this node, not installed on it.
+        ours = "sent"
+    return Reading("build_info", (ours, platform.python_version(), np.__version__), 1)
 
 
 def _put(families: dict[str, Family], name: str, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:

@@ -81,10 +81,7 @@ def exposition(registry: CollectorRegistry) -> Resource:
     """The metrics of a registry, in the format that a client asks for."""
 
     def resource(query: Mapping[str, str], accept: str) -> Answer:
-        try:
-            encoder, content = choose_encoder(accept)
-        except ValueError:
-            return Answer(b"the Accept header cannot be read\n", "text/plain; charset=utf-8", 400)
+        encoder, content = choose_encoder(accept)
         return Answer(encoder(registry), content)
 
     return resource
@@ -168,7 +165,12 @@ class _Handler(BaseHTTPRequestHandler):
             known = ", ".join(sorted(self.server.resources))
             self._send(Answer(f"not here; there are {known}\n".encode(), "text/plain", 404), with_body=with_body)
             return
-        self._send(resource(query, ", ".join(self.headers.get_all("Accept", []))), with_body=with_body)
+        try:
+            answer = resource(query, ", ".join(self.headers.get_all("Accept", [])))
+        except Exception as problem:
+            # Also what the client library says to an Accept header that it cannot read.
+            answer = Answer(f"{type(problem).__name__}: {problem}\n".encode(), "text/plain; charset=utf-8", 500)
+        self._send(answer, with_body=with_body)
 
     def _send(self, answer: Answer, *, with_body: bool) -> None:
         self.send_response(answer.status)
