@@ -82,6 +82,7 @@ def run(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Snapshot]:
         chromium.get(f"http://{endpoint.address}/")
         until(lambda: chromium.find_element("id", "run").text == request.param)
         yield snapshot
+        chromium.get("about:blank")
 
 
 def test_the_page_shows_every_block_and_a_value_that_changes(run: Snapshot, chromium: Any) -> None:
