@@ -27,7 +27,7 @@ class Line:
     def __init__(self) -> None:
         self.histograms = {name: Histogram() for name in AGES}
         self.reads = self.superseded = 0
-        self._all = Histogram(SMALLEST["age_ms"])
+        self._all = Histogram()
         self._sum = 0.0
         self.begin()
 

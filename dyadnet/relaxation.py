@@ -152,7 +152,7 @@ class Spent:
         Messages that it did not take, by reason.
     ages
         In free-running mode, of each neighbouring actor: counts of the ages of what was read, in the bins of
-        `actors.echo`, and their sum in seconds.
+        `dyadnet.histograms`, and their sum in seconds.
     """
 
     actor: str

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dyadnet.histograms import SMALLEST
+
 PREFIX = "dyadnet_"
 Kind = Literal["gauge", "counter", "histogram"]
 OF_RUN = ("run", "model")
@@ -18,8 +20,9 @@ OF_EDGE = ("edge", "kind")
 
 SWEEPS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 300.0, 1000.0)
 """Upper bounds of the histogram of sweeps."""
-AGES = tuple(1e-4 * 10 ** (exponent / 5) for exponent in range(26))
-"""Upper bounds of the histogram of ages in seconds, five a decade from 0.1 ms to 10 s."""
+BOUNDS_A_DECADE = 5
+AGES = tuple(1e-3 * SMALLEST * 10 ** (exponent / BOUNDS_A_DECADE) for exponent in range(5 * BOUNDS_A_DECADE + 1))
+"""Upper bounds of the histogram of ages in seconds, from 0.1 ms to 10 s."""
 
 
 @dataclass(frozen=True, slots=True)

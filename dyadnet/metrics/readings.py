@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dyadnet.metrics.catalogue import AGES
+from dyadnet.histograms import PER_DECADE
+from dyadnet.metrics.catalogue import AGES, BOUNDS_A_DECADE
 from dyadnet.metrics.figures import OfBlock
 from dyadnet.metrics.snapshot import STATES, Snapshot
 
-BINS_A_BOUND = 2
-"""Bins of `actors.echo` between two bounds of `AGES`: ten a decade there, five here."""
+BINS_A_BOUND = PER_DECADE // BOUNDS_A_DECADE
+"""Bins of a histogram between two bounds of `AGES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ def _age(name: str, block: OfBlock) -> Reading:
 
 
 def _bounded(bins: Sequence[int]) -> tuple[int, ...]:
-    """Counts between the bounds of `AGES`, from the finer bins of `actors.echo`."""
+    """Counts between the bounds of `AGES`, from the finer bins of `dyadnet.histograms`."""
     first, rest = bins[0], bins[1:]
     inner = BINS_A_BOUND * (len(AGES) - 1)
     pairs = [sum(rest[index : index + BINS_A_BOUND]) for index in range(0, inner, BINS_A_BOUND)]

@@ -43,6 +43,20 @@ function ticks(low, high, count = 3) {
   return found;
 }
 
+// Powers of ten and, where there are few of them, halves and fifths between them.
+function decades(low, high) {
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
+    for (const factor of [1, 2, 5]) {
+      const mark = Number((factor * 10 ** power).toPrecision(3));
+      if (mark >= low && mark <= high) found.push(mark);
+    }
+  }
+  const whole = found.filter((mark) => Number.isInteger(Math.log10(mark)) || Math.abs(Math.log10(mark) % 1) < 1e-9);
+  const kept = whole.length >= 3 ? whole : found.length > 4 ? found.filter((mark, index) => index % 2 === 0) : found;
+  return kept.length ? kept : [low, high];
+}
+
 // A running median keeps the shape of noisy minibatches without inventing anything between them.
 function smooth(points, width = 9) {
   return points.map((point, index) => {
@@ -56,11 +70,12 @@ function path(points, x, y) {
 }
 
 // series: {name, colour, points: [[at, value]], faint}
-function chart(title, series, { format = short, zero = false, width = 480, height = 96 } = {}) {
+function chart(title, series, { format = short, zero = false, log = false, width = 480, height = 96 } = {}) {
   const box = element("div", "chart");
   const head = element("p");
   head.append(element("b", "", title));
-  const shown = series.filter((one) => one.points.length);
+  const positive = ([, value]) => !log || value > 0;
+  const shown = series.map((one) => ({ ...one, points: one.points.filter(positive) })).filter((one) => one.points.length);
   for (const one of shown.filter((candidate) => !candidate.faint)) {
     const label = element("span", one.colour, one.name);
     label.append(element("em", "", format(one.points.at(-1)[1])));
@@ -71,11 +86,14 @@ function chart(title, series, { format = short, zero = false, width = 480, heigh
   box.append(svg);
   if (!shown.length) return box;
   const values = shown.flatMap((one) => one.points.map(([, value]) => value));
-  const marks = ticks(zero ? 0 : Math.min(...values), Math.max(...values));
-  const [low, high] = [marks[0], marks.at(-1)];
+  const marks = log ? decades(Math.min(...values), Math.max(...values)) : ticks(zero ? 0 : Math.min(...values), Math.max(...values));
+  const scale = log ? Math.log10 : (value) => value;
+  const [low, high] = log
+    ? [scale(Math.min(...values, marks[0])), scale(Math.max(...values, marks.at(-1)))]
+    : [marks[0], marks.at(-1)];
   const last = Math.max(1, ...shown.flatMap((one) => one.points.map(([at]) => at)));
   const x = (at) => 44 + (width - 50) * (at / last);
-  const y = (value) => height - 8 - (height - 16) * ((value - low) / (high - low));
+  const y = (value) => height - 8 - (height - 16) * ((scale(value) - low) / (high - low || 1));
   for (const mark of marks) {
     svg.append(make("line", { class: "grid", x1: 44, x2: width - 4, y1: y(mark), y2: y(mark) }));
     svg.append(make("text", { class: "tick", x: 38, y: y(mark) + 3.5, "text-anchor": "end" }, format(mark)));
@@ -102,13 +120,13 @@ function charts(state, width) {
       { name: "train", colour: "one", points: smooth(trail, 25) },
       { name: "validation", colour: "two", points: coarse("loss_validation") },
       { name: "test", colour: "three", points: coarse("loss_test") },
-    ], { width, zero: true }),
+    ], { width, log: true }),
     chart("Error", [
       { name: "", colour: "one", points: smooth(wrong, 3), faint: true },
       { name: "train", colour: "one", points: coarse("accuracy_train", error) },
       { name: "validation", colour: "two", points: coarse("accuracy_validation", error) },
       { name: "test", colour: "three", points: coarse("accuracy_test", error) },
-    ], { width, zero: true, format: (value) => percent(value, value < 0.1 && value > 0 ? 1 : 0) }),
+    ], { width, log: true, format: (value) => percent(value, value < 0.1 && value > 0 ? 1 : 0) }),
     chart("Sweeps to settle", [
       { name: "", colour: "one", points: fine("sweeps"), faint: true },
       { name: "median", colour: "one", points: smooth(fine("sweeps"), 15) },

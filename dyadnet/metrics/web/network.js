@@ -1,7 +1,7 @@
 "use strict";
 // The network as blocks of dyads (two halves: s+ and s−) and the channels between them.
 
-const WIDE = 900, TALL = 420, BLOCK = 74;
+const WIDE = 900, TALL = 520, BLOCK = 92;
 
 // What blocks are coloured by. `place` maps a value to 0…1 along a ramp of colours.
 const QUANTITIES = {
@@ -78,20 +78,20 @@ function place(network) {
   const cols = columns(network);
   const largest = Math.max(...network.layers.map((layer) => layer.size));
   const boxes = new Map();
-  const gap = cols.length > 1 ? (WIDE - 110) / (cols.length - 1) : 0;
+  const gap = cols.length > 1 ? (WIDE - 120) / (cols.length - 1) : 0;
   cols.forEach((names, index) => {
-    const x = 55 + gap * index;
+    const x = 60 + gap * index;
     const blocks = names.flatMap((name) =>
       name === "input"
-        ? [{ name: "input", layer: "input", size: network.inputs, height: 230, width: 26 }]
+        ? [{ name: "input", layer: "input", size: network.inputs, height: 300, width: 28 }]
         : layers.get(name).blocks.map((block) => ({
           name: block.name, layer: name, size: block.size, width: Math.min(BLOCK, gap * 0.6),
-          height: 96 + 150 * Math.sqrt(layers.get(name).size / largest),
+          height: 120 + 230 * Math.sqrt(layers.get(name).size / largest),
           share: block.size / layers.get(name).size,
         })));
     const heights = blocks.map((block) => Math.max(30, block.height * (block.share || 1)));
     const space = 44, total = heights.reduce((a, b) => a + b, 0) + space * (blocks.length - 1);
-    const scale = Math.min(1, (TALL - 100) / total);
+    const scale = Math.min(1, (TALL - 110) / total);
     let y = TALL / 2 - (total * scale) / 2;
     blocks.forEach((block, at) => {
       boxes.set(block.name, { ...block, x, y, height: heights[at] * scale, column: index });
@@ -121,7 +121,7 @@ function curve(from, to, shift) {
 // Dyads in rows of two to four, as many as fit: a picture of the block, not a count of its neurons.
 function dyads(box) {
   const group = make("g", { class: "dyads" });
-  const across = box.width > 60 ? 3 : 2, radius = 5.2, step = 17;
+  const across = box.width > 80 ? 4 : box.width > 56 ? 3 : 2, radius = 5.4, step = 18;
   const down = Math.max(1, Math.min(Math.floor((box.height - 14) / step), Math.ceil(box.size / across)));
   const left = box.x - ((across - 1) * step) / 2, top = box.y + box.height / 2 - ((down - 1) * step) / 2;
   for (let row = 0; row < down; row += 1) {
@@ -163,10 +163,10 @@ class Network {
     for (const pre of pres) {
       for (const post of posts) {
         const thin = pres.length * posts.length > 4;
-        const streams = both && !thin ? [["state", -9], ["feedback", 9]] : [["state", 0]];
+        const streams = both && !thin ? [["state", -14], ["feedback", 14]] : [["state", 0]];
         for (const [kind, shift] of streams) {
           const d = curve(pre, post, shift);
-          const line = make("path", { class: "channel", d, "stroke-width": thin ? 1 : 2 });
+          const line = make("path", { class: "channel", d, "stroke-width": thin ? 1 : 1.5 });
           line.append(make("title", {}, kind === "state" ? `${pre.name} > ${post.name}` : `${post.name} > ${pre.name}`));
           wires.append(line);
           if (both && !thin) wires.append(make("path", { class: `flow ${kind}`, d, "stroke-width": 3 }));
