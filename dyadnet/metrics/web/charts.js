@@ -113,7 +113,6 @@ function charts(state, width) {
     state.epoch_curve.filter((point) => known(point[key])).map((point) => [point.at, turn(point[key])]);
   const error = (value) => 1 - value;
   const trail = fine("loss");
-  const wrong = fine("accuracy").map(([at, value]) => [at, 1 - value]);
   return [
     chart("Loss", [
       { name: "", colour: "one", points: trail, faint: true },
@@ -122,7 +121,6 @@ function charts(state, width) {
       { name: "test", colour: "three", points: coarse("loss_test") },
     ], { width, log: true }),
     chart("Error", [
-      { name: "", colour: "one", points: smooth(wrong, 3), faint: true },
       { name: "train", colour: "one", points: coarse("accuracy_train", error) },
       { name: "validation", colour: "two", points: coarse("accuracy_validation", error) },
       { name: "test", colour: "three", points: coarse("accuracy_test", error) },
