@@ -124,6 +124,9 @@ class Host:
                 if not any(moved):
                     for letter in self._inbox.read(timeout=None):
                         self._take(letter, lanes)
+            if relaxation.exact:
+                for name, block in self.blocks.items():
+                    block.keep(self._active(name), relaxation.phases[-1].beta, len(relaxation.rows))
             reports = self._reports()
         return self._with_spent(reports)
 

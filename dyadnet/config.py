@@ -479,6 +479,7 @@ def check_consistency(config: RunConfig) -> None:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
     _check_probes(config)
+    _check_metrics(config)
 
 
 def _check_probes(config: RunConfig) -> None:
@@ -492,6 +493,15 @@ def _check_probes(config: RunConfig) -> None:
     for sample in config.probe.samples:
         if sample >= -(-config.learning.minibatch // config.dynamics.lanes):
             raise ConfigError("probe.samples", sample, "a row of the minibatch's first lane")
+
+
+def _check_metrics(config: RunConfig) -> None:
+    every = config.metrics.cosine
+    if every is not None and isinstance(config.dynamics.mode, FreeRunning):
+        raise ConfigError("metrics.cosine", every, "there is no exact gradient in mode free; leave it out")
+    if every is not None and config.dynamics.initial == "previous":
+        legal = "a further relaxation would change where the next begins (dynamics.initial: previous); leave it out"
+        raise ConfigError("metrics.cosine", every, legal)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -5,9 +5,10 @@ One plain class, independent of the engine that runs the blocks.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ from dyadnet.watcher import Silent, Watcher
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
 """Power iterations for the first estimate of the spectral radius, and for each later one, started from the last."""
+EXACT_BETA = 1e-3
+"""At which the contrast counts as the exact gradient, once the network has settled for as long as it may."""
+OFF_THE_RECORD = 2**40
+"""Added to a relaxation's number, so that no draw of one that counts is touched."""
 
 
 _EVALUATED: tuple[Part, ...] = ("validation", "test")
@@ -226,6 +231,8 @@ class Coordinator:
         couplings = self.couplings(at)
         probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
         relaxation = self._relaxation("train", rows, self._phases(beta, couplings), couplings, probed)
+        if self.observer.compares(self._updates + 1):
+            self._relax_exactly(relaxation)
         outcome = self._relax(relaxation)
         tally.add(outcome)
         self.observer.relaxed("train", outcome)
@@ -236,6 +243,15 @@ class Coordinator:
         self.observer.learned(self._settings(at), tally.loss, tally.accuracy)
         if probed and self.folder is not None:
             self.folder.probes(relaxation.number, self.engine.take_probes())
+
+    def _relax_exactly(self, relaxation: Relaxation) -> None:
+        """Let blocks know the exact gradient of a minibatch that is about to be relaxed; off the record."""
+        cap = self.config.dynamics.sweeps
+        phases = (Phase("free", 0.0, cap, fixed=True), Phase("nudged", EXACT_BETA, cap, fixed=True))
+        number = relaxation.number + OFF_THE_RECORD
+        with contextlib.suppress(DivergedError):
+            self.engine.relax(replace(relaxation, number=number, phases=phases, probed=False, exact=True))
+        self.observer.compared()
 
     def _phases(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
         dynamics = self.config.dynamics

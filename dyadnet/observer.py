@@ -44,8 +44,11 @@ class Observer(Protocol):
     def saved(self, name: str, seconds: float, size: int) -> None:
         """Weights of so many bytes were saved under a name, for which training stood still so long."""
 
-    def measured(self, cosine: float) -> None:
-        """The contrast of the latest minibatch has this cosine to the exact gradient."""
+    def compares(self, count: int) -> bool:
+        """Whether the contrast of the update of that number is to be compared with the exact gradient."""
+
+    def compared(self) -> None:
+        """A relaxation for the exact gradient has ended; reports will tell what it agrees with."""
 
     def diverged(self, problem: DivergedError) -> None:
         """A relaxation ran away; the run ends."""
@@ -82,7 +85,11 @@ class Unobserved:
     def saved(self, name: str, seconds: float, size: int) -> None:
         """See `Observer`."""
 
-    def measured(self, cosine: float) -> None:
+    def compares(self, count: int) -> bool:
+        """See `Observer`."""
+        return False
+
+    def compared(self) -> None:
         """See `Observer`."""
 
     def diverged(self, problem: DivergedError) -> None:

@@ -52,6 +52,8 @@ class Relaxation:
         η or ω of every block.
     probed
         Whether probes record it.
+    exact
+        Off the record: blocks keep the contrast that it ends in, and compare the next update's with it.
     """
 
     number: int
@@ -61,6 +63,7 @@ class Relaxation:
     couplings: tuple[float, ...]
     step: float
     probed: bool = False
+    exact: bool = False
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:
@@ -186,6 +189,8 @@ class BlockReport:
         Ticks since the oldest of the messages that it holds was sent, at the stop tick.
     weight_norm, update_norm
         Of the synapses, and of the change that was made to them, at the latest update that was measured.
+    agreement
+        Of the latest contrast that was compared with the exact gradient: their scalar product, and both squares.
     spent
         With the first block of each actor.
     """
@@ -208,6 +213,7 @@ class BlockReport:
     age: int = 0
     weight_norm: float | None = None
     update_norm: float | None = None
+    agreement: tuple[float, float, float] | None = None
     spent: Spent | None = field(default=None, compare=False)
 
 

@@ -44,6 +44,7 @@ def lane_report(dyads: Dyads) -> BlockReport:
         age=dyads.age,
         weight_norm=dyads.block.measured[0],
         update_norm=dyads.block.measured[1],
+        agreement=dyads.block.agreement,
     )
 
 
@@ -71,6 +72,7 @@ def combined(lanes: Sequence[BlockReport]) -> BlockReport:
         age=max(r.age for r in lanes),
         weight_norm=first.weight_norm,
         update_norm=first.update_norm,
+        agreement=first.agreement,
     )
 
 

@@ -108,6 +108,9 @@ class LocalEngine:
         slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
         self._active = list(slices)
         phases = self._map(lambda lane: self._settle(lane, relaxation, slices[lane]), self._active)
+        if relaxation.exact:
+            beta, count = relaxation.phases[-1].beta, len(relaxation.rows)
+            self._map(lambda block: block.keep(self._lanes(block.name), beta, count), self.blocks.values())
         first, *others = self._map(self._report, self.blocks)
         self._spend("relax", started)
         seconds = {ACTIVITIES[name]: spent for name, spent in self._totals.items()}

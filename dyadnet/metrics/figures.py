@@ -124,6 +124,16 @@ def count_edges(edges: Edges, names: Names, outcome: Outcome, itemsize: int) -> 
             sums["bytes"] += counts.get("values", 0) * itemsize
 
 
+def cosine(outcome: Outcome) -> float | None:
+    """Of the latest contrast that was compared, over all blocks, to the exact gradient; None before there is one."""
+    product = own = exact = 0.0
+    for report in outcome.reports:
+        if report.agreement is None:
+            return None
+        product, own, exact = product + report.agreement[0], own + report.agreement[1], exact + report.agreement[2]
+    return product / math.sqrt(own * exact) if own and exact else None
+
+
 def _norm(norms: list[float | None]) -> float | None:
     known = [norm for norm in norms if norm is not None]
     return math.sqrt(sum(norm * norm for norm in known)) if known else None

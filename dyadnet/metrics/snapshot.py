@@ -16,7 +16,7 @@ import numpy as np
 from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.description import MODELS
 from dyadnet.errors import DivergedError
-from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, count_edges
+from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, cosine, count_edges
 from dyadnet.metrics.history import History
 from dyadnet.relaxation import Outcome, Part, Spent
 from dyadnet.topology import Topology
@@ -106,6 +106,7 @@ class Snapshot:
                     self.accuracy["minibatch"] = report.correct / report.samples
             if training:
                 self._last_sweeps = outcome.sweeps
+            self.cosine = cosine(outcome)
 
     def measures(self, count: int) -> bool:
         """See `Observer`."""
@@ -162,11 +163,16 @@ class Snapshot:
             self._spend("checkpoint")
             self.checkpoints[name] = (time.time(), seconds, size)
 
-    def measured(self, cosine: float) -> None:
+    def compares(self, count: int) -> bool:
+        """See `Observer`."""
+        every = self.config.metrics.cosine
+        return every is not None and (count % every == 0 or count == 1)
+
+    def compared(self) -> None:
         """See `Observer`."""
         with self.lock:
             self._spend("measuring")
-            self.cosine = cosine
+            self.progress_at = time.time()
 
     def diverged(self, problem: DivergedError) -> None:
         """See `Observer`."""

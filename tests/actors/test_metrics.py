@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 def test_a_run_on_ray_is_served_and_stays_the_same(tmp_path: Path) -> None:
     expected = dn.train(RunConfig.read(settings(metrics={"port": None})), tmp_path / "local")
-    values = settings(engine="ray", metrics={"linger": 2.0}, cluster={"actors": 2})
+    values = settings(engine="ray", metrics={"linger": 2.0, "cosine": 3}, cluster={"actors": 2})
     with running(values, tmp_path / "ray") as address:
         assert "<title>dyadnet</title>" in fetch(f"{address}/")[2]
         until(lambda: state(address) == "finished")
@@ -39,8 +39,11 @@ def test_a_run_on_ray_is_served_and_stays_the_same(tmp_path: Path) -> None:
             assert 0 < value(found, "actor_seconds_total", actor=actor, activity=activity) <= 1.001 * recorded
         sent = sum(line["actors"][actor]["bytes"] for line in epochs)
         assert 0 < value(found, "actor_wire_bytes_total", actor=actor) <= sent
-    messages = sum(v for (name, _), v in found.items() if name == "dyadnet_messages_total")
-    assert messages == sum(line["messages"] for line in epochs)
+    parts = ("train", "validation", "test")
+    record = [line for line in lines(tmp_path / "ray", "metrics.jsonl") if line["kind"] == "epoch"]
+    sent = sum(edge["messages"] for line in record for part in parts for edge in line[part]["edges"].values())
+    assert sum(v for (name, _), v in found.items() if name == "dyadnet_messages_total") == sent
+    assert 0.97 < value(found, "gradient_cosine") < 1.0
 
 
 def test_a_port_in_use_is_refused_on_ray_too(tmp_path: Path) -> None:

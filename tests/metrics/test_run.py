@@ -30,6 +30,30 @@ def test_metrics_change_no_bit_and_no_line_of_the_record(tmp_path: Path) -> None
     assert kinds[1] == ["metrics", *kinds[0]]
 
 
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+def test_comparing_with_the_exact_gradient_changes_no_bit_either(lam: float, tmp_path: Path) -> None:
+    network = {"layered": {"lam": lam}}
+    off = train(settings(network=network, metrics={"port": None}), tmp_path / "off")
+    found: list[float] = []
+
+    def look(address: str) -> None:
+        found.append(value(scraped(address), "gradient_cosine"))
+
+    watched = settings(network=network, metrics={"cosine": 2}, dynamics={"lanes": 2})
+    train(watched, tmp_path / "lanes", Found(5, look))
+    on = train(settings(network=network, metrics={"cosine": 2}), tmp_path / "on", Found(5, look))
+    assert on.weights_sha256 == off.weights_sha256
+    assert (tmp_path / "on" / "metrics.jsonl").read_bytes() == (tmp_path / "off" / "metrics.jsonl").read_bytes()
+    assert all(0.97 < cosine <= 1.0 + 1e-9 for cosine in found)
+    assert found[0] == pytest.approx(found[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("dynamics", [{"mode": "free"}, {"initial": "previous"}])
+def test_an_exact_gradient_that_cannot_be_had_is_refused(dynamics: dict[str, Any]) -> None:
+    with pytest.raises(dn.ConfigError, match=r"metrics\.cosine: 2 is not legal; "):
+        RunConfig.read(settings(engine="ray", dynamics=dynamics, metrics={"cosine": 2}))
+
+
 def test_the_address_is_told_and_recorded(tmp_path: Path) -> None:
     watcher = Found()
     train(settings(), tmp_path / "run", watcher)
