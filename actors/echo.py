@@ -29,6 +29,8 @@ class Line:
     def __init__(self) -> None:
         self.histograms = {name: Histogram() for name in AGES}
         self.reads = self.superseded = 0
+        self._all = Histogram()
+        self._sum = 0.0
         self.begin()
 
     def begin(self) -> None:
@@ -70,8 +72,14 @@ class Line:
         if age is None:
             return 0.0
         self.histograms["age_ms"].add(1e3 * age)
+        self._all.add(1e3 * age)
+        self._sum += age
         self.histograms["age_updates"].add(age * self._rate)
         return age
+
+    def ages(self) -> tuple[list[int], float]:
+        """Histogram of every age that was read so far, in milliseconds, and their sum in seconds."""
+        return list(self._all.counts), self._sum
 
     def take(self) -> dict[str, object]:
         """Histograms and counts since this was last called."""

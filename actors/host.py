@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from actors.echo import Line
 from actors.free import FreeRun, Pace
 from actors.inbox import Decision, Envelope, Inbox, Letter
+from actors.ledger import Ledger
 from actors.lockstep import Lane
 from actors.opening import Opening
 from actors.post import Home, Post
@@ -80,10 +81,11 @@ class Host:
         self._probes = {name: lanes[0].probe for name, lanes in self.dyads.items()}
         self._blas = threadpool_limits(limits=1, user_api="blas")
         self._feedforward = config.dynamics.initial == "feedforward"
-        self._updates = 0
         self._lines = {
             home.homes[source]: Line() for source, _, _ in self._post.widths if home.homes[source] != home.index
         }
+        free = isinstance(config.dynamics.mode, FreeRunning)
+        self._ledger = Ledger(home, self._post, inbox, self._lines, free=free)
         slow = [factor for name, factor in config.cluster.slow.items() if name in self.blocks]
         self._slowness = max(slow, default=1.0)
         self._relaxation = 0
@@ -91,7 +93,6 @@ class Host:
         self._rows: dict[int, int] = {}
         self._ahead: list[Letter] = []
         self._activity = "idle"
-        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     # Settling and learning
 
@@ -123,7 +124,11 @@ class Host:
                 if not any(moved):
                     for letter in self._inbox.read(timeout=None):
                         self._take(letter, lanes)
-            return self._reports()
+            if relaxation.exact:
+                for name, block in self.blocks.items():
+                    block.keep(self._active(name), relaxation.phases[-1].beta, len(relaxation.rows))
+            reports = self._reports()
+        return self._with_spent(reports)
 
     def relax_freely(
         self, number: int, relaxation: Relaxation, pace: Pace, update: Update | None = None
@@ -164,7 +169,8 @@ class Host:
                     run.advance()
                 for letter in self._inbox.read(timeout=run.patience):
                     run.take(letter)
-            return self._reports(), run.delay
+            reports = self._reports()
+        return self._with_spent(reports), run.delay
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
@@ -172,7 +178,7 @@ class Host:
         with self._slowed():
             for name, block in self.blocks.items():
                 block.learn(self._active(name), update)
-        self._seconds["learning"] += time.perf_counter() - started
+        self._ledger.seconds["learning"] += time.perf_counter() - started
 
     def describe(self) -> str:
         """What this host is doing or waiting for, in words."""
@@ -211,7 +217,7 @@ class Host:
                 self._respond(application, 2 * iteration + half + 1)
             self._rescale(iteration + 1)
         self._activity = "idle"
-        self._seconds["radius"] += time.perf_counter() - started
+        self._ledger.seconds["radius"] += time.perf_counter() - started
 
     def _respond(self, application: Application, step: int) -> None:
         out = [
@@ -295,34 +301,8 @@ class Host:
         return {name: probe.take() for name, probe in self._probes.items() if probe is not None}
 
     def machinery(self) -> dict[str, Any]:
-        """What was spent since this was last called.
-
-        Returns
-        -------
-        dict
-            Seconds by activity, letters and bytes sent, messages dropped by reason; in free-running mode updates a
-            second, and of each edge into this host the ages of what was read, as histograms (`actors.echo`).
-        """
-        post, inbox = self._post, self._inbox
-        post.dropped["late"] += inbox.late
-        post.dropped["malformed"] += inbox.refused
-        inbox.late = inbox.refused = 0
-        self._seconds["sending"], post.sending = post.sending, 0.0
-        spent: dict[str, Any] = {
-            **{name: self._seconds[name] for name in ("computing", "waiting", "sending", "learning", "radius")},
-            **{name: post.traffic[name] for name in ("letters", "messages", "bytes")},
-            "dropped": sum(post.dropped.values()),
-        }
-        spent |= {f"dropped, {reason}": count for reason, count in post.dropped.items() if count}
-        if isinstance(self.config.dynamics.mode, FreeRunning):
-            relaxing = spent["computing"] + spent["waiting"] + spent["sending"]
-            spent["updates_per_second"] = self._updates / relaxing if relaxing else 0.0
-            spent["edges"] = {self.home.label(host): line.take() for host, line in self._lines.items()}
-        self._updates = 0
-        self._seconds = defaultdict(float)
-        post.traffic.clear()
-        post.dropped.clear()
-        return spent
+        """What was spent since this was last called; see `actors.ledger.Ledger.take`."""
+        return self._ledger.take()
 
     # Letters
 
@@ -380,8 +360,13 @@ class Host:
     def _reports(self) -> tuple[BlockReport, ...]:
         self._activity = "idle"
         reports = tuple(combined([lane_report(dyad) for dyad in self._active(name)]) for name in self.blocks)
-        self._updates += max(report.updates for report in reports)
+        self._ledger.updates += max(report.updates for report in reports)
         return reports
+
+    def _with_spent(self, reports: tuple[BlockReport, ...]) -> tuple[BlockReport, ...]:
+        """The reports of a relaxation that is over, the first with what this host has spent by now."""
+        first, *others = reports
+        return (replace(first, spent=self._ledger.total()), *others)
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:
@@ -389,8 +374,8 @@ class Host:
         started, waited, sent = time.perf_counter(), self._inbox.waited, self._post.sending
         yield
         waited, sent = self._inbox.waited - waited, self._post.sending - sent
-        self._seconds["waiting"] += waited
-        self._seconds["computing"] += time.perf_counter() - started - waited - sent
+        self._ledger.seconds["waiting"] += waited
+        self._ledger.seconds["computing"] += time.perf_counter() - started - waited - sent
 
     @contextlib.contextmanager
     def _slowed(self) -> Iterator[None]:

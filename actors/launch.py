@@ -8,10 +8,11 @@ from typing import Any
 
 from actors.cluster import NAMESPACE, connected, interruptible
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Summary, Watcher, check_fit
+from dyadnet.coordinator import Summary, check_fit
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError
 from dyadnet.record import RunFolder
+from dyadnet.watcher import Watcher
 
 LISTEN = 0.5
 """Seconds to wait for news before looking whether the run is over."""

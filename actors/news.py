@@ -6,8 +6,8 @@ import queue
 from typing import Any
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Watcher
 from dyadnet.record import Recorder
+from dyadnet.watcher import Watcher
 from dyadnet.weights import Parameters
 
 Item = tuple[str, tuple[Any, ...]]
@@ -80,6 +80,10 @@ class News:
     def warning(self, text: str) -> None:
         """See `Watcher`."""
         self._queue.put(("warning", (text,)))
+
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
+        self._queue.put(("note", (text,)))
 
 
 def relay(items: list[Item], folder: Recorder, watcher: Watcher) -> None:

@@ -29,6 +29,7 @@ from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import Dataset, DataShape
 from dyadnet.messages import MessageError
+from dyadnet.metrics.endpoint import exposed
 
 
 class RayTransport:
@@ -136,11 +137,14 @@ class CoordinatorActor:
         me = ray.get_runtime_context().current_actor
         self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
         engine = ActorEngine(self._config, self._workers)
-        try:
-            self._news.machinery({"kind": "placement", "actors": self._workers.start(self._news.warning)})
-            return Coordinator(self._config, self._shape, engine, self._news, self._news).run()
-        finally:
-            engine.close()
+        with exposed(self._config, self._news.name, self._news.note, self._news.machinery) as observer:
+            try:
+                placement = {"kind": "placement", "actors": self._workers.start(self._news.warning)}
+                self._news.machinery(placement)
+                observer.machinery(placement)
+                return Coordinator(self._config, self._shape, engine, self._news, self._news, observer).run()
+            finally:
+                engine.close()
 
     @ray.method(concurrency_group="mail", num_returns=0)
     def report(self, report: bytes) -> None:

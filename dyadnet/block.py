@@ -108,6 +108,10 @@ class Block:
     ----------
     ideal
         Whether the present relaxation is to be ideal but for the weights' levels.
+    measured
+        Norm of the synapses and of their change, at the latest update that was measured.
+    agreement
+        Of the latest contrast that was compared with the exact gradient: their scalar product, and both squares.
     """
 
     name: str
@@ -147,6 +151,9 @@ class Block:
             self.states[key] = self.optimiser.start(weights)
         self._gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
         self._scratch: dict[str, Array] = {}
+        self.measured: tuple[float | None, float | None] = (None, None)
+        self.agreement: tuple[float, float, float] | None = None
+        self._exact: dict[str, Array] | None = None
 
     @property
     def is_output(self) -> bool:
@@ -194,13 +201,26 @@ class Block:
         return self._gradient
 
     def learn(self, lanes: Sequence[Dyads], update: Update) -> None:
-        """Take one Hebbian step."""
+        """Take one Hebbian step; if it is to be measured, note the norms of the synapses and of their change."""
+        before = {key: weights.copy() for key, weights in self.parameters().items()} if update.measured else {}
         gradients = self.gradients(lanes, update.beta, update.samples)
+        if self._exact is not None:
+            pairs = [(gradients[key], exact) for key, exact in self._exact.items()]
+            product = sum(_product(one, other) for one, other in pairs)
+            self.agreement = product, sum(_square(one) for one, _ in pairs), sum(_square(other) for _, other in pairs)
+            self._exact = None
         for key, weights in self.parameters().items():
             self.optimiser.step(
                 weights, gradients[key], self.states[key], update.rate, update.count, decay=key != "bias"
             )
         self._programme(update.count)
+        if before:
+            change = sum(_square(w - before[key]) for key, w in self.parameters().items() if key != "bias")
+            self.measured = (self.norm(), float(np.sqrt(change)))
+
+    def keep(self, lanes: Sequence[Dyads], beta: float, samples: int) -> None:
+        """Keep the gradient of a relaxation, for the next update's to be compared with."""
+        self._exact = {key: gradient.copy() for key, gradient in self.gradients(lanes, beta, samples).items()}
 
     def norm(self) -> float:
         """Frobenius norm of all synapses of this block, those from the input included."""
@@ -307,3 +327,7 @@ def _normal(seed: int, projection: str, rows: int, columns: int) -> NDArray[np.f
 def _square(array: Array) -> float:
     flat = array.reshape(-1).astype(np.float64)
     return float(flat @ flat)
+
+
+def _product(one: Array, other: Array) -> float:
+    return float(one.reshape(-1).astype(np.float64) @ other.reshape(-1).astype(np.float64))

@@ -72,6 +72,9 @@ def train(
     slow: Annotated[
         list[str] | None, typer.Option("--slow", metavar="block=factor", help="Make a straggler; may be repeated.")
     ] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Serve metrics and a live page here; 0: any port.")] = None,
+    metrics_host: Annotated[str | None, typer.Option(help="Address for them, or node; loopback if not given.")] = None,
+    metrics_linger: Annotated[float | None, typer.Option(help="Seconds to serve them after the end.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random draw.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; new or empty.")] = None,
@@ -96,6 +99,9 @@ def train(
         "cluster.placement": placement,
         "cluster.ship_code": ship_code or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
+        "metrics.port": metrics_port,
+        "metrics.host": metrics_host,
+        "metrics.linger": metrics_linger,
         "learning.epochs": epochs,
         "seed": seed,
     }

@@ -16,6 +16,7 @@ from dyadnet.delays import Delay
 from dyadnet.description import Network
 from dyadnet.errors import ConfigError
 from dyadnet.imperfections import Imperfections
+from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to
 from dyadnet.realtime import RealDelay
@@ -327,6 +328,7 @@ class RunConfig(Spec):
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
     cluster: ClusterSpec = ClusterSpec()
+    metrics: MetricsSpec = MetricsSpec()
     engine: str = "ray"
     seed: int = Field(0, ge=0, lt=2**63)
 
@@ -401,6 +403,7 @@ def check_consistency(config: RunConfig) -> None:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
     _check_probes(config)
     _check_imperfections(config)
+    _check_metrics(config)
 
 
 def _check_imperfections(config: RunConfig) -> None:
@@ -441,6 +444,15 @@ def _check_probes(config: RunConfig) -> None:
     for sample in config.probe.samples:
         if sample >= -(-config.learning.minibatch // config.dynamics.lanes):
             raise ConfigError("probe.samples", sample, "a row of the minibatch's first lane")
+
+
+def _check_metrics(config: RunConfig) -> None:
+    every = config.metrics.cosine
+    if every is not None and isinstance(config.dynamics.mode, FreeRunning):
+        raise ConfigError("metrics.cosine", every, "there is no exact gradient in mode free; leave it out")
+    if every is not None and config.dynamics.initial == "previous":
+        legal = "a further relaxation would change where the next begins (dynamics.initial: previous); leave it out"
+        raise ConfigError("metrics.cosine", every, legal)
 
 
 def read_yaml(path: Path, field: str = "CONFIG") -> dict[str, Any]:

@@ -5,11 +5,12 @@ One plain class, independent of the engine that runs the blocks.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,57 +19,25 @@ from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.data import DataShape, validation_split
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.observer import Observer, Unobserved
 from dyadnet.random import Stream
 from dyadnet.record import CHECKPOINTS, Recorder
 from dyadnet.relaxation import Outcome, Part, Phase, Relaxation, Update
 from dyadnet.tally import Tally
 from dyadnet.timing import timing
 from dyadnet.topology import Topology
+from dyadnet.watcher import Silent, Watcher
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
 """Power iterations for the first estimate of the spectral radius, and for each later one, started from the last."""
+EXACT_BETA = 1e-3
+"""At which the contrast counts as the exact gradient, once the network has settled for as long as it may."""
+OFF_THE_RECORD = 2**40
+"""Added to a relaxation's number, so that no draw of one that counts is touched."""
 
 
 _EVALUATED: tuple[Part, ...] = ("validation", "test")
-
-
-class Watcher(Protocol):
-    """Is told how a run goes; a progress bar, say."""
-
-    def started(self, config: RunConfig, minibatches: int) -> None:
-        """The run begins; an epoch has so many minibatches."""
-
-    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """A minibatch was learned from; loss and accuracy are those of the epoch so far."""
-
-    def evaluating(self, epoch: int, part: str) -> None:
-        """A part of the data is about to be evaluated."""
-
-    def epoch(self, line: dict[str, Any]) -> None:
-        """An epoch ended with this line of the record."""
-
-    def warning(self, text: str) -> None:
-        """Something that a user should know and that does not stop the run."""
-
-
-class Silent:
-    """A watcher that says nothing."""
-
-    def started(self, config: RunConfig, minibatches: int) -> None:
-        """See `Watcher`."""
-
-    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
-
-    def evaluating(self, epoch: int, part: str) -> None:
-        """See `Watcher`."""
-
-    def epoch(self, line: dict[str, Any]) -> None:
-        """See `Watcher`."""
-
-    def warning(self, text: str) -> None:
-        """See `Watcher`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +84,8 @@ class Coordinator:
         Where the record goes; None keeps no record.
     watcher
         Is told how it goes.
+    observer
+        Is told everything that metrics are made of; never changes a bit of the result.
 
     Raises
     ------
@@ -129,6 +100,7 @@ class Coordinator:
         engine: Engine,
         folder: Recorder | None = None,
         watcher: Watcher | None = None,
+        observer: Observer | None = None,
     ) -> None:
         check_fit(config, data)
         self.config = config
@@ -136,6 +108,7 @@ class Coordinator:
         self.engine = engine
         self.folder = folder
         self.watcher: Watcher = watcher or Silent()
+        self.observer: Observer = observer or Unobserved()
         self.timing = timing(config, Topology(config.network))
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.radius = 0.0
@@ -161,6 +134,7 @@ class Coordinator:
         started = time.perf_counter()
         self._warn()
         self.watcher.started(self.config, self.minibatches)
+        self.observer.started(self.minibatches)
         best: dict[str, Any] | None = None
         line: dict[str, Any] = {}
         for epoch in range(self.config.learning.epochs):
@@ -188,7 +162,6 @@ class Coordinator:
         """One pass over the training part, then an evaluation of the validation and the test part."""
         started = time.perf_counter()
         tally = Tally()
-        learning = self.config.learning
         for index, rows in enumerate(self.shuffled(epoch)):
             at = epoch + index / self.minibatches
             self._minibatch(rows, at, tally)
@@ -203,21 +176,17 @@ class Coordinator:
         for part in _EVALUATED:
             self.watcher.evaluating(epoch, part)
             line[part] = self.evaluate(part).summary()
+            self.observer.evaluated(part, line[part])
             if imperfect:
                 line[f"{part}_ideal"] = self.evaluate(part, ideal=True).summary()
         line["weight_norm"] = self.engine.norms()
         line["weights_sha256"] = self.engine.weights_sha256()
         line["relaxations"] = self._relaxations
+        self.observer.epoch(line)
         if self.folder is not None:
             self.folder.metrics(line)
-            spent = self.engine.machinery()
             seconds = {"training": trained - started, "evaluation": time.perf_counter() - trained}
-            self.folder.machinery(
-                {"kind": "epoch", "epoch": epoch + 1, "seconds": seconds | dict(spent.seconds)}
-                | {"messages": spent.messages, "bytes": spent.bytes, "learning_epochs": learning.epochs}
-                | ({"pace": spent.pace} if spent.pace else {})
-                | ({"actors": spent.actors} if spent.actors else {})
-            )
+            self._record_machinery(epoch, seconds)
         return line
 
     def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None, *, ideal: bool = False) -> Tally:
@@ -239,7 +208,9 @@ class Coordinator:
         for start in range(0, len(rows), size):
             source: Part = "test" if part == "test" else "train"
             relaxation = self._relaxation(source, rows[start : start + size], phases, couplings, ideal=ideal)
-            tally.add(self._relax(relaxation))
+            outcome = self._relax(relaxation)
+            tally.add(outcome)
+            self.observer.relaxed(part, outcome)
         return tally
 
     def shuffled(self, epoch: int) -> Iterator[NDArray[np.int64]]:
@@ -269,12 +240,27 @@ class Coordinator:
         couplings = self.couplings(at)
         probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
         relaxation = self._relaxation("train", rows, self._phases(beta, couplings), couplings, probed)
-        tally.add(self._relax(relaxation))
+        if self.observer.compares(self._updates + 1):
+            self._relax_exactly(relaxation)
+        outcome = self._relax(relaxation)
+        tally.add(outcome)
+        self.observer.relaxed("train", outcome)
         self._updates += 1
         rate = learning.learning_rate.at(at, learning.epochs)
-        self.engine.learn(Update(beta=beta, samples=len(rows), rate=rate, count=self._updates))
+        measured = self.observer.measures(self._updates)
+        self.engine.learn(Update(beta=beta, samples=len(rows), rate=rate, count=self._updates, measured=measured))
+        self.observer.learned(self._settings(at), tally.loss, tally.accuracy)
         if probed and self.folder is not None:
             self.folder.probes(relaxation.number, self.engine.take_probes())
+
+    def _relax_exactly(self, relaxation: Relaxation) -> None:
+        """Let blocks know the exact gradient of a minibatch that is about to be relaxed; off the record."""
+        cap = self.config.dynamics.sweeps
+        phases = (Phase("free", 0.0, cap, fixed=True), Phase("nudged", EXACT_BETA, cap, fixed=True))
+        number = relaxation.number + OFF_THE_RECORD
+        with contextlib.suppress(DivergedError):
+            self.engine.relax(replace(relaxation, number=number, phases=phases, probed=False, ideal=True, exact=True))
+        self.observer.compared()
 
     def _phases(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
         dynamics = self.config.dynamics
@@ -331,7 +317,9 @@ class Coordinator:
                 f"spectral radius μ = {radius:.3g}, step = {relaxation.step:.3g} ({self.timing.rule.why}); "
                 "try --set dynamics.step=auto, a smaller step, a smaller learning rate, or weight decay"
             )
-            raise DivergedError(problem.block, problem.tick, problem.why, advice) from None
+            diverged = DivergedError(problem.block, problem.tick, problem.why, advice)
+            self.observer.diverged(diverged)
+            raise diverged from None
 
     def _settings(self, at: float) -> dict[str, Any]:
         learning = self.config.learning
@@ -351,6 +339,19 @@ class Coordinator:
         line |= tally.latest()
         line["objective"] = self.engine.objective(learning.beta.at(at, learning.epochs))
         self.folder.metrics(line)
+        self.observer.recorded(line)
+
+    def _record_machinery(self, epoch: int, seconds: dict[str, float]) -> None:
+        assert self.folder is not None
+        spent = self.engine.machinery()
+        line = (
+            {"kind": "epoch", "epoch": epoch + 1, "seconds": seconds | dict(spent.seconds)}
+            | {"messages": spent.messages, "bytes": spent.bytes, "learning_epochs": self.config.learning.epochs}
+            | ({"pace": spent.pace} if spent.pace else {})
+            | ({"actors": spent.actors} if spent.actors else {})
+        )
+        self.folder.machinery(line)
+        self.observer.machinery(line)
 
     def _save(self, name: str, line: dict[str, Any]) -> None:
         assert self.folder is not None
@@ -361,7 +362,11 @@ class Coordinator:
             "validation_accuracy": line["validation"]["accuracy"],
             "test_accuracy": line["test"]["accuracy"],
         }
-        self.folder.save(name, manifest, self.engine.parameters())
+        started = time.perf_counter()
+        parameters = self.engine.parameters()
+        self.folder.save(name, manifest, parameters)
+        size = sum(array.nbytes for named in parameters.values() for array in named.values())
+        self.observer.saved(name, time.perf_counter() - started, size)
 
     def _warn(self) -> None:
         learning, network = self.config.learning, self.config.network

@@ -93,6 +93,7 @@ class Dyads:
         self.probe: Probe | None = None
         self.incarnation = 0
         self.course = Course()
+        self._stopped = 0
         self._tolerance = tolerance
         self._initial = initial
         self.outbound: dict[tuple[str, Kind], SendingEnd] = {
@@ -172,6 +173,7 @@ class Dyads:
         self.course = Course()
         for end in self.outbound.values():
             end.begin(ideal=self.block.ideal)
+        self._stopped = 0
         self._forward, self._feedback = {}, {}
         self._set_initial_state(batch)
         messages = self._emit(ideal=True)
@@ -261,6 +263,12 @@ class Dyads:
     def deliver(self, tick: int) -> None:
         """Deliver what has arrived by `tick`, without firing: what is learned from at the stop tick."""
         self.mail.deliver(tick)
+        self._stopped = tick
+
+    @property
+    def age(self) -> int:
+        """Ticks from the oldest of the messages that are held to the stop tick; 0 before there is one."""
+        return max((self._stopped - message.tick for message in self.held.values()), default=0)
 
     def announce(self) -> list[Message]:
         """The present state as ideal messages, uncounted and at once: for looking, not for settling."""

@@ -12,7 +12,7 @@ from dyadnet.config import RunConfig
 
 
 class Bar:
-    """A `dyadnet.coordinator.Watcher` for people."""
+    """A `dyadnet.watcher.Watcher` for people."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -68,3 +68,7 @@ class Bar:
     def warning(self, text: str) -> None:
         """Print a warning."""
         self.console.print(f"warning: {text}", style="yellow", highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print something good to know."""
+        self.console.print(text, highlight=False, soft_wrap=True)

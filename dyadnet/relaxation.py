@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -57,6 +57,8 @@ class Relaxation:
         Whether probes record it.
     ideal
         Run it without imperfections: delays stay, and weights stay on the levels that the device has.
+    exact
+        Off the record: blocks keep the contrast that it ends in, and compare the next update's with it.
     """
 
     number: int
@@ -67,6 +69,7 @@ class Relaxation:
     step: float
     probed: bool = False
     ideal: bool = False
+    exact: bool = False
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:
@@ -141,6 +144,36 @@ def added(edges: Iterable[EdgeReport]) -> tuple[EdgeReport, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What an actor has spent since it began. It differs from run to run and is no part of the scientific record.
+
+    Attributes
+    ----------
+    actor
+        Its blocks, joined by ``+``; ``process`` where there are no actors.
+    incarnation
+        Which life of it this is.
+    seconds
+        By activity: computing, waiting, sending, learning, radius.
+    letters, bytes
+        Sent over the wire.
+    refused
+        Messages that it did not take, by reason.
+    ages
+        In free-running mode, of each neighbouring actor: counts of the ages of what was read, in the bins of
+        `dyadnet.histograms`, and their sum in seconds.
+    """
+
+    actor: str
+    incarnation: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    letters: int = 0
+    bytes: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    ages: Mapping[str, tuple[Sequence[int], float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class BlockReport:
     """What a block tells the coordinator once a relaxation is over: sums over its lanes, in lane order.
 
@@ -158,6 +191,14 @@ class BlockReport:
         At the output, of the means: summed loss and count of correct predictions.
     edges
         What this block counted at its end of each of its channels.
+    age
+        Ticks since the oldest of the messages that it holds was sent, at the stop tick.
+    weight_norm, update_norm
+        Of the synapses, and of the change that was made to them, at the latest update that was measured.
+    agreement
+        Of the latest contrast that was compared with the exact gradient: their scalar product, and both squares.
+    spent
+        With the first block of each actor.
     """
 
     block: str
@@ -175,6 +216,11 @@ class BlockReport:
     loss: float | None = None
     correct: int | None = None
     edges: tuple[EdgeReport, ...] = ()
+    age: int = 0
+    weight_norm: float | None = None
+    update_norm: float | None = None
+    agreement: tuple[float, float, float] | None = None
+    spent: Spent | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +265,12 @@ class Update:
         Learning rate.
     count
         1 for the run's first update.
+    measured
+        Whether blocks note the norms of their synapses and of this update.
     """
 
     beta: float
     samples: int
     rate: float
     count: int
+    measured: bool = False

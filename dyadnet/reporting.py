@@ -43,6 +43,10 @@ def lane_report(dyads: Dyads) -> BlockReport:
         loss=loss,
         correct=correct,
         edges=_edges(dyads),
+        age=dyads.age,
+        weight_norm=dyads.block.measured[0],
+        update_norm=dyads.block.measured[1],
+        agreement=dyads.block.agreement,
     )
 
 
@@ -67,6 +71,10 @@ def combined(lanes: Sequence[BlockReport]) -> BlockReport:
         loss=None if first.loss is None else sum(r.loss or 0.0 for r in lanes),
         correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
         edges=added(edge for r in lanes for edge in r.edges),
+        age=max(r.age for r in lanes),
+        weight_norm=first.weight_norm,
+        update_norm=first.update_norm,
+        agreement=first.agreement,
     )
 
 

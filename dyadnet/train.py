@@ -10,9 +10,10 @@ import numpy as np
 
 from dyadnet import data, plots
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Silent, Summary, Watcher, check_fit
+from dyadnet.coordinator import Summary, check_fit
 from dyadnet.errors import ConfigError, UsageError
 from dyadnet.record import PROBES, RunFolder, read_machinery, read_metrics
+from dyadnet.watcher import Silent, Watcher
 
 if TYPE_CHECKING:
     from dyadnet.engine.protocol import Launch

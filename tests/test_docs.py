@@ -10,6 +10,7 @@ import pytest
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec
 from dyadnet.imperfections import Channel, Device
+from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.spec import Spec
 from dyadnet.study import Study, ready
 from dyadnet.study.axes import Axis
@@ -20,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize("spec", [ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec])
+@pytest.mark.parametrize(
+    "spec", [ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec, MetricsSpec]
+)
 def test_every_setting_is_documented(spec: type[Spec]) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     for field in set(spec.model_fields) - {"kind"}:

@@ -11,13 +11,14 @@ import pytest
 
 import dyadnet as dn
 from dyadnet.config import RunConfig, merged
-from dyadnet.coordinator import Coordinator, Silent
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.evaluate import evaluate
 from dyadnet.presets import preset
 from dyadnet.record import read_config, read_metrics
 from dyadnet.train import train
+from dyadnet.watcher import Silent
 
 
 def small(model: str = "sshm", **over: Any) -> RunConfig:

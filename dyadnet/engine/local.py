@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,20 +22,26 @@ from dyadnet import assembly, objective
 from dyadnet.assembly import samples
 from dyadnet.clocks import Moment
 from dyadnet.config import ClusterSpec, FreeRunning, RunConfig
-from dyadnet.coordinator import Coordinator, Summary, Watcher, check_fit
+from dyadnet.coordinator import Coordinator, Summary, check_fit
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.metrics.endpoint import exposed
 from dyadnet.record import RunFolder
-from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Update, lane_slices
+from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Spent, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
 from dyadnet.spectrum import Response, spectral_radius
 from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
+from dyadnet.watcher import Watcher
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+ACTIVITIES = {"relax": "computing", "learn": "learning", "radius": "radius"}
+"""What an actor would call what this process spends its time on."""
 
 
 def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
@@ -51,11 +58,12 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         if value != getattr(ClusterSpec(), field):
             raise ConfigError(f"cluster.{field}", value, "only the engine ray has a cluster; leave it out, or use ray")
     check_fit(config, dataset.shape)
-    engine = LocalEngine(config, dataset)
-    try:
-        return Coordinator(config, dataset.shape, engine, folder, watcher).run()
-    finally:
-        engine.close()
+    with exposed(config, folder.name, watcher.note, folder.machinery) as observer:
+        engine = LocalEngine(config, dataset)
+        try:
+            return Coordinator(config, dataset.shape, engine, folder, watcher, observer).run()
+        finally:
+            engine.close()
 
 
 class LocalEngine:
@@ -87,6 +95,7 @@ class LocalEngine:
         self._blas = threadpool_limits(limits=1, user_api="blas")
         self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="dyadnet")
         self._seconds: dict[str, float] = {}
+        self._totals: dict[str, float] = {}
         self._messages = self._bytes = 0
 
     def relax(self, relaxation: Relaxation) -> Outcome:
@@ -99,8 +108,13 @@ class LocalEngine:
         slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
         self._active = list(slices)
         phases = self._map(lambda lane: self._settle(lane, relaxation, slices[lane]), self._active)
-        reports = tuple(self._map(self._report, self.blocks))
+        if relaxation.exact:
+            beta, count = relaxation.phases[-1].beta, len(relaxation.rows)
+            self._map(lambda block: block.keep(self._lanes(block.name), beta, count), self.blocks.values())
+        first, *others = self._map(self._report, self.blocks)
         self._spend("relax", started)
+        seconds = {ACTIVITIES[name]: spent for name, spent in self._totals.items()}
+        reports = (replace(first, spent=Spent("process", seconds=seconds)), *others)
         self._messages += sum(report.messages for report in reports)
         self._bytes += sum(report.values for report in reports) * self._dtype.itemsize
         return Outcome(tuple(phases), reports)
@@ -213,4 +227,6 @@ class LocalEngine:
         return list(self._pool.map(work, items))
 
     def _spend(self, activity: str, started: float) -> None:
-        self._seconds[activity] = self._seconds.get(activity, 0.0) + time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        for sums in (self._seconds, self._totals):
+            sums[activity] = sums.get(activity, 0.0) + seconds

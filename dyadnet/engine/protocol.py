@@ -86,6 +86,7 @@ class Engine(Protocol):
 
 
 if TYPE_CHECKING:
-    from dyadnet.coordinator import Summary, Watcher
+    from dyadnet.coordinator import Summary
+    from dyadnet.watcher import Watcher
 
     Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator, Silent
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError

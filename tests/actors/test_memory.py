@@ -8,9 +8,9 @@ import pytest
 import ray
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Silent
 from dyadnet.presets import preset
 from dyadnet.train import train
+from dyadnet.watcher import Silent
 from tests.actors.test_ray import block_actors
 
 pytestmark = pytest.mark.usefixtures("ray_session")

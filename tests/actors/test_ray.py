@@ -17,8 +17,8 @@ import dyadnet as dn
 from actors.engine import StalledError
 from actors.workers import ActorLostError
 from dyadnet.config import RunConfig, merged
-from dyadnet.coordinator import Silent
 from dyadnet.presets import preset
+from dyadnet.watcher import Silent
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")

@@ -1,0 +1,231 @@
+"""Every metric there is: name, type, labels and meaning. The collector can show no other, and the docs list these.
+
+Names begin with ``dyadnet_``; units are base units and ratios; counters end in ``_total``. Labels have few values:
+nothing is labelled by neuron, minibatch or tick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dyadnet.histograms import SMALLEST
+
+PREFIX = "dyadnet_"
+Kind = Literal["gauge", "counter", "histogram"]
+OF_RUN = ("run", "model")
+"""Labels of everything that belongs to a run."""
+OF_BLOCK = ("layer", "block")
+OF_EDGE = ("edge", "kind")
+
+SWEEPS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 75.0, 100.0, 150.0, 300.0, 1000.0)
+"""Upper bounds of the histogram of sweeps."""
+BOUNDS_A_DECADE = 5
+AGES = tuple(1e-3 * SMALLEST * 10 ** (exponent / BOUNDS_A_DECADE) for exponent in range(5 * BOUNDS_A_DECADE + 1))
+"""Upper bounds of the histogram of ages in seconds, from 0.1 ms to 10 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes
+    ----------
+    name
+        As it is scraped, with the ``_total`` of a counter.
+    kind
+        Its type.
+    labels
+        Beside `OF_RUN`, which everything but the build has.
+    meaning
+        One sentence; also the help text.
+    unit
+        What a value counts or measures.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    meaning: str
+    unit: str
+    of_run: bool = True
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """In the order in which they are shown."""
+        return (*OF_RUN, *self.labels) if self.of_run else self.labels
+
+
+_LISTED = [
+    # The run
+    Metric("build_info", "gauge", ("version", "python", "numpy"), "Always 1; what runs.", "1", of_run=False),
+    Metric("run_info", "gauge", ("data", "engine", "mode", "seed"), "Always 1; what this run is.", "1"),
+    Metric(
+        "run_state",
+        "gauge",
+        ("state",),
+        "1 for the state that the run is in: starting, training, evaluating, finished, diverged, failed or stopped.",
+        "0 or 1",
+    ),
+    Metric("run_started_timestamp_seconds", "gauge", (), "When the run began.", "seconds since 1970"),
+    Metric(
+        "run_progress_timestamp_seconds",
+        "gauge",
+        (),
+        "When the coordinator last heard of a relaxation that ended; what stands still is stalled.",
+        "seconds since 1970",
+    ),
+    Metric("epochs_planned", "gauge", (), "Passes over the training part that the run is to make.", "epochs"),
+    Metric("epochs_total", "counter", (), "Passes over the training part that are complete.", "epochs"),
+    Metric("epoch_minibatches", "gauge", (), "Minibatches of one epoch.", "minibatches"),
+    Metric("minibatches_total", "counter", (), "Minibatches that were learned from.", "minibatches"),
+    Metric("samples_total", "counter", ("part",), "Samples that were relaxed, by part of the data.", "samples"),
+    # Is it learning?
+    Metric(
+        "loss",
+        "gauge",
+        ("part",),
+        "Mean loss a sample: of the latest minibatch, of the train part so far in this epoch, and of the latest "
+        "evaluation of the validation and test part.",
+        "loss",
+    ),
+    Metric("accuracy_ratio", "gauge", ("part",), "Fraction of correct predictions, of the same parts.", "ratio"),
+    Metric(
+        "objective",
+        "gauge",
+        (),
+        "Saddle objective (paper, eq. 4) of the latest minibatch that the record has a line of; every record.every.",
+        "loss",
+    ),
+    Metric("learning_rate", "gauge", (), "Learning rate in force.", "1"),
+    Metric("beta", "gauge", (), "Strength of the nudge β in force.", "1"),
+    Metric("lambda", "gauge", ("projection",), "λ of each projection in force; κ = 2λ−1.", "1"),
+    Metric(
+        "weight_norm",
+        "gauge",
+        OF_BLOCK,
+        "Frobenius norm of all synapses of a block, at the latest update that was measured (metrics.norms).",
+        "1",
+    ),
+    Metric("update_norm", "gauge", OF_BLOCK, "Norm of the change that this update made to them.", "1"),
+    Metric(
+        "gradient_cosine",
+        "gauge",
+        (),
+        "Cosine of the latest sampled contrast to the exact gradient (metrics.cosine).",
+        "ratio, −1 to 1",
+    ),
+    # Is it settling?
+    Metric(
+        "relaxation_sweeps",
+        "histogram",
+        ("part",),
+        "Sweeps of each relaxation, over all phases of its slowest lane.",
+        "sweeps",
+    ),
+    Metric("phases_total", "counter", ("part",), "Phases of lanes that ended.", "phases"),
+    Metric(
+        "capped_phases_total", "counter", ("part",), "Phases of lanes that ended at their cap, unsettled.", "phases"
+    ),
+    Metric("diverged_total", "counter", (), "Relaxations that diverged; the run ends with the first.", "relaxations"),
+    Metric("spectral_radius", "gauge", (), "Spectral radius ρ (μ of the paper), as last estimated.", "1"),
+    Metric("step", "gauge", (), "η or ω in force; in free mode the time constant in units of the delay.", "1"),
+    Metric(
+        "residual",
+        "gauge",
+        OF_BLOCK,
+        "Largest |A*−A| at the last firing of the latest training relaxation.",
+        "pre-activation",
+    ),
+    Metric(
+        "residual_difference_ratio",
+        "gauge",
+        OF_BLOCK,
+        "Largest |D*−D| at the last firing, relative to the largest |D|.",
+        "ratio",
+    ),
+    Metric("saturated_ratio", "gauge", OF_BLOCK, "Fraction of compartments at either bound.", "ratio"),
+    Metric("mean_norm", "gauge", OF_BLOCK, "Root mean square of the means m, over neurons and samples.", "1"),
+    Metric(
+        "difference_norm", "gauge", OF_BLOCK, "Root mean square of the differences d, over neurons and samples.", "1"
+    ),
+    Metric("tolerance", "gauge", ("quantity",), "Residual under which a block counts as settled.", "as the residual"),
+    # How asynchronous is it?
+    Metric("updates_total", "counter", OF_BLOCK, "Firings of a block, in all relaxations.", "firings"),
+    Metric("messages_total", "counter", OF_EDGE, "Messages sent on a channel.", "messages"),
+    Metric("message_values_total", "counter", OF_EDGE, "Numbers in them.", "numbers"),
+    Metric("message_bytes_total", "counter", OF_EDGE, "Size of those numbers.", "bytes"),
+    Metric("messages_delayed_total", "counter", OF_EDGE, "Messages that a delay held up beyond one tick.", "messages"),
+    Metric(
+        "messages_dropped_total", "counter", OF_EDGE, "Messages that a channel lost, as it was told to.", "messages"
+    ),
+    Metric("messages_duplicated_total", "counter", OF_EDGE, "Messages that the channel delivered twice.", "messages"),
+    Metric("messages_stale_total", "counter", OF_EDGE, "Messages that came after a newer one was held.", "messages"),
+    Metric("message_values_quantised_total", "counter", OF_EDGE, "Numbers that were quantised.", "numbers"),
+    Metric(
+        "message_values_suppressed_total",
+        "counter",
+        OF_EDGE,
+        "Numbers that were not sent because they had hardly moved (send-on-delta).",
+        "numbers",
+    ),
+    Metric(
+        "message_age_ticks",
+        "gauge",
+        OF_BLOCK,
+        "Age of the oldest message that a block held when the latest training relaxation ended; virtual time only.",
+        "ticks",
+    ),
+    Metric(
+        "message_age_seconds",
+        "histogram",
+        ("edge",),
+        "Age of what each update read, by edge between actors; free-running mode only.",
+        "seconds",
+    ),
+    Metric("delay_seconds", "gauge", (), "Delay δ that the time constant follows; free-running mode only.", "seconds"),
+    Metric("time_constant_seconds", "gauge", (), "Time constant T in force; free-running mode only.", "seconds"),
+    # Is the machinery well?
+    Metric(
+        "actor_seconds_total",
+        "counter",
+        ("actor", "activity"),
+        "Seconds that an actor spent computing, waiting, sending, learning, or on the spectral radius (radius).",
+        "seconds",
+    ),
+    Metric("actor_letters_total", "counter", ("actor",), "Letters that an actor sent over the wire.", "letters"),
+    Metric("actor_wire_bytes_total", "counter", ("actor",), "Size of those letters.", "bytes"),
+    Metric(
+        "messages_refused_total",
+        "counter",
+        ("actor", "reason"),
+        "Messages that an actor refused: malformed, late, twice, of another relaxation or of an earlier incarnation.",
+        "messages",
+    ),
+    Metric("actor_info", "gauge", ("actor", "address", "pid"), "Always 1; where an actor runs.", "1"),
+    Metric("actor_incarnation", "gauge", ("actor",), "Which life of an actor this is; the first is 0.", "1"),
+    Metric(
+        "coordinator_seconds_total",
+        "counter",
+        ("activity",),
+        "Seconds of the coordinator: training, evaluation, checkpoint, measuring (of metrics.cosine).",
+        "seconds",
+    ),
+    Metric(
+        "checkpoint_timestamp_seconds",
+        "gauge",
+        ("weights",),
+        "When weights were last saved (last, best).",
+        "seconds since 1970",
+    ),
+    Metric(
+        "checkpoint_duration_seconds",
+        "gauge",
+        ("weights",),
+        "How long training stood still for it: gathering the weights, and writing or handing them over.",
+        "seconds",
+    ),
+    Metric("checkpoint_bytes", "gauge", ("weights",), "Size of the arrays that were saved.", "bytes"),
+]
+CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _LISTED}
+"""By name without `PREFIX`, in the order in which they are shown."""

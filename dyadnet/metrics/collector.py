@@ -1,0 +1,94 @@
+"""The one collector that Prometheus' client asks at every scrape."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from itertools import accumulate
+
+import numpy as np
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from dyadnet.metrics.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric
+from dyadnet.metrics.readings import Reading, Spread, readings
+from dyadnet.metrics.snapshot import Snapshot
+
+BOUNDS = {"relaxation_sweeps": SWEEPS, "message_age_seconds": AGES}
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+
+class RunsCollector(Collector):
+    """Shows any number of runs, each under its own label ``run``.
+
+    Parameters
+    ----------
+    runs
+        Says at every scrape which there are.
+    """
+
+    def __init__(self, runs: Callable[[], Iterable[Snapshot]]) -> None:
+        self._runs = runs
+
+    def registry(self) -> CollectorRegistry:
+        """A registry of this collector alone."""
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return registry
+
+    def describe(self) -> Iterator[Family]:
+        """Every family that there can be, empty."""
+        for metric in CATALOGUE.values():
+            yield _family(metric)
+
+    def collect(self) -> Iterator[Family]:
+        """Every family that some run has values of, in the order of the catalogue."""
+        families: dict[str, Family] = {}
+        _put(families, "build_info", build())
+        for snapshot in self._runs():
+            with snapshot.lock:
+                found = list(readings(snapshot))
+            for reading in found:
+                _put(families, reading.metric, reading, (snapshot.run, snapshot.model))
+        for name in CATALOGUE:
+            if name in families:
+                yield families[name]
+
+
+def build() -> Reading:
+    """What runs here."""
+    try:
+        ours = version("dyadnet")
+    except PackageNotFoundError:
+        # The code was sent to this node, not installed on it.
+        ours = "sent"
+    return Reading("build_info", (ours, platform.python_version(), np.__version__), 1)
+
+
+def _put(families: dict[str, Family], name: str, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:
+    family = families.get(name)
+    if family is None:
+        family = families[name] = _family(CATALOGUE[name])
+    labels = [*run, *reading.labels]
+    if isinstance(reading, Spread):
+        assert isinstance(family, HistogramMetricFamily)
+        family.add_metric(labels, _buckets(BOUNDS[name], reading.counts), reading.total)
+    else:
+        assert not isinstance(family, HistogramMetricFamily)
+        family.add_metric(labels, reading.value)
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Cumulative counts by upper bound, as the exposition format wants them."""
+    edges = [f"{bound:.6g}" if bound != int(bound) else f"{bound:.1f}" for bound in bounds]
+    return list(zip([*edges, "+Inf"], [float(count) for count in accumulate(counts)], strict=True))
+
+
+def _family(metric: Metric) -> Family:
+    name, labels = PREFIX + metric.name, metric.all_labels
+    if metric.kind == "counter":
+        return CounterMetricFamily(name, metric.meaning, labels=labels)
+    if metric.kind == "histogram":
+        return HistogramMetricFamily(name, metric.meaning, labels=labels)
+    return GaugeMetricFamily(name, metric.meaning, labels=labels)

@@ -1,0 +1,164 @@
+"""Where a run, or a study of many, is looked at: one server, one collector, and the runs that it shows."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dyadnet.config import RunConfig
+from dyadnet.errors import DivergedError, UsageError
+from dyadnet.metrics.collector import RunsCollector
+from dyadnet.metrics.discovery import listed
+from dyadnet.metrics.page import page
+from dyadnet.metrics.server import Answer, MetricsServer, as_json, exposition
+from dyadnet.metrics.settings import MetricsSpec
+from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.metrics.view import view
+from dyadnet.observer import Observer, Unobserved
+
+WILD = ("", "0.0.0.0", "::")
+
+
+class Endpoint:
+    """Serves the runs that were added; for one run see `exposed`, for many add each under a name of its own.
+
+    Parameters
+    ----------
+    settings
+        With a port.
+
+    Raises
+    ------
+    ConfigError
+        If nothing can listen there.
+    """
+
+    def __init__(self, settings: MetricsSpec) -> None:
+        assert settings.port is not None
+        self._runs: dict[str, Snapshot] = {}
+        self._lock = threading.Lock()
+        host = node_address() if settings.host == "node" else settings.host
+        self._server = MetricsServer(
+            host,
+            settings.port,
+            {
+                "/": lambda query, accept: page(),
+                "/metrics": exposition(RunsCollector(self.runs).registry()),
+                "/healthz": self._health,
+                "/state.json": self._state,
+            },
+        )
+        self.address = f"{node_address() if host in WILD else host}:{self._server.port}"
+        """Host and port that others find it by."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def add(self, config: RunConfig, name: str) -> Snapshot:
+        """Show another run; the snapshot is its observer."""
+        snapshot = Snapshot(config, name)
+        with self._lock:
+            self._runs[name] = snapshot
+        return snapshot
+
+    def remove(self, name: str) -> None:
+        """Show a run no more."""
+        with self._lock:
+            self._runs.pop(name, None)
+
+    def runs(self) -> list[Snapshot]:
+        """What is shown, in the order in which it was added."""
+        with self._lock:
+            return list(self._runs.values())
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.close()
+
+    def _health(self, query: Mapping[str, str], accept: str) -> Answer:
+        found = [snapshot.health() for snapshot in self.runs()]
+        healthy = all(run["healthy"] for run in found)
+        return as_json({"healthy": healthy, "runs": found}, 200 if healthy else 503)
+
+    def _state(self, query: Mapping[str, str], accept: str) -> Answer:
+        runs = {snapshot.run: snapshot for snapshot in self.runs()}
+        if not runs:
+            return as_json({"runs": []})
+        name = query.get("run", next(reversed(runs)))
+        if name not in runs:
+            return as_json({"runs": list(runs), "error": f"no run {name}"}, 404)
+        return as_json({"runs": list(runs), **view(runs[name])})
+
+
+@contextlib.contextmanager
+def exposed(
+    config: RunConfig, out: str, tell: Callable[[str], None], record: Callable[[dict[str, Any]], None]
+) -> Iterator[Observer]:
+    """The observer of one run, which is served while the context lasts and for `metrics.linger` seconds after.
+
+    Parameters
+    ----------
+    out
+        The run's folder, after which it is called.
+    tell
+        Says to the user where to look.
+    record
+        Takes a line of the machinery's record.
+
+    Raises
+    ------
+    ConfigError
+        If nothing can listen there, or the discovery file cannot be written.
+    """
+    settings = config.metrics
+    if settings.port is None:
+        yield Unobserved()
+        return
+    with Endpoint(settings) as endpoint, listed(settings.file_sd, endpoint.address):
+        snapshot = endpoint.add(config, Path(out).name or "run")
+        tell(f"live page http://{endpoint.address}/ · metrics http://{endpoint.address}/metrics")
+        record({"kind": "metrics", "address": endpoint.address})
+        try:
+            yield snapshot
+        except (UsageError, KeyboardInterrupt, SystemExit) as problem:
+            snapshot.end("stopped", str(problem))
+            raise
+        except BaseException as problem:
+            if isinstance(problem, DivergedError) and not snapshot.over:
+                snapshot.diverged(problem)
+            snapshot.end("failed", f"{type(problem).__name__}: {problem}")
+            _linger(settings.linger)
+            raise
+        snapshot.end("finished")
+        _linger(settings.linger)
+
+
+def node_address() -> str:
+    """The address by which other machines reach this one, as far as it can be told; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            pass
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return "127.0.0.1"
+
+
+def _linger(seconds: float) -> None:
+    # Whoever is tired of waiting may interrupt: the run itself is over.
+    with contextlib.suppress(KeyboardInterrupt):
+        time.sleep(seconds)

@@ -1,0 +1,38 @@
+"""Curves of a run that stay short, however long the run: once full, every second point is let go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+POINTS = 400
+
+
+class History:
+    """Points of several quantities over a common axis.
+
+    Parameters
+    ----------
+    points
+        Between half as many and so many are kept, evenly spread.
+    """
+
+    def __init__(self, points: int = POINTS) -> None:
+        self._points = points
+        self._every = 1
+        self._seen = 0
+        self._kept: list[Mapping[str, Any]] = []
+
+    def add(self, point: Mapping[str, Any]) -> None:
+        """Take in a point, which is kept or not."""
+        if self._seen % self._every == 0:
+            self._kept.append(point)
+            if len(self._kept) == self._points:
+                self._kept = self._kept[::2]
+                self._every *= 2
+        self._seen += 1
+
+    @property
+    def points(self) -> list[Mapping[str, Any]]:
+        """What is kept, in order."""
+        return list(self._kept)

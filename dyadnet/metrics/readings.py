@@ -1,0 +1,176 @@
+"""What a snapshot says of each metric: the readings that go into one scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dyadnet.histograms import PER_DECADE
+from dyadnet.metrics.catalogue import AGES, BOUNDS_A_DECADE
+from dyadnet.metrics.figures import OfBlock
+from dyadnet.metrics.snapshot import STATES, Snapshot
+
+BINS_A_BOUND = PER_DECADE // BOUNDS_A_DECADE
+"""Bins of a histogram between two bounds of `AGES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value of one metric.
+
+    Attributes
+    ----------
+    metric
+        Name in the catalogue.
+    labels
+        Values of its own labels, in their order.
+    """
+
+    metric: str
+    labels: tuple[str, ...]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """One histogram: how many values lie in each bin, the last one open, and their sum."""
+
+    metric: str
+    labels: tuple[str, ...]
+    counts: tuple[int, ...]
+    total: float
+
+
+def readings(snapshot: Snapshot) -> Iterator[Reading | Spread]:
+    """Everything that a run shows; the caller holds the snapshot's lock."""
+    yield from _run(snapshot)
+    yield from _learning(snapshot)
+    yield from _settling(snapshot)
+    yield from _messages(snapshot)
+    yield from _machinery(snapshot)
+
+
+def _run(s: Snapshot) -> Iterator[Reading]:
+    config = s.config
+    yield Reading("run_info", (config.data.name, config.engine, config.dynamics.mode.kind, str(config.seed)), 1)
+    for state in STATES:
+        yield Reading("run_state", (state,), float(state == s.state))
+    yield Reading("run_started_timestamp_seconds", (), s.started_at)
+    yield Reading("run_progress_timestamp_seconds", (), s.progress_at)
+    yield Reading("epochs_planned", (), config.learning.epochs)
+    yield Reading("epochs_total", (), s.epochs)
+    yield Reading("epoch_minibatches", (), s.epoch_minibatches)
+    yield Reading("minibatches_total", (), s.minibatches)
+    for part, counts in s.parts.items():
+        yield Reading("samples_total", (part,), counts.samples)
+
+
+def _learning(s: Snapshot) -> Iterator[Reading]:
+    for part, value in s.loss.items():
+        yield Reading("loss", (part,), value)
+    for part, value in s.accuracy.items():
+        yield Reading("accuracy_ratio", (part,), value)
+    if s.objective is not None:
+        yield Reading("objective", (), s.objective)
+    if s.settings:
+        yield Reading("learning_rate", (), s.settings["learning_rate"])
+        yield Reading("beta", (), s.settings["beta"])
+        for projection, lam in zip(s.config.network.recurrent, s.settings["lambda"], strict=True):
+            yield Reading("lambda", (projection.name,), lam)
+    for name, block in s.blocks.items():
+        if block.weight_norm is not None and block.update_norm is not None:
+            yield Reading("weight_norm", (block.layer, name), block.weight_norm)
+            yield Reading("update_norm", (block.layer, name), block.update_norm)
+    if s.cosine is not None:
+        yield Reading("gradient_cosine", (), s.cosine)
+
+
+OF_BLOCK = {
+    "residual": "residual",
+    "residual_difference_ratio": "residual_difference",
+    "saturated_ratio": "saturated",
+    "mean_norm": "mean_norm",
+    "difference_norm": "difference_norm",
+}
+"""Attribute of a block's figures that each metric shows."""
+
+
+def _settling(s: Snapshot) -> Iterator[Reading | Spread]:
+    for part, counts in s.parts.items():
+        yield Spread("relaxation_sweeps", (part,), tuple(counts.sweeps), counts.total_sweeps)
+        yield Reading("phases_total", (part,), counts.phases)
+        yield Reading("capped_phases_total", (part,), counts.capped)
+    yield Reading("diverged_total", (), s.diverged_count)
+    if s.settings:
+        yield Reading("spectral_radius", (), s.settings["radius"])
+        yield Reading("step", (), s.settings["step"])
+    yield Reading("tolerance", ("mean",), s.config.dynamics.tolerance)
+    yield Reading("tolerance", ("difference",), s.config.dynamics.tolerance_difference)
+    if s.settings:
+        for metric, attribute in OF_BLOCK.items():
+            for name, block in s.blocks.items():
+                yield Reading(metric, (block.layer, name), getattr(block, attribute))
+
+
+EDGE_COUNTS = {
+    "messages_total": "messages",
+    "message_values_total": "values",
+    "message_bytes_total": "bytes",
+    "messages_delayed_total": "delayed",
+    "messages_dropped_total": "dropped",
+    "messages_duplicated_total": "duplicated",
+    "messages_stale_total": "stale",
+    "message_values_quantised_total": "quantised",
+    "message_values_suppressed_total": "suppressed",
+}
+"""Count of an edge that each metric shows."""
+
+
+def _messages(s: Snapshot) -> Iterator[Reading | Spread]:
+    for name, block in s.blocks.items():
+        yield Reading("updates_total", (block.layer, name), block.updates)
+    for metric, count in EDGE_COUNTS.items():
+        for edge, counts in s.edges.items():
+            yield Reading(metric, edge, counts[count])
+    if s.settings and not s.free:
+        for name, block in s.blocks.items():
+            yield _age(name, block)
+    for actor, spent in s.actors.items():
+        for source, (bins, total) in spent.ages.items():
+            yield Spread("message_age_seconds", (f"{source}>{actor}",), _bounded(bins), total)
+    if s.pace:
+        yield Reading("delay_seconds", (), 1e-3 * s.pace["delay_ms"])
+        yield Reading("time_constant_seconds", (), 1e-3 * s.pace["time_constant_ms"])
+
+
+def _age(name: str, block: OfBlock) -> Reading:
+    return Reading("message_age_ticks", (block.layer, name), block.age)
+
+
+def _bounded(bins: Sequence[int]) -> tuple[int, ...]:
+    """Counts between the bounds of `AGES`, from the finer bins of `dyadnet.histograms`."""
+    first, rest = bins[0], bins[1:]
+    inner = BINS_A_BOUND * (len(AGES) - 1)
+    pairs = [sum(rest[index : index + BINS_A_BOUND]) for index in range(0, inner, BINS_A_BOUND)]
+    return (first, *pairs, sum(rest[inner:]))
+
+
+def _machinery(s: Snapshot) -> Iterator[Reading]:
+    for actor, spent in s.actors.items():
+        for activity, seconds in spent.seconds.items():
+            yield Reading("actor_seconds_total", (actor, activity), seconds)
+    for actor, spent in s.actors.items():
+        if s.places:
+            yield Reading("actor_letters_total", (actor,), spent.letters)
+            yield Reading("actor_wire_bytes_total", (actor,), spent.bytes)
+            yield Reading("actor_incarnation", (actor,), spent.incarnation)
+        for reason, count in spent.refused.items():
+            yield Reading("messages_refused_total", (actor, reason), count)
+    for actor, place in s.places.items():
+        yield Reading("actor_info", (actor, str(place["address"]), str(place["pid"])), 1)
+    for activity, seconds in s.seconds.items():
+        yield Reading("coordinator_seconds_total", (activity,), seconds)
+    for weights, (when, took, size) in s.checkpoints.items():
+        yield Reading("checkpoint_timestamp_seconds", (weights,), when)
+        yield Reading("checkpoint_duration_seconds", (weights,), took)
+        yield Reading("checkpoint_bytes", (weights,), size)

@@ -1,0 +1,229 @@
+"""What the coordinator keeps of a run for whoever looks: plain values, changed as things happen.
+
+A scrape reads them under a lock that is held for microseconds; it never calls an actor and training never waits for
+a client.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.description import MODELS
+from dyadnet.errors import DivergedError
+from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, cosine, count_edges
+from dyadnet.metrics.history import History
+from dyadnet.relaxation import Outcome, Part, Spent
+from dyadnet.topology import Topology
+
+State = Literal["starting", "training", "evaluating", "finished", "diverged", "failed", "stopped"]
+STATES: tuple[State, ...] = ("starting", "training", "evaluating", "finished", "diverged", "failed", "stopped")
+OVER: tuple[State, ...] = ("finished", "diverged", "failed", "stopped")
+Saved = tuple[float, float, int]
+"""(when, seconds that it took, bytes)."""
+
+
+class Snapshot:
+    """One run as it stands; implements `dyadnet.observer.Observer`.
+
+    Parameters
+    ----------
+    config
+        The run.
+    run
+        What it is called.
+
+    Attributes
+    ----------
+    lock
+        Held by whoever changes anything or reads more than one value.
+    """
+
+    def __init__(self, config: RunConfig, run: str) -> None:
+        self.config = config
+        self.run = run
+        self.model = model_of(config)
+        self.topology = Topology(config.network)
+        self.names = Names(self.topology)
+        self.free = isinstance(config.dynamics.mode, FreeRunning)
+        self.lock = threading.Lock()
+        self.state: State = "starting"
+        self.why = ""
+        self.started_at = self.progress_at = time.time()
+        self.epoch_minibatches = self.minibatches = self.epochs = self.diverged_count = 0
+        self.parts: dict[str, OfPart] = {}
+        self.loss: dict[str, float] = {}
+        self.accuracy: dict[str, float] = {}
+        self.settings: dict[str, Any] = {}
+        self.objective: float | None = None
+        self.cosine: float | None = None
+        self.blocks = {self.names.block(name): OfBlock(self.names.layer(name)) for name in self.topology.blocks}
+        self.edges: Edges = {}
+        self.actors: dict[str, Spent] = {}
+        self.places: dict[str, Mapping[str, Any]] = {}
+        self.pace: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
+        self.checkpoints: dict[str, Saved] = {}
+        self.curve = History()
+        self.epoch_curve = History()
+        self._itemsize = np.dtype(config.dynamics.dtype).itemsize
+        self._last_sweeps = 0.0
+        self._clock = time.perf_counter()
+
+    # As an observer
+
+    def started(self, minibatches: int) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self.state = "training"
+            self.epoch_minibatches = minibatches
+            self._clock = time.perf_counter()
+
+    def relaxed(self, part: Part, outcome: Outcome) -> None:
+        """See `Observer`."""
+        with self.lock:
+            training = part == "train"
+            self._spend("training" if training else "evaluation")
+            self.state = "training" if training else "evaluating"
+            self.progress_at = time.time()
+            self.parts.setdefault(part, OfPart()).add(outcome)
+            count_edges(self.edges, self.names, outcome, self._itemsize)
+            for name, reports in self.names.grouped(outcome).items():
+                block = self.blocks[name]
+                block.updates += sum(report.updates for report in reports)
+                if training:
+                    block.look(reports)
+            for report in outcome.reports:
+                if report.spent is not None:
+                    self.actors[report.spent.actor] = report.spent
+                if training and report.loss is not None and report.correct is not None:
+                    self.loss["minibatch"] = report.loss / report.samples
+                    self.accuracy["minibatch"] = report.correct / report.samples
+            if training:
+                self._last_sweeps = outcome.sweeps
+            self.cosine = cosine(outcome)
+
+    def measures(self, count: int) -> bool:
+        """See `Observer`."""
+        return count % self.config.metrics.norms == 0 or count == 1
+
+    def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self._spend("training")
+            self.minibatches += 1
+            self.settings = dict(settings)
+            self.loss["train"], self.accuracy["train"] = loss, accuracy
+            self.curve.add(
+                {
+                    "at": self.minibatches / max(1, self.epoch_minibatches),
+                    "loss": self.loss["minibatch"],
+                    "accuracy": self.accuracy["minibatch"],
+                    "sweeps": self._last_sweeps,
+                    "radius": settings["radius"],
+                    "step": settings["step"],
+                }
+            )
+
+    def recorded(self, line: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self._spend("training")
+            self.objective = line["objective"]
+
+    def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self.loss[part], self.accuracy[part] = summary["loss"], summary["accuracy"]
+
+    def epoch(self, line: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self._spend("evaluation")
+            self.epochs = line["epoch"]
+            parts = ("train", "validation", "test")
+            point = {f"{what}_{part}": line[part][what] for part in parts for what in ("loss", "accuracy")}
+            self.epoch_curve.add({"at": line["epoch"], **point})
+
+    def machinery(self, line: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+        with self.lock:
+            if line["kind"] == "placement":
+                self.places = dict(line["actors"])
+            self.pace = dict(line.get("pace", self.pace))
+
+    def saved(self, name: str, seconds: float, size: int) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self._spend("checkpoint")
+            self.checkpoints[name] = (time.time(), seconds, size)
+
+    def compares(self, count: int) -> bool:
+        """See `Observer`."""
+        every = self.config.metrics.cosine
+        return every is not None and (count % every == 0 or count == 1)
+
+    def compared(self) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self._spend("measuring")
+            self.progress_at = time.time()
+
+    def diverged(self, problem: DivergedError) -> None:
+        """See `Observer`."""
+        with self.lock:
+            self.diverged_count += 1
+            self.state, self.why = "diverged", str(problem)
+
+    # For others
+
+    def end(self, state: State, why: str = "") -> None:
+        """The run is over; what has diverged stays so."""
+        with self.lock:
+            if self.state != "diverged":
+                self.state, self.why = state, why
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will change."""
+        return self.state in OVER
+
+    def health(self) -> dict[str, Any]:
+        """The run in a few words."""
+        with self.lock:
+            return {
+                "run": self.run,
+                "state": self.state,
+                "epoch": self.epochs,
+                "minibatches": self.minibatches,
+                "seconds_since_progress": round(time.time() - self.progress_at, 3),
+                "healthy": self.state not in ("diverged", "failed"),
+            } | ({"why": self.why} if self.why else {})
+
+    def _spend(self, activity: str) -> None:
+        """Book the time since something was last booked."""
+        now = time.perf_counter()
+        self.seconds[activity] = self.seconds.get(activity, 0.0) + now - self._clock
+        self._clock = now
+
+
+def model_of(config: RunConfig) -> str:
+    """``hm``, ``ffm``, ``sshm``, ``lam-0.25``; ``mixed`` where λ differs between projections or in time."""
+    epochs = config.learning.epochs
+    lam = config.learning.lam
+    found = {(p.coupling + 1.0) / 2.0 for p in config.network.recurrent}
+    if isinstance(lam, dict):
+        given = {name: set(schedule.extremes(epochs)) for name, schedule in lam.items()}
+        found = set().union(*(given.get(p.name, {(p.coupling + 1.0) / 2.0}) for p in config.network.recurrent))
+    elif lam is not None:
+        found = set(lam.extremes(epochs))
+    if len(found) != 1:
+        return "mixed"
+    value = found.pop()
+    named = {lam: name for name, lam in MODELS.items()}
+    return named.get(value, f"lam-{value:g}")

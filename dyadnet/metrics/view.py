@@ -1,0 +1,89 @@
+"""A run as the live page draws it: plain values for JSON."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from dyadnet.metrics.snapshot import Snapshot
+
+
+def view(snapshot: Snapshot) -> dict[str, Any]:
+    """Everything that the page shows of a run, as it stands now."""
+    with snapshot.lock:
+        found: dict[str, Any] = plain(
+            {
+                "run": snapshot.run,
+                "model": snapshot.model,
+                "state": snapshot.state,
+                "why": snapshot.why,
+                "data": snapshot.config.data.name,
+                "engine": snapshot.config.engine,
+                "mode": snapshot.config.dynamics.mode.kind,
+                "now": time.time(),
+                "started": snapshot.started_at,
+                "progress": snapshot.progress_at,
+                "minibatches": snapshot.minibatches,
+                "epoch_minibatches": snapshot.epoch_minibatches,
+                "epochs": snapshot.epochs,
+                "planned": snapshot.config.learning.epochs,
+                "samples": snapshot.parts["train"].samples if "train" in snapshot.parts else 0,
+                "loss": dict(snapshot.loss),
+                "accuracy": dict(snapshot.accuracy),
+                "settings": dict(snapshot.settings),
+                "objective": snapshot.objective,
+                "cosine": snapshot.cosine,
+                "tolerance": {
+                    "mean": snapshot.config.dynamics.tolerance,
+                    "difference": snapshot.config.dynamics.tolerance_difference,
+                },
+                "network": network(snapshot),
+                "blocks": {name: block.plain() for name, block in snapshot.blocks.items()},
+                "edges": [
+                    {"edge": edge, "kind": kind, "counts": dict(counts)}
+                    for (edge, kind), counts in snapshot.edges.items()
+                ],
+                "actors": {
+                    name: {
+                        "seconds": dict(spent.seconds),
+                        "ages": {source: [sum(bins), total] for source, (bins, total) in spent.ages.items()},
+                    }
+                    for name, spent in snapshot.actors.items()
+                },
+                "curve": snapshot.curve.points,
+                "epoch_curve": snapshot.epoch_curve.points,
+            }
+        )
+        return found
+
+
+def network(snapshot: Snapshot) -> dict[str, Any]:
+    """What the network looks like: layers with their blocks, and projections with their λ."""
+    net, topology = snapshot.config.network, snapshot.topology
+    couplings = snapshot.settings.get("lambda", [(p.coupling + 1.0) / 2.0 for p in net.recurrent])
+    return {
+        "inputs": net.inputs,
+        "layers": [
+            {
+                "name": population.name,
+                "size": population.size,
+                "output": population.name == net.output,
+                "blocks": [{"name": spec.name, "size": spec.size} for spec in topology.of_population[population.name]]
+                if snapshot.names.by_block
+                else [{"name": population.name, "size": population.size}],
+            }
+            for population in net.populations
+        ],
+        "projections": [{"pre": p.pre, "post": p.post} for p in net.projections if p.from_input]
+        + [{"pre": p.pre, "post": p.post, "lambda": lam} for p, lam in zip(net.recurrent, couplings, strict=True)],
+    }
+
+
+def plain(value: Any) -> Any:
+    """The same without NaN and infinity, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

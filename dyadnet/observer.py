@@ -1,0 +1,96 @@
+"""Who is told everything that metrics are made of, as it happens, by the coordinator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from dyadnet.errors import DivergedError
+from dyadnet.relaxation import Outcome, Part
+
+
+class Observer(Protocol):
+    """Is told what a run does; it only looks, and must be quick, because training waits for it.
+
+    Calls come from the thread that trains: `started` first; then, minibatch after minibatch, `relaxed`, `measures`
+    and `learned`, now and then `recorded`; at the end of an epoch `relaxed` and `evaluated` for each part, then
+    `epoch`, `machinery` and `saved`.
+    """
+
+    def started(self, minibatches: int) -> None:
+        """Training begins; an epoch has so many minibatches."""
+
+    def relaxed(self, part: Part, outcome: Outcome) -> None:
+        """Samples of a part have been relaxed."""
+
+    def measures(self, count: int) -> bool:
+        """Whether the norms of the update of that number are to be measured."""
+
+    def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
+        """The latest minibatch was learned from under these settings; loss and accuracy of the epoch so far."""
+
+    def recorded(self, line: Mapping[str, Any]) -> None:
+        """A minibatch has this line in the record."""
+
+    def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
+        """A part was evaluated, with this entry in the record."""
+
+    def epoch(self, line: Mapping[str, Any]) -> None:
+        """An epoch ended, with this line in the record."""
+
+    def machinery(self, line: Mapping[str, Any]) -> None:
+        """The machinery's record has this line."""
+
+    def saved(self, name: str, seconds: float, size: int) -> None:
+        """Weights of so many bytes were saved under a name, for which training stood still so long."""
+
+    def compares(self, count: int) -> bool:
+        """Whether the contrast of the update of that number is to be compared with the exact gradient."""
+
+    def compared(self) -> None:
+        """A relaxation for the exact gradient has ended; reports will tell what it agrees with."""
+
+    def diverged(self, problem: DivergedError) -> None:
+        """A relaxation ran away; the run ends."""
+
+
+class Unobserved:
+    """An observer that does not look."""
+
+    def started(self, minibatches: int) -> None:
+        """See `Observer`."""
+
+    def relaxed(self, part: Part, outcome: Outcome) -> None:
+        """See `Observer`."""
+
+    def measures(self, count: int) -> bool:
+        """See `Observer`."""
+        return False
+
+    def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
+        """See `Observer`."""
+
+    def recorded(self, line: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+
+    def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+
+    def epoch(self, line: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+
+    def machinery(self, line: Mapping[str, Any]) -> None:
+        """See `Observer`."""
+
+    def saved(self, name: str, seconds: float, size: int) -> None:
+        """See `Observer`."""
+
+    def compares(self, count: int) -> bool:
+        """See `Observer`."""
+        return False
+
+    def compared(self) -> None:
+        """See `Observer`."""
+
+    def diverged(self, problem: DivergedError) -> None:
+        """See `Observer`."""

@@ -1,0 +1,109 @@
+"""The live page in a real browser, while a run goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dyadnet.config import RunConfig, merged
+from dyadnet.metrics.endpoint import Endpoint
+from dyadnet.metrics.page import page
+from dyadnet.metrics.settings import MetricsSpec
+from dyadnet.metrics.snapshot import Snapshot
+from tests.metrics.runs import settings, until
+
+CYCLIC = {
+    "network": {
+        "inputs": 64,
+        "populations": [
+            {"name": "a", "size": 12},
+            {"name": "b", "size": 10, "blocks": 2},
+            {"name": "c", "size": 6},
+            {"name": "out", "size": 10},
+        ],
+        "projections": [
+            {"pre": "input", "post": "a"},
+            {"pre": "a", "post": "b", "lam": 0.5},
+            {"pre": "b", "post": "c", "lam": 0.5},
+            {"pre": "c", "post": "a", "lam": 0.5, "gain": 0.3},
+            {"pre": "b", "post": "b", "lam": 0.5, "gain": 0.3},
+            {"pre": "b", "post": "out", "lam": 0.0},
+        ],
+    }
+}
+
+
+def test_the_page_brings_everything_with_it_and_lets_nothing_else_in() -> None:
+    answer = page()
+    text = answer.body.decode()
+    assert not re.search(r"(src|href)=\"(?!data:,\"|/metrics\"|/healthz\"|/state\.json\")", text)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+    assert not re.search(r"\son\w+=|\sstyle=|@import|url\(", text)
+    assert answer.headers is not None
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless browser."""
+    pytest.importorskip("selenium", reason="selenium is not installed")
+    from docs.tools import page_screenshot
+
+    if page_screenshot.CHROMIUM is None or page_screenshot.DRIVER is None:
+        pytest.skip("Chromium is not installed (Debian: chromium, chromium-driver)")
+    with page_screenshot.browser() as driver:
+        yield driver
+
+
+def errors(chromium: Any) -> list[Any]:
+    """What the console says beyond information."""
+    return [entry for entry in chromium.get_log("browser") if entry["level"] not in ("INFO", "DEBUG")]
+
+
+@pytest.fixture(params=["chain", "cyclic"])
+def run(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Snapshot]:
+    """A run that goes on until the test is over, and the page that shows it."""
+    from docs.tools.page_screenshot import training
+
+    values = settings(learning={"epochs": 500})
+    if request.param == "cyclic":
+        del values["network"]
+        values = merged(values, CYCLIC)
+    with (
+        Endpoint(MetricsSpec(port=0)) as endpoint,
+        training(endpoint, RunConfig.read(values), request.param) as snapshot,
+    ):
+        until(lambda: snapshot.epochs >= 1)
+        chromium.get(f"http://{endpoint.address}/")
+        until(lambda: chromium.find_element("id", "run").text == request.param)
+        yield snapshot
+        chromium.get("about:blank")
+
+
+def test_the_page_shows_every_block_and_a_value_that_changes(run: Snapshot, chromium: Any) -> None:
+    def texts(selector: str) -> list[str]:
+        return [element.text for element in chromium.find_elements("css selector", selector)]
+
+    def cells(row: str) -> list[str]:
+        return [element.text for element in chromium.find_elements("xpath", f"//tr[td[1]='{row}']/td")]
+
+    blocks = list(run.topology.blocks)
+    drawn = [group.get_attribute("data-block") for group in chromium.find_elements("css selector", "g.block")]
+    assert sorted(drawn) == sorted(blocks)
+    assert [row[0] for row in map(cells, blocks)] == blocks
+    assert len(chromium.find_elements("css selector", ".channel")) >= len(run.topology.links)
+    values = texts("g.block .value")
+    assert all(re.fullmatch(r"[\d.e-]+", shown) for shown in values)
+    until(lambda: texts("g.block .value") != values)
+    assert texts("#state span")[0] in ("training", "evaluating")
+    for name, pattern in (("saturation", r"[\d.]+%"), ("age", r"\d+ ticks?")):
+        chromium.find_element("css selector", f"[data-by={name}]").click()
+        assert all(re.fullmatch(pattern, shown) for shown in texts("g.block .value"))
+    for chart in chromium.find_elements("css selector", ".chart"):
+        assert chart.find_elements("css selector", "path.curve")
+    assert errors(chromium) == []
