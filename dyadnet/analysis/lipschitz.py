@@ -61,6 +61,14 @@ def _constants(network: Assembled, slope: Array) -> Constants:
     )
 
 
+def singular_values(network: Assembled) -> Array:
+    """All singular values of the linear response over the hidden neurons; empty where it has no bound."""
+    response = _inverse(np.eye(len(network.W)) - network.W)
+    if response is None:
+        return np.empty(0)
+    return np.asarray(np.linalg.svd(response[np.ix_(network.hidden, network.hidden)], compute_uv=False))
+
+
 def norm(matrix: Array) -> float:
     """The largest singular value; 0 of an empty matrix."""
     return float(np.linalg.norm(matrix, 2)) if matrix.size else 0.0
@@ -68,6 +76,6 @@ def norm(matrix: Array) -> float:
 
 def _inverse(matrix: Array) -> NDArray[np.float64] | None:
     try:
-        return np.linalg.inv(matrix)
+        return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     except np.linalg.LinAlgError:
         return None

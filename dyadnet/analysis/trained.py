@@ -31,9 +31,7 @@ CAP = 5000
 def network_at(network: Network, couplings: tuple[float, ...]) -> Network:
     """The same description with the λ of each projection that these κ stand for."""
     kappa = dict(zip((p.name for p in network.recurrent), couplings, strict=True))
-    projections = tuple(
-        p if p.from_input else replace(p, lam=(kappa[p.name] + 1.0) / 2.0) for p in network.projections
-    )
+    projections = tuple(p if p.from_input else replace(p, lam=(kappa[p.name] + 1.0) / 2.0) for p in network.projections)
     return replace(network, projections=projections)
 
 
