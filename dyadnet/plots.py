@@ -85,17 +85,16 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
         filled = np.flatnonzero(sum(edge[name] for edge in edges.values()))
         axis.set_xscale("log")
         axis.set_xlim(lower[max(filled[0] - 1, 0)], lower[min(filled[-1] + 2, len(lower) - 1)])
-        _dress(axis, "updates (%)", f"age of what an update read ({unit})")
+        dress(axis, "updates (%)", f"age of what an update read ({unit})")
     axes[0].legend(frameon=False, title="from → to")
     for actor, series in rates.items():
         axes[2].plot(range(1, len(series) + 1), series, marker=".", label=actor)
     axes[2].set_ylim(bottom=0)
     axes[2].xaxis.get_major_locator().set_params(integer=True)
     axes[2].legend(frameon=False)
-    _dress(axes[2], "updates a second", "epoch")
+    dress(axes[2], "updates a second", "epoch")
     figure.suptitle(title)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    written(figure, path)
 
 
 def probed(series: dict[str, Any], path: Path, title: str) -> None:
