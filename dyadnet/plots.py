@@ -16,9 +16,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dyadnet.record import whole
-
 from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
+from dyadnet.record import whole
 
 COLOURS = {"train": "#7a7a7a", "validation": "#d98c21", "test": "#1f6fb4"}
 

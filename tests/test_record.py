@@ -10,12 +10,17 @@ from dyadnet.errors import RunFolderError
 from dyadnet.record import whole
 
 
+def half(path: Path) -> None:
+    with whole(path) as fresh:
+        fresh.write_text("half of the n")
+        raise ZeroDivisionError
+
+
 def test_a_file_is_replaced_only_once_all_of_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "found.json"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), whole(path) as fresh:
-        fresh.write_text("half of the n")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        half(path)
     assert path.read_text() == "old"
     with whole(path) as fresh:
         fresh.write_text("new")
@@ -25,8 +30,6 @@ def test_a_file_is_replaced_only_once_all_of_it_is_written(tmp_path: Path) -> No
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with (
-        pytest.raises(RunFolderError, match=r"missing/found\.json: it cannot be written"),
-        whole(tmp_path / "missing" / "found.json") as fresh,
-    ):
+    path = tmp_path / "missing" / "found.json"
+    with pytest.raises(RunFolderError, match=r"missing/found\.json: it cannot be written"), whole(path) as fresh:
         fresh.write_text("new")
