@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dyadnet.analysis import gradient, lipschitz, robustness, stability
 from dyadnet.analysis.assembled import Array, Assembled, assemble
-from dyadnet.analysis.trained import Trained, ideal, input_range, inputs_of
+from dyadnet.analysis.trained import CLOSE, Trained, ideal, input_range, inputs_of
 from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
@@ -91,8 +91,8 @@ def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = la
     ------
     ConfigError
         If the part has no so many samples.
-    DyadnetError
-        If the network does not settle.
+    DivergedError
+        If a relaxation runs away.
     """
     own = _own(saved)
     engine = LocalEngine(own, saved.dataset)
@@ -115,28 +115,19 @@ def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = la
     sections["gradient"] = _gradient(saved, own)
     told("gradient")
     trained = Trained(ideal(saved.config, saved.couplings), saved.parameters)
+    inputs, labels = inputs_of(saved.dataset, questions.part, rows)
     try:
-        inputs, labels = inputs_of(saved.dataset, questions.part, rows)
         network = assemble(trained.engine.blocks)
         slopes = trained.settle(inputs[: questions.equilibria], labels[: questions.equilibria]).slopes
-        sections["lipschitz"] = _lipschitz(network, slopes)
-        told("lipschitz")
-        spectra = [stability.modes(network, slope) for slope in slopes]
-        sections["stability"] = _stability(spectra)
-        told("stability")
-        bounds = input_range(saved.dataset)
-        sections["robustness"] = {
-            "range": list(bounds),
-            "adversarial": robustness.adversarial(
-                trained, inputs, labels, questions.epsilons, bounds, questions.pgd_steps, lambda: told("robustness")
-            ),
-            "noise": robustness.noisy(
-                trained, inputs, labels, questions.sigmas, questions.draws, lambda: told("robustness")
-            ),
-        }
-        return Findings(sections, np.concatenate(spectra), lipschitz.singular_values(network))
+        sections["lipschitz"] = _lipschitz(network, slopes) | {"capped": trained.capped}
     finally:
         trained.close()
+    told("lipschitz")
+    spectra = [stability.modes(network, slope) for slope in slopes]
+    sections["stability"] = _stability(spectra)
+    told("stability")
+    sections["robustness"] = _robustness(saved, questions, inputs, labels, told)
+    return Findings(sections, np.concatenate(spectra), lipschitz.singular_values(network))
 
 
 def _own(saved: Saved) -> RunConfig:
@@ -233,6 +224,25 @@ def _stability(spectra: Sequence[stability.Modes]) -> dict[str, Any]:
         "rightmost": _spread([one.rightmost for one in found]),
         "largest_stable_step": {str(delay): float(step) for delay, step in zip(DELAYS, steps, strict=True)},
     }
+
+
+def _robustness(
+    saved: Saved, questions: Questions, inputs: Array, labels: NDArray[np.int64], told: Callable[[str], None]
+) -> dict[str, Any]:
+    bounds = input_range(saved.dataset)
+    trained = Trained(ideal(saved.config, saved.couplings, **CLOSE), saved.parameters)
+
+    def tell() -> None:
+        told("robustness")
+
+    try:
+        attacked = robustness.adversarial(
+            trained, inputs, labels, questions.epsilons, bounds, questions.pgd_steps, tell
+        )
+        noise = robustness.noisy(trained, inputs, labels, questions.sigmas, questions.draws, tell)
+        return {"range": list(bounds), "adversarial": attacked, "noise": noise, "capped": trained.capped}
+    finally:
+        trained.close()
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

@@ -78,7 +78,7 @@ def delay_limits(
     out: Annotated[Path, typer.Option(help="Folder for data and picture.")] = Path("delay-limits"),
     kappas: Annotated[str | None, typer.Option(help="Couplings from −1 to 1, such as -1,0,1.")] = None,
     delays: Annotated[str | None, typer.Option(help="Delays in ticks, such as 1,4,16.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="That each network is trained for.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="That each network is trained for.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the networks.")] = 0,
     as_json: Json = False,
 ) -> None:

@@ -18,7 +18,7 @@ STYLES = {
     "tuned": ("η tuned to the delay", "#d98c21", "s"),
     "stretched": ("red-black, stretched", "#1f6fb4", "o"),
 }
-NAMES = {-1.0: "SSHM (κ = −1)", 0.0: "FFM (κ = 0)", 1.0: "HM (κ = 1)"}
+MODELS_OF = {-1.0: "SSHM", 0.0: "FFM", 1.0: "HM"}
 
 
 def report(folder: Path, limits: Sequence[Limit], rests: Sequence[Rest]) -> list[Path]:
@@ -59,7 +59,7 @@ def _draw(path: Path, limits: Sequence[Limit], rests: Sequence[Rest]) -> None:
         axes[0, 0].legend(frameon=False, fontsize="small")
     for column, kappa in enumerate(models):
         of_model = [rest for rest in rests if rest.kappa == kappa]
-        _rest(axes[1, column], axes[2, column], of_model, NAMES.get(kappa, f"κ = {kappa:g}"))
+        _rest(axes[1, column], axes[2, column], of_model, f"{MODELS_OF[kappa]}, {_name(kappa)}")
     for row in (1, 2):
         for unused in axes[row, len(models) :]:
             unused.axis("off")
@@ -70,7 +70,7 @@ def _limits(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> None
     for index, kappa in enumerate(kappas):
         found = [limit for limit in limits if limit.kappa == kappa]
         delays, colour = [limit.delay for limit in found], colour_of(index, len(kappas))
-        axis.plot(delays, [limit.theory for limit in found], color=colour, linewidth=1.2, label=f"κ = {kappa:g}")
+        axis.plot(delays, [limit.theory for limit in found], color=colour, linewidth=1.2, label=_name(kappa))
         axis.plot(delays, [limit.simulated for limit in found], color=colour, linestyle="", marker="o", markersize=4)
     axis.axhline(SMALL_STEP, color="#bbbbbb", linewidth=0.8, linestyle="--", zorder=0)
     axis.set_xscale("log")
@@ -112,3 +112,7 @@ def _rest(settling: Any, accuracy: Any, rests: Sequence[Rest], name: str) -> Non
     dress(settling, "ticks to settle (missing: never)", "delay (ticks)")
     accuracy.set_ylim(0, 100)
     dress(accuracy, "test accuracy (%)", "delay (ticks)")
+
+
+def _name(kappa: float) -> str:
+    return f"κ = {kappa:g}".replace("-", "−")

@@ -62,7 +62,7 @@ class Experiment:
     kappas: Sequence[float] = KAPPAS
     delays: Sequence[int] = DELAYS
     hidden: tuple[int, ...] = (100, 100)
-    epochs: int = 10
+    epochs: int = 20
     seed: int = 0
     cap: int = 8000
 

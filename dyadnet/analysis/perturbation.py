@@ -26,7 +26,7 @@ GONE, GROWN = 1e-4, 1e4
 """Times the first size at which the fate of a perturbation is sealed."""
 FALL = 3.0
 """Factor between steps until one is stable."""
-PATIENCE = 60
+PATIENCE = 99
 """Time constants 1/η, and delays, that a perturbation is watched for."""
 
 

@@ -63,6 +63,7 @@ def _lipschitz(values: dict[str, Any]) -> Rows:
         ("L_output, linear (the paper's)", f"{linear['output']:.4g}"),
         ("L_hidden with f′, mean and most", f"{local['hidden']['mean']:.4g}, {local['hidden']['max']:.4g}"),
         ("L_output with f′, mean and most", f"{local['output']['mean']:.4g}, {local['output']['max']:.4g}"),
+        *_unsettled(values["capped"]),
     ]
 
 
@@ -80,4 +81,10 @@ def _robustness(values: dict[str, Any]) -> Rows:
         (f"accuracy, adversary ε = {row['epsilon']:g}", f"FGSM {row['fgsm']:.2%}, PGD {row['pgd']:.2%}")
         for row in values["adversarial"]
     ]
-    return rows + [(f"accuracy, noise σ = {row['sigma']:g}", f"{row['accuracy']:.2%}") for row in values["noise"]]
+    rows += [(f"accuracy, noise σ = {row['sigma']:g}", f"{row['accuracy']:.2%}") for row in values["noise"]]
+    return rows + _unsettled(values["capped"])
+
+
+def _unsettled(capped: int) -> Rows:
+    """A warning where what was found is not of equilibria."""
+    return [("relaxations that had not settled", str(capped))] if capped else []
