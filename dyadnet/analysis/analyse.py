@@ -240,7 +240,9 @@ def _robustness(
             trained, inputs, labels, questions.epsilons, bounds, questions.pgd_steps, tell
         )
         noise = robustness.noisy(trained, inputs, labels, questions.sigmas, questions.draws, tell)
-        return {"range": list(bounds), "adversarial": attacked, "noise": noise, "capped": trained.capped}
+        masked = robustness.masked(trained, inputs, labels)
+        found = {"range": list(bounds), "masked": masked, "adversarial": attacked, "noise": noise}
+        return found | {"capped": trained.capped}
     finally:
         trained.close()
 

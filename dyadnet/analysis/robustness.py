@@ -46,6 +46,11 @@ def accuracy(trained: Trained, inputs: Array, labels: Labels) -> float:
     return float(np.mean(trained.settle(inputs, labels).outputs.argmax(axis=1) == labels))
 
 
+def masked(trained: Trained, inputs: Array, labels: Labels) -> float:
+    """Fraction of samples whose input gradient vanishes altogether: this adversary cannot touch them."""
+    return float(np.mean(~trained.input_gradient(inputs, labels, BETA).any(axis=1)))
+
+
 def adversarial(
     trained: Trained,
     inputs: Array,

@@ -82,6 +82,7 @@ def _robustness(values: dict[str, Any]) -> Rows:
         for row in values["adversarial"]
     ]
     rows += [(f"accuracy, noise σ = {row['sigma']:g}", f"{row['accuracy']:.2%}") for row in values["noise"]]
+    rows.append(("samples without an input gradient", f"{values['masked']:.2%}"))
     return rows + _unsettled(values["capped"])
 
 

@@ -71,3 +71,12 @@ def test_accuracy_falls_with_epsilon_and_with_sigma(
     assert noise[1]["accuracy"] < clean
     assert noise == robustness.noisy(trained, x, y, (0.0, 0.5), 2, lambda: told.append(1))
     assert len(told) == 7
+
+
+def test_a_sample_whose_outputs_are_saturated_is_masked() -> None:
+    trained = settler(layered(3, [4], 2, lam=0.5, gain=0.5, bias=0.3))
+    x, y = np.full((2, 3), 0.5), np.array([0, 1])
+    assert robustness.masked(trained, x, y) == 0
+    trained.engine.blocks["out"].bias[...] = (10.0, -10.0)
+    assert robustness.masked(trained, x, y) == 1
+    trained.close()
