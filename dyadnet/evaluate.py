@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dyadnet import weights
+from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator, checkpoint
+from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import RunFolderError
 from dyadnet.record import read_config
@@ -14,8 +17,33 @@ from dyadnet.relaxation import Part
 from dyadnet.train import load_data
 
 
-def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path | None = None) -> dict[str, Any]:
-    """Loss, accuracy and settling at β = 0 of the weights that a run saved.
+@dataclass(frozen=True)
+class Saved:
+    """Weights that a run saved, and all that is needed to use them.
+
+    Attributes
+    ----------
+    config
+        The run's.
+    dataset
+        The run's.
+    couplings
+        κ of each projection when they were saved.
+    parameters
+        By block, then by name.
+    manifest
+        What the run wrote beside them.
+    """
+
+    config: RunConfig
+    dataset: Dataset
+    couplings: tuple[float, ...]
+    parameters: weights.Parameters
+    manifest: dict[str, Any]
+
+
+def load(run: Path, name: str = "best", data_dir: Path | None = None) -> Saved:
+    """Read the weights that a run saved, whatever engine it ran on.
 
     Parameters
     ----------
@@ -23,8 +51,6 @@ def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path 
         The run's folder.
     name
         ``best`` or ``last``.
-    part
-        Of the data.
     data_dir
         Where the image sets are, if not where the run found them.
 
@@ -38,17 +64,36 @@ def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path 
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": data_dir})})
     folder = checkpoint(run, name)
     manifest = weights.read_manifest(folder)
-    couplings = tuple(manifest["couplings"])
     dataset = load_data(config)
-    engine = LocalEngine(config, dataset)
+    engine = LocalEngine(config, dataset, threads=1)
     try:
-        coordinator = Coordinator(config, dataset.shape, engine)
         engine.load(weights.read(folder, engine.blocks))
         if engine.weights_sha256() != manifest["weights_sha256"]:
             raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
-        found = {"run": str(run), "weights": name, "part": part, **coordinator.evaluate(part, couplings).summary()}
-        if not config.imperfections.ideal():
-            found["ideal"] = coordinator.evaluate(part, couplings, ideal=True).summary()
-        return found
+        parameters = {
+            block: {key: array.copy() for key, array in named.items()} for block, named in engine.parameters().items()
+        }
+        return Saved(config, dataset, tuple(manifest["couplings"]), parameters, manifest)
+    finally:
+        engine.close()
+
+
+def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path | None = None) -> dict[str, Any]:
+    """Loss, accuracy and settling at β = 0 of the weights that a run saved; see `load`.
+
+    Parameters
+    ----------
+    part
+        Of the data.
+    """
+    saved = load(run, name, data_dir)
+    engine = LocalEngine(saved.config, saved.dataset)
+    try:
+        engine.load(saved.parameters)
+        coordinator = Coordinator(saved.config, saved.dataset.shape, engine)
+        found = coordinator.evaluate(part, saved.couplings).summary()
+        if not saved.config.imperfections.ideal():
+            found["ideal"] = coordinator.evaluate(part, saved.couplings, ideal=True).summary()
+        return {"run": str(run), "weights": name, "part": part, **found}
     finally:
         engine.close()

@@ -8,13 +8,16 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from numpy.typing import NDArray
 
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
+from dyadnet.record import whole
 
 COLOURS = {"train": "#7a7a7a", "validation": "#d98c21", "test": "#1f6fb4"}
 
@@ -28,15 +31,15 @@ def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     for part, colour in COLOURS.items():
         loss.plot(x, [line[part]["loss"] for line in epochs], color=colour, label=part, marker=".")
         error.plot(x, [100 * (1 - line[part]["accuracy"]) for line in epochs], color=colour, label=part, marker=".")
-    _dress(loss, "loss", "epoch")
+    dress(loss, "loss", "epoch")
     loss.set_yscale("log")
-    _dress(error, "error (%)", "epoch")
+    dress(error, "error (%)", "epoch")
     error.set_yscale("log")
     error.legend(frameon=False)
     sweeps.plot(x, [line["train"]["sweeps"] for line in epochs], color="#222222", marker=".", label="mean")
     sweeps.plot(x, [line["train"]["most_sweeps"] for line in epochs], color="#bbbbbb", marker=".", label="most")
     sweeps.set_ylim(bottom=0)
-    _dress(sweeps, "sweeps to settle a minibatch", "epoch")
+    dress(sweeps, "sweeps to settle a minibatch", "epoch")
     if any(line["radius"] for line in epochs):
         radius = sweeps.twinx()
         radius.plot(x, [line["radius"] for line in epochs], color="#b4441f", marker=".")
@@ -48,11 +51,10 @@ def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
         fractions = [100 * line["train"]["blocks"][block]["saturated"] for line in epochs]
         saturated.plot(x, fractions, marker=".", label=block)
     saturated.set_ylim(0, 100)
-    _dress(saturated, "saturated compartments (%)", "epoch")
+    dress(saturated, "saturated compartments (%)", "epoch")
     saturated.legend(frameon=False)
     figure.suptitle(title)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    written(figure, path)
 
 
 def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
@@ -82,17 +84,16 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
         filled = np.flatnonzero(sum(edge[name] for edge in edges.values()))
         axis.set_xscale("log")
         axis.set_xlim(lower[max(filled[0] - 1, 0)], lower[min(filled[-1] + 2, len(lower) - 1)])
-        _dress(axis, "updates (%)", f"age of what an update read ({unit})")
+        dress(axis, "updates (%)", f"age of what an update read ({unit})")
     axes[0].legend(frameon=False, title="from → to")
     for actor, series in rates.items():
         axes[2].plot(range(1, len(series) + 1), series, marker=".", label=actor)
     axes[2].set_ylim(bottom=0)
     axes[2].xaxis.get_major_locator().set_params(integer=True)
     axes[2].legend(frameon=False)
-    _dress(axes[2], "updates a second", "epoch")
+    dress(axes[2], "updates a second", "epoch")
     figure.suptitle(title)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    written(figure, path)
 
 
 def probed(series: dict[str, Any], path: Path, title: str) -> None:
@@ -121,16 +122,34 @@ def probed(series: dict[str, Any], path: Path, title: str) -> None:
     for row, label in enumerate(("a⁺ (solid), a⁻ (dashed)", "mean m", "difference d")):
         axes[row, 0].set_ylabel(label)
         for axis in axes[row]:
-            _dress(axis)
+            dress(axis)
     figure.suptitle(title)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    written(figure, path)
 
 
-def _dress(axis: Axes, label: str | None = None, below: str | None = None) -> None:
+def dress(axis: Axes, label: str | None = None, below: str | None = None) -> None:
+    """The house style of an axis: no frame above and to the right, labels beside and below."""
     axis.spines["top"].set_visible(False)
     axis.spines["right"].set_visible(False)
     if label is not None:
         axis.set_ylabel(label)
     if below is not None:
         axis.set_xlabel(below)
+
+
+def colour_of(index: int, count: int) -> tuple[float, ...]:
+    """One of `count` colours in a row, for a quantity that runs through them."""
+    return tuple(mpl.colormaps["coolwarm"](index / max(count - 1, 1)))
+
+
+def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, NDArray[Any]]:
+    """A figure of `size` inches and its axes, shape (rows, columns)."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    return figure, axes
+
+
+def written(figure: Figure, path: Path) -> None:
+    """Write a picture, whole or not at all, and forget it."""
+    with whole(path) as fresh:
+        figure.savefig(fresh, dpi=110, format=path.suffix[1:])
+    plt.close(figure)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -118,6 +121,25 @@ class RunFolder:
         """Close the records."""
         self._metrics.close()
         self._machinery.close()
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; what is there at the end takes the place of `path`, or nothing does.
+
+    Raises
+    ------
+    RunFolderError
+        If it cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        yield fresh
+        fresh.replace(path)
+    except OSError as problem:
+        raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def read_config(run: Path) -> RunConfig:

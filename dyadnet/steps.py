@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 MARGIN = 1.1
 """A power iteration approaches ρ from below and the margin of ω is thin: this many times the estimate is used."""
@@ -124,16 +125,59 @@ def best_step(rho: float, lag: int, sign: int) -> float:
     return inside if worst(inside) < values[best] else float(grid[best])
 
 
-def largest_stable_step(rho: float, lag: int, sign: int) -> float:
-    """The largest η in (0, 1] at which every mode still decays."""
-    modes: Sequence[complex] = (1j * rho,) if sign < 0 else (-rho, rho)
-    low, high = 0.0, 1.0
-    if all(growth(1.0 - 1e-9, mode, lag) < 1 for mode in modes):
-        return 1.0
-    for _ in range(50):
+def growths(eta: float, modes: NDArray[np.complex128], lag: int) -> NDArray[np.float64]:
+    """`growth` of many modes at once, shape (modes,): the eigenvalues of a companion matrix each."""
+    companions = np.zeros((len(modes), lag + 1, lag + 1), dtype=np.complex128)
+    companions[:, 0, 0] = 1.0 - eta
+    companions[:, 0, -1] += eta * modes
+    companions[:, np.arange(1, lag + 1), np.arange(lag)] = 1.0
+    return np.asarray(np.abs(np.linalg.eigvals(companions)).max(axis=1))
+
+
+def extremes(rho: float, sign: int) -> tuple[complex, complex]:
+    """The modes ±iρ (`sign` −1) or ±ρ (+1) that a spectral radius stands for, √|κ| in it."""
+    return (1j * rho, -1j * rho) if sign < 0 else (complex(-rho), complex(rho))
+
+
+def largest_stable_step(modes: Sequence[complex] | NDArray[np.complex128], lag: int, ceiling: float = 1.0) -> float:
+    """The largest η up to `ceiling` at which every mode still decays, for all smaller ones too.
+
+    Parameters
+    ----------
+    modes
+        Eigenvalues e of the linearised drive: ``extremes(rho, sign)``, or those of F·W at an equilibrium.
+    lag
+        τ: ticks beyond the next one until a neighbour hears.
+    ceiling
+        At most 2, where even a neuron that hears nobody circles.
+
+    Returns
+    -------
+    float
+        0 where a mode with real part of at least 1 grows at any step.
+    """
+    e = np.asarray(modes, dtype=np.complex128).reshape(-1)
+    if np.any(e.real >= 1.0):
+        return 0.0
+    # A conjugate decays alike; modes within the unit circle bear any step up to 1.
+    e = np.unique(np.where(e.imag < 0, e.conj(), e))
+    if ceiling <= 1.0:
+        e = e[np.abs(e) > 1.0 - 1e-9]
+    if not len(e):
+        return ceiling
+    grid = [*np.geomspace(1e-5, ceiling, 80)[:-1], ceiling * (1.0 - 1e-9)]
+    unstable = next((index for index, eta in enumerate(grid) if not _decay(eta, e, lag)), None)
+    if unstable is None:
+        return ceiling
+    low, high = (grid[unstable - 1] if unstable else 0.0), grid[unstable]
+    for _ in range(40):
         middle = 0.5 * (low + high)
-        if all(growth(middle, mode, lag) < 1 for mode in modes):
+        if _decay(middle, e, lag):
             low = middle
         else:
             high = middle
-    return low
+    return float(low)
+
+
+def _decay(eta: float, modes: NDArray[np.complex128], lag: int) -> bool:
+    return bool(np.all(growths(eta, modes, lag) < 1))

@@ -15,7 +15,7 @@ from dyadnet.errors import DivergedError
 from dyadnet.relaxation import Phase, Progress
 from dyadnet.settling import StopRule, settled
 from dyadnet.spectrum import spectral_radius
-from dyadnet.steps import best_step, growth, largest_stable_step, over_relaxation
+from dyadnet.steps import best_step, extremes, growth, growths, largest_stable_step, over_relaxation
 from tests.support import Settler, cyclic, engine
 
 
@@ -113,7 +113,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("sign", "rho", "lag", "largest", "best"), TABLE)
 def test_steps_under_delay(sign: int, rho: float, lag: int, largest: float, best: float) -> None:
-    assert largest_stable_step(rho, lag, sign) == pytest.approx(largest, rel=0.06)
+    assert largest_stable_step(extremes(rho, sign), lag) == pytest.approx(largest, rel=0.06)
     assert best_step(rho, lag, sign) == pytest.approx(best, rel=0.06)
 
 
@@ -126,6 +126,24 @@ def test_the_best_step_is_stable(rho: float, lag: int, sign: int) -> None:
     assert growth(eta, mode, lag) < 1 + 1e-9
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    eta=st.floats(0.01, 2.0),
+    lag=st.integers(0, 12),
+    modes=st.lists(st.complex_numbers(max_magnitude=8.0), min_size=1, max_size=5),
+)
+def test_many_modes_at_once_grow_as_each_by_itself(eta: float, lag: int, modes: list[complex]) -> None:
+    expected = [growth(eta, mode, lag) for mode in modes]
+    np.testing.assert_allclose(growths(eta, np.array(modes), lag), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_stable_step_of_real_modes_without_delay_has_a_formula() -> None:
+    for modes in ([-3.0], [-0.5, 0.2], [0.0]):
+        expected = min(2.0 / (1.0 - min(modes)), 2.0)
+        assert largest_stable_step(modes, 0, ceiling=2.0) == pytest.approx(expected, rel=1e-6)
+    assert largest_stable_step([0.2, 1.0], 0) == 0.0
+
+
 @pytest.mark.parametrize("lag", [0, 1, 4])
 def test_simulated_delay_turns_unstable_where_the_recursion_says(lag: int) -> None:
     """A linear skew-symmetric chain with delay lag + 1, a tenth below and above the largest stable step."""
@@ -135,7 +153,7 @@ def test_simulated_delay_turns_unstable_where_the_recursion_says(lag: int) -> No
         built = engine(network, clock="every-tick", delay=lag + 1, patience=100_000, tolerance=1e-3)
         settler = Settler(built)
         radius = spectral_radius(built._responses, True, 400)
-        settler.step = factor * largest_stable_step(radius, lag, -1)
+        settler.step = factor * largest_stable_step(extremes(radius, -1), lag)
         try:
             outcome = settler.run(Phase("free", 0.0, cap))
             fates.append(outcome.lanes[0][0].settled)

@@ -167,6 +167,17 @@ class LocalEngine:
         for name, block in self.blocks.items():
             block.load(parameters[name])
 
+    def show(self, dataset: Dataset) -> None:
+        """Take the rows of later relaxations from another data set of the same sizes of a sample.
+
+        Raises
+        ------
+        ConfigError
+            If its features or classes do not fit the network.
+        """
+        check_fit(self.config, dataset.shape)
+        self._dataset = dataset
+
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded; see `Engine.take_probes`."""
         return {name: probe.take() for name, probe in self._probed.items() if probe is not None}

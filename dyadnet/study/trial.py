@@ -12,6 +12,7 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
+from dyadnet.watcher import Silent
 
 Status = Literal["ok", "diverged", "failed"]
 

@@ -1,0 +1,251 @@
+"""The whole analysis of a run's saved weights, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.analysis import gradient, lipschitz, robustness, stability
+from dyadnet.analysis.assembled import Array, Assembled, assemble
+from dyadnet.analysis.trained import CLOSE, Trained, ideal, input_range, inputs_of
+from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.coordinator import Coordinator
+from dyadnet.engine.local import LocalEngine
+from dyadnet.errors import ConfigError
+from dyadnet.evaluate import Saved
+from dyadnet.relaxation import Part, Phase, Relaxation
+
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
+DELAYS = (1, 2, 5, 10)
+"""For which the largest stable step is worked out, in ticks."""
+SMALL_BETA = 0.01
+"""Of the ideal Hebbian update that the run's own is told apart from."""
+MINIBATCH = 100
+"""Training samples of the Hebbian update."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What to ask.
+
+    Attributes
+    ----------
+    part
+        Where the samples come from.
+    samples
+        Of that part, the first so many.
+    epsilons, sigmas
+        Sizes of adversarial changes in L∞ and of Gaussian noise, in input units.
+    pgd_steps, draws
+        Steps of PGD; noises a sample.
+    equilibria
+        Of the samples, at most so many are linearised about: the algebra is that of all weights at once.
+    """
+
+    part: Part = "test"
+    samples: int = 100
+    epsilons: Sequence[float] = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+    sigmas: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+    pgd_steps: int = 10
+    draws: int = 3
+    equilibria: int = 20
+
+    @property
+    def work(self) -> int:
+        """Times that `analyse` reports progress."""
+        return len(PARTS) + self.samples + 3 + len(self.epsilons) + len(self.sigmas)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What an analysis found.
+
+    Attributes
+    ----------
+    sections
+        Plain values by section: what ``analysis.json`` holds.
+    spectrum
+        Eigenvalues of F·W at the samples' equilibria, all together.
+    singular_values
+        Of the linear response (I − W_κ)⁻¹ over the hidden neurons.
+    """
+
+    sections: dict[str, Any]
+    spectrum: stability.Modes
+    singular_values: Array
+
+
+def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = lambda section: None) -> Findings:
+    """Answer all questions about saved weights.
+
+    Parameters
+    ----------
+    told
+        Called `Questions.work` times, with the section at work.
+
+    Raises
+    ------
+    ConfigError
+        If the part has no so many samples.
+    DivergedError
+        If a relaxation runs away.
+    """
+    own = _own(saved)
+    engine = LocalEngine(own, saved.dataset)
+    try:
+        engine.load(saved.parameters)
+        coordinator = Coordinator(own, saved.dataset.shape, engine)
+        rows = {"train": coordinator.train_rows, "validation": coordinator.validation_rows}.get(
+            questions.part, np.arange(saved.dataset.shape.test)
+        )
+        if not 1 <= questions.samples <= len(rows):
+            legal = f"a number from 1 to {len(rows)}, what the {questions.part} part holds"
+            raise ConfigError("--samples", questions.samples, legal)
+        rows = rows[: questions.samples]
+        sections: dict[str, Any] = {
+            "generalisation": _generalisation(coordinator, saved.couplings, told),
+            "settling": _settling(engine, saved.couplings, questions.part, rows, told),
+        }
+    finally:
+        engine.close()
+    sections["gradient"] = _gradient(saved, own)
+    told("gradient")
+    trained = Trained(ideal(saved.config, saved.couplings), saved.parameters)
+    inputs, labels = inputs_of(saved.dataset, questions.part, rows)
+    try:
+        network = assemble(trained.engine.blocks)
+        slopes = trained.settle(inputs[: questions.equilibria], labels[: questions.equilibria]).slopes
+        sections["lipschitz"] = _lipschitz(network, slopes) | {"capped": trained.capped}
+    finally:
+        trained.close()
+    told("lipschitz")
+    spectra = [stability.modes(network, slope) for slope in slopes]
+    sections["stability"] = _stability(spectra)
+    told("stability")
+    sections["robustness"] = _robustness(saved, questions, inputs, labels, told)
+    return Findings(sections, np.concatenate(spectra), lipschitz.singular_values(network))
+
+
+def _own(saved: Saved) -> RunConfig:
+    """The run's own dynamics; ideal ones for a run in real time, which no analysis can repeat."""
+    if isinstance(saved.config.dynamics.mode, FreeRunning):
+        return ideal(saved.config, saved.couplings)
+    return saved.config
+
+
+def _generalisation(
+    coordinator: Coordinator, couplings: tuple[float, ...], told: Callable[[str], None]
+) -> dict[str, Any]:
+    """Loss and accuracy of each part under the run's own dynamics, and what the others lack against training."""
+    found: dict[str, Any] = {}
+    for part in PARTS:
+        tally = coordinator.evaluate(part, couplings)
+        found[part] = {"loss": tally.loss, "accuracy": tally.accuracy, "samples": tally.samples}
+        told("generalisation")
+    for part in PARTS[1:]:
+        found[part]["loss_gap"] = found[part]["loss"] - found["train"]["loss"]
+        found[part]["accuracy_gap"] = found["train"]["accuracy"] - found[part]["accuracy"]
+    return found
+
+
+def _settling(
+    engine: LocalEngine,
+    couplings: tuple[float, ...],
+    part: Part,
+    rows: NDArray[np.int64],
+    told: Callable[[str], None],
+) -> dict[str, Any]:
+    """Sweeps and ticks of each sample by itself, under the run's own dynamics and without a nudge."""
+    dynamics, rule = engine.config.dynamics, engine.timing.rule
+    radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, 100)
+    phases = (Phase("free", 0.0, dynamics.sweeps, dynamics.fixed),)
+    outcomes = []
+    for number, row in enumerate(rows):
+        source: Part = "test" if part == "test" else "train"
+        # Numbers that no relaxation of the evaluation before has had: every draw counts by them.
+        relaxation = Relaxation(2**40 + number, source, np.array([row]), phases, couplings, rule.step(radius))
+        outcomes.append(engine.relax(relaxation))
+        told("settling")
+    ticks = [lane.ticks for outcome in outcomes for phases_of in outcome.lanes for lane in phases_of]
+    sweeps = [outcome.sweeps for outcome in outcomes]
+    return {
+        "samples": len(rows),
+        "radius": radius,
+        "step": rule.step(radius),
+        "why": rule.why,
+        "sweeps": _spread(sweeps),
+        "ticks": _spread(ticks),
+        "capped": sum(outcome.capped for outcome in outcomes),
+    }
+
+
+def _gradient(saved: Saved, own: RunConfig) -> dict[str, Any]:
+    """Cosine to the exact gradient: of the update that the run itself takes, and of an ideal one at a small β."""
+    rows = np.arange(min(MINIBATCH, saved.dataset.shape.train))
+    learning, dynamics = saved.config.learning, own.dynamics
+    beta = learning.beta.at(min(saved.manifest["epoch"], learning.epochs), learning.epochs)
+
+    def measured(config: RunConfig, beta: float, caps: tuple[int, int]) -> gradient.Contrast:
+        return gradient.contrast(config, saved.dataset, rows, beta, saved.parameters, saved.couplings, caps)
+
+    unbound = gradient.CAP, gradient.CAP
+    exact = measured(ideal(saved.config, saved.couplings, **gradient.EXACT), gradient.EXACT_BETA, unbound)
+    of_run = measured(own, beta, (dynamics.sweeps, dynamics.nudged_sweeps))
+    small = measured(ideal(saved.config, saved.couplings), SMALL_BETA, unbound)
+    return {
+        "samples": len(rows),
+        "run": {"beta": beta, "cosine": gradient.cosines(of_run, exact), "capped": of_run.capped},
+        "ideal": {"beta": SMALL_BETA, "cosine": gradient.cosines(small, exact), "capped": small.capped},
+    }
+
+
+def _lipschitz(network: Assembled, slopes: Array) -> dict[str, Any]:
+    local = lipschitz.local(network, slopes)
+    return {
+        "linear": asdict(lipschitz.linear(network)),
+        "local": {
+            "equilibria": len(local),
+            "hidden": _spread([constants.hidden for constants in local]),
+            "output": _spread([constants.output for constants in local]),
+        },
+    }
+
+
+def _stability(spectra: Sequence[stability.Modes]) -> dict[str, Any]:
+    found = [stability.stability(e, DELAYS) for e in spectra]
+    steps = np.min([one.steps for one in found], axis=0)
+    return {
+        "equilibria": len(found),
+        "radius": _spread([one.radius for one in found]),
+        "rightmost": _spread([one.rightmost for one in found]),
+        "largest_stable_step": {str(delay): float(step) for delay, step in zip(DELAYS, steps, strict=True)},
+    }
+
+
+def _robustness(
+    saved: Saved, questions: Questions, inputs: Array, labels: NDArray[np.int64], told: Callable[[str], None]
+) -> dict[str, Any]:
+    bounds = input_range(saved.dataset)
+    trained = Trained(ideal(saved.config, saved.couplings, **CLOSE), saved.parameters)
+
+    def tell() -> None:
+        told("robustness")
+
+    try:
+        attacked = robustness.adversarial(
+            trained, inputs, labels, questions.epsilons, bounds, questions.pgd_steps, tell
+        )
+        noise = robustness.noisy(trained, inputs, labels, questions.sigmas, questions.draws, tell)
+        masked = robustness.masked(trained, inputs, labels)
+        found = {"range": list(bounds), "masked": masked, "adversarial": attacked, "noise": noise}
+        return found | {"capped": trained.capped}
+    finally:
+        trained.close()
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    return {"mean": float(np.mean(values)), "max": float(np.max(values))}

@@ -1,0 +1,65 @@
+"""All weights of a network as one matrix, for linear algebra: an analysis may do what training never does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.block import Block
+from dyadnet.description import INPUT
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """W_κ = θ + κθᵀ and θ₀ over all neurons, in block order.
+
+    Attributes
+    ----------
+    W
+        Shape (neurons, neurons): an equilibrium satisfies s = f(W s + θ₀x + b).
+    input_weights
+        θ₀, shape (neurons, features); zero rows for neurons that do not read the input.
+    output
+        The output population's neurons.
+    places
+        The neurons of each block.
+    """
+
+    W: Array
+    input_weights: Array
+    output: slice
+    places: Mapping[str, slice]
+
+    @property
+    def hidden(self) -> NDArray[np.int64]:
+        """Indices of all neurons but the output's."""
+        return np.delete(np.arange(len(self.W)), self.output)
+
+
+def assemble(blocks: Mapping[str, Block]) -> Assembled:
+    """One matrix from the blocks, under the couplings in force."""
+    places: dict[str, slice] = {}
+    size = 0
+    for name, block in blocks.items():
+        places[name] = slice(size, size + block.spec.size)
+        size += block.spec.size
+    features = next(iter(blocks.values())).topology.network.inputs
+    W, input_weights = np.zeros((size, size)), np.zeros((size, features))
+    output = slice(0, 0)
+    for name, block in blocks.items():
+        here = places[name]
+        for synapses in block.synapses:
+            there = places[synapses.source]
+            theta = synapses.weights.astype(np.float64)
+            W[here, there] += theta
+            W[there, here] += synapses.coupling * theta.T
+        if block.input_weights is not None:
+            input_weights[here] = block.parameters()[INPUT]
+        if block.is_output:
+            output = here
+    return Assembled(W, input_weights, output, places)

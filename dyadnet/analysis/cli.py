@@ -1,0 +1,145 @@
+"""``dyadnet analyse``: what a run's saved weights are like; ``dyadnet delay-limits``: the delay experiment."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+from dyadnet.errors import ConfigError, RunFolderError
+
+JSON, PICTURE = "analysis.json", "analysis.png"
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+
+
+def analyse(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, trained on any engine.")],
+    weights: Annotated[str, typer.Option(help="best or last.")] = "best",
+    part: Annotated[str, typer.Option(help="Where the samples come from: test, validation or train.")] = "test",
+    samples: Annotated[int, typer.Option(min=1, help="Samples to settle, attack and disturb.")] = 100,
+    epsilons: Annotated[str | None, typer.Option(help="Sizes of adversarial changes, such as 0.05,0.1.")] = None,
+    sigmas: Annotated[str | None, typer.Option(help="Sizes of Gaussian input noise, such as 0.1,0.2.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for what is found; the run's unless given.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Lipschitz constants, stability, gradients, generalisation, settling and robustness of saved weights."""
+    from dyadnet.analysis import pictures
+    from dyadnet.analysis.analyse import Questions
+    from dyadnet.analysis.analyse import analyse as found_by
+    from dyadnet.analysis.table import table
+    from dyadnet.coordinator import checkpoint
+    from dyadnet.evaluate import load
+    from dyadnet.record import read_config, whole
+
+    if weights not in ("best", "last"):
+        raise ConfigError("--weights", weights, "best or last")
+    if out is not None and out.exists() and not out.is_dir():
+        raise RunFolderError(f"--out {out}: this is a file; name a folder")
+    if part not in ("test", "validation", "train"):
+        raise ConfigError("--part", part, "test, validation or train")
+    asked: dict[str, Any] = {"part": part, "samples": samples}
+    for flag, text in (("epsilons", epsilons), ("sigmas", sigmas)):
+        if text is not None:
+            asked[flag] = _numbers(f"--{flag}", text, 0.0, math.inf, "of at least 0")
+    questions = Questions(**asked)
+    config = read_config(run)
+    if not checkpoint(run, weights).exists():
+        raise RunFolderError(f"{run}: this run has saved no weights yet; it saves them after every epoch")
+    saved = load(run, weights, data_dir)
+    console = Console(stderr=True)
+    epoch, epochs = saved.manifest["epoch"], config.learning.epochs
+    if weights == "last" and epoch < epochs:
+        text = f"warning: this run is not finished; its last weights are of epoch {epoch} of {epochs}"
+        console.print(text, style="yellow", highlight=False, soft_wrap=True)
+    with Progress(*_columns(), console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=questions.work)
+        findings = found_by(saved, questions, lambda section: progress.update(task, advance=1, description=section))
+    result: dict[str, Any] = {"run": str(run), "weights": weights, "epoch": epoch}
+    result |= {"weights_sha256": saved.manifest["weights_sha256"], "couplings": list(saved.couplings)}
+    result |= {"part": part, "samples": samples, **findings.sections}
+    folder = _writable(run if out is None else out)
+    with whole(folder / JSON) as fresh:
+        fresh.write_text(json.dumps(_plain(result), indent=1, allow_nan=False), encoding="utf-8")
+    pictures.draw(findings, folder / PICTURE, f"{run.resolve().name}, {weights} weights, {samples} {part} samples")
+    console.print(table(result))
+    typer.echo(f"written: {folder / JSON}, {folder / PICTURE}", err=True)
+    if as_json:
+        typer.echo(json.dumps(_plain(result), allow_nan=False))
+
+
+def delay_limits(
+    out: Annotated[Path, typer.Option(help="Folder for data and picture.")] = Path("delay-limits"),
+    kappas: Annotated[str | None, typer.Option(help="Couplings from −1 to 1, such as -1,0,1.")] = None,
+    delays: Annotated[str | None, typer.Option(help="Delays in ticks, such as 1,4,16.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="That each network is trained for.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of the networks.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Largest stable step against delay, theory beside simulation, and what tuning or stretching restores."""
+    from dataclasses import asdict
+
+    from dyadnet.analysis.delay_report import report
+    from dyadnet.analysis.delays import DELAYS, KAPPAS, Experiment, measure
+    from dyadnet.data import load as load_data
+
+    chosen = KAPPAS if kappas is None else tuple(dict.fromkeys(_numbers("--kappas", kappas, -1.0, 1.0, "from −1 to 1")))
+    ticks: tuple[int, ...] = DELAYS
+    if delays is not None:
+        found = _numbers("--delays", delays, 1.0, math.inf, "of at least 1")
+        if any(delay != int(delay) for delay in found):
+            raise ConfigError("--delays", delays, "whole numbers of ticks, such as 1,4,16")
+        ticks = tuple(dict.fromkeys(int(delay) for delay in found))
+    folder = _writable(out)
+    experiment = Experiment(kappas=chosen, delays=ticks, epochs=epochs, seed=seed)
+    console = Console(stderr=True)
+    with Progress(*_columns(), console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=experiment.work)
+        limits, rests = measure(
+            experiment, load_data("digits"), lambda what: progress.update(task, advance=1, description=what)
+        )
+    paths = report(folder, limits, rests)
+    worst = max(abs(limit.simulated / limit.theory - 1.0) for limit in limits)
+    typer.echo(f"simulation within {worst:.1%} of theory; written: {', '.join(map(str, paths))}", err=True)
+    if as_json:
+        result = {"limits": [asdict(limit) for limit in limits], "rests": [asdict(rest) for rest in rests]}
+        typer.echo(json.dumps(_plain(result), allow_nan=False))
+
+
+def _writable(folder: Path) -> Path:
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"--out {folder}: this is a file; name a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise RunFolderError(f"--out {folder}: it cannot be written ({problem.strerror})") from None
+    return folder
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+
+
+def _numbers(flag: str, text: str, low: float, high: float, legal: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(math.isfinite(number) and low <= number <= high for number in numbers):
+        raise ConfigError(flag, text, f"numbers {legal}, with commas between")
+    return numbers
+
+
+def _plain(value: Any) -> Any:
+    """The same with null for what JSON has no number for: an unbounded constant, an angle to nothing."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,118 @@
+"""What the delay experiment leaves behind: two CSV files and a picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from dyadnet.analysis.delays import CEILING, SMALL_STEP, WAYS, Limit, Rest
+from dyadnet.plots import colour_of, dress, panels, written
+from dyadnet.record import whole
+
+LIMITS, RESTS, PICTURE = "limits.csv", "rests.csv", "delay.png"
+STYLES = {
+    "fixed": (f"η = {SMALL_STEP}", "#b4441f", "v"),
+    "tuned": ("η tuned to the delay", "#d98c21", "s"),
+    "stretched": ("red-black, stretched", "#1f6fb4", "o"),
+}
+MODELS_OF = {-1.0: "SSHM", 0.0: "FFM", 1.0: "HM"}
+
+
+def report(folder: Path, limits: Sequence[Limit], rests: Sequence[Rest]) -> list[Path]:
+    """Write the data and the picture of an experiment into a folder; the files, each there whole or not at all."""
+    paths = [folder / LIMITS, folder / RESTS, folder / PICTURE]
+    _table(paths[0], Limit, limits)
+    _table(paths[1], Rest, rests)
+    _draw(paths[2], limits, rests)
+    return paths
+
+
+def _table(path: Path, kind: Any, rows: Sequence[Any]) -> None:
+    with whole(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(kind)], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({key: _short(value) for key, value in asdict(row).items()})
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _draw(path: Path, limits: Sequence[Limit], rests: Sequence[Rest]) -> None:
+    """Largest stable step above; ticks to settle and accuracy of each model below."""
+    kappas = list(dict.fromkeys(limit.kappa for limit in limits))
+    models = list(dict.fromkeys(rest.kappa for rest in rests))
+    columns = max(2, len(models))
+    figure, axes = panels(3, columns, (3.7 * columns, 10.5))
+    _limits(axes[0, 0], limits, kappas)
+    _agreement(axes[0, 1], limits, kappas)
+    for unused in axes[0, 2:]:
+        unused.axis("off")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    if columns > 2:
+        axes[0, 2].legend(handles, labels, frameon=False, loc="center left", fontsize="small")
+    else:
+        axes[0, 0].legend(frameon=False, fontsize="small")
+    for column, kappa in enumerate(models):
+        of_model = [rest for rest in rests if rest.kappa == kappa]
+        _rest(axes[1, column], axes[2, column], of_model, f"{MODELS_OF[kappa]}, {_name(kappa)}")
+    for row in (1, 2):
+        for unused in axes[row, len(models) :]:
+            unused.axis("off")
+    written(figure, path)
+
+
+def _limits(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> None:
+    for index, kappa in enumerate(kappas):
+        found = [limit for limit in limits if limit.kappa == kappa]
+        delays, colour = [limit.delay for limit in found], colour_of(index, len(kappas))
+        axis.plot(delays, [limit.theory for limit in found], color=colour, linewidth=1.2, label=_name(kappa))
+        axis.plot(delays, [limit.simulated for limit in found], color=colour, linestyle="", marker="o", markersize=4)
+    axis.axhline(SMALL_STEP, color="#bbbbbb", linewidth=0.8, linestyle="--", zorder=0)
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_title("lines: theory, points: simulation", fontsize="medium")
+    dress(axis, "largest stable η, synchronous", "delay (ticks)")
+
+
+def _agreement(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> None:
+    """Simulation over theory, where either found a limit below the ceiling."""
+    for index, kappa in enumerate(kappas):
+        found = [limit for limit in limits if limit.kappa == kappa and min(limit.theory, limit.simulated) < CEILING]
+        ratios = [limit.simulated / limit.theory for limit in found]
+        axis.plot(
+            [limit.delay for limit in found], ratios, color=colour_of(index, len(kappas)), marker="o", markersize=4
+        )
+    for bound in (0.9, 1.0, 1.1):
+        axis.axhline(bound, color="#bbbbbb", linewidth=0.8, linestyle="-" if bound == 1 else "--", zorder=0)
+    axis.set_xscale("log")
+    axis.set_ylim(0.85, 1.15)
+    axis.set_title("dashed: a tenth", fontsize="medium")
+    dress(axis, "simulation over theory", "delay (ticks)")
+
+
+def _rest(settling: Any, accuracy: Any, rests: Sequence[Rest], name: str) -> None:
+    for way in WAYS:
+        label, colour, marker = STYLES[way]
+        of_way = [rest for rest in rests if rest.way == way]
+        settled = [(rest.delay, rest.ticks) for rest in of_way if rest.ticks is not None]
+        settling.plot(*zip(*settled, strict=True) if settled else ((), ()), color=colour, marker=marker, label=label)
+        accuracies = [100 * rest.accuracy for rest in of_way]
+        accuracy.plot([rest.delay for rest in of_way], accuracies, color=colour, marker=marker, label=label)
+    for axis in (settling, accuracy):
+        axis.set_xscale("log")
+        axis.set_xlim(0.9, 1.15 * max(rest.delay for rest in rests))
+    settling.set_yscale("log")
+    settling.legend(frameon=False, fontsize="small")
+    settling.set_title(name, fontsize="medium")
+    dress(settling, "ticks to settle (missing: never)", "delay (ticks)")
+    accuracy.set_ylim(0, 100)
+    dress(accuracy, "test accuracy (%)", "delay (ticks)")
+
+
+def _name(kappa: float) -> str:
+    return f"κ = {kappa:g}".replace("-", "−")

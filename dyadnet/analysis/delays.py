@@ -1,0 +1,220 @@
+"""The delay experiment: the largest stable step against delay for κ from −1 to 1, and what restores settling.
+
+For each κ one network is trained on the digits without delays. At its equilibria the largest step of synchronous
+blocks is found twice, from the scalar recursion with the eigenvalues of F·W (theory) and by disturbing the network
+itself (simulation). Beside it: how long the network needs to settle, and how accurate it is, with a small fixed step,
+with the step tuned to the delay, and with the red-black clock stretched to the delay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dyadnet.analysis import stability
+from dyadnet.analysis.assembled import assemble
+from dyadnet.analysis.perturbation import Perturbed
+from dyadnet.analysis.trained import Trained, ideal, inputs_of
+from dyadnet.config import RunConfig, merged
+from dyadnet.coordinator import Coordinator
+from dyadnet.data import Dataset, Split
+from dyadnet.engine.local import LocalEngine
+from dyadnet.presets import nearest_model, preset
+from dyadnet.steps import largest_stable_step
+from dyadnet.weights import Parameters
+
+KAPPAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
+DELAYS = (1, 2, 3, 5, 8, 12, 16)
+CEILING = 1.9
+"""No larger step is tried: at 2 even a neuron that hears nobody circles."""
+SMALL_STEP = 0.05
+"""The paper's η."""
+SAMPLES = 10
+"""Test samples whose equilibria are disturbed; the least stable one counts."""
+RESTED = (-1.0, 0.0, 1.0)
+"""κ of the three models, for which settling and accuracy are measured too."""
+AT_REST = {"tolerance": 1e-12, "tolerance_difference": 1e-9, "patience": 5000}
+WAYS: dict[str, dict[str, Any]] = {
+    "fixed": {"clock": "every-tick", "step": SMALL_STEP},
+    "tuned": {"clock": "every-tick", "step": "auto"},
+    "stretched": {"clock": "auto", "step": "auto"},
+}
+"""Dynamics under delay: η = 0.05 whatever the delay, the best synchronous η for it, the red-black clock for it."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to measure.
+
+    Attributes
+    ----------
+    kappas, delays
+        Couplings of all projections, and delays of all channels in ticks.
+    hidden, epochs, seed
+        Of the networks that are trained.
+    cap
+        Ticks after which a network counts as never settling.
+    """
+
+    kappas: Sequence[float] = KAPPAS
+    delays: Sequence[int] = DELAYS
+    hidden: tuple[int, ...] = (100, 100)
+    epochs: int = 20
+    seed: int = 0
+    cap: int = 8000
+
+    @property
+    def work(self) -> int:
+        """Times that `measure` reports progress."""
+        rested = sum(kappa in RESTED for kappa in self.kappas)
+        return len(self.kappas) * (1 + len(self.delays)) + rested * len(self.delays) * len(WAYS)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Largest stable step of one network at one delay.
+
+    Attributes
+    ----------
+    radius, rightmost
+        Largest |e| and largest real part of the eigenvalues of F·W at the equilibria.
+    theory, simulated
+        The step, by the scalar recursion and by disturbing the network; `CEILING` if no smaller one is unstable.
+    """
+
+    kappa: float
+    delay: int
+    radius: float
+    rightmost: float
+    theory: float
+    simulated: float
+
+
+@dataclass(frozen=True)
+class Rest:
+    """How one network comes to rest at one delay, on the whole test part at once.
+
+    Attributes
+    ----------
+    way
+        A key of `WAYS`.
+    step
+        η or ω.
+    ticks
+        Until every block of every sample had settled; None if not within the cap.
+    accuracy
+        Of where the network was by then.
+    """
+
+    kappa: float
+    delay: int
+    way: str
+    step: float
+    ticks: int | None
+    accuracy: float
+
+
+def measure(
+    experiment: Experiment, dataset: Dataset, told: Callable[[str], None] = lambda what: None
+) -> tuple[list[Limit], list[Rest]]:
+    """The whole experiment.
+
+    Parameters
+    ----------
+    dataset
+        The digits, or a set of the same sizes of a sample.
+    told
+        Called `Experiment.work` times, with what was just done.
+    """
+    limits: list[Limit] = []
+    rests: list[Rest] = []
+    for kappa in experiment.kappas:
+        config, parameters = _train(experiment, kappa, dataset)
+        told(f"κ = {kappa:g}: trained")
+        limits += _limits(config, parameters, kappa, experiment.delays, dataset, told)
+        for delay in experiment.delays if kappa in RESTED else ():
+            for way in WAYS:
+                rests.append(_rest(config, parameters, kappa, delay, way, experiment.cap, dataset))
+                told(f"κ = {kappa:g}, delay {delay}: {way}")
+    return limits, rests
+
+
+def _train(experiment: Experiment, kappa: float, dataset: Dataset) -> tuple[RunConfig, Parameters]:
+    """A network of one κ, trained without delays from the preset of the nearest model."""
+    lam = (kappa + 1.0) / 2.0
+    values = merged(
+        preset("digits", nearest_model(lam)),
+        {
+            "network": {"layered": {"lam": lam, "hidden": list(experiment.hidden)}},
+            "learning": {"epochs": experiment.epochs},
+            "engine": "local",
+            "seed": experiment.seed,
+        },
+    )
+    config = RunConfig.read(values)
+    engine = LocalEngine(config, dataset)
+    try:
+        Coordinator(config, dataset.shape, engine).run()
+        return config, engine.parameters()
+    finally:
+        engine.close()
+
+
+def _limits(
+    config: RunConfig,
+    parameters: Parameters,
+    kappa: float,
+    delays: Sequence[int],
+    dataset: Dataset,
+    told: Callable[[str], None],
+) -> list[Limit]:
+    couplings = tuple(p.coupling for p in config.network.recurrent)
+    inputs, labels = inputs_of(dataset, "test", np.arange(SAMPLES))
+    trained = Trained(ideal(config, couplings, **AT_REST), parameters)
+    try:
+        slopes = trained.settle(inputs, labels).slopes
+        rest = {name: lanes[0].A.copy() for name, lanes in trained.engine.dyads.items()}
+        network = assemble(trained.engine.blocks)
+    finally:
+        trained.close()
+    spectra = [stability.modes(network, slope) for slope in slopes]
+    together = np.concatenate(spectra)
+    radius, rightmost = float(np.abs(together).max()), float(together.real.max())
+    shown = replace(dataset, test=Split(inputs, labels), scale=1.0)
+    limits = []
+    for delay in delays:
+        theory = largest_stable_step(together, delay - 1, ceiling=CEILING)
+        delayed = ideal(config, couplings, clock="every-tick", delay=delay)
+        engine = LocalEngine(delayed, shown)
+        try:
+            engine.load(parameters)
+            simulated = Perturbed(engine, shown, rest, couplings).largest_step(delay, high=CEILING)
+        finally:
+            engine.close()
+        limits.append(Limit(kappa, delay, radius, rightmost, theory, simulated))
+        told(f"κ = {kappa:g}, delay {delay}: disturbed")
+    return limits
+
+
+def _rest(
+    config: RunConfig, parameters: Parameters, kappa: float, delay: int, way: str, cap: int, dataset: Dataset
+) -> Rest:
+    dynamics = WAYS[way] | {"delay": delay}
+    sweep = 2 * delay if way == "stretched" else 1
+    # A network that circles is to run up to the cap, so that its accuracy can be told.
+    dynamics |= {"sweeps": -(-cap // sweep), "patience": cap}
+    under_delay = RunConfig.read(merged(config.model_dump(mode="json"), {"dynamics": dynamics}))
+    engine = LocalEngine(under_delay, dataset)
+    try:
+        engine.load(parameters)
+        assert engine.timing.sweep == sweep
+        coordinator = Coordinator(under_delay, dataset.shape, engine)
+        summary = coordinator.evaluate("test").summary()
+        step = engine.timing.rule.step(coordinator.radius)
+        ticks = None if summary["capped"] else round(summary["most_sweeps"] * sweep)
+        return Rest(kappa, delay, way, step, ticks, summary["accuracy"])
+    finally:
+        engine.close()

@@ -1,0 +1,129 @@
+"""The largest step at which a small perturbation of an equilibrium still decays, by simulation of the network itself.
+
+Real blocks fire every tick and hear each other over channels with delay; nothing is linearised. What
+`dyadnet.steps.largest_stable_step` says of the eigenvalues of F·W at the same equilibrium is the theory beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.assembly import samples
+from dyadnet.clocks import Moment
+from dyadnet.data import Dataset
+from dyadnet.engine.local import LocalEngine
+from dyadnet.random import Stream
+from dyadnet.relaxation import Relaxation
+
+Array = NDArray[np.float64]
+SIZE = 1e-8
+"""Of the perturbation; far from where a neighbour's activation bends, far above rounding."""
+GONE, GROWN = 1e-4, 1e4
+"""Times the first size at which the fate of a perturbation is sealed."""
+FALL = 3.0
+"""Factor between steps until one is stable."""
+PATIENCE = 99
+"""Time constants 1/η, and delays, that a perturbation is watched for."""
+
+
+class Perturbed:
+    """An equilibrium that is disturbed again and again, at one step after another.
+
+    Parameters
+    ----------
+    engine
+        Every-tick clocks and constant delays, float64; one lane.
+    dataset
+        What the engine shows its blocks.
+    rest
+        A of every block at the equilibrium, shape (batch, n).
+    couplings
+        κ in force.
+    """
+
+    def __init__(
+        self, engine: LocalEngine, dataset: Dataset, rest: Mapping[str, Array], couplings: tuple[float, ...]
+    ) -> None:
+        self._engine = engine
+        self._dataset = dataset
+        self._rest = rest
+        self._batch = len(next(iter(rest.values())))
+        self._number = 0
+        for block in engine.blocks.values():
+            block.couple(couplings)
+
+    def largest_step(self, delay: int, low: float = 1e-3, high: float = 1.9, precision: float = 0.02) -> float:
+        """By bisection of the step on a logarithmic scale, from above: small steps take long.
+
+        Returns
+        -------
+        float
+            `high` if even that is stable, 0 if nothing down to `low` is.
+        """
+        if self.decays(high, delay):
+            return high
+        least, low = low, high / FALL
+        while not self.decays(low, delay):
+            high, low = low, low / FALL
+            if high < least:
+                return 0.0
+        while high / low > 1.0 + precision:
+            middle = math.sqrt(low * high)
+            if self.decays(middle, delay):
+                low = middle
+            else:
+                high = middle
+        return math.sqrt(low * high)
+
+    def decays(self, step: float, delay: int) -> bool:
+        """Whether the perturbations of all samples die away.
+
+        One that has neither vanished nor grown out of proportion by the end is judged by its largest size in the last
+        third of the time against that in the second.
+        """
+        third = math.ceil(PATIENCE / 3 / step) + PATIENCE // 3 * delay
+        peaks = [0.0, 0.0, 0.0]
+        first = 0.0
+        for tick, size in enumerate(self.deviations(step, 3 * third)):
+            if tick == 0:
+                first = size
+            if size > GROWN * first:
+                return False
+            if size < GONE * first:
+                return True
+            peaks[min(tick // third, 2)] = max(peaks[min(tick // third, 2)], size)
+        return peaks[2] < peaks[1]
+
+    def deviations(self, step: float, ticks: int) -> Iterator[float]:
+        """Distance from the equilibrium (of the sample that is farthest) before the first tick and after each."""
+        self._number += 1
+        dyads = {name: lanes[0] for name, lanes in self._engine.dyads.items()}
+        rows = np.arange(self._batch)
+        relaxation = Relaxation(self._number, "test", rows, (), (), step)
+        moment = Moment(self._number, 0, 0)
+        for dyad in dyads.values():
+            for message in dyad.begin(moment, self._batch, step, *samples(dyad, relaxation, rows, self._dataset)):
+                dyads[message.target].receive(message)
+        for name, dyad in dyads.items():
+            noise = Stream(self._engine.config.seed, "perturbation", name).at().standard_normal(self._rest[name].shape)
+            dyad.place(self._rest[name] + SIZE * noise, np.zeros_like(noise))
+        # All have long heard of the state that they are put into.
+        for dyad in dyads.values():
+            for message in dyad.announce():
+                dyads[message.target].mail.hold(message)
+        yield self._distance()
+        for tick in range(1, ticks + 1):
+            for dyad in dyads.values():
+                for message in dyad.fire(tick):
+                    dyads[message.target].receive(message)
+            yield self._distance()
+
+    def _distance(self) -> float:
+        squares = np.zeros(self._batch)
+        for name, rest in self._rest.items():
+            squares += np.square(self._engine.dyads[name][0].A - rest).sum(axis=1)
+        return float(np.sqrt(squares.max()))

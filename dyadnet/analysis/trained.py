@@ -1,0 +1,158 @@
+"""A trained network that settles on inputs of choice, over ideal channels and in float64.
+
+What an analysis asks for belongs to the equilibrium, and not to the way there: clocks, delays and imperfections of the
+run that trained the weights are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import COLD_ITERATIONS
+from dyadnet.data import Dataset, Split
+from dyadnet.description import INPUT, Network
+from dyadnet.engine.local import LocalEngine
+from dyadnet.relaxation import Outcome, Phase, Relaxation
+from dyadnet.weights import Parameters
+
+Array = NDArray[np.float64]
+TIGHT: dict[str, Any] = {
+    "dtype": "float64",
+    "tolerance": 1e-6,
+    "tolerance_difference": 1e-4,
+    "patience": 2000,
+    "sweeps": 5000,
+    "nudged_sweeps": 5000,
+}
+"""Settling that leaves linear algebra nothing of the way there."""
+CLOSE = TIGHT | {"tolerance": 1e-3, "tolerance_difference": 1e-2, "sweeps": 500, "nudged_sweeps": 200}
+"""Settling that predictions and signs of gradients ask for: learning does with no more."""
+
+
+def network_at(network: Network, couplings: tuple[float, ...]) -> Network:
+    """The same description with the λ of each projection that these κ stand for."""
+    kappa = dict(zip((p.name for p in network.recurrent), couplings, strict=True))
+    projections = tuple(p if p.from_input else replace(p, lam=(kappa[p.name] + 1.0) / 2.0) for p in network.projections)
+    return replace(network, projections=projections)
+
+
+def ideal(config: RunConfig, couplings: tuple[float, ...], **dynamics: Any) -> RunConfig:
+    """A configuration of the same network, at fixed κ, whose dynamics are ideal but for what is given."""
+    values = {"network": network_at(config.network, couplings), "data": config.data, "engine": "local"}
+    return RunConfig.read(values | {"dynamics": TIGHT | dynamics, "seed": config.seed})
+
+
+def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
+    """Network inputs (in input units, shape (rows, features)) and labels of some rows of a part."""
+    split = dataset.part(part)
+    return split.images[rows].astype(np.float64) * dataset.scale, split.labels[rows]
+
+
+def input_range(dataset: Dataset) -> tuple[float, float]:
+    """Smallest and largest input that the training part has, in input units."""
+    images = dataset.train.images
+    return float(images.min()) * dataset.scale, float(images.max()) * dataset.scale
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Where the network came to rest.
+
+    Attributes
+    ----------
+    outputs
+        m of the output population, shape (batch, classes).
+    slopes
+        f′ of every neuron at the equilibrium, shape (batch, neurons), in block order.
+    losses
+        ℓ of each sample.
+    outcome
+        Of the relaxation.
+    """
+
+    outputs: Array
+    slopes: Array
+    losses: Array
+    outcome: Outcome
+
+
+class Trained:
+    """A network with given weights, settled again and again.
+
+    Parameters
+    ----------
+    config
+        As `ideal` makes it.
+    parameters
+        By block, then by name.
+
+    Attributes
+    ----------
+    capped
+        Phases so far that had not settled at their cap; what is found of them is of where they were by then.
+    """
+
+    def __init__(self, config: RunConfig, parameters: Parameters) -> None:
+        self.config = config
+        self.features, self.classes = config.network.inputs, config.network.classes
+        nothing = np.zeros((1, self.features)), np.zeros(1, dtype=np.int64)
+        self.engine = LocalEngine(config, self._dataset(*nothing))
+        self.engine.load(parameters)
+        self.couplings = tuple(p.coupling for p in config.network.recurrent)
+        self.radius = self.engine.spectral_radius(
+            self.couplings, self.engine.timing.symmetric_radius, 2 * COLD_ITERATIONS
+        )
+        self.step = self.engine.timing.rule.step(self.radius)
+        self._free = Phase("free", 0.0, config.dynamics.sweeps)
+        self.capped = 0
+        self._number = 0
+
+    def settle(self, inputs: Array, labels: NDArray[np.int64]) -> Settled:
+        """The equilibrium without a nudge.
+
+        Parameters
+        ----------
+        inputs
+            Shape (batch, features), in input units.
+        """
+        outcome = self._relax(inputs, labels, self._free)
+        lanes = [self.engine.dyads[name][0] for name in self.engine.blocks]
+        slopes = np.concatenate([lane.block.activation.slope(lane.A) for lane in lanes], axis=1)
+        output = next(lane for lane in lanes if lane.block.is_output)
+        assert output.targets is not None
+        losses = output.loss.value(output.state[0], output.targets)
+        return Settled(output.state[0], slopes, losses, outcome)
+
+    def nudge(self, inputs: Array, labels: NDArray[np.int64], beta: float) -> Outcome:
+        """Settle freely, then nudged by β; the differences stay in the engine's dyads."""
+        return self._relax(inputs, labels, self._free, Phase("nudged", beta, self.config.dynamics.nudged_sweeps))
+
+    def input_gradient(self, inputs: Array, labels: NDArray[np.int64], beta: float) -> Array:
+        """∂ℓ/∂x ≈ −(1/β) θ₀ᵀd₁ of each sample, shape (batch, features): local to the blocks that read the input."""
+        self.nudge(inputs, labels, beta)
+        total = np.zeros_like(inputs)
+        for name, block in self.engine.blocks.items():
+            if INPUT in block.parameters():
+                total += self.engine.dyads[name][0].state[1] @ block.parameters()[INPUT]
+        return -total / beta
+
+    def close(self) -> None:
+        """End the engine."""
+        self.engine.close()
+
+    def _relax(self, inputs: Array, labels: NDArray[np.int64], *phases: Phase) -> Outcome:
+        self._number += 1
+        self.engine.show(self._dataset(inputs, labels))
+        rows = np.arange(len(labels))
+        outcome = self.engine.relax(Relaxation(self._number, "test", rows, phases, self.couplings, self.step))
+        self.capped += outcome.capped
+        return outcome
+
+    def _dataset(self, inputs: Array, labels: NDArray[np.int64]) -> Dataset:
+        split = Split(inputs, labels)
+        return Dataset("given", split, split, 1.0, self.classes)
