@@ -266,3 +266,28 @@ def test_a_single_population_with_a_self_loop_settles() -> None:
     built = engine(network)
     assert Settler(built).nudged(0.1).capped == 0
     built.close()
+
+
+@pytest.mark.parametrize(("loss", "repeats"), [(0.0, 0), (0.0005, 0), (0.1, 2), (0.5, 9), (1.0, 0)])
+def test_where_messages_are_lost_settling_waits_for_a_later_one(loss: float, repeats: int) -> None:
+    """The chance that a message and all its repetitions in the window were lost is at most a thousandth."""
+    built = engine(layered(6, [9, 8], 4), imperfections={"channel": {"loss": loss}}, delay=3)
+    assert built.timing.window == 3 + repeats * built.timing.sweep
+    assert loss in (0.0, 1.0) or loss ** (repeats + 1) <= 1.0001e-3
+    built.close()
+
+
+def test_under_noise_or_coarse_messages_a_residual_that_stops_falling_is_no_divergence() -> None:
+    circling: list[dict[str, Any]] = [{}, {"device": {"mismatch": 0.1}}]
+    lingering: list[dict[str, Any]] = [
+        {"channel": {"loss": 0.1}},
+        {"channel": {"quantisation": 4}},
+        {"channel": {"send_on_delta": 0.1}},
+        {"device": {"read_noise": 0.1}},
+    ]
+    found = []
+    for imperfections in (*circling, *lingering):
+        built = engine(layered(6, [9, 8], 4, lam=0.0), imperfections=imperfections)
+        found.append(built.timing.may_circle)
+        built.close()
+    assert found == [True] * 2 + [False] * 4
