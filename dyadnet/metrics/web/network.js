@@ -90,7 +90,7 @@ function place(network) {
           share: block.size / layers.get(name).size,
         })));
     const heights = blocks.map((block) => Math.max(30, block.height * (block.share || 1)));
-    const space = 44, total = heights.reduce((a, b) => a + b, 0) + space * (blocks.length - 1);
+    const space = 74, total = heights.reduce((a, b) => a + b, 0) + space * (blocks.length - 1);
     const scale = Math.min(1, (TALL - 110) / total);
     let y = TALL / 2 - (total * scale) / 2;
     blocks.forEach((block, at) => {
