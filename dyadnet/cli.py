@@ -16,8 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from dyadnet.config import TICKS, RunConfig, assigned, merged
+from dyadnet.config import TICKS, RunConfig
 from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.overrides import assigned, merged
 from dyadnet.start import starting_point
 
 COMMANDS = "dyadnet.commands"

@@ -100,3 +100,13 @@ class Averages:
             return self
         heard = {source: self.held.get(source, Mean()).with_one(array) for source, array in held.items()}
         return Averages(self.start, self.own.with_one(state), heard)
+
+
+def relative_residual(error: float, size: float, epsilon: float) -> float:
+    """The residual of differences: |D*−D| over |D|, less one rounding `epsilon` of an activity near 1.
+
+    That much is no error of the difference; NaN stays what it is.
+    """
+    if error <= epsilon:
+        return 0.0
+    return (error - epsilon) / size if size > 0 else float("inf")

@@ -29,7 +29,7 @@ from dyadnet import kernels
 from dyadnet.block import Block, Synapses
 from dyadnet.channels import SendingEnd
 from dyadnet.clocks import Clock, Moment
-from dyadnet.course import Averages, Course, Tolerance
+from dyadnet.course import Averages, Course, Tolerance, relative_residual
 from dyadnet.drives import Term, reduced
 from dyadnet.losses import LOSSES
 from dyadnet.mailbox import Expected, Inbound, Mailbox
@@ -295,7 +295,7 @@ class Dyads:
         dyadic = bool(differences) or self.speaks
         if dyadic:
             error, size_of_differences = self._relax(self.D, self._none, differences, eta)
-            relative = self._relative(error, size_of_differences)
+            relative = relative_residual(error, size_of_differences, self._epsilon)
         self._take(self._activity(dyadic=dyadic))
         if self.averages.start is not None:
             held = {s.source: self.held[s.source, "state"].payload for s in self.block.synapses}
@@ -358,12 +358,6 @@ class Dyads:
         first, scale, second = reduced(terms, self._none)
         residual, size = kernels.relax(X, base, first, scale, second, eta, self._row, self._bits, self._magnitude)
         return float(residual), float(size)
-
-    def _relative(self, error: float, size: float) -> float:
-        # Rounding of an activity near 1 is no error of the difference; NaN stays what it is.
-        if error <= self._epsilon:
-            return 0.0
-        return (error - self._epsilon) / size if size > 0 else float("inf")
 
     def _product(self, synapses: Synapses, message: Message) -> Array:
         """θ·m_pre and θ·d_pre, shape (2, batch, n); the second only where the message has differences."""
@@ -486,9 +480,7 @@ class Dyads:
             "mail": self.mail.snapshot(),
             "outbound": {channel: end.snapshot() for channel, end in self.outbound.items()},
             "forward": {source: product.copy() for source, product in self._forward.items()},
-            "feedback": {
-                source: Feedback(f.payload, f.mean_since, f.difference_since) for source, f in self._feedback.items()
-            },
+            "feedback": {source: feedback.copy() for source, feedback in self._feedback.items()},
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -502,6 +494,4 @@ class Dyads:
         for channel, end in self.outbound.items():
             end.restore(snapshot["outbound"][channel])
         self._forward = {source: product.copy() for source, product in snapshot["forward"].items()}
-        self._feedback = {
-            source: Feedback(f.payload, f.mean_since, f.difference_since) for source, f in snapshot["feedback"].items()
-        }
+        self._feedback = {source: feedback.copy() for source, feedback in snapshot["feedback"].items()}

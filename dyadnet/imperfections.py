@@ -273,7 +273,7 @@ class WeightPrecision(_Record):
     """Synapses, those from the input included, have few levels; biases have not.
 
     The device holds no finer copy. Each update is rounded up or down at random such that its mean is right; initial
-    and loaded weights go to the nearest level. Levels are those of `Quantisation`. See ADR 11.
+    and loaded weights go to the nearest level. Levels are those of `Quantisation`. See ADR 8.
 
     Attributes
     ----------

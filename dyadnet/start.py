@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dyadnet.config import merged, read_yaml
 from dyadnet.description import MODELS
 from dyadnet.errors import ConfigError
+from dyadnet.overrides import merged, read_yaml
 from dyadnet.presets import nearest_model, preset
 
 

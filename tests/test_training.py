@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import dyadnet as dn
-from dyadnet.config import RunConfig, merged
+from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.evaluate import evaluate
+from dyadnet.overrides import merged
 from dyadnet.presets import preset
 from dyadnet.record import read_config, read_metrics
 from dyadnet.train import train

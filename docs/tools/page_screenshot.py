@@ -21,11 +21,12 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
-from dyadnet.config import RunConfig, merged
+from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
 from dyadnet.metrics.endpoint import Endpoint
 from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.overrides import merged
 from dyadnet.presets import preset
 from dyadnet.train import load_data
 from dyadnet.watcher import Silent

@@ -18,10 +18,11 @@ from dyadnet.analysis import stability
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.perturbation import Perturbed
 from dyadnet.analysis.trained import Trained, ideal, inputs_of
-from dyadnet.config import RunConfig, merged
+from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
 from dyadnet.engine.local import LocalEngine
+from dyadnet.overrides import merged
 from dyadnet.presets import nearest_model, preset
 from dyadnet.steps import largest_stable_step
 from dyadnet.weights import Parameters

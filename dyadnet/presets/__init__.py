@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from dyadnet.config import merged
 from dyadnet.description import MODELS
+from dyadnet.overrides import merged
 
 _FILES = {"digits": "digits.yaml", "mnist": "images.yaml", "fashion-mnist": "images.yaml"}
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dyadnet.config import read_yaml
 from dyadnet.description import MODELS
 from dyadnet.errors import ConfigError
+from dyadnet.overrides import read_yaml
 from dyadnet.spec import Spec
 from dyadnet.study.axes import Axis
 from dyadnet.study.columns import FIXED, METRICS

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dyadnet.config import ClusterSpec, FreeRunning, RunConfig, merged
+from dyadnet.config import ClusterSpec, FreeRunning, RunConfig
 from dyadnet.errors import ConfigError
+from dyadnet.overrides import merged
 from dyadnet.start import starting_point
 from dyadnet.study.definition import REFERENCE, Settings, Study, flattened
 

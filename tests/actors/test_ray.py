@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import dyadnet as dn
 from actors.engine import StalledError
 from actors.workers import ActorLostError
-from dyadnet.config import RunConfig, merged
+from dyadnet.config import RunConfig
+from dyadnet.overrides import merged
 from dyadnet.presets import preset
 from dyadnet.watcher import Silent
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of

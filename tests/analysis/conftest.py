@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.config import RunConfig, merged
+from dyadnet.config import RunConfig
+from dyadnet.overrides import merged
 from dyadnet.presets import preset
 from dyadnet.train import train
 

@@ -15,7 +15,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 import dyadnet as dn
-from dyadnet.config import RunConfig, merged
+from dyadnet.config import RunConfig
+from dyadnet.overrides import merged
 from dyadnet.watcher import Silent
 
 SETTINGS: dict[str, Any] = {

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from dyadnet.config import RunConfig, merged
+from dyadnet.config import RunConfig
 from dyadnet.metrics.endpoint import Endpoint
 from dyadnet.metrics.page import page
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.overrides import merged
 from tests.metrics.runs import settings, until
 
 CYCLIC = {
