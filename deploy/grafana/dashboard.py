@@ -18,14 +18,17 @@ Query = tuple[str, str]
 """(expression, legend)."""
 
 
-def of(metric: str, *matchers: str) -> str:
-    """A metric of the chosen run."""
-    return f"dyadnet_{metric}{{{', '.join(('run="$run"', *matchers))}}}"
+def of(metric: str, **labels: str) -> str:
+    """A metric of the chosen run, with these labels; a value that begins with ! is one not to have."""
+    matchers = ['run="$run"']
+    for name, value in labels.items():
+        matchers.append(f'{name}!="{value[1:]}"' if value.startswith("!") else f'{name}="{value}"')
+    return f"dyadnet_{metric}{{{', '.join(matchers)}}}"
 
 
-def per_second(metric: str, *matchers: str) -> str:
+def per_second(metric: str, **labels: str) -> str:
     """Rate of a counter of the chosen run."""
-    return f"rate({of(metric, *matchers)}{RATE})"
+    return f"rate({of(metric, **labels)}{RATE})"
 
 
 def panel(kind: str, title: str, about: str, queries: list[Query], width: int = 8, **options: Any) -> dict[str, Any]:
@@ -80,7 +83,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "stat",
                 "Validation",
                 "Accuracy, latest evaluation.",
-                [(of("accuracy_ratio", 'part="validation"'), "")],
+                [(of("accuracy_ratio", part="validation"), "")],
                 width=4,
                 unit="percentunit",
             ),
@@ -88,7 +91,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "stat",
                 "Test",
                 "Accuracy, latest evaluation.",
-                [(of("accuracy_ratio", 'part="test"'), "")],
+                [(of("accuracy_ratio", part="test"), "")],
                 width=4,
                 unit="percentunit",
             ),
@@ -103,7 +106,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "stat",
                 "Samples",
                 "Learned from, a second.",
-                [(per_second("samples_total", 'part="train"'), "")],
+                [(per_second("samples_total", part="train"), "")],
                 width=4,
             ),
             panel("stat", "Learning rate", "In force.", [(of("learning_rate"), "")], width=4),
@@ -159,7 +162,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "Of each training relaxation: median and 90th percentile.",
                 [
                     (
-                        f"histogram_quantile({q}, sum by (le) ({per_second('relaxation_sweeps_bucket', 'part="train"')}))",
+                        f"histogram_quantile({q}, sum by (le) ({per_second('relaxation_sweeps_bucket', part='train')}))",
                         name,
                     )
                     for q, name in ((0.5, "median"), (0.9, "90%"))
@@ -182,7 +185,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "timeseries",
                 "Residual",
                 "Largest |A*−A| of each block at its last firing, and the tolerance under which it counts as settled.",
-                [(of("residual"), "{{block}}"), (of("tolerance", 'quantity="mean"'), "tolerance")],
+                [(of("residual"), "{{block}}"), (of("tolerance", quantity="mean"), "tolerance")],
                 log=True,
             ),
             panel(
@@ -191,7 +194,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "Largest |D*−D|, relative to the largest |D|.",
                 [
                     (of("residual_difference_ratio"), "{{block}}"),
-                    (of("tolerance", 'quantity="difference"'), "tolerance"),
+                    (of("tolerance", quantity="difference"), "tolerance"),
                 ],
                 log=True,
             ),
@@ -330,7 +333,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "stat",
                 "Refused",
                 "Messages that actors refused, but for late ones.",
-                [(f"sum({of('messages_refused_total', 'reason!="late"')})", "")],
+                [(f"sum({of('messages_refused_total', reason='!late')})", "")],
                 width=4,
             ),
             panel("stat", "Diverged", "Relaxations that ran away.", [(of("diverged_total"), "")], width=4),
@@ -355,7 +358,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "Share of its time that each actor waits for others: the one that waits least holds up the rest.",
                 [
                     (
-                        f"sum by (actor) ({per_second('actor_seconds_total', 'activity="waiting"')}) "
+                        f"sum by (actor) ({per_second('actor_seconds_total', activity='waiting')}) "
                         f"/ sum by (actor) ({per_second('actor_seconds_total')})",
                         "{{actor}}",
                     )
@@ -401,7 +404,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "stat",
                 "Size of the checkpoint",
                 "Of its arrays.",
-                [(of("checkpoint_bytes", 'weights="last"'), "")],
+                [(of("checkpoint_bytes", weights="last"), "")],
                 width=4,
                 height=8,
                 unit="bytes",
