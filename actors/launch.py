@@ -41,7 +41,7 @@ def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
     from actors.shells import CoordinatorActor
     from actors.workers import ActorLostError
 
-    remote = ray.remote(concurrency_groups={"mail": 1, "control": 2})(CoordinatorActor)
+    remote = ray.remote(concurrency_groups={"mail": 1, "control": 4})(CoordinatorActor)
     name = f"coordinator-{uuid.uuid4().hex[:12]}"
     stored = ray.put(dataset)
     coordinator = remote.options(

@@ -30,6 +30,8 @@ from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import Dataset, DataShape
 from dyadnet.messages import MessageError
 from dyadnet.metrics.endpoint import exposed
+from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.metrics.view import view
 
 
 class RayTransport:
@@ -131,6 +133,7 @@ class CoordinatorActor:
         self._news = News(out)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
+        self._snapshot = Snapshot(config, Path(out).name or "run")
 
     def run(self) -> Summary:
         """Create the blocks and train."""
@@ -138,11 +141,13 @@ class CoordinatorActor:
         self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
         engine = ActorEngine(self._config, self._workers)
         with exposed(self._config, self._news.name, self._news.note, self._news.machinery) as observer:
+            if isinstance(observer, Snapshot):
+                self._snapshot = observer
             try:
                 placement = {"kind": "placement", "actors": self._workers.start(self._news.warning)}
                 self._news.machinery(placement)
-                observer.machinery(placement)
-                return Coordinator(self._config, self._shape, engine, self._news, self._news, observer).run()
+                self._snapshot.machinery(placement)
+                return Coordinator(self._config, self._shape, engine, self._news, self._news, self._snapshot).run()
             finally:
                 engine.close()
 
@@ -155,6 +160,12 @@ class CoordinatorActor:
     def news(self, timeout: float) -> list[Item]:
         """What the driver has not been told yet; waits up to `timeout` seconds for something."""
         return self._news.take(timeout)
+
+    @ray.method(concurrency_group="control")
+    def glance(self) -> dict[str, Any]:
+        """How the run stands, as plain values; asks no actor."""
+        places = {name: dict(place) for name, place in self._snapshot.places.items()}
+        return view(self._snapshot) | {"out": self._news.name, "places": places}
 
     @ray.method(concurrency_group="control")
     def status(self) -> dict[str, str]:

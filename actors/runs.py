@@ -1,0 +1,129 @@
+"""The runs on a cluster: their coordinators, found by name, and how each one stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from actors.cluster import NAMESPACE
+from dyadnet.errors import UsageError
+
+COORDINATOR = "coordinator-"
+ANSWER = 5.0
+"""Seconds within which a coordinator tells how it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run on a cluster.
+
+    Attributes
+    ----------
+    coordinator
+        Name of its coordinator's actor.
+    glance
+        How it stands; empty if its coordinator does not answer.
+    """
+
+    coordinator: str
+    glance: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Its folder's name, or its coordinator's if that is not known."""
+        return str(self.glance.get("run", self.coordinator))
+
+    @property
+    def age(self) -> float:
+        """Seconds since it began."""
+        return float(self.glance["now"] - self.glance["started"])
+
+
+def runs() -> list[Run]:
+    """Every run on the cluster that Ray is connected to, oldest first; those that do not answer come last."""
+    import ray
+    from ray.exceptions import RayError
+
+    handles = {}
+    for actor in ray.util.list_named_actors(all_namespaces=True):
+        if actor["namespace"] == NAMESPACE and actor["name"].startswith(COORDINATOR):
+            try:
+                handles[actor["name"]] = ray.get_actor(actor["name"], namespace=NAMESPACE)
+            except ValueError:
+                # It ended since it was listed.
+                continue
+    asked = {name: handle.glance.remote() for name, handle in handles.items()}
+    deadline = time.monotonic() + ANSWER
+    found = []
+    for name, reference in asked.items():
+        try:
+            glance = ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
+        except RayError:
+            glance = {}
+        found.append(Run(name, glance))
+    return sorted(found, key=lambda run: run.glance.get("started", float("inf")))
+
+
+def glance(coordinator: str) -> dict[str, Any] | None:
+    """How a run stands now; None if it is over, empty if its coordinator does not answer."""
+    import ray
+    from ray.exceptions import GetTimeoutError, RayError
+
+    try:
+        handle = ray.get_actor(coordinator, namespace=NAMESPACE)
+        found: dict[str, Any] = ray.get(handle.glance.remote(), timeout=ANSWER)
+    except GetTimeoutError:
+        return {}
+    except (ValueError, RayError):
+        return None
+    return found
+
+
+def actors(coordinator: str) -> dict[str, str]:
+    """What every actor of a run is doing or waiting for; hung ones take seconds to be told from busy ones."""
+    import ray
+    from ray.exceptions import RayError
+
+    try:
+        handle = ray.get_actor(coordinator, namespace=NAMESPACE)
+        found: dict[str, str] = ray.get(handle.status.remote(), timeout=3 * ANSWER)
+    except (ValueError, RayError) as problem:
+        return {"coordinator": f"does not answer ({type(problem).__name__})"}
+    return found
+
+
+def chosen(found: Sequence[Run], wanted: str | None) -> Run:
+    """The run that a user means: by its folder's name or its coordinator's, or a beginning that only one has.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or more than one; it lists what runs.
+    """
+    listed = ", ".join(run.name for run in found) or "nothing"
+    if wanted is None:
+        if len(found) == 1:
+            return found[0]
+        raise UsageError("no run is on this cluster" if not found else f"name a run; there are: {listed}")
+    for matches in (_exact, _begins):
+        fitting = [run for run in found if matches(run, wanted)]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            several = ", ".join(f"{run.name} ({run.coordinator})" for run in fitting)
+            raise UsageError(f"run {wanted!r} is ambiguous: {several}")
+    raise UsageError(f"no run {wanted!r} on this cluster; there is: {listed}")
+
+
+def _names(run: Run) -> tuple[str, str, str]:
+    return run.name, run.coordinator, run.coordinator.removeprefix(COORDINATOR)
+
+
+def _exact(run: Run, wanted: str) -> bool:
+    return wanted in _names(run)
+
+
+def _begins(run: Run, wanted: str) -> bool:
+    return any(name.startswith(wanted) for name in _names(run))

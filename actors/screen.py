@@ -1,0 +1,286 @@
+"""What ``dyadnet status`` and ``dyadnet top`` draw, from glances at runs; no Ray in here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+BARS = "▁▂▃▄▅▆▇█"
+WIDTH = 10
+"""Characters of a bar."""
+STATES = {
+    "starting": "yellow",
+    "training": "green",
+    "evaluating": "cyan",
+    "finished": "bold green",
+    "diverged": "bold red",
+    "failed": "bold red",
+    "stopped": "yellow",
+}
+ACTIVITIES = {"computing": "green", "learning": "blue", "radius": "magenta", "sending": "yellow", "waiting": "grey42"}
+
+Glance = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What happened between two glances, a second; since the run began if there is only one.
+
+    Attributes
+    ----------
+    updates
+        Firings a second, by block.
+    activities
+        Share of an actor's time by activity, by actor.
+    ages
+        Mean age of what was read in seconds, by actor; free-running mode only.
+    minibatches
+        A second.
+    """
+
+    updates: dict[str, float]
+    activities: dict[str, dict[str, float]]
+    ages: dict[str, float]
+    minibatches: float
+
+
+def rates(glance: Glance, before: Glance | None = None) -> Rates:
+    """What happened since an earlier glance."""
+    elapsed = max(1e-9, glance["now"] - (glance["started"] if before is None else before["now"]))
+    old: Glance = before or {"blocks": {}, "actors": {}, "minibatches": 0}
+    updates = {
+        name: (block["updates"] - old["blocks"].get(name, {}).get("updates", 0)) / elapsed
+        for name, block in glance["blocks"].items()
+    }
+    activities, ages = {}, {}
+    for name, actor in glance["actors"].items():
+        earlier = old["actors"].get(name, {"seconds": {}, "ages": {}})
+        spent = {key: seconds - earlier["seconds"].get(key, 0.0) for key, seconds in actor["seconds"].items()}
+        total = sum(spent.values())
+        activities[name] = {key: seconds / total for key, seconds in spent.items()} if total > 0 else {}
+        read = [
+            (count - earlier["ages"].get(source, (0, 0.0))[0], seconds - earlier["ages"].get(source, (0, 0.0))[1])
+            for source, (count, seconds) in actor["ages"].items()
+        ]
+        count = sum(pair[0] for pair in read)
+        if count:
+            ages[name] = sum(pair[1] for pair in read) / count
+    return Rates(updates, activities, ages, (glance["minibatches"] - old["minibatches"]) / elapsed)
+
+
+def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
+    """One line a run; each with its coordinator's name."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, justify in (
+        ("run", "left"),
+        ("model", "left"),
+        ("data", "left"),
+        ("state", "left"),
+        ("epoch", "right"),
+        ("minibatch", "right"),
+        ("train", "right"),
+        ("validation", "right"),
+        ("age", "right"),
+        ("silent", "right"),
+        ("actors", "right"),
+    ):
+        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for coordinator, glance in glances:
+        if not glance:
+            table.add_row(coordinator, "", "", Text("does not answer", style="bold red"))
+            continue
+        accuracy = glance["accuracy"]
+        table.add_row(
+            glance["run"],
+            glance["model"],
+            glance["data"],
+            Text(glance["state"], style=STATES[glance["state"]]),
+            f"{glance['epochs']}/{glance['planned']}",
+            _minibatch(glance),
+            _percent(accuracy.get("train")),
+            _percent(accuracy.get("validation")),
+            duration(glance["now"] - glance["started"]),
+            duration(glance["now"] - glance["progress"]),
+            str(len(glance["places"])),
+        )
+    return table
+
+
+def waiting(states: Mapping[str, str], glance: Glance) -> RenderableType:
+    """What every actor of a run does or waits for."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("actor", "where", "doing"):
+        table.add_column(heading)
+    for name, state in states.items():
+        place = glance.get("places", {}).get(name)
+        where = f"{place['address']} pid {place['pid']}" if place else ""
+        bad = "hung" in state or "dead" in state or "does not answer" in state
+        table.add_row(name, Text(where, style="grey58"), Text(state, style="bold red" if bad else ""))
+    return table
+
+
+def board(glance: Glance, found: Rates) -> RenderableType:
+    """The live view of one run."""
+    title = Text.assemble(
+        (f" {glance['run']} ", "bold"),
+        (f"{glance['model']} on {glance['data']} · {glance['mode']} ", ""),
+        (f"· {glance['state']} ", STATES[glance["state"]]),
+    )
+    parts: list[RenderableType] = [_learning(glance, found), Text(), _blocks(glance, found)]
+    if found.activities:
+        parts += [Text(), _actors(glance, found)]
+    if glance["why"]:
+        parts += [Text(), Text(glance["why"], style="bold red")]
+    return Panel(Group(*parts), title=title, title_align="left", border_style="grey42", padding=(1, 2))
+
+
+def _learning(glance: Glance, found: Rates) -> RenderableType:
+    settings, accuracy, loss = glance["settings"], glance["accuracy"], glance["loss"]
+    grid = Table.grid(padding=(0, 3))
+    for _ in range(4):
+        grid.add_column(no_wrap=True)
+    losses = [point["loss"] for point in glance["curve"]]
+    grid.add_row(
+        _pair("epoch", f"{glance['epochs']}/{glance['planned']}"),
+        _pair("minibatch", _minibatch(glance)),
+        _pair("minibatches/s", f"{found.minibatches:.1f}"),
+        _pair("running", duration(glance["now"] - glance["started"])),
+    )
+    grid.add_row(
+        _pair("train", _percent(accuracy.get("train"))),
+        _pair("validation", _percent(accuracy.get("validation"))),
+        _pair("μ", _number(settings.get("radius"))),
+        _pair("step", _number(settings.get("step"))),
+    )
+    curve = Text.assemble(("loss ", "grey58"), (_number(loss.get("minibatch")), "bold"), "  ")
+    curve.append(sparkline(losses, 60), style="green")
+    return Group(grid, curve)
+
+
+def _blocks(glance: Glance, found: Rates) -> RenderableType:
+    tolerance = glance["tolerance"]["mean"]
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for heading, justify in (
+        ("block", "left"),
+        ("neurons", "right"),
+        ("residual", "right"),
+        ("against tolerance", "left"),
+        ("saturated", "left"),
+        ("updates/s", "right"),
+        ("age", "right"),
+        ("waiting", "left"),
+    ):
+        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    sizes = {block["name"]: block["size"] for layer in glance["network"]["layers"] for block in layer["blocks"]}
+    for name, block in glance["blocks"].items():
+        actor = next((label for label in found.activities if name in label.split("+")), None)
+        residual, saturated = block["residual"], block["saturated"]
+        table.add_row(
+            name,
+            str(sizes.get(name, "")),
+            Text(_number(residual), style=_over(residual, tolerance)),
+            _decades(residual, tolerance),
+            _share(saturated, "yellow"),
+            f"{found.updates[name]:,.0f}",
+            _age(glance, block, None if actor is None else found.ages.get(actor)),
+            Text("–", style="grey42")
+            if actor is None
+            else _share(found.activities[actor].get("waiting", 0.0), "grey58"),
+        )
+    return table
+
+
+def _actors(glance: Glance, found: Rates) -> RenderableType:
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("actor", no_wrap=True)
+    table.add_column("where", no_wrap=True, style="grey58")
+    legend = Text("time  ")
+    for activity, style in ACTIVITIES.items():
+        legend.append("█ ", style=style).append(f"{activity} ", style="grey58")
+    table.add_column(legend, ratio=1)
+    for name, shares in found.activities.items():
+        place = glance["places"].get(name)
+        table.add_row(name, f"{place['address']} pid {place['pid']}" if place else "", _stacked(shares, 48))
+    return table
+
+
+def sparkline(values: Sequence[float | None], width: int) -> str:
+    """Values as blocks of eight heights, on a logarithmic scale; the newest at the right."""
+    known = [value for value in values if value is not None and value > 0]
+    if not known:
+        return ""
+    step = max(1.0, len(known) / width)
+    picked = [math.log(known[int(index * step)]) for index in range(min(width, len(known)))]
+    low, high = min(picked), max(picked)
+    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(BARS[round((value - low) * scale)] for value in picked)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _minibatch(glance: Glance) -> str:
+    size = glance["epoch_minibatches"]
+    return f"{glance['minibatches'] - glance['epochs'] * size}/{size}" if size else "–"
+
+
+def _pair(label: str, value: str) -> Text:
+    return Text.assemble((f"{label} ", "grey58"), (value, "bold"))
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2%}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _over(residual: float | None, tolerance: float) -> str:
+    return "bold red" if residual is None or residual > tolerance else "green"
+
+
+def _decades(residual: float | None, tolerance: float) -> Text:
+    """A bar over four decades around the tolerance, which is its middle."""
+    if residual is None:
+        return Text("–")
+    filled = 0.0 if residual <= 0 else (math.log10(residual / tolerance) + 2.0) / 4.0
+    return _bar(filled, _over(residual, tolerance))
+
+
+def _share(value: float | None, style: str) -> Text:
+    if value is None:
+        return Text("–")
+    return _bar(value, style).append(f" {value:4.0%}", style="")
+
+
+def _bar(filled: float, style: str) -> Text:
+    count = round(min(1.0, max(0.0, filled)) * WIDTH)
+    return Text("█" * count, style=style).append("░" * (WIDTH - count), style="grey30")
+
+
+def _stacked(shares: Mapping[str, float], width: int) -> Text:
+    text = Text()
+    for activity, style in ACTIVITIES.items():
+        text.append("█" * round(shares.get(activity, 0.0) * width), style=style)
+    return text
+
+
+def _age(glance: Glance, block: Mapping[str, Any], seconds: float | None) -> str:
+    if glance["mode"] == "free":
+        return "–" if seconds is None else f"{1e3 * seconds:.1f} ms"
+    return f"{block['age']} ticks" if block["age"] != 1 else "1 tick"
