@@ -192,7 +192,17 @@ def test_own_data_gets_a_network_of_its_size(tmp_path: Path, capsys: pytest.Capt
     draws = np.random.default_rng(0)
     y = np.arange(300) % 3
     np.savez(tmp_path / "own.npz", x=np.eye(3)[y] + 0.1 * draws.random((300, 3)), y=y)
-    arguments = ["--data", str(tmp_path / "own.npz"), "--model", "ffm", "--out", str(tmp_path / "run"), "--json"]
+    arguments = [
+        "--data",
+        str(tmp_path / "own.npz"),
+        "--model",
+        "ffm",
+        "--engine",
+        "local",
+        "--out",
+        str(tmp_path / "run"),
+        "--json",
+    ]
     assert run("train", *arguments) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["test_accuracy"] > 0.9
 

@@ -213,7 +213,7 @@ def test_any_graph_can_be_trained(tmp_path: Path) -> None:
             dn.Projection("b", "out", lam=0.0, gain=1.4),
         ),
     )
-    config = dn.RunConfig(network=network, learning=dn.Learning(epochs=3, learning_rate=3e-3))
+    config = dn.RunConfig(network=network, engine="local", learning=dn.Learning(epochs=3, learning_rate=3e-3))
     assert dn.train(config, tmp_path / "run").test_accuracy > 0.6
 
 
