@@ -19,14 +19,12 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """The runs on a cluster, or one of them and what each of its actors waits for."""
-    from rich.console import Console
-
     from actors import runs as cluster
     from actors.cluster import connected
-    from actors.screen import overview, waiting
+    from actors.screen import console, overview, waiting
     from dyadnet.config import ClusterSpec
 
-    console = Console(highlight=False)
+    screen = console()
     with connected(ClusterSpec(address=address)):
         found = cluster.runs()
         shown = found if run is None else [cluster.chosen(found, run)]
@@ -36,12 +34,12 @@ def status(
         typer.echo(json.dumps({"runs": told} if run is None else told[0] | {"actors": states}))
         return
     if not shown:
-        console.print("no run is on this cluster")
+        screen.print("no run is on this cluster")
         return
-    console.print(overview([(one.coordinator, one.glance) for one in shown]))
+    screen.print(overview([(one.coordinator, one.glance) for one in shown]))
     if run is not None:
-        console.print()
-        console.print(waiting(states, shown[0].glance))
+        screen.print()
+        screen.print(waiting(states, shown[0].glance))
 
 
 def top(
@@ -51,28 +49,27 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Draw one picture and leave.")] = False,
 ) -> None:
     """A live view of a run: residual, saturation, updates, message ages and waiting, block by block."""
-    from rich.console import Console
     from rich.live import Live
 
     from actors import runs as cluster
     from actors.cluster import connected
-    from actors.screen import board, rates
+    from actors.screen import board, console, rates
     from dyadnet.config import ClusterSpec
 
     if not 0.1 <= interval <= 3600:
         raise ConfigError("--interval", interval, "seconds from 0.1 to 3600")
-    console = Console(highlight=False)
+    screen = console()
     with connected(ClusterSpec(address=address)):
         chosen = cluster.chosen(cluster.runs(), run)
         glance = chosen.glance or None
         if once:
             if glance is not None:
-                console.print(board(glance, rates(glance)))
+                screen.print(board(glance, rates(glance)))
             else:
-                console.print(f"{chosen.name} does not answer")
+                screen.print(f"{chosen.name} does not answer")
             return
         try:
-            with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+            with Live(console=screen, screen=screen.is_terminal, auto_refresh=False) as live:
                 before = None
                 while glance is not None:
                     if glance:
@@ -82,7 +79,7 @@ def top(
                     glance = cluster.glance(chosen.coordinator)
         except KeyboardInterrupt:
             return
-    console.print(f"{chosen.name} is over")
+    screen.print(f"{chosen.name} is over")
 
 
 def _brief(glance: dict[str, object]) -> dict[str, object]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,8 @@ from rich.text import Text
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 10
 """Characters of a bar."""
+COLUMNS = 112
+"""Width of what is drawn into a file or a pipe."""
 STATES = {
     "starting": "yellow",
     "training": "green",
@@ -75,18 +77,23 @@ def rates(glance: Glance, before: Glance | None = None) -> Rates:
     return Rates(updates, activities, ages, (glance["minibatches"] - old["minibatches"]) / elapsed)
 
 
+def console() -> Console:
+    """Where to draw: as wide as the terminal, or wide enough for everything where there is none."""
+    there = Console(highlight=False)
+    return there if there.is_terminal else Console(highlight=False, width=COLUMNS)
+
+
 def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
     """One line a run; each with its coordinator's name."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading, justify in (
         ("run", "left"),
         ("model", "left"),
-        ("data", "left"),
         ("state", "left"),
         ("epoch", "right"),
-        ("minibatch", "right"),
+        ("batch", "right"),
         ("train", "right"),
-        ("validation", "right"),
+        ("valid.", "right"),
         ("age", "right"),
         ("silent", "right"),
         ("actors", "right"),
@@ -94,13 +101,12 @@ def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for coordinator, glance in glances:
         if not glance:
-            table.add_row(coordinator, "", "", Text("does not answer", style="bold red"))
+            table.add_row(coordinator, "", Text("does not answer", style="bold red"))
             continue
         accuracy = glance["accuracy"]
         table.add_row(
             glance["run"],
             glance["model"],
-            glance["data"],
             Text(glance["state"], style=STATES[glance["state"]]),
             f"{glance['epochs']}/{glance['planned']}",
             _minibatch(glance),
@@ -129,8 +135,8 @@ def waiting(states: Mapping[str, str], glance: Glance) -> RenderableType:
 def board(glance: Glance, found: Rates) -> RenderableType:
     """The live view of one run."""
     title = Text.assemble(
-        (f" {glance['run']} ", "bold"),
-        (f"{glance['model']} on {glance['data']} · {glance['mode']} ", ""),
+        (f" {glance['run']} ", "bold default"),
+        (f"{glance['model']} on {glance['data']} · {glance['mode']} ", "default"),
         (f"· {glance['state']} ", STATES[glance["state"]]),
     )
     parts: list[RenderableType] = [_learning(glance, found), Text(), _blocks(glance, found)]
@@ -224,13 +230,10 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    """Seconds as a clock shows them: minutes and seconds, hours before them if there are any."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _minibatch(glance: Glance) -> str:

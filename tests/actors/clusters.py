@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOSTS = ("10.213.7.1", "10.213.7.2")
+OUTSIDE = ("10.213.8.1", "10.213.8.2")
+"""The head's address on the link to a machine that is no node, and that machine's."""
 TOKEN = "a-token-for-tests-only-0123456789"
 RAY = str(Path(sys.executable).with_name("ray"))
 DYADNET = str(Path(sys.executable).with_name("dyadnet"))
@@ -30,11 +32,14 @@ class Cluster:
         With the token that it accepts.
     inside
         Prefix of a command that runs on its head node.
+    outside
+        Prefix of a command that runs on a machine that is no node but reaches the head.
     """
 
     address: str
     environment: dict[str, str]
     inside: Sequence[str] = ()
+    outside: Sequence[str] = ()
 
     def dyadnet(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command line on the head node; its own environment if any is given."""
@@ -63,30 +68,43 @@ def one_node(port: int = 6398) -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def two_hosts() -> Iterator[Cluster]:
-    """Two nodes of two CPUs in two network namespaces, joined by one link."""
-    spaces = tuple(f"dyadnet-{os.getpid()}-{index}" for index in range(2))
+def two_hosts(*, jobs: bool = False) -> Iterator[Cluster]:
+    """Two nodes of two CPUs in two network namespaces, joined by one link.
+
+    With `jobs` the head takes them, and a third namespace, which is no node, has a link to the head.
+    """
+    spaces = tuple(f"dyadnet-{os.getpid()}-{index}" for index in range(3 if jobs else 2))
     try:
         for space in spaces:
             _ip("netns", "add", space)
             _ip("-n", space, "link", "set", "lo", "up")
-        _ip("link", "add", "dy0", "netns", spaces[0], "type", "veth", "peer", "name", "dy1", "netns", spaces[1])
-        for space, host, device in zip(spaces, HOSTS, ("dy0", "dy1"), strict=True):
-            _ip("-n", space, "addr", "add", f"{host}/24", "dev", device)
-            _ip("-n", space, "link", "set", device, "up")
-        head, other = (("ip", "netns", "exec", space) for space in spaces)
+        _link((spaces[0], "dy0", HOSTS[0]), (spaces[1], "dy1", HOSTS[1]))
+        if jobs:
+            _link((spaces[0], "dy2", OUTSIDE[0]), (spaces[2], "dy3", OUTSIDE[1]))
+        head, other, *outside = (("ip", "netns", "exec", space) for space in spaces)
         with _folder() as environment:
             try:
-                own = ("--head", "--port=6379", f"--node-ip-address={HOSTS[0]}", "--include-dashboard=false")
-                _ray(environment, "start", *own, "--num-cpus=2", via=head)
+                own = ("--head", "--port=6379", f"--node-ip-address={HOSTS[0]}")
+                board = (
+                    ("--dashboard-host=0.0.0.0", "--dashboard-port=8265") if jobs else ("--include-dashboard=false",)
+                )
+                _ray(environment, "start", *own, *board, "--num-cpus=2", via=head)
                 join = (f"--address={HOSTS[0]}:6379", f"--node-ip-address={HOSTS[1]}")
                 _ray(environment, "start", *join, "--num-cpus=2", via=other)
-                yield Cluster(f"{HOSTS[0]}:6379", environment, head)
+                yield Cluster(f"{HOSTS[0]}:6379", environment, head, outside[0] if outside else ())
             finally:
                 _stop(environment)
     finally:
         for space in spaces:
             subprocess.run(["ip", "netns", "delete", space], capture_output=True, check=False)
+
+
+def _link(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+    """Join two namespaces; each end is given by namespace, device and address."""
+    _ip("link", "add", one[1], "netns", one[0], "type", "veth", "peer", "name", other[1], "netns", other[0])
+    for space, device, address in (one, other):
+        _ip("-n", space, "addr", "add", f"{address}/24", "dev", device)
+        _ip("-n", space, "link", "set", device, "up")
 
 
 def why_no_namespaces() -> str:
