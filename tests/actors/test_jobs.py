@@ -21,7 +21,6 @@ PORT = "9300"
 PATIENCE = 120.0
 SMALL = (
     "--hidden=16,14",
-    "--actors=2",
     *(f"--set={setting}" for setting in ("data.limit_train=60", "data.limit_test=20", "dynamics.sweeps=10")),
 )
 """Few relaxations of few sweeps: a letter from host to host takes its time."""
@@ -51,7 +50,7 @@ def outside(cluster: Cluster, *command: str) -> subprocess.CompletedProcess[str]
 def submitted(cluster: Cluster, *arguments: str, wait: bool = True, name: str) -> str:
     """What ``ray job submit`` prints."""
     options = [f"--submission-id={name}", *([] if wait else ["--no-wait"])]
-    train = [DYADNET, "train", *SMALL, "--address", "auto", "--placement", "spread", *arguments]
+    train = [DYADNET, "train", *SMALL, "--address", "auto", "--placement", "spread", "--actors", "2", *arguments]
     finished = outside(cluster, RAY, "job", "submit", "--address", JOBS, *options, "--", *train)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout + finished.stderr

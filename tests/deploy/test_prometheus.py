@@ -1,0 +1,161 @@
+"""A real Prometheus with the shipped configuration watches runs that train, diverge and stall."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dyadnet as dn
+from dyadnet.config import RunConfig
+from dyadnet.errors import DyadnetError
+from tests.deploy.manifests import documented, panel_queries, rule_queries
+from tests.deploy.server import Prometheus, hurried, serving, until
+from tests.metrics.runs import lines, settings
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus (Debian package prometheus)"),
+    pytest.mark.usefixtures("ray_session"),
+]
+EPOCHS = 4
+LINGER = 4.0
+RUNS = ("lockstep", "free")
+PARTS = ("train", "validation", "test")
+EXCUSED = {
+    "DyadnetDiverging": "these runs do not diverge; a test below makes it fire",
+    "DyadnetStalled": "these runs do not stall; a test below makes it fire",
+    "DyadnetFailed": "these runs do not fail; a test below makes it fire",
+    "DyadnetMessagesRefused": "every message is well-formed here; rules_test.yml makes it fire",
+    "DyadnetActorRestarted": "no actor dies here; rules_test.yml makes it fire",
+    "DyadnetCheckpointStale": "an epoch is over within seconds; rules_test.yml makes it fire",
+}
+"""Alerts that cannot fire in an undisturbed run, each with the reason."""
+
+
+class Watch:
+    """The server, and runs in threads that it watches."""
+
+    def __init__(self, server: Prometheus, folder: Path) -> None:
+        self.server = server
+        self.folder = folder
+        self.began = time.time()
+
+    @contextlib.contextmanager
+    def running(self, name: str, **sections: Any) -> Iterator[None]:
+        """A run that lists itself; has ended, well or not, on the way out."""
+        metrics = {"port": 0, "norms": 1, "linger": LINGER, "file_sd": str(self.server.targets)}
+        config = RunConfig.read(settings(**{"metrics": metrics, **sections}))
+
+        def work() -> None:
+            with contextlib.suppress(DyadnetError):
+                dn.train(config, self.folder / name)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join(180)
+        assert not thread.is_alive()
+
+    def in_state(self, name: str, state: str) -> bool:
+        """Whether the server has heard of a run in a state."""
+        return 1.0 in self.server.values(f'dyadnet_run_state{{run="{name}", state="{state}"}}')
+
+
+@pytest.fixture(scope="module")
+def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterator[Watch]:
+    """A server that has seen one run in lockstep and one that was free, both undisturbed."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    with serving(folder) as server:
+        watch = Watch(server, folder)
+        exact = {"port": 0, "norms": 1, "linger": LINGER, "file_sd": str(server.targets), "cosine": 3}
+        common: dict[str, Any] = {"engine": "ray", "cluster": {"actors": 2}, "learning": {"epochs": EPOCHS}}
+        # Too few sweeps to settle, so that phases are capped, and that alert fires.
+        with watch.running("lockstep", **common, metrics=exact, dynamics={"sweeps": 3}):
+            until(lambda: watch.in_state("lockstep", "finished"))
+        mode = {"kind": "free", "budget": 0.2}
+        with watch.running("free", **common, dynamics={"mode": mode}):
+            until(lambda: watch.in_state("free", "finished"))
+        yield watch
+
+
+def test_every_documented_metric_is_there_with_its_type(watch: Watch) -> None:
+    types = documented()
+    assert len(types) > 40
+    found = {name: watch.server.type_of(name) for name in types}
+    assert found == types
+    for name, kind in types.items():
+        assert watch.server.seen(f"{name}_bucket" if kind == "histogram" else name, watch.began), name
+
+
+def test_counters_agree_with_the_record_at_the_end(watch: Watch) -> None:
+    record = [line for line in lines(watch.folder / "lockstep", "metrics.jsonl") if line["kind"] == "epoch"]
+
+    def counted(metric: str, **labels: str) -> float:
+        matchers = ", ".join(f'{name}="{value}"' for name, value in {"run": "lockstep", **labels}.items())
+        return sum(watch.server.values(f"max_over_time(dyadnet_{metric}{{{matchers}}}[10m])"))
+
+    assert counted("epochs_total") == len(record) == EPOCHS
+    assert (
+        counted("minibatches_total") == EPOCHS * watch.server.values("max_over_time(dyadnet_epoch_minibatches[10m])")[0]
+    )
+    for part in PARTS:
+        assert counted("samples_total", part=part) == sum(line[part]["samples"] for line in record)
+        assert counted("capped_phases_total", part=part) == sum(line[part]["capped"] for line in record)
+    edges = [edge for line in record for part in PARTS for edge in line[part]["edges"].values()]
+    assert counted("messages_total") == sum(edge["messages"] for edge in edges)
+    for block in record[0]["train"]["blocks"]:
+        updates = sum(line[part]["blocks"][block]["updates"] for line in record for part in PARTS)
+        assert counted("updates_total", block=block) == updates
+    assert counted("diverged_total") == 0
+
+
+def test_every_query_of_the_dashboard_returns_data(watch: Watch) -> None:
+    silent = [
+        (title, expression)
+        for title, expression in panel_queries()
+        if not any(
+            watch.server.seen(expression.replace("$run", run).replace("$__rate_interval", "5s"), watch.began)
+            for run in RUNS
+        )
+    ]
+    assert silent == []
+
+
+def test_every_rule_returns_data_unless_there_is_a_reason(watch: Watch) -> None:
+    names = [name for name, _ in rule_queries()]
+    assert set(EXCUSED) <= set(names)
+    silent = {name for name, text in rule_queries() if not watch.server.seen(hurried(text), watch.began)}
+    # Those with an excuse may be slow to go silent again on a machine that is busy.
+    assert silent <= set(EXCUSED)
+    assert "DyadnetDiverging" in silent
+
+
+def test_the_alert_of_unsettled_phases_has_fired(watch: Watch) -> None:
+    assert watch.server.seen('ALERTS{alertname="DyadnetCapped", alertstate="firing", run="lockstep"}', watch.began)
+
+
+def test_the_diverging_alert_fires_when_a_run_diverges(watch: Watch) -> None:
+    wild = {"dynamics": {"step": 2.0, "patience": 5}}
+    with watch.running("wild", **wild):
+        until(lambda: "DyadnetDiverging" in watch.server.firing("wild"))
+    assert watch.server.seen('dyadnet_run_state{run="wild", state="diverged"} == 1', watch.began)
+
+
+def test_the_stalled_alert_fires_when_an_actor_is_stopped(watch: Watch) -> None:
+    values: dict[str, Any] = {"engine": "ray", "learning": {"epochs": 5000}, "cluster": {"timeout": 12}}
+    with watch.running("still", **values):
+        until(lambda: watch.in_state("still", "training"))
+        place = next(line for line in lines(watch.folder / "still", "machinery.jsonl") if line["kind"] == "placement")
+        os.kill(place["actors"]["h2"]["pid"], signal.SIGSTOP)
+        until(lambda: "DyadnetStalled" in watch.server.firing("still"))
+        until(lambda: "DyadnetFailed" in watch.server.firing("still"))
