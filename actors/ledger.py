@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.echo import Line
 from actors.inbox import Inbox
-from actors.post import Home, Post
+from actors.post import REASONS, Home, Post
 from dyadnet.relaxation import Spent
 
 ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius")
@@ -93,7 +93,7 @@ class Ledger:
             seconds,
             traffic["letters"],
             traffic["bytes"],
-            dict(refused),
+            {reason: refused[reason] for reason in REASONS},
             ages,
         )
 

@@ -24,7 +24,7 @@ Report = Callable[[int, list[tuple[str, int, int, float]]], None]
 """Takes the number of the check, and the fields of each block's `dyadnet.relaxation.Progress`."""
 
 
-class Ledger:
+class Outstanding:
     """What one block has still to hear.
 
     Parameters
@@ -92,12 +92,12 @@ class Lane:
         self.done = False
         self._settling = settling
         self._opening = Opening(index, relaxation, rows, self.dyads, dataset, feedforward=feedforward)
-        self._ledgers = {name: Ledger(dyad, largest_delay) for name, dyad in dyads.items()}
+        self._outstanding = {name: Outstanding(dyad, largest_delay) for name, dyad in dyads.items()}
         self._reported = False
 
     def accept(self, message: Message) -> bool:
         """Take in a message to one of this lane's blocks; False if it has come before."""
-        if not self._ledgers[message.target].hear(message):
+        if not self._outstanding[message.target].hear(message):
             return False
         self._opening.accept(message)
         return True
@@ -127,7 +127,7 @@ class Lane:
         missing = [
             f"{name} waits for {kind} of {source} sent at tick {sent}"
             for name in beginning or self.dyads
-            for source, kind, sent in sorted(self._ledgers[name].lacks(0 if beginning else tick))[:2]
+            for source, kind, sent in sorted(self._outstanding[name].lacks(0 if beginning else tick))[:2]
         ]
         return f"lane {self.index} at tick {tick}: {'; '.join(missing) or 'computing'}"
 
@@ -155,7 +155,7 @@ class Lane:
     def _fire(self, send: Send, report: Report) -> bool:
         tick = self.tick + 1
         firing = [name for name, dyad in self.dyads.items() if dyad.clock.fires(tick, dyad.moment)]
-        if any(self._ledgers[name].lacks(tick) for name in firing):
+        if any(self._outstanding[name].lacks(tick) for name in firing):
             return False
         self.tick = tick
         out = [message for name in firing for message in self.dyads[name].fire(tick)]
@@ -168,7 +168,7 @@ class Lane:
 
     def _finish(self) -> bool:
         """Hold what has arrived by the stop tick, which is what is learned from."""
-        if any(ledger.lacks(self.tick) for ledger in self._ledgers.values()):
+        if any(owed.lacks(self.tick) for owed in self._outstanding.values()):
             return False
         for dyad in self.dyads.values():
             dyad.deliver(self.tick)

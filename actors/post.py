@@ -16,6 +16,9 @@ from actors.transport import Transport, packed
 from dyadnet.messages import KINDS, Address, Kind, Message, MessageError, decode
 from dyadnet.topology import Topology
 
+REASONS = ("malformed", "late", "twice", "of another relaxation", "of an earlier incarnation")
+"""For which a message is not taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:

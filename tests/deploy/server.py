@@ -72,12 +72,9 @@ class Prometheus:
         alerts = self.get("/api/v1/alerts")["alerts"]
         return {a["labels"]["alertname"] for a in alerts if a["state"] == "firing" and a["labels"].get("run") == run}
 
-    def type_of(self, metric: str) -> str:
-        """As the target told it; OpenMetrics names a counter without its ending."""
-        for name in (metric, metric.removesuffix("_total")):
-            for told in self.get("/api/v1/metadata", metric=name).get(name, []):
-                return str(told["type"])
-        return "none"
+    def types(self) -> dict[str, str]:
+        """Of every metric that a present target told of."""
+        return {name: str(told[0]["type"]) for name, told in self.get("/api/v1/metadata").items()}
 
 
 @contextlib.contextmanager
