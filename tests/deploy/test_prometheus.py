@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus (Debian package prometheus)"),
     pytest.mark.usefixtures("ray_session"),
 ]
-EPOCHS = 4
+EPOCHS = 3
 LINGER = 4.0
 RUNS = ("lockstep", "free")
 PARTS = ("train", "validation", "test")
