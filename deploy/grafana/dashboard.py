@@ -284,7 +284,7 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
                 "stat",
                 "Refused",
                 "Messages that actors refused, but for late ones.",
-                [(f"sum({of('messages_refused_total', reason='!late')})", "")],
+                [(f"sum({of('messages_refused_total', reason='!late')}) or vector(0)", "")],
                 width=4,
             ),
             panel("stat", "Diverged", "Relaxations that ran away.", [(of("diverged_total"), "")], width=4),
