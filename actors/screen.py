@@ -85,7 +85,7 @@ def console() -> Console:
 
 def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
     """One line a run; each with its coordinator's name."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for heading, justify in (
         ("run", "left"),
         ("model", "left"),
