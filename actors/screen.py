@@ -85,7 +85,7 @@ def console() -> Console:
 
 def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
     """One line a run; each with its coordinator's name."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for heading, justify in (
         ("run", "left"),
         ("model", "left"),
@@ -101,7 +101,7 @@ def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
         table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for coordinator, glance in glances:
         if not glance:
-            table.add_row(coordinator, "", Text("does not answer", style="bold red"))
+            table.add_row(coordinator.rpartition("-")[2], "", Text("no answer", style="bold red"))
             continue
         accuracy = glance["accuracy"]
         table.add_row(
@@ -110,8 +110,8 @@ def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
             Text(glance["state"], style=STATES[glance["state"]]),
             f"{glance['epochs']}/{glance['planned']}",
             _minibatch(glance),
-            _percent(accuracy.get("train")),
-            _percent(accuracy.get("validation")),
+            _percent(accuracy.get("train"), 1),
+            _percent(accuracy.get("validation"), 1),
             duration(glance["now"] - glance["started"]),
             duration(glance["now"] - glance["progress"]),
             str(len(glance["places"])),
@@ -245,8 +245,8 @@ def _pair(label: str, value: str) -> Text:
     return Text.assemble((f"{label} ", "grey58"), (value, "bold"))
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2%}"
+def _percent(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}%}"
 
 
 def _number(value: float | None) -> str:
