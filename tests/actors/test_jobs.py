@@ -103,7 +103,7 @@ def test_a_submitted_job_streams_its_log_and_trains_to_the_local_bits(cluster: C
 def test_a_running_job_can_be_watched_and_stopping_it_ends_every_actor(cluster: Cluster, tmp_path: Path) -> None:
     metrics = ("--metrics-port", PORT, "--metrics-host", "0.0.0.0")
     submitted(cluster, "--epochs=10000", *metrics, "--out", str(tmp_path / "watched"), wait=False, name="long")
-    until(lambda: "dyadnet_minibatches_total{" in page(cluster))
+    until(lambda: 'state="training"} 1.0' in page(cluster))
 
     runs = json.loads(cluster.dyadnet("status", "--json").stdout)["runs"]
     assert [run["run"] for run in runs] == ["watched"]
