@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -135,6 +136,11 @@ def _folder() -> Iterator[dict[str, str]]:
         }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def heed_ctrl_c() -> None:
+    """A shell's background commands ignore SIGINT, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def clean_environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.actors.clusters import DYADNET, clean_environment
+from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 
 
 def processes(marker: str) -> list[str]:
@@ -28,18 +28,13 @@ def processes(marker: str) -> list[str]:
     return found
 
 
-def _heed_ctrl_c() -> None:
-    """A shell's background commands ignore SIGINT, and so would what they start."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_every_process(number: signal.Signals, tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="dy", dir="/tmp", ignore_cleanup_errors=True) as folder:
         marker = f"RAY_TMPDIR={folder}"
         environment = clean_environment() | {"RAY_TMPDIR": folder}
         command = [DYADNET, "train", "--set", "learning.epochs=500", "--out", str(tmp_path / "run")]
-        run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_ctrl_c)
+        run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
         deadline = time.monotonic() + 120
         record = tmp_path / "run" / "metrics.jsonl"
         while not (record.exists() and record.stat().st_size) and time.monotonic() < deadline:

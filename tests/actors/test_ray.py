@@ -165,5 +165,3 @@ def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     spent = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[-1])
     rates = {actor: found["updates_per_second"] for actor, found in spent["actors"].items()}
     assert min(rates.values()) > 0
-    if flags:
-        assert rates["h1"] < 0.8 * rates["out"]

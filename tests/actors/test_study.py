@@ -23,7 +23,7 @@ from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.study import Result, Trial, plan
 from dyadnet.train import load_data
-from tests.actors.clusters import DYADNET, clean_environment
+from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.study.definitions import TINY, tiny
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -125,7 +125,7 @@ def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="dy", dir="/tmp", ignore_cleanup_errors=True) as folder:
         environment = clean_environment() | {"RAY_TMPDIR": folder}
         command = [DYADNET, "study", str(file), "--out", str(out)]
-        study = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        study = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and len(list(out.glob("trials/0*.json"))) < 4:
             time.sleep(0.05)
