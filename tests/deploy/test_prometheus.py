@@ -22,6 +22,7 @@ from tests.deploy.server import Prometheus, hurried, serving, until
 from tests.metrics.runs import lines, settings
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus (Debian package prometheus)"),
     pytest.mark.usefixtures("ray_session"),
 ]
