@@ -133,7 +133,7 @@ class CoordinatorActor:
         self._news = News(out)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
-        self._snapshot = Snapshot(config, Path(out).name or "run")
+        self._snapshot = Snapshot(config, Path(out).name or "run", measuring=False)
 
     def run(self) -> Summary:
         """Create the blocks and train."""

@@ -154,7 +154,7 @@ class Spent:
     incarnation
         Which life of it this is.
     seconds
-        By activity: computing, waiting, sending, learning, radius.
+        By activity: computing, waiting, sending, learning, radius, held (a straggler, on purpose).
     letters, bytes
         Sent over the wire.
     refused

@@ -115,5 +115,46 @@ def gradient(
         typer.echo(json.dumps(results))
 
 
+@app.command()
+def metrics(
+    model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
+    data_name: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    samples: Annotated[int | None, typer.Option(min=20, help="Of the training part; all unless given.")] = None,
+    repetitions: Annotated[int, typer.Option(min=1, help="Pairs of runs.")] = 7,
+    scrape: Annotated[float, typer.Option(min=0.1, help="Seconds between two scrapes.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Training with metrics served and scraped over training without."""
+    from dyadnet.bench.metrics import measure
+    from dyadnet.config import RunConfig
+    from dyadnet.presets import preset
+
+    values = preset(data_name, model)
+    values["engine"] = engine
+    values["learning"]["epochs"] = epochs
+    values["data"] |= {"limit_train": samples, "limit_test": 100, "dir": None if data_dir is None else str(data_dir)}
+    console = Console(stderr=True)
+    with console.status("measuring") as status:
+        found = measure(RunConfig.read(values), repetitions, scrape, lambda what: status.update(f"measuring {what}"))
+    table = Table(title=f"{model}, {data_name}, engine {engine}: seconds of training, medians of {repetitions} pairs")
+    for column in ("off", "on", "on / off", "least", "most", "scrapes"):
+        table.add_column(column, justify="right")
+    ratios = sorted(pair["on"] / pair["off"] for pair in found["pairs"])
+    table.add_row(
+        f"{found['off_s']:.2f}",
+        f"{found['on_s']:.2f}",
+        f"{found['ratio']:.3f}",
+        f"{ratios[0]:.3f}",
+        f"{ratios[-1]:.3f}",
+        str(found["scrapes"]),
+    )
+    console.print(table)
+    if as_json:
+        typer.echo(json.dumps(found))
+
+
 def _count(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"

@@ -37,6 +37,8 @@ class Snapshot:
         The run.
     run
         What it is called.
+    measuring
+        Whether norms are to be measured now and then, for somebody who looks at them.
 
     Attributes
     ----------
@@ -44,7 +46,7 @@ class Snapshot:
         Held by whoever changes anything or reads more than one value.
     """
 
-    def __init__(self, config: RunConfig, run: str) -> None:
+    def __init__(self, config: RunConfig, run: str, *, measuring: bool = True) -> None:
         self.config = config
         self.run = run
         self.model = model_of(config)
@@ -71,6 +73,7 @@ class Snapshot:
         self.checkpoints: dict[str, Saved] = {}
         self.curve = History()
         self.epoch_curve = History()
+        self._measuring = measuring
         self._itemsize = np.dtype(config.dynamics.dtype).itemsize
         self._last_sweeps = 0.0
         self._clock = time.perf_counter()
@@ -110,7 +113,7 @@ class Snapshot:
 
     def measures(self, count: int) -> bool:
         """See `Observer`."""
-        return count % self.config.metrics.norms == 0 or count == 1
+        return self._measuring and (count % self.config.metrics.norms == 0 or count == 1)
 
     def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
         """See `Observer`."""
