@@ -210,7 +210,10 @@ class Coordinator:
             relaxation = self._relaxation(source, rows[start : start + size], phases, couplings, ideal=ideal)
             outcome = self._relax(relaxation)
             tally.add(outcome)
-            self.observer.relaxed(part, outcome)
+            if ideal:
+                self.observer.measured()
+            else:
+                self.observer.relaxed(part, outcome)
         return tally
 
     def shuffled(self, epoch: int) -> Iterator[NDArray[np.int64]]:
@@ -260,7 +263,7 @@ class Coordinator:
         number = relaxation.number + OFF_THE_RECORD
         with contextlib.suppress(DivergedError):
             self.engine.relax(replace(relaxation, number=number, phases=phases, probed=False, ideal=True, exact=True))
-        self.observer.compared()
+        self.observer.measured()
 
     def _phases(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
         dynamics = self.config.dynamics

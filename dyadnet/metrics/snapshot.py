@@ -171,7 +171,7 @@ class Snapshot:
         every = self.config.metrics.cosine
         return every is not None and (count % every == 0 or count == 1)
 
-    def compared(self) -> None:
+    def measured(self) -> None:
         """See `Observer`."""
         with self.lock:
             self._spend("measuring")
