@@ -140,17 +140,12 @@ def metrics(
     with console.status("measuring") as status:
         found = measure(RunConfig.read(values), repetitions, scrape, lambda what: status.update(f"measuring {what}"))
     table = Table(title=f"{model}, {data_name}, engine {engine}: seconds of training, medians of {repetitions} pairs")
-    for column in ("off", "on", "on / off", "least", "most", "scrapes"):
+    for column in ("clock", "off", "on", "on / off", "least", "most"):
         table.add_column(column, justify="right")
-    ratios = sorted(pair["on"] / pair["off"] for pair in found["pairs"])
-    table.add_row(
-        f"{found['off_s']:.2f}",
-        f"{found['on_s']:.2f}",
-        f"{found['ratio']:.3f}",
-        f"{ratios[0]:.3f}",
-        f"{ratios[-1]:.3f}",
-        str(found["scrapes"]),
-    )
+    for clock, of in found["clocks"].items():
+        least, most = of["ratios"][0], of["ratios"][-1]
+        figures = (f"{of['off_s']:.2f}", f"{of['on_s']:.2f}", f"{of['ratio']:.3f}", f"{least:.3f}", f"{most:.3f}")
+        table.add_row(clock, *figures)
     console.print(table)
     if as_json:
         typer.echo(json.dumps(found))
