@@ -15,11 +15,13 @@ from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
 from dyadnet.description import Network
 from dyadnet.errors import ConfigError
+from dyadnet.faults import FaultSpec, check_faults
 from dyadnet.imperfections import Imperfections
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to
 from dyadnet.realtime import RealDelay
+from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Spec
 from dyadnet.topology import Topology
@@ -328,6 +330,8 @@ class RunConfig(Spec):
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
     cluster: ClusterSpec = ClusterSpec()
+    recovery: RecoverySpec = RecoverySpec()
+    faults: list[FaultSpec] = []
     metrics: MetricsSpec = MetricsSpec()
     engine: str = "ray"
     seed: int = Field(0, ge=0, lt=2**63)
@@ -401,6 +405,9 @@ def check_consistency(config: RunConfig) -> None:
     for name in config.cluster.slow:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
+    topology = Topology(network)
+    channels = {frozenset((link.pre.name, link.post.name)) for link in topology.links}
+    check_faults(config.faults, channels, topology.blocks)
     _check_probes(config)
     _check_imperfections(config)
     _check_metrics(config)
