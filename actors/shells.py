@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import queue
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ import ray
 from ray.actor import ActorHandle
 
 from actors import wire
-from actors.engine import ActorEngine
+from actors.heart import Pulse
 from actors.host import Host
 from actors.inbox import Envelope, Inbox
 from actors.news import Item, News
 from actors.post import Home
+from actors.recovering import Attempts
 from actors.transport import Report
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.coordinator import Summary
 from dyadnet.data import Dataset, DataShape
 from dyadnet.messages import MessageError
 from dyadnet.metrics.endpoint import exposed
@@ -63,12 +65,30 @@ class BlockActor:
         From the object store, for actors whose blocks read samples.
     coordinator
         Who is told how far the blocks have come.
+    after
+        The last round of the life before.
     """
 
-    def __init__(self, config: RunConfig, home: Home, dataset: Dataset | None, coordinator: ActorHandle[Any]) -> None:
-        self._inbox = Inbox()
+    def __init__(
+        self,
+        config: RunConfig,
+        home: Home,
+        dataset: Dataset | None,
+        coordinator: ActorHandle[Any],
+        after: int = 0,
+    ) -> None:
+        self._config = config
+        self._dataset = dataset
         self._transport = RayTransport(coordinator)
-        self._host = Host(config, home, dataset, self._transport, self._inbox)
+        self._live(home, after)
+
+    def _live(self, home: Home, after: int) -> None:
+        self._inbox = Inbox(after)
+        self._host = Host(self._config, home, self._dataset, self._transport, self._inbox)
+
+    def renew(self, incarnation: int, after: int) -> None:
+        """Begin a new life in the same process, with the weights that the run began with; `stop` comes first."""
+        self._live(replace(self._host.home, incarnation=incarnation), after)
 
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
         """Get to know the other actors, by index; returns where and how this one runs."""
@@ -101,6 +121,11 @@ class BlockActor:
         self._inbox.put(wire.unseal_decision(decision))
 
     @ray.method(concurrency_group="control")
+    def pulse(self) -> Pulse:
+        """A sign of life, while this actor computes."""
+        return self._host.pulse()
+
+    @ray.method(concurrency_group="control")
     def status(self) -> str:
         """What this actor is doing or waiting for, while it does so."""
         return self._host.describe()
@@ -124,32 +149,42 @@ class CoordinatorActor:
         Holds one reference into the object store; this actor never reads it.
     out
         What a user finds the record by.
+    events
+        What has happened to the run before: faults that fired, failures that it survived.
     """
 
-    def __init__(self, config: RunConfig, shape: DataShape, dataset: Sequence[Any], out: str) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        shape: DataShape,
+        dataset: Sequence[Any],
+        out: str,
+        events: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self._config = config
         self._shape = shape
         self._dataset = dataset[0]
+        self._events = events
         self._news = News(out)
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
+        self._attempts: Attempts | None = None
         self._snapshot = Snapshot(config, Path(out).name or "run")
 
     def run(self) -> Summary:
         """Create the blocks and train."""
         me = ray.get_runtime_context().current_actor
         self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
-        engine = ActorEngine(self._config, self._workers)
         with exposed(self._config, self._news.name, self._news.note, self._news.machinery) as observer:
             if isinstance(observer, Snapshot):
                 self._snapshot = observer
             try:
-                placement = {"kind": "placement", "actors": self._workers.start(self._news.warning)}
-                self._news.machinery(placement)
-                self._snapshot.machinery(placement)
-                return Coordinator(self._config, self._shape, engine, self._news, self._news, self._snapshot).run()
+                self._attempts = Attempts(
+                    self._config, self._shape, self._workers, self._news, self._snapshot, self._events
+                )
+                return self._attempts.run()
             finally:
-                engine.close()
+                self._workers.close()
 
     @ray.method(concurrency_group="mail", num_returns=0)
     def report(self, report: bytes) -> None:
@@ -177,5 +212,5 @@ class CoordinatorActor:
     @ray.method(concurrency_group="control")
     def stop(self) -> None:
         """End all block actors; `run` raises then."""
-        if self._workers is not None:
-            self._workers.close()
+        if self._attempts is not None:
+            self._attempts.stop()

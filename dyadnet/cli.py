@@ -18,6 +18,7 @@ import typer
 
 from dyadnet.config import TICKS, RunConfig
 from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.faults import parsed
 from dyadnet.overrides import assigned, merged
 from dyadnet.start import starting_point
 
@@ -73,6 +74,14 @@ def train(
     slow: Annotated[
         list[str] | None, typer.Option("--slow", metavar="block=factor", help="Make a straggler; may be repeated.")
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="kind:block=name,minibatch=n,tick=n",
+            help="kill, hang, slow (factor=) or cut (link=a:b), at that point; may be repeated.",
+        ),
+    ] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve metrics and a live page here; 0: any port.")] = None,
     metrics_host: Annotated[str | None, typer.Option(help="Address for them, or node; loopback if not given.")] = None,
     metrics_linger: Annotated[float | None, typer.Option(help="Seconds to serve them after the end.")] = None,
@@ -100,6 +109,7 @@ def train(
         "cluster.placement": placement,
         "cluster.ship_code": ship_code or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
+        "faults": [parsed(text) for text in fault] if fault else None,
         "metrics.port": metrics_port,
         "metrics.host": metrics_host,
         "metrics.linger": metrics_linger,

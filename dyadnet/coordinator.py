@@ -123,6 +123,11 @@ class Coordinator:
         """Minibatches of an epoch; the last may be short."""
         return -(-len(self.train_rows) // self.config.learning.minibatch)
 
+    @property
+    def updates(self) -> int:
+        """Minibatches that were learned from."""
+        return self._updates
+
     def run(self) -> Summary:
         """Train for all epochs.
 
@@ -242,7 +247,7 @@ class Coordinator:
         relaxation = self._relaxation("train", rows, self._phases(beta, couplings), couplings, probed)
         if self.observer.compares(self._updates + 1):
             self._relax_exactly(relaxation)
-        outcome = self._relax(relaxation)
+        outcome = self._relax(replace(relaxation, minibatch=self._updates + 1))
         tally.add(outcome)
         self.observer.relaxed("train", outcome)
         self._updates += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from dyadnet.errors import RunFolderError
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 MACHINERY = "machinery.jsonl"
+EVENTS = "events.jsonl"
 PROBES = "probes"
 CHECKPOINTS = "checkpoints"
 
@@ -41,6 +43,12 @@ class Recorder(Protocol):
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Keep what the probes saw of one relaxation."""
+
+    def event(self, line: dict[str, Any]) -> None:
+        """Note something that happens once in a run's life and that no rewinding undoes: a fault, a failure."""
+
+    def rewind(self) -> None:
+        """Take the records back to the run's beginning."""
 
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Keep weights under a name, in place of what was there."""
@@ -105,6 +113,23 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         arrays = {f"{block}/{name}": array for block, series in recorded.items() for name, array in series.items()}
         np.savez_compressed(folder / f"{relaxation:08d}.npz", **arrays)  # type: ignore[arg-type]
+
+    def event(self, line: dict[str, Any]) -> None:
+        """Append to ``events.jsonl``, which nothing takes back; it is on the disk when this returns."""
+        with (self.path / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def events(self) -> list[dict[str, Any]]:
+        """What has happened once in the run's life so far."""
+        return _lines(self.path, EVENTS) if (self.path / EVENTS).exists() else []
+
+    def rewind(self) -> None:
+        """Take the records back to the run's beginning."""
+        for file in (self._metrics, self._machinery):
+            file.seek(0)
+            file.truncate()
 
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Write weights to ``checkpoints/<name>``, whole or not at all, in place of what was there."""

@@ -7,7 +7,7 @@ its actors is retried for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -65,9 +65,14 @@ class Failure:
         return {"kind": "failure"} | asdict(self) | {"who": list(self.who)}
 
     @classmethod
-    def from_plain(cls, line: dict[str, Any]) -> Failure:
+    def from_plain(cls, line: Mapping[str, Any]) -> Failure:
         """From a line of the machinery's record."""
         return cls(line["what"], tuple(line["who"]), line["why"], line["minibatch"])
+
+
+def failures(events: Iterable[Mapping[str, Any]]) -> list[Failure]:
+    """Those among a run's events."""
+    return [Failure.from_plain(event) for event in events if event["kind"] == "failure"]
 
 
 class GaveUpError(DyadnetError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,9 +20,7 @@ FAULTS = st.one_of(
     st.builds(
         Fault, kind=st.just("slow"), block=NAMES, factor=st.integers(1, 40).map(float), minibatch=COUNTS, tick=COUNTS
     ),
-    st.builds(
-        Fault, kind=st.just("cut"), link=st.lists(NAMES, min_size=2, max_size=2), minibatch=COUNTS, tick=COUNTS
-    ),
+    st.builds(Fault, kind=st.just("cut"), link=st.lists(NAMES, min_size=2, max_size=2), minibatch=COUNTS, tick=COUNTS),
 )
 
 
@@ -81,11 +80,9 @@ def test_a_fault_that_is_listed_twice_is_refused() -> None:
 
 def test_faults_survive_the_configurations_file() -> None:
     config = RunConfig.read(settings("kill:block=h2,minibatch=40,tick=7", "cut:link=h1:h2,minibatch=2"))
-    import yaml
-
     again = RunConfig.read(yaml.safe_load(config.to_yaml()))
     assert again.faults == config.faults
-    assert [str(fault) for fault in again.faults][0] == "kill:block=h2,minibatch=40,tick=7"
+    assert str(again.faults[0]) == "kill:block=h2,minibatch=40,tick=7"
 
 
 def test_a_link_within_an_actor_cannot_be_cut() -> None:

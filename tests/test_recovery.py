@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from dyadnet.recovery import Failure, Recovery, RecoverySpec
 
 KINDS = st.sampled_from(["actor", "node", "link", "stall", "coordinator"])
-FAILURES = st.lists(
-    st.builds(Failure, what=KINDS, who=st.just(("h1",)), why=st.just("it died"), minibatch=st.integers(1, 6)), max_size=40
-)
+FAILURE = st.builds(Failure, what=KINDS, who=st.just(("h1",)), why=st.just("it died"), minibatch=st.integers(1, 6))
+FAILURES = st.lists(FAILURE, max_size=40)
 SPECS = st.builds(
     RecoverySpec, actor_failures=st.integers(0, 6), node_failures=st.integers(0, 6), same_minibatch=st.integers(1, 6)
 )

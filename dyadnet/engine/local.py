@@ -29,6 +29,7 @@ from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.record import RunFolder
+from dyadnet.recovery import RecoverySpec
 from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Spent, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
 from dyadnet.spectrum import Response, spectral_radius
@@ -57,6 +58,13 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
     for field, value in config.cluster:
         if value != getattr(ClusterSpec(), field):
             raise ConfigError(f"cluster.{field}", value, "only the engine ray has a cluster; leave it out, or use ray")
+    if config.recovery != RecoverySpec():
+        legal = "only the engine ray restarts what dies; leave it out, or use ray"
+        raise ConfigError("recovery", config.recovery.model_dump(exclude_defaults=True), legal)
+    fired = [event["fault"] for event in folder.events() if event["kind"] == "fault"]
+    for fault in config.faults:
+        if str(fault) not in fired:
+            raise ConfigError("faults", str(fault), "only the engine ray has actors to hit; leave it out, or use ray")
     check_fit(config, dataset.shape)
     with exposed(config, folder.name, watcher.note, folder.machinery) as observer:
         engine = LocalEngine(config, dataset)

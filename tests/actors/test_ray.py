@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from actors.engine import StalledError
-from actors.workers import ActorLostError
+from actors.failures import ActorLostError
 from dyadnet.config import RunConfig
 from dyadnet.overrides import merged
 from dyadnet.presets import preset
@@ -122,17 +121,22 @@ def block_actors() -> list[int]:
     return sorted(found)
 
 
+ONCE = {"actor_failures": 0, "heartbeat": 3.0}
+"""Nothing is survived."""
+
+
 def test_a_dead_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
-    values = settings_of(engine="ray", learning__epochs=500)
+    values = settings_of(engine="ray", learning__epochs=500, recovery=ONCE)
     with pytest.raises(ActorLostError, match=r"actor (h1|h2|out) died"):
         trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGKILL)))
     assert block_actors() == []
 
 
 def test_a_hung_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
-    values = settings_of(engine="ray", learning__epochs=500, cluster__timeout=3)
-    with pytest.raises(StalledError, match=r"nothing has happened for 3 s.*(h1|h2|out): does not answer.*hung"):
+    values = settings_of(engine="ray", learning__epochs=500, recovery=ONCE)
+    with pytest.raises(ActorLostError, match=r"actor (h1|h2|out) hangs: no sign of life for 3 s"):
         trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGSTOP)))
+    assert block_actors() == []
 
 
 def test_a_diverging_run_says_so_as_the_local_engine_does(tmp_path: Path) -> None:

@@ -1,0 +1,113 @@
+"""A run that goes on after failures: what `dyadnet.recovery` decides is carried out here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from actors.engine import ActorEngine
+from actors.failures import FailedError
+from actors.news import News
+from actors.workers import RayWorkers
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.data import DataShape
+from dyadnet.faults import Faults
+from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+
+
+class Attempts:
+    """Trains; after a failure begins a new life of all actors and goes on from the last checkpoint.
+
+    Parameters
+    ----------
+    config, shape
+        The run, and the sizes of its data.
+    workers
+        Its actors, not started yet.
+    news
+        Takes the record.
+    snapshot
+        Takes the metrics.
+    events
+        What has happened to the run before.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        shape: DataShape,
+        workers: RayWorkers,
+        news: News,
+        snapshot: Snapshot,
+        events: Iterable[Mapping[str, Any]] = (),
+    ) -> None:
+        self._config = config
+        self._shape = shape
+        self._workers = workers
+        self._news = news
+        self._snapshot = snapshot
+        past = list(events)
+        fired = [event["fault"] for event in past if event["kind"] == "fault"]
+        self._recovery = Recovery(config.recovery, failures(past))
+        self._faults = Faults(config.faults, fired, self._fires)
+        self._stopped = False
+
+    def run(self) -> Summary:
+        """Train to the end.
+
+        Raises
+        ------
+        FailedError
+            If a failure may not be survived.
+        GaveUpError
+            If it is one too many.
+        """
+        self._placed(self._workers.start(self._news.warning))
+        while True:
+            engine = ActorEngine(self._config, self._workers, self._faults, self._news.warning)
+            coordinator = Coordinator(self._config, self._shape, engine, self._news, self._news, self._snapshot)
+            try:
+                return coordinator.run()
+            except FailedError as problem:
+                self._go_on(problem, coordinator.updates + 1, engine.round)
+
+    def stop(self) -> None:
+        """End all actors; `run` raises then."""
+        self._stopped = True
+        self._workers.close()
+
+    def _go_on(self, problem: FailedError, minibatch: int, number: int) -> None:
+        """Begin a new life of all actors, or raise why not."""
+        while not self._stopped:
+            casualties = self._workers.casualties(problem)
+            who = [self._workers.labels[host] for host in sorted(casualties.hosts)]
+            failure = Failure("node" if casualties.nodes else problem.what, tuple(who), str(problem), minibatch)
+            why = self._recovery.refuse(failure)
+            if why == str(problem):
+                raise problem
+            if why is not None:
+                raise GaveUpError(why)
+            self._news.event(failure.plain())
+            self._news.warning(f"{problem}; {' and '.join(who)} starts anew (life {self._recovery.incarnation})")
+            try:
+                places = self._workers.revive(casualties, self._recovery.incarnation, number)
+            except FailedError as again:
+                problem = again
+                continue
+            self._news.rewind()
+            self._placed(places)
+            return
+        raise problem
+
+    def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
+        """Note where actors run."""
+        line = {"kind": "placement", "actors": dict(actors)}
+        self._news.machinery(line)
+        self._snapshot.machinery(line)
+
+    def _fires(self, fault: str) -> None:
+        """A fault is about to happen, and what is to come may end this process."""
+        self._news.event({"kind": "fault", "fault": fault})
+        self._news.settle()

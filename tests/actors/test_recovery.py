@@ -1,0 +1,69 @@
+"""Runs that lose actors, links and coordinators end with the bits of a run that lost nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dyadnet as dn
+from dyadnet.config import RunConfig
+from dyadnet.watcher import Silent
+from tests.actors.test_lockstep import settings_of
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+def settings(*faults: str, **recovery: Any) -> dict[str, Any]:
+    """A run of eighteen minibatches, with faults."""
+    values = settings_of(engine="ray", learning__epochs=3, dynamics__sweeps=20)
+    return values | {"faults": list(faults), "recovery": {"heartbeat": 3.0} | recovery}
+
+
+class Warned(Silent):
+    """Keeps warnings."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def warning(self, text: str) -> None:
+        """See `Watcher`."""
+        if "nice" not in text:
+            self.told.append(text)
+
+
+def trained(values: dict[str, Any], out: Path) -> tuple[tuple[str, str], list[str]]:
+    """Hash and scientific record of a run, and what it warned of."""
+    watcher = Warned()
+    summary = dn.train(RunConfig.read(values), out, watcher)
+    return (summary.weights_sha256, (out / "metrics.jsonl").read_text()), watcher.told
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Hash and record of the run without faults, on the local engine."""
+    values = settings() | {"engine": "local", "cluster": {}, "recovery": {}}
+    return trained(values, tmp_path_factory.mktemp("local") / "run")[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("kill:block=h2,minibatch=8,tick=3", "actor h2 died"),
+        ("hang:block=h1,minibatch=5,tick=2", "actor h1 hangs: no sign of life for 3 s"),
+        ("cut:link=h2:out,minibatch=7,tick=4", "letters from actor"),
+    ],
+)
+def test_the_bits_of_a_run_without_the_fault(
+    fault: str, told: str, undisturbed: tuple[str, str], tmp_path: Path
+) -> None:
+    found, warnings = trained(settings(fault), tmp_path / "run")
+    assert found == undisturbed
+    assert len(warnings) == 1
+    assert told in warnings[0]
+    events = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
+    assert [event["kind"] for event in events] == ["fault", "failure"]
+    assert events[0]["fault"] == fault
+    assert events[1]["minibatch"] == int(fault.split("minibatch=")[1].split(",")[0])
