@@ -51,14 +51,15 @@ def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
 
     stored = ray.put(dataset)
     reached = Reached()
+    name = f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
     while True:
-        coordinator = _coordinator(config, dataset, stored, folder)
+        coordinator = _coordinator(name, config, dataset, stored, folder)
         try:
             return _followed(coordinator, config.recovery.heartbeat, folder, watcher, reached)
         except CoordinatorLostError as problem:
             lost = problem
         finally:
-            _end(coordinator)
+            _end(coordinator, name)
         failure = Failure("coordinator", ("the coordinator",), str(lost), reached.minibatch + 1)
         why = Recovery(config.recovery, failures(folder.events())).refuse(failure)
         if why is not None:
@@ -68,13 +69,12 @@ def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         watcher.warning(f"{lost}; another one goes on")
 
 
-def _coordinator(config: RunConfig, dataset: Dataset, stored: Any, folder: RunFolder) -> Any:
+def _coordinator(name: str, config: RunConfig, dataset: Dataset, stored: Any, folder: RunFolder) -> Any:
     import ray
 
     from actors.shells import CoordinatorActor
 
     remote = ray.remote(concurrency_groups={"mail": 1, "control": 4})(CoordinatorActor)
-    name = f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
     return remote.options(
         name=name, namespace=NAMESPACE, num_cpus=0, resources={"node:__internal_head__": 0.001}, max_restarts=0
     ).remote(config, dataset.shape, [stored], folder.name, folder.events())
@@ -134,10 +134,15 @@ class Reached:
                 self.minibatch = epoch * self._of_epoch + index + 1
 
 
-def _end(coordinator: Any) -> None:
+def _end(coordinator: Any, name: str) -> None:
     import ray
+
+    from actors.placement import release
 
     with contextlib.suppress(Exception):
         ray.get(coordinator.stop.remote(), timeout=5)
     with contextlib.suppress(Exception):
         ray.kill(coordinator)
+    with contextlib.suppress(Exception):
+        # One that died could not do so itself.
+        release(name)

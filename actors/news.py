@@ -38,7 +38,8 @@ class News:
     def take(self, timeout: float) -> list[Item]:
         """Everything since the last call, waiting up to `timeout` seconds if there is nothing yet.
 
-        What was taken before counts as kept from now on. Of progress within an epoch only the newest matters, and only that is told.
+        What was taken before counts as kept from now on. Of progress within an epoch only the newest matters, and
+        only that is told.
         """
         with self._kept:
             self._taken = self._handed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,11 +66,13 @@ def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:
     return asked
 
 
-def reserve(spec: ClusterSpec, actors: int, without: Collection[str] = ()) -> Reservation:
+def reserve(spec: ClusterSpec, actors: int, name: str = "", without: Collection[str] = ()) -> Reservation:
     """Book room for every actor on the cluster that Ray is connected to.
 
     Parameters
     ----------
+    name
+        Of the reservation; one of the same name, which a coordinator that died has left, is given back.
     without
         Nodes that Ray may still believe to be alive.
 
@@ -78,11 +81,15 @@ def reserve(spec: ClusterSpec, actors: int, without: Collection[str] = ()) -> Re
     ConfigError
         If there is no room, ever or now.
     """
+    if name:
+        release(name)
     nodes = _nodes()
     gone = [node["NodeID"] for node in nodes if node["NodeID"] in without]
     cpus = share(spec, actors, [node["Resources"]["CPU"] for node in nodes if node["NodeID"] not in gone])
     where = [{NODE_LABEL: f"!in({','.join(gone)})"}] * actors if gone else None
-    group = placement_group([{"CPU": cpus}] * actors, strategy=STRATEGIES[spec.placement], bundle_label_selector=where)
+    group = placement_group(
+        [{"CPU": cpus}] * actors, strategy=STRATEGIES[spec.placement], name=name, bundle_label_selector=where
+    )
     if not group.wait(PATIENCE):
         remove_placement_group(group)
         free = ray.available_resources().get("CPU", 0.0)
@@ -92,6 +99,12 @@ def reserve(spec: ClusterSpec, actors: int, without: Collection[str] = ()) -> Re
         )
         raise ConfigError("cluster.cpus_per_actor", spec.cpus_per_actor, legal)
     return Reservation(group, cpus)
+
+
+def release(name: str) -> None:
+    """Give back a reservation of this name, if there is one."""
+    with contextlib.suppress(ValueError):
+        remove_placement_group(ray.util.get_placement_group(name))
 
 
 def _nodes() -> list[Mapping[str, Any]]:

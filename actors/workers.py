@@ -126,6 +126,7 @@ class RayWorkers:
         self._reports = reports
         self._actor = actor
         self._homes = homes(config)
+        self._name = ray.get_runtime_context().get_actor_name() or ""
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
         hosts = range(max(self._homes.values()) + 1)
@@ -208,7 +209,7 @@ class RayWorkers:
 
     def _start(self, incarnation: int) -> dict[str, dict[str, Any]]:
         """Book room, and create all actors."""
-        reservation = reserve(self._config.cluster, len(self.labels), self._lost_nodes)
+        reservation = reserve(self._config.cluster, len(self.labels), self._name, self._lost_nodes)
         self._group, self._cpus = reservation.group, reservation.cpus
         self._handles = [self._create(index, incarnation) for index in range(len(self.labels))]
         return self._meet()

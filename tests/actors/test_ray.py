@@ -19,6 +19,7 @@ from dyadnet.config import RunConfig
 from dyadnet.overrides import merged
 from dyadnet.presets import preset
 from dyadnet.watcher import Silent
+from tests.actors.clusters import named
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -106,19 +107,7 @@ class Striker(Silent):
         """See `Watcher`."""
         if not self._struck:
             self._struck = True
-            self._strike(block_actors()[0])
-
-
-def block_actors() -> list[int]:
-    """Process numbers of all block actors on this machine."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if entry.read_bytes().startswith(b"ray::BlockActor"):
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue
-    return sorted(found)
+            self._strike(named("ray::BlockActor")[0])
 
 
 ONCE = {"actor_failures": 0, "heartbeat": 3.0}
@@ -129,14 +118,14 @@ def test_a_dead_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
     values = settings_of(engine="ray", learning__epochs=500, recovery=ONCE)
     with pytest.raises(ActorLostError, match=r"actor (h1|h2|out) died"):
         trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGKILL)))
-    assert block_actors() == []
+    assert named("ray::BlockActor") == []
 
 
 def test_a_hung_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
     values = settings_of(engine="ray", learning__epochs=500, recovery=ONCE)
     with pytest.raises(ActorLostError, match=r"actor (h1|h2|out) hangs: no sign of life for 3 s"):
         trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGSTOP)))
-    assert block_actors() == []
+    assert named("ray::BlockActor") == []
 
 
 def test_a_diverging_run_says_so_as_the_local_engine_does(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,9 @@ import pytest
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
+from dyadnet.recovery import GaveUpError
 from dyadnet.watcher import Silent
+from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -23,10 +28,24 @@ def settings(*faults: str, **recovery: Any) -> dict[str, Any]:
 
 
 class Warned(Silent):
-    """Keeps warnings."""
+    """Keeps warnings; does something after so many minibatches, once.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    strike
+        What.
+    """
+
+    def __init__(self, after: int = 0, strike: Callable[[], None] | None = None) -> None:
         self.told: list[str] = []
+        self._after = after
+        self._strike = strike
+
+    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
+        """See `Watcher`."""
+        if self._strike is not None and 6 * epoch + index + 1 >= self._after:
+            strike, self._strike = self._strike, None
+            strike()
 
     def warning(self, text: str) -> None:
         """See `Watcher`."""
@@ -34,9 +53,9 @@ class Warned(Silent):
             self.told.append(text)
 
 
-def trained(values: dict[str, Any], out: Path) -> tuple[tuple[str, str], list[str]]:
+def trained(values: dict[str, Any], out: Path, watcher: Warned | None = None) -> tuple[tuple[str, str], list[str]]:
     """Hash and scientific record of a run, and what it warned of."""
-    watcher = Warned()
+    watcher = watcher or Warned()
     summary = dn.train(RunConfig.read(values), out, watcher)
     return (summary.weights_sha256, (out / "metrics.jsonl").read_text()), watcher.told
 
@@ -67,3 +86,29 @@ def test_the_bits_of_a_run_without_the_fault(
     assert [event["kind"] for event in events] == ["fault", "failure"]
     assert events[0]["fault"] == fault
     assert events[1]["minibatch"] == int(fault.split("minibatch=")[1].split(",")[0])
+    assert named("ray::BlockActor") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_the_bits_of_a_run_that_kept_its_coordinator(
+    number: signal.Signals, undisturbed: tuple[str, str], tmp_path: Path
+) -> None:
+    def strike() -> None:
+        os.kill(named("ray::CoordinatorActor")[0], number)
+
+    # A straggler, so that the run is not over before it is hit.
+    values = settings()
+    values["cluster"] = values["cluster"] | {"slow": {"h1": 10}}
+    found, warnings = trained(values, tmp_path / "run", Warned(2, strike))
+    assert found == undisturbed
+    assert len(warnings) == 1
+    assert "the coordinator" in warnings[0]
+    assert named("ray::BlockActor") == []
+    assert named("ray::CoordinatorActor") == []
+
+
+def test_a_minibatch_that_kills_its_actors_is_named(tmp_path: Path) -> None:
+    values = settings("kill:block=h1,minibatch=3,tick=2", same_minibatch=1)
+    with pytest.raises(GaveUpError, match="actor h1 died: .*; failure number 1 at minibatch 3, which is not tried"):
+        trained(values, tmp_path / "run")
+    assert named("ray::BlockActor") == []
