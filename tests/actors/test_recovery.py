@@ -109,6 +109,6 @@ def test_the_bits_of_a_run_that_kept_its_coordinator(
 
 def test_a_minibatch_that_kills_its_actors_is_named(tmp_path: Path) -> None:
     values = settings("kill:block=h1,minibatch=3,tick=2", same_minibatch=1)
-    with pytest.raises(GaveUpError, match="actor h1 died: .*; failure number 1 at minibatch 3, which is not tried"):
+    with pytest.raises(GaveUpError, match=r"actor h1 died: .*; failure number 1 at minibatch 3, which is not tried"):
         trained(values, tmp_path / "run")
     assert named("ray::BlockActor") == []
