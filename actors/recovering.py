@@ -51,6 +51,8 @@ class Attempts:
         past = list(events)
         fired = [event["fault"] for event in past if event["kind"] == "fault"]
         self._recovery = Recovery(config.recovery, failures(past))
+        for failure in failures(past):
+            snapshot.failed(failure)
         self._faults = Faults(config.faults, fired, self._fires)
         self._stopped = False
 
@@ -90,6 +92,7 @@ class Attempts:
             if why is not None:
                 raise GaveUpError(why)
             self._news.event(failure.plain())
+            self._snapshot.failed(failure)
             self._news.warning(f"{problem}; {' and '.join(who)} starts anew (life {self._recovery.incarnation})")
             try:
                 places = self._workers.revive(casualties, self._recovery.incarnation, number)
