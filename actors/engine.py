@@ -18,6 +18,8 @@ from actors.free import Pacer
 from actors.inbox import Decision
 from actors.judges import FreeJudge, Judge, LockstepJudge
 from actors.transport import Report
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.store import Store
 from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.engine.protocol import Machinery
 from dyadnet.faults import Fault, Faults
@@ -211,6 +213,19 @@ class ActorEngine:
         """Give every block its parameters; see `Engine.load`."""
         self._result(self._ask("load", parameters))
 
+    def find(self, store: Store, nonce: str) -> None:
+        """Every host reads one file; see `Engine.find`."""
+        self._result(self._ask("find", store, nonce))
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Every host writes its blocks' files; see `Engine.save`."""
+        return self._by_block("save", store, folder)
+
+    def restore(self, store: Store, checkpoint: Manifest) -> None:
+        """Every host puts its blocks back; see `Engine.restore`."""
+        self._update = None
+        self._result(self._ask("restore", store, checkpoint))
+
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded; see `Engine.take_probes`."""
         found = self._result(self._ask("take_probes"))
@@ -284,8 +299,8 @@ class ActorEngine:
         told = "; ".join(f"{label}: {state}" for label, state in states)
         raise StalledError(f"nothing has happened for {self._patience:g} s (cluster.timeout); {told}")
 
-    def _by_block(self, method: str) -> dict[str, Any]:
-        found = {name: value for part in self._result(self._ask(method)) for name, value in part.items()}
+    def _by_block(self, method: str, *arguments: Any) -> dict[str, Any]:
+        found = {name: value for part in self._result(self._ask(method, *arguments)) for name, value in part.items()}
         return {name: found[name] for name in self.topology.blocks}
 
     def _spend(self, activity: str, started: float) -> None:

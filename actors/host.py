@@ -26,6 +26,9 @@ from actors.post import Home, Post
 from actors.sabotage import Effects, Process, Sabotage
 from actors.transport import Report, Transport
 from dyadnet import assembly, objective
+from dyadnet.checkpoint import blocks as checkpoint
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.store import Store
 from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
@@ -326,6 +329,23 @@ class Host:
         """Give every block its parameters."""
         for name, block in self.blocks.items():
             block.load(parameters[name])
+
+    def find(self, store: Store, nonce: str) -> None:
+        """Read one file; see `dyadnet.engine.protocol.Engine.find`."""
+        checkpoint.find(store, nonce, f"actor {self.home.label(self.home.index)}")
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Write the file of every block here."""
+        return {
+            name: checkpoint.save(store, folder, block, self._responses[name], self.dyads[name])
+            for name, block in self.blocks.items()
+        }
+
+    def restore(self, store: Store, manifest: Manifest) -> None:
+        """Put every block here back to a checkpoint."""
+        for name, block in self.blocks.items():
+            checkpoint.restore(store, manifest, block, self._responses[name], self.dyads[name])
+        self.take_probes()
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded since this was last called."""

@@ -6,12 +6,15 @@ import contextlib
 import time
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from actors.cluster import NAMESPACE, connected, interruptible
 from actors.failures import CoordinatorLostError
 from actors.news import Item, relay
 from actors.runs import COORDINATOR
+from dyadnet.checkpoint.finding import look
+from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
 from dyadnet.data import Dataset
@@ -51,11 +54,25 @@ def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
 
     stored = ray.put(dataset)
     reached = Reached()
+    stop = Stop()
+    with heeding(stop) if _keeps(folder) else contextlib.nullcontext():
+        return _attempts(config, dataset, stored, folder, watcher, reached, stop)
+
+
+def _attempts(
+    config: RunConfig,
+    dataset: Dataset,
+    stored: Any,
+    folder: RunFolder,
+    watcher: Watcher,
+    reached: Reached,
+    stop: Stop,
+) -> Summary:
     name = f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
     while True:
         coordinator = _coordinator(name, config, dataset, stored, folder)
         try:
-            return _followed(coordinator, config.recovery.heartbeat, folder, watcher, reached)
+            return _followed(coordinator, config.recovery.heartbeat, folder, watcher, reached, stop)
         except CoordinatorLostError as problem:
             lost = problem
         finally:
@@ -65,7 +82,7 @@ def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         if why is not None:
             raise lost if why == str(lost) else GaveUpError(why)
         folder.event(failure.plain())
-        folder.rewind()
+        _rewind(folder)
         watcher.warning(f"{lost}; another one goes on")
 
 
@@ -77,10 +94,27 @@ def _coordinator(name: str, config: RunConfig, dataset: Dataset, stored: Any, fo
     remote = ray.remote(concurrency_groups={"mail": 1, "control": 4})(CoordinatorActor)
     return remote.options(
         name=name, namespace=NAMESPACE, num_cpus=0, resources={"node:__internal_head__": 0.001}, max_restarts=0
-    ).remote(config, dataset.shape, [stored], folder.name, folder.events())
+    ).remote(config, dataset.shape, [stored], folder.name, folder.events(), folder.beginning)
 
 
-def _followed(coordinator: Any, patience: float, folder: RunFolder, watcher: Watcher, reached: Reached) -> Summary:
+def _keeps(folder: RunFolder) -> bool:
+    return folder.beginning is not None and folder.beginning.store is not None
+
+
+def _rewind(folder: RunFolder) -> None:
+    """Take the run back to its newest checkpoint, or to its beginning if it has none."""
+    beginning = folder.beginning
+    if beginning is None or beginning.store is None:
+        folder.rewind({})
+        return
+    found = look(beginning.store, folder.lengths())
+    folder.beginning = replace(beginning, start=found.newest, kept=found.kept, unusable=found.unusable)
+    folder.rewind({} if found.newest is None else found.newest.lengths)
+
+
+def _followed(
+    coordinator: Any, patience: float, folder: RunFolder, watcher: Watcher, reached: Reached, stop: Stop
+) -> Summary:
     """Relay what a coordinator tells until its run is over.
 
     Raises
@@ -94,17 +128,20 @@ def _followed(coordinator: Any, patience: float, folder: RunFolder, watcher: Wat
     try:
         run = coordinator.run.remote()
         began = time.monotonic()
-        known = False
+        known = halted = False
         while not ray.wait([run], timeout=0)[0]:
+            if stop.requested and not halted:
+                halted = True
+                coordinator.halt.remote()
             # It takes seconds for a process to begin, and those are no standstill.
             wait = LISTEN + patience if known else START
             items = ray.get(coordinator.news.remote(LISTEN), timeout=wait)
             reached.note(items)
             relay(items, folder, watcher)
             known = True
-        summary: Summary = ray.get(run)
         while items := ray.get(coordinator.news.remote(0), timeout=patience):
             relay(items, folder, watcher)
+        summary: Summary = ray.get(run)
         return summary
     except RayTaskError as problem:
         if isinstance(problem.cause, DyadnetError):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
-from dyadnet.record import Recorder
+from dyadnet.lines import encoded
+from dyadnet.record import MACHINERY, METRICS, RECORDS, Recorder
 from dyadnet.watcher import Watcher
 from dyadnet.weights import Parameters
 
@@ -17,7 +19,7 @@ Item = tuple[str, tuple[Any, ...]]
 
 KEPT = 60.0
 """Seconds within which whoever keeps the record has taken it."""
-_RECORDED = ("metrics", "machinery", "probes", "save", "event", "rewind")
+_RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind")
 
 
 class News:
@@ -27,10 +29,13 @@ class News:
     ----------
     name
         What a user finds the record by.
+    lengths
+        Bytes of each record that there are already.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lengths: Mapping[str, int] | None = None) -> None:
         self.name = name
+        self._lengths = dict.fromkeys(RECORDS, 0) | dict(lengths or {})
         self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._kept = threading.Condition()
         self._put = self._handed = self._taken = 0
@@ -58,13 +63,14 @@ class News:
             return items
 
     def settle(self, patience: float = KEPT) -> None:
-        """Wait until all that was told so far is kept.
+        """Wait until all that was told so far is kept, on the disk.
 
         Raises
         ------
         DyadnetError
             If nobody takes it.
         """
+        self._tell(("settle", ()))
         with self._kept:
             told = self._put
             if not self._kept.wait_for(lambda: self._taken >= told, patience):
@@ -74,16 +80,23 @@ class News:
         """See `Recorder`."""
         self._tell(("event", (line,)))
 
-    def rewind(self) -> None:
+    def lengths(self) -> dict[str, int]:
+        """See `Recorder`: once all that was told is kept."""
+        return dict(self._lengths)
+
+    def rewind(self, lengths: Mapping[str, int]) -> None:
         """See `Recorder`."""
-        self._tell(("rewind", ()))
+        self._lengths = {name: lengths.get(name, 0) for name in RECORDS}
+        self._tell(("rewind", (lengths,)))
 
     def metrics(self, line: dict[str, Any]) -> None:
         """See `Recorder`."""
+        self._lengths[METRICS] += len(encoded(line))
         self._tell(("metrics", (line,)))
 
     def machinery(self, line: dict[str, Any]) -> None:
         """See `Recorder`."""
+        self._lengths[MACHINERY] += len(encoded(line))
         self._tell(("machinery", (line,)))
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, Any]]) -> None:

@@ -9,6 +9,8 @@ from actors.engine import ActorEngine
 from actors.failures import FailedError
 from actors.news import News
 from actors.workers import RayWorkers
+from dyadnet.checkpoint.keeper import Beginning, Keeper
+from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import DataShape
@@ -32,6 +34,10 @@ class Attempts:
         Takes the metrics.
     events
         What has happened to the run before.
+    beginning
+        Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
+    stop
+        Whether it is to end at the next occasion.
     """
 
     def __init__(
@@ -42,6 +48,8 @@ class Attempts:
         news: News,
         snapshot: Snapshot,
         events: Iterable[Mapping[str, Any]] = (),
+        beginning: Beginning | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self._config = config
         self._shape = shape
@@ -54,6 +62,9 @@ class Attempts:
         for failure in failures(past):
             snapshot.failed(failure)
         self._faults = Faults(config.faults, fired, self._fires)
+        self._keeper: Keeper | None = None
+        if beginning is not None and beginning.store is not None:
+            self._keeper = Keeper(config, beginning, news, news, snapshot, stop, lambda: self._faults.fired)
         self._stopped = False
 
     def run(self) -> Summary:
@@ -69,7 +80,9 @@ class Attempts:
         self._placed(self._workers.start(self._news.warning))
         while True:
             engine = ActorEngine(self._config, self._workers, self._faults, self._news.warning)
-            coordinator = Coordinator(self._config, self._shape, engine, self._news, self._news, self._snapshot)
+            coordinator = Coordinator(
+                self._config, self._shape, engine, self._news, self._news, self._snapshot, self._keeper
+            )
             try:
                 return coordinator.run()
             except FailedError as problem:
@@ -99,7 +112,8 @@ class Attempts:
             except FailedError as again:
                 problem = again
                 continue
-            self._news.rewind()
+            newest = None if self._keeper is None else self._keeper.newest
+            self._news.rewind({} if newest is None else newest.lengths)
             self._placed(places)
             return
         raise problem

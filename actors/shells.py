@@ -27,6 +27,8 @@ from actors.post import Home
 from actors.recovering import Attempts
 from actors.transport import Report
 from actors.workers import RayWorkers
+from dyadnet.checkpoint.keeper import Beginning
+from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
 from dyadnet.data import Dataset, DataShape
@@ -151,6 +153,8 @@ class CoordinatorActor:
         What a user finds the record by.
     events
         What has happened to the run before: faults that fired, failures that it survived.
+    beginning
+        Where its checkpoints go, and which one it goes on from.
     """
 
     def __init__(
@@ -160,12 +164,16 @@ class CoordinatorActor:
         dataset: Sequence[Any],
         out: str,
         events: Sequence[Mapping[str, Any]] = (),
+        beginning: Beginning | None = None,
     ) -> None:
         self._config = config
         self._shape = shape
         self._dataset = dataset[0]
         self._events = events
-        self._news = News(out)
+        self._beginning = beginning
+        start = None if beginning is None else beginning.start
+        self._news = News(out, None if start is None else start.lengths)
+        self._stop = Stop()
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
         self._attempts: Attempts | None = None
@@ -180,7 +188,14 @@ class CoordinatorActor:
                 self._snapshot = observer
             try:
                 self._attempts = Attempts(
-                    self._config, self._shape, self._workers, self._news, self._snapshot, self._events
+                    self._config,
+                    self._shape,
+                    self._workers,
+                    self._news,
+                    self._snapshot,
+                    self._events,
+                    self._beginning,
+                    self._stop,
                 )
                 return self._attempts.run()
             finally:
@@ -208,6 +223,11 @@ class CoordinatorActor:
         if self._workers is None:
             return {}
         return dict(zip(self._workers.labels, self._workers.describe(), strict=True))
+
+    @ray.method(concurrency_group="control")
+    def halt(self) -> None:
+        """End after the present minibatch, once a checkpoint is written; `run` raises `StoppedError` then."""
+        self._stop.request()
 
     @ray.method(concurrency_group="control")
     def stop(self) -> None:

@@ -1,6 +1,7 @@
-"""The command line: ``dyadnet train``, ``evaluate``, ``doctor``, and what other packages add.
+"""The command line: ``dyadnet train``, ``resume``, ``evaluate``, ``doctor``, and what other packages add.
 
-Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
+Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 75 stopped by
+a signal after writing a checkpoint, 1 anything else.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dyadnet.checkpoint.command import resume
 from dyadnet.config import TICKS, RunConfig
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.faults import parsed
@@ -133,7 +135,7 @@ def train(
         with Bar() as bar:
             summary = run(resolved, folder, bar)
     except KeyboardInterrupt:
-        raise DyadnetError(f"stopped; what was saved by then is in {folder}") from None
+        raise DyadnetError(_stopped(resolved, folder)) from None
     typer.echo(
         f"test accuracy {summary.test_accuracy:.2%} (best on validation at epoch {summary.best_epoch}) "
         f"in {summary.seconds:.1f} s; record, curves and weights in {summary.out}",
@@ -183,6 +185,16 @@ def doctor(
             typer.echo(f"  {key:<20} {value}", err=True)
     if as_json:
         typer.echo(json.dumps(findings))
+
+
+app.command()(resume)
+
+
+def _stopped(config: RunConfig, folder: Path) -> str:
+    """What to say of a run that was stopped at once."""
+    if not config.checkpoint.enabled:
+        return f"stopped; checkpoints are off, so it cannot go on; what was saved by then is in {folder}"
+    return f"stopped at once; go on from its last checkpoint with: dyadnet resume {folder}"
 
 
 def _in_mode(values: dict[str, Any], mode: str, *, preset_only: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, field_serializer, field_validator, model_validator
 
+from dyadnet.checkpoint.settings import Checkpoints, CheckpointSpec
 from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
 from dyadnet.description import Network
@@ -329,6 +330,7 @@ class RunConfig(Spec):
     learning: Learning = Learning()
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
+    checkpoint: Checkpoints = CheckpointSpec()
     cluster: ClusterSpec = ClusterSpec()
     recovery: RecoverySpec = RecoverySpec()
     faults: list[FaultSpec] = []

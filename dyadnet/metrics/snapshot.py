@@ -81,11 +81,12 @@ class Snapshot:
 
     # As an observer
 
-    def started(self, minibatches: int) -> None:
+    def started(self, minibatches: int, updates: int = 0) -> None:
         """See `Observer`."""
         with self.lock:
             self.state = "training"
             self.epoch_minibatches = minibatches
+            self.minibatches, self.epochs = updates, updates // minibatches
             self._clock = time.perf_counter()
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
