@@ -142,7 +142,7 @@ def _look_again() -> None:
     with contextlib.suppress(ImportError, AttributeError):
         constants = importlib.import_module("ray._private.ray_constants")
         variable, elsewhere = constants.ENABLE_RAY_CLUSTERS_ENV_VAR, not constants.IS_WINDOWS_OR_OSX
-        constants.ENABLE_RAY_CLUSTER = constants.env_bool(variable, elsewhere)
+        vars(constants)["ENABLE_RAY_CLUSTER"] = constants.env_bool(variable, elsewhere)
 
 
 @contextlib.contextmanager

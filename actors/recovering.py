@@ -106,7 +106,7 @@ class Attempts:
                 raise GaveUpError(why)
             self._news.event(failure.plain())
             self._snapshot.failed(failure)
-            self._news.warning(f"{problem}; {' and '.join(who)} starts anew (life {self._recovery.incarnation})")
+            self._news.warning(f"{problem}; {' and '.join(who)} starts anew, and the run goes on from {self._last()}")
             try:
                 places = self._workers.revive(casualties, self._recovery.incarnation, number)
             except FailedError as again:
@@ -117,6 +117,10 @@ class Attempts:
             self._placed(places)
             return
         raise problem
+
+    def _last(self) -> str:
+        newest = None if self._keeper is None else self._keeper.newest
+        return "its beginning" if newest is None else f"its checkpoint of minibatch {newest.position.updates}"
 
     def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
         """Note where actors run."""

@@ -54,6 +54,7 @@ def settings() -> dict[str, Any]:
         "dynamics": {"sweeps": SWEEPS, "fixed": True, "clock": "red-black"},
         "learning": {"epochs": EPOCHS, "minibatch": MINIBATCH},
         "record": {"every": 5},
+        "checkpoint": {"every_minibatches": 4},
     }
 
 

@@ -22,8 +22,9 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def settings(*faults: str, **recovery: Any) -> dict[str, Any]:
-    """A run of eighteen minibatches, with faults."""
+    """A run of eighteen minibatches with a checkpoint every three, and faults."""
     values = settings_of(engine="ray", learning__epochs=3, dynamics__sweeps=20)
+    values |= {"checkpoint": {"every_minibatches": 3}}
     return values | {"faults": list(faults), "recovery": {"heartbeat": 3.0} | recovery}
 
 
@@ -87,6 +88,13 @@ def test_the_bits_of_a_run_without_the_fault(
     assert events[0]["fault"] == fault
     assert events[1]["minibatch"] == int(fault.split("minibatch=")[1].split(",")[0])
     assert named("ray::BlockActor") == []
+
+
+def test_without_checkpoints_a_run_begins_anew_to_the_same_bits(undisturbed: tuple[str, str], tmp_path: Path) -> None:
+    values = settings("kill:block=out,minibatch=9,tick=2") | {"checkpoint": False}
+    found, warnings = trained(values, tmp_path / "run")
+    assert found == undisturbed
+    assert "from its beginning" in warnings[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
