@@ -217,7 +217,17 @@ class Keeper:
         self.store.write(f"{name}/{MANIFEST}", manifest.encoded())
         self.newest = manifest
         self._kept.append(Kept(name, None if position.best is None else position.best.checkpoint))
-        self._observer.saved("checkpoint", time.perf_counter() - started, manifest.size)
+        seconds = time.perf_counter() - started
+        self._observer.saved("checkpoint", seconds, manifest.size)
+        self._recorder.machinery(
+            {
+                "kind": "checkpoint",
+                "name": name,
+                "minibatch": position.updates,
+                "seconds": seconds,
+                "bytes": manifest.size,
+            }
+        )
 
     def _tidy(self) -> None:
         gone = superseded(self._kept, self._config.checkpoint.keep)

@@ -200,8 +200,8 @@ def test_what_is_not_finite_is_seen_before_the_activation_hides_it(
             engine.relax(Relaxation(1, "train", np.arange(20), (phase,), couplings, 0.5))
         dyads = engine.dyads[block][0]
         assert not (np.isfinite(dyads.A).all() and np.isfinite(dyads.D).all())
-        hidden = np.empty(1)
-        dyads.block.activation.means(np.array([value]), hidden)
+        hidden = np.empty((1, 1))
+        dyads.block.activation.means(np.array([[value]]), hidden)
         assert np.isfinite(hidden).all() or np.isnan(value)
     finally:
         engine.close()
