@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dyadnet.checkpoint.blocks import find
 from dyadnet.checkpoint.errors import CheckpointError, StoreError
 from dyadnet.checkpoint.manifest import MANIFEST, File, Manifest
 from dyadnet.checkpoint.position import Best, Position
@@ -120,6 +121,7 @@ class Keeper:
         CheckpointError
             If the newest checkpoint cannot be read.
         """
+        find(self.store, self._nonce, "the coordinator")
         blocks.find(self.store, self._nonce)
         if self.newest is not None:
             blocks.restore(self.store, self.newest)

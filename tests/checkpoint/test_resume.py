@@ -189,6 +189,15 @@ def test_settings_that_would_change_the_science_are_refused(
     assert {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()} == before
 
 
+def test_where_a_run_cannot_go_on_its_settings_stay(tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        train(settings(), tmp_path / "run", stopping(9))
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(ConfigError, match="only the engine ray has a cluster"):
+        resume(tmp_path / "run", {"cluster": {"actors": 2}})
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+
 def test_a_schedule_over_the_whole_run_fixes_its_length(tmp_path: Path) -> None:
     config = settings(learning={"beta": {"kind": "linear", "start": 0.1, "end": 0.3}})
     with pytest.raises(StoppedError):
