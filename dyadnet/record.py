@@ -221,6 +221,11 @@ def whole(path: Path) -> Iterator[Path]:
         fresh.unlink(missing_ok=True)
 
 
+def saved_weights(run: Path, name: str) -> Path:
+    """Folder of a run's weights, `BEST` or `LAST`."""
+    return run / CHECKPOINTS / name
+
+
 def read_config(run: Path) -> RunConfig:
     """The configuration that a run's folder holds.
 
