@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from dyadnet.engine.protocol import Engine
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.observer import Observer, Unobserved
 from dyadnet.random import Stream
-from dyadnet.record import BEST, CHECKPOINTS, LAST, Recorder
+from dyadnet.record import BEST, LAST, Recorder
 from dyadnet.regimen import Regimen
 from dyadnet.relaxation import Outcome, Part, Phase, Relaxation, Update
 from dyadnet.tally import Tally
@@ -394,8 +393,3 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
     if config.network.classes != data.classes:
         legal = f"{data.name} has {data.classes} classes"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
-
-
-def checkpoint(run: Path, name: str) -> Path:
-    """Folder of a run's saved weights."""
-    return run / CHECKPOINTS / name

@@ -120,11 +120,15 @@ class RunFolder:
             folder._records = {name: Lines(path / name, lengths.get(name, 0)) for name in RECORDS}
         except OSError as problem:
             raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
-        text = config.to_yaml()
-        if (path / CONFIG).read_text(encoding="utf-8") != text:
-            with whole(path / CONFIG) as fresh:
-                fresh.write_text(text, encoding="utf-8")
+        folder.describe(config)
         return folder
+
+    def describe(self, config: RunConfig) -> None:
+        """Put another configuration in place of the one that is there."""
+        text = config.to_yaml()
+        if (self.path / CONFIG).read_text(encoding="utf-8") != text:
+            with whole(self.path / CONFIG) as fresh:
+                fresh.write_text(text, encoding="utf-8")
 
     @property
     def name(self) -> str:
@@ -217,6 +221,11 @@ def whole(path: Path) -> Iterator[Path]:
         raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def saved_weights(run: Path, name: str) -> Path:
+    """Folder of a run's weights, `BEST` or `LAST`."""
+    return run / CHECKPOINTS / name
 
 
 def read_config(run: Path) -> RunConfig:

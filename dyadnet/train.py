@@ -106,7 +106,11 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
             put_back_best(folder, beginning, watcher)
             done = start.position
             watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
-            summary = launch(config, dataset, folder, watcher)
+            try:
+                summary = launch(config, dataset, folder, watcher)
+            except UsageError:
+                folder.describe(old)
+                raise
     draw(run)
     return summary
 

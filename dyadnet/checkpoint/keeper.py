@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dyadnet.checkpoint.blocks import find
 from dyadnet.checkpoint.errors import CheckpointError, StoreError
 from dyadnet.checkpoint.manifest import MANIFEST, File, Manifest
 from dyadnet.checkpoint.position import Best, Position
@@ -120,6 +121,7 @@ class Keeper:
         CheckpointError
             If the newest checkpoint cannot be read.
         """
+        find(self.store, self._nonce, "the coordinator")
         blocks.find(self.store, self._nonce)
         if self.newest is not None:
             blocks.restore(self.store, self.newest)
@@ -217,7 +219,17 @@ class Keeper:
         self.store.write(f"{name}/{MANIFEST}", manifest.encoded())
         self.newest = manifest
         self._kept.append(Kept(name, None if position.best is None else position.best.checkpoint))
-        self._observer.saved("checkpoint", time.perf_counter() - started, manifest.size)
+        seconds = time.perf_counter() - started
+        self._observer.saved("checkpoint", seconds, manifest.size)
+        self._recorder.machinery(
+            {
+                "kind": "checkpoint",
+                "name": name,
+                "minibatch": position.updates,
+                "seconds": seconds,
+                "bytes": manifest.size,
+            }
+        )
 
     def _tidy(self) -> None:
         gone = superseded(self._kept, self._config.checkpoint.keep)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -38,8 +39,13 @@ class CheckpointSpec(Spec):
 
     @field_validator("folder")
     @classmethod
-    def _no_secret(cls, value: str | None) -> str | None:
-        if value is not None and "://" in value and "@" in urlsplit(value).netloc:
+    def _plain(cls, value: str | None) -> str | None:
+        """No secret, and the same folder wherever the run goes on."""
+        if value is None:
+            return None
+        if "://" not in value:
+            return str(Path(value).expanduser().absolute())
+        if "@" in urlsplit(value).netloc:
             raise ValueError(
                 "a URL without a user or password in it, which would be written down; "
                 "set them in the environment or in the file system's own configuration"

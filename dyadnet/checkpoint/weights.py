@@ -9,7 +9,7 @@ from dyadnet.checkpoint.finding import named
 from dyadnet.checkpoint.keeper import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError
-from dyadnet.record import BEST, CHECKPOINTS, RunFolder, read_config
+from dyadnet.record import BEST, RunFolder, read_config, saved_weights
 from dyadnet.regimen import Regimen
 from dyadnet.watcher import Watcher
 
@@ -24,7 +24,7 @@ def put_back_best(folder: RunFolder, beginning: Beginning, watcher: Watcher) -> 
         return
     best = start.position.best
     try:
-        if weights.read_manifest(folder.path / CHECKPOINTS / BEST)["weights_sha256"] == best.line["weights_sha256"]:
+        if weights.read_manifest(saved_weights(folder.path, BEST))["weights_sha256"] == best.line["weights_sha256"]:
             return
     except RunFolderError:
         pass

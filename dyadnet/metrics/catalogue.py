@@ -228,17 +228,17 @@ _LISTED = [
         "checkpoint_timestamp_seconds",
         "gauge",
         ("weights",),
-        "When weights were last saved (last, best).",
+        "When weights were last saved (last, best), and all that the run needs to go on (checkpoint).",
         "seconds since 1970",
     ),
     Metric(
         "checkpoint_duration_seconds",
         "gauge",
         ("weights",),
-        "How long training stood still for it: gathering the weights, and writing or handing them over.",
+        "How long training stood still for it: gathering weights and handing them over, or every block writing its file.",
         "seconds",
     ),
-    Metric("checkpoint_bytes", "gauge", ("weights",), "Size of the arrays that were saved.", "bytes"),
+    Metric("checkpoint_bytes", "gauge", ("weights",), "Size of the arrays that were saved, or of the files.", "bytes"),
 ]
 CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _LISTED}
 """By name without `PREFIX`, in the order in which they are shown."""

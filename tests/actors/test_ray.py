@@ -31,6 +31,12 @@ def trained(values: dict[str, Any], out: Path, watcher: Any = None) -> tuple[str
     return summary.weights_sha256, (out / "metrics.jsonl").read_text().splitlines()
 
 
+def last_epoch(out: Path) -> dict[str, Any]:
+    """The line of the machinery's record that the last epoch has."""
+    lines = [json.loads(line) for line in (out / "machinery.jsonl").read_text().splitlines()]
+    return next(line for line in reversed(lines) if line["kind"] == "epoch")
+
+
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lam=st.sampled_from([0.0, 0.5, 1.0]),
@@ -80,7 +86,7 @@ def test_one_actor_a_layer_twice_in_a_row(model: str, tmp_path: Path) -> None:
     runs = [trained(values, tmp_path / name) for name in ("one", "two")]
     runs.append(trained(values | {"engine": "local", "cluster": {}}, tmp_path / "local"))
     assert runs[0] == runs[1] == runs[2]
-    machinery = json.loads((tmp_path / "one" / "machinery.jsonl").read_text().splitlines()[-1])
+    machinery = last_epoch(tmp_path / "one")
     assert list(machinery["actors"]) == ["h1", "h2", "out"]
     for spent in machinery["actors"].values():
         assert spent["dropped"] == 0
@@ -155,6 +161,6 @@ def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     config = RunConfig.read(values | {"cluster": flags})
     assert dn.train(config, tmp_path / "run").test_accuracy > 0.8
     assert (tmp_path / "run" / "ages.png").stat().st_size > 10_000
-    spent = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[-1])
+    spent = last_epoch(tmp_path / "run")
     rates = {actor: found["updates_per_second"] for actor, found in spent["actors"].items()}
     assert min(rates.values()) > 0
