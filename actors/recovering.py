@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -98,6 +99,7 @@ class Attempts:
 
     def _go_on(self, problem: FailedError, minibatch: int, number: int) -> None:
         """Begin a new life of all actors, or raise why not."""
+        noticed = time.monotonic()
         while not self._stopped:
             casualties = self._workers.casualties(problem)
             who = [self._workers.labels[host] for host in sorted(casualties.hosts)]
@@ -120,6 +122,8 @@ class Attempts:
             newest = None if self._keeper is None else self._keeper.newest
             self._recorder.rewind({} if newest is None else newest.lengths)
             self._placed(places)
+            seconds = time.monotonic() - noticed
+            self._recorder.machinery({"kind": "recovery", "life": self._recovery.incarnation, "seconds": seconds})
             return
         raise problem
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -161,7 +162,7 @@ class RunFolder:
     def event(self, line: dict[str, Any]) -> None:
         """Append to ``events.jsonl``, which nothing takes back; it is on the disk when this returns."""
         with (self.path / EVENTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(line | {"at": round(time.time(), 3)}) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
