@@ -133,6 +133,7 @@ class RayWorkers:
         self.labels = [Home(index, self._homes).label(index) for index in hosts]
         self.round = 0
         self._cpus = 0.0
+        self._complete = False
         self._places: list[dict[str, Any]] = []
         self._lost_nodes: set[str] = set()
         self._heart = Heart(self.labels, config.recovery.heartbeat)
@@ -192,7 +193,9 @@ class RayWorkers:
         """
         self.round = number
         self._pulses = {}
-        if casualties.nodes or len(self._handles) < len(self.labels):
+        complete, self._complete = self._complete, False
+        if casualties.nodes or not complete:
+            # What was booked may be on a machine that is gone: all of it is given back, and booked elsewhere.
             self._lost_nodes |= casualties.nodes
             self.close()
             return self._start(incarnation)
@@ -231,6 +234,7 @@ class RayWorkers:
         )
         self._places = _within(answers, range(len(self.labels)), START)
         self._heart = Heart(self.labels, self._config.recovery.heartbeat)
+        self._complete = True
         return dict(zip(self.labels, self._places, strict=True))
 
     def look(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dyadnet as dn
+from dyadnet.cli import main
 from dyadnet.config import RunConfig
 from dyadnet.faults import Fault, Faults, check_homes, parsed
 
@@ -104,3 +106,27 @@ def test_each_fires_once_in_a_runs_life(faults: list[Fault], others: list[int], 
                 assert str(fault) in fired
     assert sorted(fired) == sorted(str(fault) for fault in faults)
     assert sorted(plan.fired) == sorted(fired)
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (
+            ["--fault", "kill:block=h1"],
+            "--fault: 'kill:block=h1' is not legal; minibatch is missing; write kill:block=",
+        ),
+        (["--fault", "kill:block=x,minibatch=1"], "faults: 'kill:block=x,minibatch=1,tick=1' is not legal; no block x"),
+        (["--fault", "hang:block=h1,minibatch=1"], "faults: 'hang:block=h1,minibatch=1,tick=1' is not legal; only the"),
+        (["--set", "recovery.actor_failures=-1"], "recovery.actor_failures: -1 is not legal"),
+        (["--set", "recovery.heartbeat=3"], "recovery: {'heartbeat': 3.0} is not legal; only the engine ray"),
+    ],
+)
+def test_mistakes_end_in_one_line(
+    flags: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--engine", "local", "--out", str(tmp_path / "run"), *flags])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(f"dyadnet: {complaint}")
+    assert not (tmp_path / "run").exists()
