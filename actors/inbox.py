@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,13 +60,25 @@ class Inbox:
 
     Any thread may `put` and `close`; one thread calls `open` and `read`. A queue that is safe by itself lies
     between, so no lock is needed.
+
+    Parameters
+    ----------
+    after
+        Rounds up to this one were over before this life began; their letters are late.
+
+    Attributes
+    ----------
+    received
+        Letters of this life by the host that sent them, as they came in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, after: int = 0) -> None:
         self._queue: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
         self._early: list[Letter] = []
         self._ready: list[Letter] = []
-        self._round = 0
+        self._round = after
+        self._after = after
+        self.received: Counter[int] = Counter()
         self._closed = False
         self.late = 0
         self.refused = 0
@@ -73,6 +86,8 @@ class Inbox:
 
     def put(self, letter: Letter) -> None:
         """Take a letter in."""
+        if isinstance(letter, Envelope) and letter.round > self._after:
+            self.received[letter.origin] += 1
         self._queue.put(letter)
 
     def close(self) -> None:

@@ -71,6 +71,11 @@ class Lane:
         Of the data, for this lane.
     feedforward
         Whether a block's first state needs those of the blocks before it.
+
+    Attributes
+    ----------
+    reach
+        Told of every tick before it begins.
     """
 
     def __init__(
@@ -94,6 +99,7 @@ class Lane:
         self._opening = Opening(index, relaxation, rows, self.dyads, dataset, feedforward=feedforward)
         self._outstanding = {name: Outstanding(dyad, largest_delay) for name, dyad in dyads.items()}
         self._reported = False
+        self.reach: Callable[[int], None] | None = None
 
     def accept(self, message: Message) -> bool:
         """Take in a message to one of this lane's blocks; False if it has come before."""
@@ -157,6 +163,8 @@ class Lane:
         firing = [name for name, dyad in self.dyads.items() if dyad.clock.fires(tick, dyad.moment)]
         if any(self._outstanding[name].lacks(tick) for name in firing):
             return False
+        if self.reach is not None:
+            self.reach(tick)
         self.tick = tick
         out = [message for name in firing for message in self.dyads[name].fire(tick)]
         send(out)

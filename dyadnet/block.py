@@ -265,6 +265,7 @@ class Block:
         for key, state in self.states.items():
             for name, array in state.items():
                 array[...] = snapshot["states"][key][name]
+        self._exact = None
         for synapses in self.synapses:
             synapses.refresh()
 

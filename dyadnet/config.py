@@ -11,15 +11,18 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, field_serializer, field_validator, model_validator
 
+from dyadnet.checkpoint.settings import Checkpoints, CheckpointSpec
 from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
 from dyadnet.description import Network
 from dyadnet.errors import ConfigError
+from dyadnet.faults import FaultSpec, check_faults
 from dyadnet.imperfections import Imperfections
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to
 from dyadnet.realtime import RealDelay
+from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Spec
 from dyadnet.topology import Topology
@@ -298,6 +301,8 @@ class ClusterSpec(Spec):
         Seconds of silence after which a run ends and names what every actor waits for.
     slow
         Stragglers on purpose: blocks whose actor takes so many times as long for all it does.
+    detach
+        Leave the run to the cluster once it has begun; needs `address`, and a folder that the head node sees.
     """
 
     address: str | None = None
@@ -307,6 +312,7 @@ class ClusterSpec(Spec):
     ship_code: bool = False
     timeout: float = Field(120.0, gt=0)
     slow: dict[str, Annotated[float, Field(ge=1)]] = {}
+    detach: bool = False
 
 
 class RunConfig(Spec):
@@ -327,7 +333,10 @@ class RunConfig(Spec):
     learning: Learning = Learning()
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
+    checkpoint: Checkpoints = CheckpointSpec()
     cluster: ClusterSpec = ClusterSpec()
+    recovery: RecoverySpec = RecoverySpec()
+    faults: list[FaultSpec] = []
     metrics: MetricsSpec = MetricsSpec()
     engine: str = "ray"
     seed: int = Field(0, ge=0, lt=2**63)
@@ -398,9 +407,15 @@ def check_consistency(config: RunConfig) -> None:
     blocks = len(Topology(network).blocks)
     if config.cluster.actors is not None and config.cluster.actors > blocks:
         raise ConfigError("cluster.actors", config.cluster.actors, f"at most one for each of the {blocks} blocks")
+    if config.cluster.detach and config.cluster.address is None:
+        legal = "only on a running cluster, which outlives this process; name one by --address"
+        raise ConfigError("cluster.detach", True, legal)
     for name in config.cluster.slow:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
+    topology = Topology(network)
+    channels = {frozenset((link.pre.name, link.post.name)) for link in topology.links}
+    check_faults(config.faults, channels, topology.blocks)
     _check_probes(config)
     _check_imperfections(config)
     _check_metrics(config)

@@ -138,6 +138,11 @@ class Dyads:
         """Whether there are differences: a nudge has been heard of."""
         return len(self.state) == 2
 
+    @property
+    def continues(self) -> bool:
+        """Whether a relaxation begins at the A that the one before left."""
+        return self._initial == "previous"
+
     # Beginning
 
     def begin(

@@ -17,8 +17,8 @@ class Observer(Protocol):
     `epoch`, `machinery` and `saved`.
     """
 
-    def started(self, minibatches: int) -> None:
-        """Training begins; an epoch has so many minibatches."""
+    def started(self, minibatches: int, updates: int = 0) -> None:
+        """Training begins, or goes on after so many updates; an epoch has so many minibatches."""
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
         """Samples of a part have been relaxed."""
@@ -42,7 +42,10 @@ class Observer(Protocol):
         """The machinery's record has this line."""
 
     def saved(self, name: str, seconds: float, size: int) -> None:
-        """Weights of so many bytes were saved under a name, for which training stood still so long."""
+        """So many bytes were saved under a name, for which training stood still so long.
+
+        Names are those of weights, ``last`` and ``best``, and ``checkpoint``.
+        """
 
     def compares(self, count: int) -> bool:
         """Whether the contrast of the update of that number is to be compared with the exact gradient."""
@@ -57,7 +60,7 @@ class Observer(Protocol):
 class Unobserved:
     """An observer that does not look."""
 
-    def started(self, minibatches: int) -> None:
+    def started(self, minibatches: int, updates: int = 0) -> None:
         """See `Observer`."""
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:

@@ -59,6 +59,8 @@ class Relaxation:
         Run it without imperfections: delays stay, and weights stay on the levels that the device has.
     exact
         Off the record: blocks keep the contrast that it ends in, and compare the next update's with it.
+    minibatch
+        Of the run's training, counted from 1 over all epochs; 0 for whatever is not learned from.
     """
 
     number: int
@@ -70,6 +72,7 @@ class Relaxation:
     probed: bool = False
     ideal: bool = False
     exact: bool = False
+    minibatch: int = 0
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:

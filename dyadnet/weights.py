@@ -23,6 +23,17 @@ Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """Arrays by block, then by name."""
 
 
+def described(line: Mapping[str, Any], couplings: Iterable[float]) -> dict[str, Any]:
+    """What a manifest says of the weights at the end of an epoch, from its line of the record."""
+    return {
+        "epoch": line["epoch"],
+        "weights_sha256": line["weights_sha256"],
+        "couplings": list(couplings),
+        "validation_accuracy": line["validation"]["accuracy"],
+        "test_accuracy": line["test"]["accuracy"],
+    }
+
+
 def save(folder: Path, manifest: dict[str, Any], parameters: Parameters) -> None:
     """Fill `folder` with weights and a manifest, replacing what it held.
 
