@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from actors.attach import leave
 from actors.cluster import NAMESPACE, connected, interruptible
 from actors.failures import CoordinatorLostError
 from actors.news import Item, relay
@@ -45,6 +46,8 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         from actors.placement import homes
 
         check_homes(config.faults, homes(config))
+        if config.cluster.detach:
+            leave(config, folder, dataset.shape, _name())
         return _drive(config, dataset, folder, watcher)
 
 
@@ -68,7 +71,7 @@ def _attempts(
     reached: Reached,
     stop: Stop,
 ) -> Summary:
-    name = f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
+    name = _name()
     while True:
         coordinator = _coordinator(name, config, dataset, stored, folder)
         try:
@@ -84,6 +87,10 @@ def _attempts(
         folder.event(failure.plain())
         _rewind(folder)
         watcher.warning(f"{lost}; another one goes on")
+
+
+def _name() -> str:
+    return f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
 
 
 def _coordinator(name: str, config: RunConfig, dataset: Dataset, stored: Any, folder: RunFolder) -> Any:

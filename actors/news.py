@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Mapping
@@ -31,10 +32,19 @@ class News:
         What a user finds the record by.
     lengths
         Bytes of each record that there are already.
+    limit
+        How many calls are kept while nobody takes them, the newest; all unless given.
+
+    Attributes
+    ----------
+    introduction
+        The newest call of `started`.
     """
 
-    def __init__(self, name: str, lengths: Mapping[str, int] | None = None) -> None:
+    def __init__(self, name: str, lengths: Mapping[str, int] | None = None, limit: int | None = None) -> None:
         self.name = name
+        self.introduction: Item | None = None
+        self._limit = limit
         self._lengths = dict.fromkeys(RECORDS, 0) | dict(lengths or {})
         self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._kept = threading.Condition()
@@ -109,7 +119,8 @@ class News:
 
     def started(self, config: RunConfig, minibatches: int) -> None:
         """See `Watcher`."""
-        self._tell(("started", (config, minibatches)))
+        self.introduction = ("started", (config, minibatches))
+        self._tell(self.introduction)
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
         """See `Watcher`."""
@@ -134,9 +145,12 @@ class News:
     def _tell(self, item: Item) -> None:
         self._put += 1
         self._queue.put(item)
+        if self._limit is not None and self._queue.qsize() > self._limit:
+            with contextlib.suppress(queue.Empty):
+                self._queue.get_nowait()
 
 
-def relay(items: list[Item], folder: Recorder, watcher: Watcher) -> None:
-    """Make the calls that `News` kept, in their order."""
+def relay(items: list[Item], folder: Recorder | None, watcher: Watcher) -> None:
+    """Make the calls that `News` kept, in their order; without a folder there are none of a recorder's among them."""
     for name, arguments in items:
         getattr(folder if name in _RECORDED else watcher, name)(*arguments)

@@ -7,7 +7,6 @@ from typing import Any
 
 from actors.engine import ActorEngine
 from actors.failures import FailedError
-from actors.news import News
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.keeper import Beginning, Keeper
 from dyadnet.checkpoint.stop import Stop
@@ -16,7 +15,9 @@ from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import DataShape
 from dyadnet.faults import Faults
 from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.record import Recorder
 from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.watcher import Watcher
 
 
 class Attempts:
@@ -28,8 +29,8 @@ class Attempts:
         The run, and the sizes of its data.
     workers
         Its actors, not started yet.
-    news
-        Takes the record.
+    recorder, watcher
+        Take the record, and are told how it goes.
     snapshot
         Takes the metrics.
     events
@@ -45,7 +46,8 @@ class Attempts:
         config: RunConfig,
         shape: DataShape,
         workers: RayWorkers,
-        news: News,
+        recorder: Recorder,
+        watcher: Watcher,
         snapshot: Snapshot,
         events: Iterable[Mapping[str, Any]] = (),
         beginning: Beginning | None = None,
@@ -54,15 +56,18 @@ class Attempts:
         self._config = config
         self._shape = shape
         self._workers = workers
-        self._news = news
+        self._recorder = recorder
+        self._watcher = watcher
         self._snapshot = snapshot
         past = list(events)
         fired = [event["fault"] for event in past if event["kind"] == "fault"]
         self._recovery = Recovery(config.recovery, failures(past))
+        for failure in failures(past):
+            snapshot.failed(failure)
         self._faults = Faults(config.faults, fired, self._fires)
         self._keeper: Keeper | None = None
         if beginning is not None and beginning.store is not None:
-            self._keeper = Keeper(config, beginning, news, news, snapshot, stop, lambda: self._faults.fired)
+            self._keeper = Keeper(config, beginning, recorder, watcher, snapshot, stop, lambda: self._faults.fired)
         self._stopped = False
 
     def run(self) -> Summary:
@@ -75,11 +80,11 @@ class Attempts:
         GaveUpError
             If it is one too many.
         """
-        self._placed(self._workers.start(self._news.warning))
+        self._placed(self._workers.start(self._watcher.warning))
         while True:
-            engine = ActorEngine(self._config, self._workers, self._faults, self._news.warning)
+            engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning)
             coordinator = Coordinator(
-                self._config, self._shape, engine, self._news, self._news, self._snapshot, self._keeper
+                self._config, self._shape, engine, self._recorder, self._watcher, self._snapshot, self._keeper
             )
             try:
                 return coordinator.run()
@@ -102,26 +107,33 @@ class Attempts:
                 raise problem
             if why is not None:
                 raise GaveUpError(why)
-            self._news.event(failure.plain())
-            self._news.warning(f"{problem}; {' and '.join(who)} starts anew (life {self._recovery.incarnation})")
+            self._recorder.event(failure.plain())
+            self._snapshot.failed(failure)
+            self._watcher.warning(
+                f"{problem}; {' and '.join(who)} starts anew, and the run goes on from {self._last()}"
+            )
             try:
                 places = self._workers.revive(casualties, self._recovery.incarnation, number)
             except FailedError as again:
                 problem = again
                 continue
             newest = None if self._keeper is None else self._keeper.newest
-            self._news.rewind({} if newest is None else newest.lengths)
+            self._recorder.rewind({} if newest is None else newest.lengths)
             self._placed(places)
             return
         raise problem
 
+    def _last(self) -> str:
+        newest = None if self._keeper is None else self._keeper.newest
+        return "its beginning" if newest is None else f"its checkpoint of minibatch {newest.position.updates}"
+
     def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
         """Note where actors run."""
         line = {"kind": "placement", "actors": dict(actors)}
-        self._news.machinery(line)
+        self._recorder.machinery(line)
         self._snapshot.machinery(line)
 
     def _fires(self, fault: str) -> None:
         """A fault is about to happen, and what is to come may end this process."""
-        self._news.event({"kind": "fault", "fault": fault})
-        self._news.settle()
+        self._recorder.event({"kind": "fault", "fault": fault})
+        self._recorder.settle()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ import ray
 from ray.actor import ActorHandle
 
 from actors import wire
+from actors.cluster import NAMESPACE
+from actors.detached import Ending, lived
 from actors.heart import Pulse
 from actors.host import Host
 from actors.inbox import Envelope, Inbox
@@ -36,6 +39,13 @@ from dyadnet.messages import MessageError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
+from dyadnet.record import Recorder, RunFolder
+from dyadnet.train import load_data
+
+UNHEARD = 1000
+"""Of what a run without a driver tells, so many of the newest are kept for whoever comes."""
+LINGER = 60.0
+"""Seconds for which a coordinator without a driver waits after the end, for somebody to hear of it."""
 
 
 class RayTransport:
@@ -155,6 +165,8 @@ class CoordinatorActor:
         What has happened to the run before: faults that fired, failures that it survived.
     beginning
         Where its checkpoints go, and which one it goes on from.
+    detached
+        Whether it has no driver: it begins by itself then, keeps the run's folder and reads the data itself.
     """
 
     def __init__(
@@ -165,25 +177,53 @@ class CoordinatorActor:
         out: str,
         events: Sequence[Mapping[str, Any]] = (),
         beginning: Beginning | None = None,
+        *,
+        detached: bool = False,
     ) -> None:
         self._config = config
         self._shape = shape
-        self._dataset = dataset[0]
+        self._dataset = dataset[0] if dataset else None
         self._events = events
         self._beginning = beginning
         start = None if beginning is None else beginning.start
-        self._news = News(out, None if start is None else start.lengths)
+        self._news = News(out, None if start is None else start.lengths, UNHEARD if detached else None)
         self._stop = Stop()
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
         self._attempts: Attempts | None = None
         self._snapshot = Snapshot(config, Path(out).name or "run")
+        self._ending: Ending | None = None
+        self._told = threading.Event()
+        self._detached = detached
+        if detached:
+            reborn = bool(ray.get_runtime_context().was_current_actor_reconstructed)
+            threading.Thread(target=self._live, args=(reborn,), name="run", daemon=True).start()
 
     def run(self) -> Summary:
         """Create the blocks and train."""
-        me = ray.get_runtime_context().current_actor
+        return self._train(ray.get_runtime_context().current_actor, self._news, self._events, self._beginning)
+
+    def _live(self, reborn: bool) -> None:
+        """Train without a driver, wait a while for somebody to hear how it ended, and go."""
+        me = ray.get_actor(str(ray.get_runtime_context().get_actor_name()), namespace=NAMESPACE)
+
+        def train(folder: RunFolder) -> Summary:
+            self._dataset = ray.put(load_data(self._config))
+            return self._train(me, folder, folder.events(), folder.beginning)
+
+        self._ending = lived(self._config, Path(self._news.name), self._news, train, reborn=reborn)
+        self._told.wait(LINGER)
+        ray.kill(me)
+
+    def _train(
+        self,
+        me: ActorHandle[Any],
+        recorder: Recorder,
+        events: Sequence[Mapping[str, Any]],
+        beginning: Beginning | None,
+    ) -> Summary:
         self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
-        with exposed(self._config, self._news.name, self._news.note, self._news.machinery) as observer:
+        with exposed(self._config, self._news.name, self._news.note, recorder.machinery) as observer:
             if isinstance(observer, Snapshot):
                 self._snapshot = observer
             try:
@@ -191,10 +231,11 @@ class CoordinatorActor:
                     self._config,
                     self._shape,
                     self._workers,
+                    recorder,
                     self._news,
                     self._snapshot,
-                    self._events,
-                    self._beginning,
+                    events,
+                    beginning,
                     self._stop,
                 )
                 return self._attempts.run()
@@ -212,10 +253,25 @@ class CoordinatorActor:
         return self._news.take(timeout)
 
     @ray.method(concurrency_group="control")
+    def introduction(self) -> Item | None:
+        """What somebody who comes later has missed of the run's beginning."""
+        return self._news.introduction
+
+    @ray.method(concurrency_group="control")
+    def ending(self) -> Ending | None:
+        """How a run without a driver has ended; None if it has not."""
+        return self._ending
+
+    @ray.method(concurrency_group="control")
+    def dismiss(self) -> None:
+        """Somebody knows how the run has ended; this actor may go."""
+        self._told.set()
+
+    @ray.method(concurrency_group="control")
     def glance(self) -> dict[str, Any]:
         """How the run stands, as plain values; asks no actor."""
         places = {name: dict(place) for name, place in self._snapshot.places.items()}
-        return view(self._snapshot) | {"out": self._news.name, "places": places}
+        return view(self._snapshot) | {"out": self._news.name, "places": places, "detached": self._detached}
 
     @ray.method(concurrency_group="control")
     def status(self) -> dict[str, str]:

@@ -72,6 +72,9 @@ def train(
     actors: Annotated[int | None, typer.Option(help="Actors that share the blocks; one a block unless given.")] = None,
     placement: Annotated[str | None, typer.Option(help="pack (default), spread or strict-spread.")] = None,
     ship_code: Annotated[bool, typer.Option("--ship-code", help="Send this dyadnet to the cluster's nodes.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave the run to the cluster of --address; see dyadnet attach.")
+    ] = False,
     mode: Annotated[str | None, typer.Option(help="lockstep (default), or free: nobody waits for anybody.")] = None,
     slow: Annotated[
         list[str] | None, typer.Option("--slow", metavar="block=factor", help="Make a straggler; may be repeated.")
@@ -110,6 +113,7 @@ def train(
         "cluster.actors": actors,
         "cluster.placement": placement,
         "cluster.ship_code": ship_code or None,
+        "cluster.detach": detach or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
         "faults": [parsed(text) for text in fault] if fault else None,
         "metrics.port": metrics_port,

@@ -301,6 +301,8 @@ class ClusterSpec(Spec):
         Seconds of silence after which a run ends and names what every actor waits for.
     slow
         Stragglers on purpose: blocks whose actor takes so many times as long for all it does.
+    detach
+        Leave the run to the cluster once it has begun; needs `address`, and a folder that the head node sees.
     """
 
     address: str | None = None
@@ -310,6 +312,7 @@ class ClusterSpec(Spec):
     ship_code: bool = False
     timeout: float = Field(120.0, gt=0)
     slow: dict[str, Annotated[float, Field(ge=1)]] = {}
+    detach: bool = False
 
 
 class RunConfig(Spec):
@@ -404,6 +407,9 @@ def check_consistency(config: RunConfig) -> None:
     blocks = len(Topology(network).blocks)
     if config.cluster.actors is not None and config.cluster.actors > blocks:
         raise ConfigError("cluster.actors", config.cluster.actors, f"at most one for each of the {blocks} blocks")
+    if config.cluster.detach and config.cluster.address is None:
+        legal = "only on a running cluster, which outlives this process; name one by --address"
+        raise ConfigError("cluster.detach", True, legal)
     for name in config.cluster.slow:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")

@@ -51,6 +51,9 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
     watcher = watcher or Silent()
     with RunFolder(Path(out), config) as folder:
         try:
+            if config.cluster.detach:
+                # Whoever trains holds the checkpoints, and that is not this process.
+                launch(config, dataset, folder, watcher)
             with opened(config, Path(out), watcher.note) as folder.beginning:
                 summary = launch(config, dataset, folder, watcher)
         except UsageError:
@@ -87,6 +90,8 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
             f"{run}: checkpoints were off, so there is nothing to go on from; begin anew: dyadnet train {run / CONFIG}"
         )
     config = continued(old, changes or {})
+    # Whoever resumes a run drives it.
+    config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"detach": False})})
     launch = engine(config.engine)
     dataset = load_data(config)
     check_fit(config, dataset.shape)

@@ -203,7 +203,20 @@ _LISTED = [
         "messages",
     ),
     Metric("actor_info", "gauge", ("actor", "address", "pid"), "Always 1; where an actor runs.", "1"),
-    Metric("actor_incarnation", "gauge", ("actor",), "Which life of an actor this is; the first is 0.", "1"),
+    Metric(
+        "actor_incarnation",
+        "gauge",
+        ("actor",),
+        "Which life of an actor this is; the first is 0, and it begins another when it is started anew.",
+        "1",
+    ),
+    Metric(
+        "failures_total",
+        "counter",
+        ("what",),
+        "Failures that the run went on from: of an actor, node, link or the coordinator, or a stall.",
+        "failures",
+    ),
     Metric(
         "coordinator_seconds_total",
         "counter",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from dyadnet.description import MODELS
 from dyadnet.errors import DivergedError
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, cosine, count_edges
 from dyadnet.metrics.history import History
+from dyadnet.recovery import Failure
 from dyadnet.relaxation import Outcome, Part, Spent
 from dyadnet.topology import Topology
 
@@ -69,6 +71,8 @@ class Snapshot:
         self.pace: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         self.checkpoints: dict[str, Saved] = {}
+        self.lives: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
         self.curve = History()
         self.epoch_curve = History()
         self._itemsize = np.dtype(config.dynamics.dtype).itemsize
@@ -180,6 +184,18 @@ class Snapshot:
         with self.lock:
             self.diverged_count += 1
             self.state, self.why = "diverged", str(problem)
+
+    def failed(self, failure: Failure) -> None:
+        """The run goes on after a failure, from its last checkpoint."""
+        with self.lock:
+            self.failures[failure.what] += 1
+            if failure.what != "coordinator":
+                self.lives.update(failure.who)
+            self.state = "starting"
+
+    def life(self, actor: str) -> int:
+        """How often an actor was started anew; all are when the coordinator is."""
+        return self.lives[actor] + self.failures["coordinator"]
 
     # For others
 

@@ -148,14 +148,15 @@ def named(beginning: str, ancestor: int | None = None) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if entry.read_bytes().startswith(beginning.encode()) and _descends(
+            if entry.read_bytes().startswith(beginning.encode()) and descends(
                 int(entry.parent.name), ancestor or os.getpid()
             ):
                 found.append(int(entry.parent.name))
     return sorted(found)
 
 
-def _descends(process: int, ancestor: int) -> bool:
+def descends(process: int, ancestor: int) -> bool:
+    """Whether a process is another one or was started by it or by one that it started."""
     while process > 1 and process != ancestor:
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         process = int(fields[1])

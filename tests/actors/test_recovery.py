@@ -22,8 +22,9 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def settings(*faults: str, **recovery: Any) -> dict[str, Any]:
-    """A run of eighteen minibatches, with faults."""
+    """A run of eighteen minibatches with a checkpoint every three, and faults."""
     values = settings_of(engine="ray", learning__epochs=3, dynamics__sweeps=20)
+    values |= {"checkpoint": {"every_minibatches": 3}}
     return values | {"faults": list(faults), "recovery": {"heartbeat": 3.0} | recovery}
 
 
@@ -89,6 +90,13 @@ def test_the_bits_of_a_run_without_the_fault(
     assert named("ray::BlockActor") == []
 
 
+def test_without_checkpoints_a_run_begins_anew_to_the_same_bits(undisturbed: tuple[str, str], tmp_path: Path) -> None:
+    values = settings("kill:block=out,minibatch=9,tick=2") | {"checkpoint": False}
+    found, warnings = trained(values, tmp_path / "run")
+    assert found == undisturbed
+    assert "from its beginning" in warnings[0]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_the_bits_of_a_run_that_kept_its_coordinator(
     number: signal.Signals, undisturbed: tuple[str, str], tmp_path: Path
@@ -109,6 +117,6 @@ def test_the_bits_of_a_run_that_kept_its_coordinator(
 
 def test_a_minibatch_that_kills_its_actors_is_named(tmp_path: Path) -> None:
     values = settings("kill:block=h1,minibatch=3,tick=2", same_minibatch=1)
-    with pytest.raises(GaveUpError, match="actor h1 died: .*; failure number 1 at minibatch 3, which is not tried"):
+    with pytest.raises(GaveUpError, match=r"actor h1 died: .*; failure number 1 at minibatch 3, which is not tried"):
         trained(values, tmp_path / "run")
     assert named("ray::BlockActor") == []
