@@ -33,7 +33,7 @@ format: $(STAMP) ## Put the code into its form.
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.docs ## Build the documentation into build/docs (its tools are installed on first use).
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(STAMP) ## Measure the kernel and the settling of this machine.
 	$(BIN)/dyadnet bench kernel

@@ -168,7 +168,8 @@ def time() -> Picture:
         ("h1", 1, "h2", 2, ""), ("h1", 3, "h2", 7, "late"), ("h1", 5, "h2", 6, ""), ("h1", 7, "h2", 8, ""),
         ("h2", 2, "out", 3, ""), ("h2", 4, "out", 5, ""), ("h2", 6, "out", 7, ""), ("h2", 8, "out", 9, ""),
         ("h2", 2, "h1", 3, "back"), ("h2", 4, "h1", 5, "back"), ("h2", 6, "h1", 7, "lost"), ("h2", 8, "h1", 9, "back"),
-        ("out", 1, "h2", 2, "back"), ("out", 3, "h2", 4, "back"), ("out", 5, "h2", 6, "back"), ("out", 7, "h2", 8, "back"),
+        ("out", 1, "h2", 2, "back"),
+        ("out", 3, "h2", 4, "back"), ("out", 5, "h2", 6, "back"), ("out", 7, "h2", 8, "back"),
     )  # fmt: skip
     for source, start, target, end, kind in sent:
         (x1, y1), (x2, y2) = (at[start], rows[source]), (at[end], rows[target])
