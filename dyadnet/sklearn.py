@@ -23,7 +23,7 @@ from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split, validation_split
 from dyadnet.engine.local import LocalEngine
-from dyadnet.errors import ConfigError
+from dyadnet.errors import ConfigError, UsageError
 from dyadnet.observer import Unobserved
 from dyadnet.overrides import merged
 from dyadnet.relaxation import Outcome, Part
@@ -167,7 +167,10 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not again:
             self.offset_, self.factor_ = _scaling(self.scale, X)
         self.classes_, self.config_ = classes, config
-        self._train(Split((X - self.offset_) * self.factor_, labels.astype(np.int64)), again=again)
+        try:
+            self._train(Split((X - self.offset_) * self.factor_, labels.astype(np.int64)), again=again)
+        except UsageError as problem:
+            raise ValueError(str(problem)) from None
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

@@ -92,6 +92,8 @@ def test_warm_start_goes_on_where_the_last_fit_stopped() -> None:
     assert classifier.loss_curve_[-1] < before
     with pytest.raises(ValueError, match="classes"):
         classifier.fit(X, np.where(y == 0, 7, y))
+    with pytest.raises(ValueError, match="another network"):
+        classifier.set_params(hidden_layer_sizes=(9,)).fit(X, y)
 
 
 def test_early_stopping_stops_and_keeps_the_best() -> None:

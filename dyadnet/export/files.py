@@ -86,7 +86,7 @@ def export(run: Path, path: Path, name: str = "best", kind: str = "npz") -> Expo
         raise RunFolderError(f"{run}: this run has saved no weights yet; it saves them after every epoch")
     manifest = weights.read_manifest(folder)
     arrays = joined(weights.read(folder, topology.blocks), topology)
-    if weights.sha256(split(arrays, topology)) != manifest["weights_sha256"]:
+    if weights.sha256(split(arrays, topology)) != manifest.get("weights_sha256"):
         raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
     about = {
         **manifest,

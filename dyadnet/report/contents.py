@@ -36,8 +36,11 @@ def contents(reading: Reading) -> dict[str, Any]:
     missing = list(reading.missing)
     epochs = _sound(reading, "epoch", _epoch, METRICS, missing)
     epochs = list({epoch["epoch"]: epoch for epoch in epochs}.values())
+    edges = [epoch.pop("edges") for epoch in epochs]
     minibatches = _sound(reading, "minibatch", _minibatch, METRICS, missing)
     machinery = _sound(reading, "epoch", _spent, MACHINERY, missing)
+    machinery = list({line["epoch"]: line for line in machinery}.values())
+    ages = [line.pop("ages") for line in machinery]
     planned = reading.config.learning.epochs if reading.config else None
     if not epochs:
         missing.append(
@@ -50,7 +53,7 @@ def contents(reading: Reading) -> dict[str, Any]:
             else f"epoch {planned}: the run was stopped, ran away, or is still going on"
         )
     finished = planned is not None and len(epochs) >= planned
-    damaged = any("damaged" in text for text in missing)
+    damaged = reading.config is None or any("damaged" in text for text in missing)
     return {
         "name": reading.name,
         "path": str(reading.path),
@@ -64,9 +67,9 @@ def contents(reading: Reading) -> dict[str, Any]:
         "network": _layout(reading.config, epochs),
         "epochs": epochs,
         "minibatches": _thinned(minibatches),
-        "channels": _channels(reading.metrics),
+        "channels": _channels(edges),
         "machinery": machinery,
-        "ages": _ages(reading.machinery),
+        "ages": _ages(ages),
         "edges": lower_edges(),
     }
 
@@ -90,25 +93,37 @@ def _sound(
 
 def _epoch(line: dict[str, Any]) -> dict[str, Any]:
     train = line["train"]
-    found: dict[str, Any] = {key: line.get(key) for key in ("learning_rate", "beta", "radius", "step", "lambda")}
-    found |= {"epoch": int(line["epoch"]), "norms": dict(line.get("weight_norm", {}))}
+    found: dict[str, Any] = {key: _number(line.get(key)) for key in ("learning_rate", "beta", "radius", "step")}
+    found["lambda"] = [float(value) for value in line.get("lambda", [])]
+    found["norms"] = {name: float(value) for name, value in line.get("weight_norm", {}).items()}
+    found["epoch"] = int(line["epoch"])
     for key in ("loss", "accuracy"):
         found[key] = {part: float(line[part][key]) for part in PARTS}
         found[key] |= {part: float(line[part][key]) for part in IDEAL if part in line}
     found |= {key: float(train[key]) for key in ("sweeps", "most_sweeps", "phases", "capped")}
-    found["ticks"] = train.get("ticks")
     found["blocks"] = {
-        name: {key: float(block[key]) for key in OF_BLOCK} | {"updates": block.get("updates")}
+        name: {key: float(block[key]) for key in OF_BLOCK} | {"updates": _number(block.get("updates"))}
         for name, block in train["blocks"].items()
     }
     found["messages"] = sum(int(block.get("messages", 0)) for block in train["blocks"].values())
     found["values"] = sum(int(block.get("values", 0)) for block in train["blocks"].values())
+    found["edges"] = {
+        str(name): {key: int(counts.get(key, 0)) for key in COUNTS} for name, counts in train.get("edges", {}).items()
+    }
     return found
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _minibatch(line: dict[str, Any]) -> dict[str, Any]:
     found = {key: float(line[key]) for key in ("loss", "accuracy", "sweeps")}
-    return found | {"epoch": int(line["epoch"]), "index": int(line["minibatch"]), "objective": line.get("objective")}
+    return found | {
+        "epoch": int(line["epoch"]),
+        "index": int(line["minibatch"]),
+        "objective": _number(line.get("objective")),
+    }
 
 
 def _spent(line: dict[str, Any]) -> dict[str, Any]:
@@ -116,9 +131,17 @@ def _spent(line: dict[str, Any]) -> dict[str, Any]:
         name: {key: float(value) for key, value in spent.items() if isinstance(value, int | float)}
         for name, spent in line.get("actors", {}).items()
     }
+    ages = {
+        f"{source} → {name}": {age: [int(value) for value in counts.get(age) or [0] * BINS] for age in AGES}
+        for name, spent in line.get("actors", {}).items()
+        for source, counts in spent.get("edges", {}).items()
+    }
+    if any(len(counts[age]) != BINS for counts in ages.values() for age in AGES):
+        raise ValueError("a histogram of another size")
     seconds = {key: float(value) for key, value in line["seconds"].items()}
-    kept = {key: line.get(key) for key in ("messages", "bytes", "pace")}
-    return {"epoch": int(line["epoch"]), "seconds": seconds, "actors": actors, **kept}
+    kept: dict[str, Any] = {key: _number(line.get(key)) for key in ("messages", "bytes")}
+    kept["pace"] = {key: float(value) for key, value in line["pace"].items()} if line.get("pace") else None
+    return {"epoch": int(line["epoch"]), "seconds": seconds, "actors": actors, "ages": ages, **kept}
 
 
 def _thinned(minibatches: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -128,30 +151,23 @@ def _thinned(minibatches: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**line, "at": line["epoch"] - 1 + line["index"] / longest} for line in minibatches[::every]]
 
 
-def _channels(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _channels(edges: list[dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
     """Counts of each channel, over all training."""
     totals: dict[str, Counter[str]] = {}
-    for line in lines:
-        train = line.get("train")
-        edges = train.get("edges") if isinstance(train, dict) and line["kind"] == "epoch" else None
-        for name, counts in edges.items() if isinstance(edges, dict) else ():
-            total = totals.setdefault(str(name), Counter())
-            total.update({key: int(counts.get(key, 0)) for key in COUNTS} if isinstance(counts, dict) else {})
+    for epoch in edges:
+        for name, counts in epoch.items():
+            totals.setdefault(name, Counter()).update(counts)
     return [{"channel": name, **{key: total[key] for key in COUNTS}} for name, total in totals.items()]
 
 
-def _ages(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _ages(epochs: list[dict[str, dict[str, list[int]]]]) -> list[dict[str, Any]]:
     """How old the messages were that updates read, by channel, of a run in real time."""
     edges: dict[str, dict[str, Any]] = {}
-    for line in lines:
-        actors = line.get("actors") if line["kind"] == "epoch" else None
-        for actor, spent in actors.items() if isinstance(actors, dict) else ():
-            for source, counts in (spent.get("edges") or {}).items() if isinstance(spent, dict) else ():
-                edge = edges.setdefault(f"{source} → {actor}", {name: np.zeros(BINS, dtype=np.int64) for name in AGES})
-                for name in AGES:
-                    bins = np.asarray(counts.get(name, ()) if isinstance(counts, dict) else (), dtype=np.float64)
-                    if bins.shape == (BINS,):
-                        edge[name] += bins.astype(np.int64)
+    for epoch in epochs:
+        for name, counts in epoch.items():
+            edge = edges.setdefault(name, {age: np.zeros(BINS, dtype=np.int64) for age in AGES})
+            for age in AGES:
+                edge[age] += np.asarray(counts[age])
     return [{"edge": name, **{age: counts[age].tolist() for age in AGES}} for name, counts in edges.items()]
 
 
@@ -219,7 +235,6 @@ def _layout(config: RunConfig | None, epochs: list[dict[str, Any]]) -> dict[str,
         return None
     recurrent = config.network.recurrent
     lams = [(projection.coupling + 1.0) / 2.0 for projection in recurrent]
-    recorded = epochs[-1]["lambda"] if epochs else None
-    if isinstance(recorded, list) and len(recorded) == len(recurrent):
-        lams = recorded
+    if epochs and len(epochs[-1]["lambda"]) == len(recurrent):
+        lams = epochs[-1]["lambda"]
     return layout(Topology(config.network), lams)

@@ -55,10 +55,15 @@ def read(run: Path) -> Reading:
         raise RunFolderError(f"{run}: no run here ({CONFIG} and {METRICS} are missing)")
     missing: list[str] = []
     config = None
-    try:
-        config = read_config(run)
-    except UsageError as problem:
-        missing.append(f"the configuration: {str(problem).removeprefix(f'{run}: ')}")
+    if not (run / CONFIG).is_file():
+        missing.append(
+            f"{CONFIG}: the file is missing, and with it what the network looks like and how long it was to train"
+        )
+    else:
+        try:
+            config = read_config(run)
+        except UsageError as problem:
+            missing.append(f"the configuration: {problem}")
     metrics = _lines(run / METRICS, missing)
     machinery = _lines(run / MACHINERY, missing)
     manifests = {}

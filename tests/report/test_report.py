@@ -125,6 +125,27 @@ def unconfigured(run: Path) -> None:
     (run / "config.yaml").write_text("network: {layered: {inputs: -1}}")
 
 
+def unreadable(run: Path) -> None:
+    """Settings that are no text."""
+    (run / "config.yaml").write_bytes(b"\xff\xfe\x00")
+
+
+def configless(run: Path) -> None:
+    """A record alone."""
+    (run / "config.yaml").unlink()
+
+
+def strange(run: Path) -> None:
+    """Lines with the right keys and the wrong values."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    first, last = (line for line in lines if line["kind"] == "epoch")
+    first["train"]["edges"] = {"h1>h2 state": {"messages": "many"}}
+    last["lambda"] = 3
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (first, last)))
+    actors = {"h1": {"edges": {"h2": {"age_ms": [1, 2]}}}}
+    (run / "machinery.jsonl").write_text(json.dumps({"kind": "epoch", "epoch": 1, "seconds": {}, "actors": actors}))
+
+
 def bare(run: Path) -> None:
     """Nothing but its settings."""
     (run / "metrics.jsonl").unlink()
@@ -143,6 +164,9 @@ DAMAGES: list[tuple[Callable[[Path], None], str, tuple[str, ...]]] = [
     (garbled, "damaged", ("metrics.jsonl: lines 1, 2 damaged", "metrics.jsonl: 2 lines of kind epoch damaged")),
     (emptied, "unfinished", ("no finished epoch", "the best weights: not saved yet")),
     (unconfigured, "damaged", ("the configuration: ", "layered.inputs")),
+    (unreadable, "damaged", ("the configuration: ", "damaged, not YAML")),
+    (configless, "damaged", ("config.yaml: the file is missing",)),
+    (strange, "damaged", ("metrics.jsonl: 2 lines of kind epoch damaged", "machinery.jsonl: 1 line of kind epoch")),
     (bare, "unfinished", ("metrics.jsonl: the file is missing", "machinery.jsonl: the file is missing")),
     (unmachined, "damaged", ("machinery.jsonl: line 2 damaged", "kind epoch damaged", "the best weights: ")),
 ]
@@ -154,11 +178,8 @@ def test_a_damaged_run_gives_a_report_that_says_what_is_missing(
 ) -> None:
     damage(copy)
     (run,) = values(report([copy]))["runs"]
-    if damage is unconfigured:
-        assert run["planned"] is None
-        assert run["epochs"]
-    else:
-        assert run["state"] == state
+    assert run["state"] == state
+    assert (run["planned"] is None) == (damage in (unconfigured, unreadable, configless))
     for word in words:
         assert any(word in text for text in run["missing"]), (word, run["missing"])
 

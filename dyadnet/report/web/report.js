@@ -62,10 +62,10 @@ function curves() {
 }
 
 function differences() {
-  const known = runs.filter((run) => run.yaml);
-  const keys = [...new Set(known.flatMap((run) => Object.keys(run.settings)))];
-  const differing = keys.filter((key) => new Set(known.map((run) => run.settings[key])).size > 1);
-  const columns = [["setting", (key) => key], ...known.map((run) => [run.name, (key) => run.settings[key] ?? "", () => "key"])];
+  const told = runs.filter((run) => run.yaml);
+  const keys = [...new Set(told.flatMap((run) => Object.keys(run.settings)))];
+  const differing = keys.filter((key) => new Set(told.map((run) => run.settings[key])).size > 1);
+  const columns = [["setting", (key) => key], ...told.map((run) => [run.name, (key) => run.settings[key] ?? "", () => "key"])];
   const text = differing.length ? table(columns, differing) : element("p", "note", "No setting differs.");
   return panel("Settings that differ", "", text);
 }
