@@ -243,8 +243,8 @@ function median(bins, edges) {
 }
 
 function ages(run) {
-  const units = [["age_ms", "milliseconds", "ms"], ["age_updates", "updates of the sender", "updates"]];
-  const charts = units.map(([key, name, label]) => {
+  const units = [["age_ms", "milliseconds"], ["age_updates", "updates of the sender"]];
+  const charts = units.map(([key, name]) => {
     const filled = run.edges.map((_, index) => index).filter((index) => run.ages.some((edge) => edge[key][index]));
     if (!filled.length) return null;
     const [from, to] = [Math.max(1, filled[0] - 1), Math.min(run.edges.length - 1, filled.at(-1) + 2)];
@@ -254,7 +254,7 @@ function ages(run) {
       for (let bin = from; bin < to; bin += 1) points.push([run.edges[bin], edge[key][bin] / all], [run.edges[bin + 1], edge[key][bin] / all]);
       return { name: edge.edge, colour: colour(index), points, says: short(median(edge[key], run.edges), 2) };
     });
-    return chart(`Age in ${name}, and its median`, series, { ...SIZE, height: 190, zero: true, format: (value) => percent(value, 0), below: { label, from: run.edges[from], log: true } });
+    return chart(`Age in ${name}, and its median`, series, { ...SIZE, height: 190, zero: true, format: (value) => percent(value, 0), below: { from: run.edges[from], log: true } });
   });
   const actors = [...new Set(run.machinery.flatMap((line) => Object.keys(line.actors)))];
   charts.push(chart("Updates a second", actors.map((name, index) => ({
