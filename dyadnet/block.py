@@ -7,7 +7,6 @@ are `dyadnet.dyads.Dyads`. A block knows its neighbours by name only.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from dyadnet.optimisers import Optimiser, State
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update
 from dyadnet.topology import Link, Topology
+from dyadnet.weights import digest
 
 if TYPE_CHECKING:
     from dyadnet.dyads import Dyads
@@ -228,10 +228,7 @@ class Block:
 
     def digest(self) -> bytes:
         """SHA-256 over this block's parameters as little-endian bytes, in the order of `parameters`."""
-        total = hashlib.sha256()
-        for weights in self.parameters().values():
-            total.update(np.ascontiguousarray(weights, dtype=weights.dtype.newbyteorder("<")).tobytes())
-        return total.digest()
+        return digest(self.parameters())
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Take over parameters by name.
