@@ -5,6 +5,7 @@ Table 1 and figure 2 are two views of the same runs, under weak nudging.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal
 
 from dyadnet.description import MODELS
@@ -137,7 +138,7 @@ def _paths(data: str, target: float, way: str, epochs: int, moved: int) -> dict[
     """λ of every projection over the whole run; it is where it is to be after two thirds of the epochs that remain."""
     hidden = preset(data, "ffm")["network"]["layered"]["hidden"]
     names = [f"h{k}" for k in range(1, len(hidden) + 1)] + ["out"]
-    projections = [f"{pre}->{post}" for pre, post in zip(names, names[1:], strict=False)]
+    projections = [f"{pre}->{post}" for pre, post in itertools.pairwise(names)]
     travel = 2.0 * moved / 3.0
     if way == "from-output":
         projections.reverse()
