@@ -268,8 +268,12 @@ class Coordinator:
     def _phases(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
         dynamics = self.config.dynamics
         free_first = dynamics.phases == "free-nudged"
-        if dynamics.phases == "auto":
+        if dynamics.phases in ("auto", "in-turn"):
             free_first = any(kappa > 0 for kappa in couplings)
+        if dynamics.phases == "in-turn":
+            cap = dynamics.nudged_sweeps if free_first else dynamics.sweeps
+            turns = Phase("first", beta, cap, side=1), Phase("second", beta, dynamics.nudged_sweeps, side=-1)
+            return self._timed(*([Phase("free", 0.0, dynamics.sweeps)] if free_first else []), *turns)
         if free_first:
             return self._timed(Phase("free", 0.0, dynamics.sweeps), Phase("nudged", beta, dynamics.nudged_sweeps))
         return self._timed(Phase("dyadic", beta, dynamics.sweeps))
@@ -340,7 +344,9 @@ class Coordinator:
         learning = self.config.learning
         line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
         line |= tally.latest()
-        line["objective"] = self.engine.objective(learning.beta.at(at, learning.epochs))
+        if self.config.dynamics.phases != "in-turn":
+            # It is of both compartments at once.
+            line["objective"] = self.engine.objective(learning.beta.at(at, learning.epochs))
         self.folder.metrics(line)
         self.observer.recorded(line)
 

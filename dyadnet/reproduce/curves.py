@@ -56,8 +56,8 @@ def _write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, R
     seeds = sorted({trial.seed for trial in trials})
     lines += [
         f"Seeds {', '.join(map(str, seeds))}; curves are means, bands standard deviations over seeds. Loss and "
-        "accuracy of training (dashed) are as the epoch went on, of validation (solid) with the epoch's last weights and "
-        "without a nudge; saturated: hidden neurons at either bound, on the validation part.",
+        "accuracy of training (dashed) are as the epoch went on, of validation (solid) with the epoch's last weights "
+        "and without a nudge; saturated: hidden neurons at either bound, on the validation part.",
         "",
         f"![{title}]({name}.png)",
         "",

@@ -139,8 +139,8 @@ def _page(
     lines = [f"# From a feedforward network to a recurrent one, on {data}", ""]
     lines += [
         f"Seeds {', '.join(map(str, seeds))}; mean ± standard deviation of test accuracies. *After*: of the epoch best "
-        f"on validation of those with λ where it is to be. The *level* is {100 * NEAR:g} points below the best validation "
-        "accuracy of the same model and seed from scratch; *epochs* count from the moment at which λ begins to move "
+        f"on validation of those with λ where it is to be. The *level* is {100 * NEAR:g} points below the best "
+        "validation accuracy of the same model and seed from scratch; *epochs* count from when λ begins to move "
         "(from scratch: from the beginning), and λ must have arrived. *Sweeps* are those of a minibatch, summed over "
         "these epochs; in the last column those of training the feedforward network are added, of which each costs "
         "half as much work or less, because two of its four streams are silent.",
