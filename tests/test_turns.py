@@ -149,7 +149,7 @@ def test_sides_agree_across_positive_couplings_and_differ_across_negative_ones()
         ({"learning": {"lam": 0.0}}, "leave out learning.lam"),
         ({"dynamics": {"phases": "in-turn", "mode": "free"}}, "virtual time only"),
         ({"dynamics": {"phases": "in-turn", "fixed": True, "average": 3}}, "averaged at once"),
-        ({"imperfections": {"channel": {"additive": 0.1}}}, "under noise"),
+        ({"imperfections": {"channel": {"additive": {"mean": 0.1}}}}, "under noise"),
     ],
 )
 def test_what_needs_both_compartments_at_once_is_refused(changes: dict[str, Any], complaint: str) -> None:

@@ -134,7 +134,8 @@ def _run(
 ) -> None:
     left = [trial for trial in trials if trial.number not in results]
     if left:
-        with connected(cluster):
+        # Once connected, because Ray takes SIGTERM for itself as it starts.
+        with connected(cluster), interruptible():
             from actors.study.pool import Pool, concurrency
 
             workers = concurrency(max_concurrent, len(left))

@@ -21,6 +21,7 @@ from dyadnet.study.trial import Result
 
 Curves = dict[str, list[dict[str, list[float]]]]
 """Of each model, what each seed kept epoch by epoch."""
+PALE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
 FAILED = 0.05
 """A model has failed at the first epoch from which on its test accuracy stays this far below its best."""
 
@@ -113,7 +114,7 @@ def _said_of_figure2(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         "",
         "The gap is training minus validation accuracy, both settled freely with the weights best on validation.",
         "",
-        f"- The paper: {FIGURE2[0]}. {_verdict(agrees, _ordered(means, 'saturate'))}",
+        f"- The paper: {FIGURE2[0]}. {_verdict(agrees, _ordered(means))}",
         f"- The paper: {FIGURE2[1]}. {_verdict(smallest == 'sshm', f'the smallest gap is {smallest.upper()}’s')}",
     ]
 
@@ -176,20 +177,14 @@ def _verdict(agrees: bool, seen: str) -> str:
     return f"So here ({seen})." if agrees else f"**Not so here**: {seen}."
 
 
-def _ordered(means: Mapping[str, float], verb: str) -> str:
-    return (
-        "from the least that "
-        + verb
-        + ": "
-        + " < ".join(
-            f"{model.upper()} {100 * means[model]:.1f} %" for model in sorted(means, key=lambda model: means[model])
-        )
-    )
+def _ordered(means: Mapping[str, float]) -> str:
+    return " < ".join(f"{model.upper()} {100 * means[model]:.1f} %" for model in sorted(means, key=lambda m: means[m]))
 
 
 def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
-    figure, axes = plt.subplots(1, 3, figsize=(11, 3.5), layout="constrained")
-    loss, accuracy, saturated = axes
+    figure, axes = plt.subplots(1, 4, figsize=(13.5, 3.4), layout="constrained")
+    loss, accuracy, gap, saturated = axes
+    lowest = np.inf
     for model, runs in curves.items():
         if not runs:
             continue
@@ -203,19 +198,25 @@ def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
             label = model.upper() if style == "-" else None
             panel.plot(x, factor * mean, style, color=COLOURS[model], lw=1.4, label=label)
             low, high = factor * (mean - deviation), factor * (mean + deviation)
-            panel.fill_between(x, low, high, color=COLOURS[model], alpha=0.15, lw=0)
+            floor, ceiling = (0.5 * factor * mean, None) if panel is loss else (0.0, 100.0)
+            panel.fill_between(x, np.clip(low, floor, None), np.clip(high, None, ceiling), color=COLOURS[model], **PALE)
+            if panel is accuracy:
+                lowest = min(lowest, float(100 * mean[len(mean) // 4 :].min()))
+        pairs = [(run["train_accuracy"], run["validation_accuracy"]) for run in runs]
+        mean, deviation = band([[100 * (one - other) for one, other in zip(*pair, strict=True)] for pair in pairs])
+        gap.plot(x, mean, color=COLOURS[model], lw=1.4)
+        gap.fill_between(x, mean - deviation, mean + deviation, color=COLOURS[model], **PALE)
     where = "β, 0.05 more in each epoch" if over_beta else "epoch"
     dress(loss, "loss", where)
     loss.set_yscale("log")
     dress(accuracy, "accuracy (%)", where)
+    dress(gap, "training − validation accuracy (points)", where)
     dress(saturated, "saturated hidden neurons (%)", where)
     loss.legend(frameon=False, fontsize=8)
     if over_beta:
         for panel in axes:
             panel.axvline(CONCAVE, color="#888888", lw=0.9, ls=":")
     else:
-        best = [max(run["validation_accuracy"]) for runs in curves.values() for run in runs]
-        if best:
-            accuracy.set_ylim(100 * min(best) - 8, 100.5)
+        accuracy.set_ylim(max(lowest - 1, 0) if np.isfinite(lowest) else 0, 100.5)
     figure.suptitle(f"{title} (solid: validation, dashed: training)")
     save(figure, path)

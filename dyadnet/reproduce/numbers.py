@@ -70,8 +70,14 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: "" if value is None or value != value else value for key, value in row.items()})
+        writer.writerow({key: _written(value) for key, value in row.items()})
     return text.getvalue()
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.6g}"
+    return "" if value is None else value
 
 
 def line(cells: Iterable[str]) -> str:
