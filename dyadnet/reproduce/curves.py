@@ -12,15 +12,15 @@ from matplotlib import pyplot as plt
 from dyadnet.plots import dress
 from dyadnet.reproduce.experiments import CONCAVE
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, well, with_deviation
-from dyadnet.reproduce.paper import FIGURE2, FIGURE3, MODELS
+from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS
 from dyadnet.study.folder import StudyFolder, write_text
 from dyadnet.study.lines import COLOURS
 from dyadnet.study.maps import save
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result
 
-Curves = dict[str, list[dict[str, list[float]]]]
-"""Of each model, what each seed kept epoch by epoch."""
+Curves = dict[str, list[dict[str, Any]]]
+"""Of each model, what each seed kept epoch by epoch, and whether it `diverged` after that."""
 PALE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
 FAILED = 0.05
 """A model has failed at the first epoch from which on its test accuracy stays this far below its best."""
@@ -30,7 +30,7 @@ def kept(trials: Sequence[Trial], results: Mapping[int, Result]) -> Curves:
     """The curves of every run that completed an epoch, diverged ones included."""
     return {
         model: [
-            result.values["curves"]
+            result.values["curves"] | {"diverged": result.status == "diverged"}
             for _, result in chosen(trials, results, model)
             if result.values.get("curves", {}).get("beta")
         ]
@@ -139,15 +139,19 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         cells += [with_deviation(over(run["beta"][-1] for run in runs), 2)]
         rows += [line([model.upper(), *cells, with_deviation(over(run["saturated"][-1] for run in runs), 1, 100)])]
     largest = max((beta for runs in curves.values() for run in runs for beta in run["beta"]), default=0.0)
-    first = min(failing, key=lambda model: failing[model])
-    longest = max(failing, key=lambda model: failing[model])
-    said = f"first: {first.upper()}" if np.isfinite(failing[first]) else "no model fails"
+    ends = [model for model, beta in failing.items() if np.isfinite(beta)]
     beyond = (
         f"From β = {CONCAVE:g} on it is not concave: what lies beyond the line is shown for what it is."
         if largest >= CONCAVE
         else f"β grows up to {largest:.2f}, the last value below it."
     )
-    order = " > ".join(m.upper() for m in sorted(failing, key=lambda m: -failing[m]))
+    if ends:
+        order = sorted(failing, key=lambda model: failing[model])
+        said = "from the first to fail: " + ", ".join(m.upper() for m in order if m in ends)
+        said += "".join(f"; {m.upper()} does not fail" for m in order if m not in ends)
+        verdicts = [_verdict(order[0] == "hm", said), _verdict(failing["sshm"] == max(failing.values()), said)]
+    else:
+        verdicts = [f"**Not seen here**: no model fails up to β = {largest:.2f}."] * 2
     return [
         *rows,
         "",
@@ -156,19 +160,20 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         f"With outputs of slope f′ ≤ ½ the problem for s⁻ is concave while β·f′ < 1, that is below β = {CONCAVE:g}. "
         + beyond,
         "",
-        f"- The paper: {FIGURE3[0]}. {_verdict(first == 'hm' and bool(np.isfinite(failing['hm'])), said)}",
-        f"- The paper: {FIGURE3[1]}. "
-        + _verdict(longest == "sshm" or failing["sshm"] == failing[longest], f"from the last to fail: {order}"),
+        *(f"- The paper: {claim}. {verdict}" for claim, verdict in zip(FIGURE3, verdicts, strict=True)),
     ]
 
 
-def failure(run: Mapping[str, Sequence[float]]) -> float | None:
-    """β from which on a run's test accuracy stays far below its best; None if it recovers or never falls."""
+def failure(run: Mapping[str, Any]) -> float | None:
+    """β from which on a run's test accuracy stays far below its best, or at which it diverges.
+
+    None if it recovers or never falls.
+    """
     accuracy = np.asarray(run["test_accuracy"])
     low = accuracy <= accuracy.max() - FAILED
     low[: int(np.argmax(accuracy))] = False
     if not low[-1]:
-        return None
+        return float(run["beta"][-1]) + BETA_INCREMENT if run["diverged"] else None
     high = np.flatnonzero(~low)
     return float(run["beta"][int(high[-1]) + 1])
 
