@@ -189,7 +189,7 @@ def _ordered(means: Mapping[str, float]) -> str:
 def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
     figure, axes = plt.subplots(1, 4, figsize=(13.5, 3.4), layout="constrained")
     loss, accuracy, gap, saturated = axes
-    lowest = np.inf
+    lowest, widest = np.inf, 0.1
     for model, runs in curves.items():
         if not runs:
             continue
@@ -209,6 +209,8 @@ def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
                 lowest = min(lowest, float(100 * mean[len(mean) // 4 :].min()))
         pairs = [(run["train_accuracy"], run["validation_accuracy"]) for run in runs]
         mean, deviation = band([[100 * (one - other) for one, other in zip(*pair, strict=True)] for pair in pairs])
+        late = slice(len(mean) // 4, None)
+        widest = max([widest, *np.abs(mean[late] + deviation[late]), *np.abs(mean[late] - deviation[late])])
         gap.plot(x, mean, color=COLOURS[model], lw=1.4)
         gap.fill_between(x, mean - deviation, mean + deviation, color=COLOURS[model], **PALE)
     where = "β, 0.05 more in each epoch" if over_beta else "epoch"
@@ -218,6 +220,8 @@ def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
     dress(gap, "training − validation accuracy (points)", where)
     dress(saturated, "saturated hidden neurons (%)", where)
     loss.legend(frameon=False, fontsize=8)
+    # The first epochs, in which networks learn what they are tested on later, would hide the rest.
+    gap.set_ylim(-widest, 1.1 * widest)
     if over_beta:
         for panel in axes:
             panel.axvline(CONCAVE, color="#888888", lw=0.9, ls=":")

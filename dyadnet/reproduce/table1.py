@@ -157,11 +157,9 @@ def _draw(path: Path, data: str, found: Mapping[str, Mapping[str, Over]]) -> Non
             spread = 0.0 if value.count < 2 else factor * value.deviation
             style = {"color": COLOURS[model], "capsize": 3, "ms": 6}
             panel.errorbar(place - 0.1, factor * value.mean, spread, fmt="o", label="here", **style)
-            printed = TABLE1.get(data, {}).get(model, {}).get(name.removeprefix("linear_"))
-            if printed is not None:
-                panel.errorbar(
-                    place + 0.1, printed.mean, printed.deviation, fmt="s", mfc="none", label="paper", **style
-                )
+            printed = TABLE1.get(data, TABLE1["mnist"])[model][name.removeprefix("linear_")]
+            source = "paper" if data in TABLE1 else "paper, MNIST"
+            panel.errorbar(place + 0.1, printed.mean, printed.deviation, fmt="s", mfc="none", label=source, **style)
         dress(panel, label, "")
         panel.set_xticks(range(len(MODELS)), [model.upper() for model in MODELS])
         panel.set_xlim(-0.5, len(MODELS) - 0.5)

@@ -169,7 +169,7 @@ def _page(
 
 def _draw(path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[int, Course]], data: str) -> None:
     """Test accuracy from the moment at which λ begins to move, one panel a target, from scratch in grey."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained", sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for panel, model in zip(axes, ("sshm", "hm"), strict=True):
         lowest = 100.0
         for way in ("scratch", *WAYS):
@@ -187,7 +187,7 @@ def _draw(path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[i
         if before.count:
             panel.axhline(100 * before.mean, color="#333333", lw=0.9, ls="--", label="the feedforward network before")
         dress(panel, "test accuracy (%)", f"epoch since λ leaves ½, towards {model.upper()}")
-        panel.set_ylim(max(lowest - 2, 60), 100)
+        panel.set_ylim(max(lowest - 2, 0), 100)
     axes[0].legend(frameon=False, fontsize=7.5, loc="lower right")
     figure.suptitle(f"From a feedforward network to a recurrent one, on {data}")
     save(figure, path)
