@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dyadnet.bench.turns import TOLERANCES, measure
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
+from dyadnet.data import load
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
@@ -167,3 +169,37 @@ def test_an_odd_cycle_of_negative_couplings_mixes_the_compartments() -> None:
     with pytest.raises(ConfigError, match="odd number of projections with λ = 0"):
         sides(network, [-1.0, -1.0, -1.0])
     assert sides(network, [-1.0, -1.0, 1.0])["c"] == 1
+
+
+def test_a_block_goes_back_into_the_second_turn_with_what_it_kept_of_the_first() -> None:
+    network = chain(0.0)
+    ours = engine(network, dtype="float32", tolerance=1e-5)
+    Settler(ours).run(Phase("first", BETA, 20, fixed=True, side=1), Phase("second", BETA, 3, fixed=True, side=-1))
+    lanes = {name: lanes[0] for name, lanes in ours.dyads.items()}
+    kept = {name: lane.snapshot() for name, lane in lanes.items()}
+    contrasts = {name: [tuple(map(np.copy, pair)) for _, pair in lane.contrasts()] for name, lane in lanes.items()}
+    Settler(ours).run(Phase("free", 0.0, 5, fixed=True))
+    for name, lane in lanes.items():
+        assert lane.turn is None
+        lane.restore(kept[name])
+        assert lane.turn is not None
+        again = [pair for _, pair in lane.contrasts()]
+        assert all(
+            np.array_equal(one, other)
+            for pairs in zip(again, contrasts[name], strict=True)
+            for one, other in zip(*pairs, strict=True)
+        )
+    ours.close()
+
+
+def test_one_state_a_neuron_is_half_of_what_two_hold_and_the_contrast_is_the_same() -> None:
+    rows = measure("digits", load("digits").limited(300, 50), minibatch=10)
+    assert len(rows) == 2 * 2 * len(TOLERANCES)
+    for model in ("sshm", "hm"):
+        both, turns = ([r for r in rows if (r["model"], r["way"]) == (model, way)] for way in ("at once", "in turn"))
+        assert all(row["settled"] for row in (*both, *turns))
+        for one, other in zip(both, turns, strict=True):
+            assert 2 * other["bytes"] == one["bytes"]
+            assert other["values"] < 2 * one["values"]
+        assert turns[-1]["cosine"] > 0.99999
+        assert turns[-1]["sweeps"] > both[-1]["sweeps"]
