@@ -352,7 +352,9 @@ class Coordinator:
         assert self.folder is not None
         line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
         line |= tally.latest()
-        line["objective"] = self.engine.objective(self._regimen.beta(at))
+        if self.config.dynamics.phases != "in-turn":
+            # It is of both compartments at once.
+            line["objective"] = self.engine.objective(self._regimen.beta(at))
         self.folder.metrics(line)
         self.observer.recorded(line)
 

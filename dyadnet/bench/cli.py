@@ -151,5 +151,38 @@ def metrics(
         typer.echo(json.dumps(found))
 
 
+@app.command()
+def phases(
+    minibatch: Annotated[int, typer.Option(min=1)] = 50,
+    data_name: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Both compartments at once against one after the other: state, sweeps, messages, and what is learned from."""
+    from dyadnet.bench.turns import measure
+    from dyadnet.data import load
+
+    rows = measure(data_name, load(data_name, data_dir), minibatch)
+    table = Table(title=f"{data_name}, minibatch {minibatch}, after one epoch of training")
+    columns = ("model", "compartments", "tolerance", "states a neuron", "KB held", "sweeps", "ticks", "numbers sent")
+    for column in (*columns, "cosine to the exact contrast"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            row["model"],
+            row["way"],
+            f"{row['tolerance']:g}",
+            str(row["states"]),
+            f"{row['bytes'] / 1000:.0f}",
+            f"{row['sweeps']:.1f}{'' if row['settled'] else ' (not settled)'}",
+            str(row["ticks"]),
+            f"{row['values'] / 1e6:.2f} M",
+            f"{row['cosine']:.6f}",
+        )
+    Console(stderr=True, width=140).print(table)
+    if as_json:
+        typer.echo(json.dumps(rows))
+
+
 def _count(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"

@@ -142,7 +142,7 @@ class Snapshot:
         """See `Observer`."""
         with self.lock:
             self._spend("training")
-            self.objective = line["objective"]
+            self.objective = line.get("objective")
 
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
         """See `Observer`."""
