@@ -22,8 +22,8 @@ from dyadnet.optimisers import Optimiser, State
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update
 from dyadnet.topology import Link, Topology
-from dyadnet.weights import digest
 from dyadnet.turns import sides
+from dyadnet.weights import digest
 
 if TYPE_CHECKING:
     from dyadnet.dyads import Dyads

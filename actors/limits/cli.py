@@ -31,11 +31,11 @@ def real_limits(
 
     from actors.cluster import connected, interruptible
     from dyadnet.config import ClusterSpec
-    from dyadnet.coordinator import checkpoint
     from dyadnet.evaluate import load
+    from dyadnet.record import saved_weights
 
     asked = _numbers(delays)
-    if not checkpoint(run, "best").exists():
+    if not saved_weights(run, "best").exists():
         raise RunFolderError(f"{run}: no saved weights here; train a network first")
     folder = run if out is None else out
     if folder.exists() and not folder.is_dir():

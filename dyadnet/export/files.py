@@ -13,12 +13,11 @@ import numpy as np
 
 from dyadnet import weights
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import checkpoint
 from dyadnet.data import input_scale
 from dyadnet.description import Network
 from dyadnet.errors import ConfigError, RunFolderError, UsageError
 from dyadnet.export.layout import Arrays, joined, split
-from dyadnet.record import read_config, whole
+from dyadnet.record import read_config, saved_weights, whole
 from dyadnet.topology import Topology
 
 FORMATS = ("npz", "safetensors")
@@ -81,7 +80,7 @@ def export(run: Path, path: Path, name: str = "best", kind: str = "npz") -> Expo
         raise ConfigError("--format", kind, f"one of {', '.join(FORMATS)}")
     config = read_config(run)
     topology = Topology(config.network)
-    folder = checkpoint(run, name)
+    folder = saved_weights(run, name)
     if not folder.is_dir():
         raise RunFolderError(f"{run}: this run has saved no weights yet; it saves them after every epoch")
     manifest = weights.read_manifest(folder)

@@ -9,9 +9,8 @@ from typing import Any
 
 from dyadnet import weights
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import checkpoint
 from dyadnet.errors import RunFolderError, UsageError
-from dyadnet.record import CONFIG, MACHINERY, METRICS, read_config
+from dyadnet.record import CONFIG, MACHINERY, METRICS, read_config, saved_weights
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def read(run: Path) -> Reading:
     machinery = _lines(run / MACHINERY, missing)
     manifests = {}
     for name in ("best", "last"):
-        folder = checkpoint(run, name)
+        folder = saved_weights(run, name)
         try:
             manifests[name] = weights.read_manifest(folder)
         except RunFolderError as problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -41,6 +41,19 @@ class Best:
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Not kept."""
+
+    def event(self, line: dict[str, Any]) -> None:
+        """Not kept."""
+
+    def lengths(self) -> dict[str, int]:
+        """Nothing is kept."""
+        return {}
+
+    def settle(self) -> None:
+        """Nothing is under way."""
+
+    def rewind(self, lengths: Mapping[str, int]) -> None:
+        """Nothing is kept."""
 
     def save(self, name: str, manifest: dict[str, Any], parameters: Parameters) -> None:
         """Keep the best."""
