@@ -235,8 +235,7 @@ _LISTED = [
         "checkpoint_duration_seconds",
         "gauge",
         ("weights",),
-        "How long training stood still for it: gathering weights and handing them over, or every block writing its "
-        "file.",
+        "How long training stood still for it: gathering and handing over weights, or blocks writing their files.",
         "seconds",
     ),
     Metric("checkpoint_bytes", "gauge", ("weights",), "Size of the arrays that were saved, or of the files.", "bytes"),

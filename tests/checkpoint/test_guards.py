@@ -187,7 +187,7 @@ def damaged(engine: LocalEngine, block: str, key: str, value: float) -> None:
     ("block", "key", "value"),
     [("h1", "bias", np.inf), ("h2", "h1", np.nan), ("h2", "h1", 1e38), ("out", "h2", -np.inf)],
 )
-def test_what_is_not_finite_is_seen_before_the_activation_hides_it(
+def test_a_block_whose_pre_activations_are_not_finite_ends_the_relaxation(
     block: str, key: str, value: float, fixed: bool
 ) -> None:
     config = settings()
@@ -196,13 +196,13 @@ def test_what_is_not_finite_is_seen_before_the_activation_hides_it(
         damaged(engine, block, key, value)
         phase = Phase("dyadic", 0.1, 8, fixed=fixed)
         couplings = tuple(p.coupling for p in config.network.recurrent)
-        with np.errstate(all="ignore"), pytest.raises(DivergedError, match="A or D is no longer finite"):
+        with (
+            np.errstate(all="ignore"),
+            pytest.raises(DivergedError, match=r"diverging in block \w+ at tick \d+: A or D"),
+        ):
             engine.relax(Relaxation(1, "train", np.arange(20), (phase,), couplings, 0.5))
         dyads = engine.dyads[block][0]
         assert not (np.isfinite(dyads.A).all() and np.isfinite(dyads.D).all())
-        hidden = np.empty((1, 1))
-        dyads.block.activation.means(np.array([[value]]), hidden)
-        assert np.isfinite(hidden).all() or np.isnan(value)
     finally:
         engine.close()
 
