@@ -19,7 +19,7 @@ from typing import Any
 import actors
 import dyadnet
 from dyadnet.config import ClusterSpec
-from dyadnet.errors import ConfigError, UsageError
+from dyadnet.errors import ConfigError, DyadnetError, UsageError
 
 NAMESPACE = "dyadnet"
 PROBE = 5.0
@@ -74,6 +74,11 @@ def connected(spec: ClusterSpec) -> Iterator[None]:
                 ray.init(**options)
             except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as problem:
                 raise _refused(spec.address, str(problem), noise()) from None
+            except Exception as problem:
+                if type(problem) is not Exception:
+                    raise
+                # So Ray says that a node of its own did not come up in time.
+                raise DyadnetError(f"Ray did not start here: {' '.join(str(problem).split())[:300]}") from None
         try:
             yield
         finally:

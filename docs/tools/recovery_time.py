@@ -45,8 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="digits")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--kinds", nargs="+", default=["kill", "hang"])
     arguments = parser.parse_args()
-    for fault in ("kill:block=h2,minibatch=7,tick=3", "hang:block=h2,minibatch=7,tick=3"):
+    for kind in arguments.kinds:
+        fault = f"{kind}:block=h2,minibatch=7,tick=3"
         found = []
         for _ in range(arguments.repeat):
             with tempfile.TemporaryDirectory() as folder:

@@ -187,7 +187,9 @@ def damaged(engine: LocalEngine, block: str, key: str, value: float) -> None:
     ("block", "key", "value"),
     [("h1", "bias", np.inf), ("h2", "h1", np.nan), ("h2", "h1", 1e38), ("out", "h2", -np.inf)],
 )
-def test_a_block_that_is_not_finite_ends_the_relaxation(block: str, key: str, value: float, fixed: bool) -> None:
+def test_a_block_whose_pre_activations_are_not_finite_ends_the_relaxation(
+    block: str, key: str, value: float, fixed: bool
+) -> None:
     config = settings()
     engine = LocalEngine(config, load("digits"))
     try:
