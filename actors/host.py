@@ -204,11 +204,9 @@ class Host:
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
-        started = time.perf_counter()
-        with self._slowed():
+        with self._timed("learning"), self._slowed():
             for name, block in self.blocks.items():
                 block.learn(self._active(name), update)
-        self._ledger.seconds["learning"] += time.perf_counter() - started
 
     def pulse(self) -> Pulse:
         """A sign of life, while it computes."""
@@ -420,13 +418,14 @@ class Host:
         return (replace(first, spent=self._ledger.total()), *others)
 
     @contextlib.contextmanager
-    def _timed(self) -> Iterator[None]:
-        """Book the time of a relaxation: what is neither waiting nor sending is computing."""
-        started, waited, sent = time.perf_counter(), self._inbox.waited, self._post.sending
+    def _timed(self, activity: str = "computing") -> Iterator[None]:
+        """Book the time of an activity, less what passes meanwhile in waiting, in sending, and in being held back."""
+        seconds = self._ledger.seconds
+        started, waited, sent, held = time.perf_counter(), self._inbox.waited, self._post.sending, seconds["held"]
         yield
-        waited, sent = self._inbox.waited - waited, self._post.sending - sent
-        self._ledger.seconds["waiting"] += waited
-        self._ledger.seconds["computing"] += time.perf_counter() - started - waited - sent
+        waited, sent, held = self._inbox.waited - waited, self._post.sending - sent, seconds["held"] - held
+        seconds["waiting"] += waited
+        seconds[activity] += time.perf_counter() - started - waited - sent - held
 
     def _slow_down(self, factor: float) -> None:
         self._slowness = max(self._slowness, factor)
@@ -437,7 +436,9 @@ class Host:
         started = time.perf_counter()
         yield
         if self._slowness > 1.0:
-            time.sleep((self._slowness - 1.0) * (time.perf_counter() - started))
+            done = time.perf_counter()
+            time.sleep((self._slowness - 1.0) * (done - started))
+            self._ledger.seconds["held"] += time.perf_counter() - done
 
     def _reporter(self, lane: int) -> Callable[[int, Any], None]:
         def report(check: int, content: Any) -> None:

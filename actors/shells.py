@@ -191,7 +191,7 @@ class CoordinatorActor:
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
         self._attempts: Attempts | None = None
-        self._snapshot = Snapshot(config, Path(out).name or "run")
+        self._snapshot = Snapshot(config, Path(out).name or "run", measuring=False)
         self._ending: Ending | None = None
         self._told = threading.Event()
         self._detached = detached

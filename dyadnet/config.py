@@ -26,6 +26,7 @@ from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Spec
 from dyadnet.topology import Topology
+from dyadnet.turns import sides
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -154,8 +155,9 @@ class Dynamics(Spec):
     initial
         State before a minibatch's first tick.
     phases
-        ``dyadic`` (nudged from the start), ``free-nudged`` (settle freely, then nudge from there), or ``auto``:
-        free-nudged if any κ > 0, because such networks have many fixed points.
+        ``dyadic`` (nudged from the start), ``free-nudged`` (settle freely, then nudge from there), ``auto``:
+        free-nudged if any κ > 0, because such networks have many fixed points; or ``in-turn``: one compartment of
+        each dyad after the other, on half the state, where every λ is 0 or 1 (see `dyadnet.turns`).
     tolerance
         Largest |A*−A| of a settled block.
     tolerance_difference
@@ -188,7 +190,7 @@ class Dynamics(Spec):
     delays: dict[str, Delay] = {}
     step: Literal["auto"] | Annotated[float, Field(gt=0, le=2)] = "auto"
     initial: Literal["zero", "feedforward", "previous"] = "feedforward"
-    phases: Literal["auto", "dyadic", "free-nudged"] = "auto"
+    phases: Literal["auto", "dyadic", "free-nudged", "in-turn"] = "auto"
     tolerance: float = Field(1e-3, gt=0)
     tolerance_difference: float = Field(1e-2, gt=0)
     sweeps: Positive = 150
@@ -418,6 +420,7 @@ def check_consistency(config: RunConfig) -> None:
     check_faults(config.faults, channels, topology.blocks)
     _check_probes(config)
     _check_imperfections(config)
+    _check_turns(config)
     _check_metrics(config)
 
 
@@ -446,6 +449,21 @@ def _check_imperfections(config: RunConfig) -> None:
         shortest = min(dynamics.sweeps, dynamics.nudged_sweeps)
         if dynamics.average > shortest:
             raise ConfigError("dynamics.average", dynamics.average, f"at most the sweeps of a phase, {shortest}")
+
+
+def _check_turns(config: RunConfig) -> None:
+    """That compartments which take turns never mix, and that nothing is asked for that needs both at once."""
+    dynamics, lam = config.dynamics, config.learning.lam
+    if dynamics.phases != "in-turn":
+        return
+    field, value = "dynamics.phases", "in-turn"
+    if isinstance(dynamics.mode, FreeRunning):
+        raise ConfigError(field, value, "compartments take turns in virtual time only; leave out mode free")
+    if lam is not None:
+        raise ConfigError(field, value, "it needs λ = 0 or 1 throughout the run; leave out learning.lam")
+    if config.imperfections.noisy(config.network) or dynamics.average not in ("auto", 0):
+        raise ConfigError(field, value, "under noise both compartments are averaged at once; use dyadic or free-nudged")
+    sides(config.network, [projection.coupling for projection in config.network.recurrent])
 
 
 def _check_probes(config: RunConfig) -> None:

@@ -256,7 +256,10 @@ class Coordinator:
             relaxation = self._relaxation(source, rows[start : start + size], phases, couplings, ideal=ideal)
             outcome = self._relax(relaxation)
             tally.add(outcome)
-            self.observer.relaxed(part, outcome)
+            if ideal:
+                self.observer.measured()
+            else:
+                self.observer.relaxed(part, outcome)
         return tally
 
     def shuffled(self, epoch: int) -> Iterator[NDArray[np.int64]]:
@@ -295,7 +298,7 @@ class Coordinator:
         number = relaxation.number + OFF_THE_RECORD
         with contextlib.suppress(DivergedError):
             self.engine.relax(replace(relaxation, number=number, phases=phases, probed=False, ideal=True, exact=True))
-        self.observer.compared()
+        self.observer.measured()
 
     def _relaxation(
         self,
@@ -349,7 +352,9 @@ class Coordinator:
         assert self.folder is not None
         line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
         line |= tally.latest()
-        line["objective"] = self.engine.objective(self._regimen.beta(at))
+        if self.config.dynamics.phases != "in-turn":
+            # It is of both compartments at once.
+            line["objective"] = self.engine.objective(self._regimen.beta(at))
         self.folder.metrics(line)
         self.observer.recorded(line)
 

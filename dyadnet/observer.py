@@ -50,8 +50,8 @@ class Observer(Protocol):
     def compares(self, count: int) -> bool:
         """Whether the contrast of the update of that number is to be compared with the exact gradient."""
 
-    def compared(self) -> None:
-        """A relaxation for the exact gradient has ended; reports will tell what it agrees with."""
+    def measured(self) -> None:
+        """A relaxation beside the run has ended: for the exact gradient, or of an evaluation without imperfections."""
 
     def diverged(self, problem: DivergedError) -> None:
         """A relaxation ran away; the run ends."""
@@ -92,7 +92,7 @@ class Unobserved:
         """See `Observer`."""
         return False
 
-    def compared(self) -> None:
+    def measured(self) -> None:
         """See `Observer`."""
 
     def diverged(self, problem: DivergedError) -> None:

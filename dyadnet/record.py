@@ -242,7 +242,7 @@ def read_config(run: Path) -> RunConfig:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError:
         raise RunFolderError(f"{run}: no run here ({CONFIG} is missing)") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise RunFolderError(f"{path}: damaged, not YAML") from None
     return RunConfig.read(values, str(path))
 

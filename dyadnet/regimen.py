@@ -47,8 +47,12 @@ class Regimen:
         """The phases of a minibatch that is learned from."""
         dynamics = self._config.dynamics
         free_first = dynamics.phases == "free-nudged"
-        if dynamics.phases == "auto":
+        if dynamics.phases in ("auto", "in-turn"):
             free_first = any(kappa > 0 for kappa in couplings)
+        if dynamics.phases == "in-turn":
+            cap = dynamics.nudged_sweeps if free_first else dynamics.sweeps
+            turns = Phase("first", beta, cap, side=1), Phase("second", beta, dynamics.nudged_sweeps, side=-1)
+            return self._timed(*([Phase("free", 0.0, dynamics.sweeps)] if free_first else []), *turns)
         if free_first:
             return self._timed(Phase("free", 0.0, dynamics.sweeps), Phase("nudged", beta, dynamics.nudged_sweeps))
         return self._timed(Phase("dyadic", beta, dynamics.sweeps))

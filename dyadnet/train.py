@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from dyadnet import data, plots
+from dyadnet import data, plots, report
 from dyadnet.checkpoint.continuing import check_length, check_same_run, continued
 from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.opening import opened
@@ -18,6 +18,7 @@ from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
 from dyadnet.errors import ConfigError, UsageError
 from dyadnet.record import CONFIG, PROBES, RECORDS, RunFolder, read_config, read_machinery, read_metrics
+from dyadnet.report.page import REPORT
 from dyadnet.watcher import Silent, Watcher
 
 if TYPE_CHECKING:
@@ -136,10 +137,11 @@ def load_data(config: RunConfig) -> data.Dataset:
 
 
 def draw(run: Path) -> None:
-    """Draw the curves of a run, the ages of its messages if it ran freely, and its probes, into its folder."""
+    """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report."""
     plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")
     plots.ages(read_machinery(run), run / "ages.png", f"{run.name}")
     for recorded in sorted((run / PROBES).glob("*.npz")):
         with np.load(recorded, allow_pickle=False) as series:
             arrays = {key: series[key] for key in series.files}
         plots.probed(arrays, recorded.with_suffix(".png"), f"relaxation {int(recorded.stem)}")
+    report.write([run], run / REPORT)

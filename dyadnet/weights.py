@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -32,6 +33,19 @@ def described(line: Mapping[str, Any], couplings: Iterable[float]) -> dict[str, 
         "validation_accuracy": line["validation"]["accuracy"],
         "test_accuracy": line["test"]["accuracy"],
     }
+
+
+def digest(named: Mapping[str, NDArray[Any]]) -> bytes:
+    """SHA-256 over one block's parameters as little-endian bytes in C order, one after the other."""
+    total = hashlib.sha256()
+    for array in named.values():
+        total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return total.digest()
+
+
+def sha256(parameters: Parameters) -> str:
+    """Hash of all weights: SHA-256 over the digests of the blocks, in their order."""
+    return hashlib.sha256(b"".join(digest(named) for named in parameters.values())).hexdigest()
 
 
 def save(folder: Path, manifest: dict[str, Any], parameters: Parameters) -> None:

@@ -239,7 +239,9 @@ class LocalEngine:
         while not course.done:
             if tick + 1 == course.first_tick:
                 for dyad in dyads.values():
-                    dyad.enter(course.index, course.phase.beta, course.first_tick, course.average_from)
+                    dyad.enter(
+                        course.index, course.phase.beta, course.first_tick, course.average_from, course.phase.side
+                    )
             check = course.next_check
             while tick < check:
                 tick += 1

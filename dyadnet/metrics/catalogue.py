@@ -190,7 +190,7 @@ _LISTED = [
         "actor_seconds_total",
         "counter",
         ("actor", "activity"),
-        "Seconds that an actor spent computing, waiting, sending, learning, or on the spectral radius (radius).",
+        "Seconds that an actor spent computing, waiting, sending, learning, on the radius, or held as a straggler.",
         "seconds",
     ),
     Metric("actor_letters_total", "counter", ("actor",), "Letters that an actor sent over the wire.", "letters"),

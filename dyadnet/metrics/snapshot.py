@@ -39,6 +39,8 @@ class Snapshot:
         The run.
     run
         What it is called.
+    measuring
+        Whether norms are to be measured now and then, for somebody who looks at them.
 
     Attributes
     ----------
@@ -46,7 +48,7 @@ class Snapshot:
         Held by whoever changes anything or reads more than one value.
     """
 
-    def __init__(self, config: RunConfig, run: str) -> None:
+    def __init__(self, config: RunConfig, run: str, *, measuring: bool = True) -> None:
         self.config = config
         self.run = run
         self.model = model_of(config)
@@ -75,6 +77,7 @@ class Snapshot:
         self.failures: Counter[str] = Counter()
         self.curve = History()
         self.epoch_curve = History()
+        self._measuring = measuring
         self._itemsize = np.dtype(config.dynamics.dtype).itemsize
         self._last_sweeps = 0.0
         self._clock = time.perf_counter()
@@ -115,7 +118,7 @@ class Snapshot:
 
     def measures(self, count: int) -> bool:
         """See `Observer`."""
-        return count % self.config.metrics.norms == 0 or count == 1
+        return self._measuring and (count % self.config.metrics.norms == 0 or count == 1)
 
     def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
         """See `Observer`."""
@@ -139,7 +142,7 @@ class Snapshot:
         """See `Observer`."""
         with self.lock:
             self._spend("training")
-            self.objective = line["objective"]
+            self.objective = line.get("objective")
 
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
         """See `Observer`."""
@@ -173,7 +176,7 @@ class Snapshot:
         every = self.config.metrics.cosine
         return every is not None and (count % every == 0 or count == 1)
 
-    def compared(self) -> None:
+    def measured(self) -> None:
         """See `Observer`."""
         with self.lock:
             self._spend("measuring")

@@ -164,3 +164,5 @@ def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     spent = last_epoch(tmp_path / "run")
     rates = {actor: found["updates_per_second"] for actor, found in spent["actors"].items()}
     assert min(rates.values()) > 0
+    held = {actor: found["held"] / (found["computing"] + found["sending"]) for actor, found in spent["actors"].items()}
+    assert all(share > 1 if actor in flags.get("slow", {}) else share == 0 for actor, share in held.items())

@@ -22,6 +22,7 @@ from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.study import Result, Trial, plan
+from dyadnet.study.definition import Keep
 from dyadnet.train import load_data
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.study.definitions import TINY, tiny
@@ -77,7 +78,7 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
         def ready(self) -> bool:
             return True
 
-        def run(self, config: RunConfig, dataset: Dataset) -> Result:
+        def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...]) -> Result:
             if config.seed == 1 or (config.seed == 2 and not mark.exists()):
                 if config.seed == 2:
                     mark.write_text("died")
