@@ -46,14 +46,14 @@ class Best:
         """Not kept."""
 
     def lengths(self) -> dict[str, int]:
-        """Nothing is kept."""
+        """Of nothing."""
         return {}
 
     def settle(self) -> None:
-        """Nothing is under way."""
+        """There is nothing to wait for."""
 
     def rewind(self, lengths: Mapping[str, int]) -> None:
-        """Nothing is kept."""
+        """There is nothing to take back."""
 
     def save(self, name: str, manifest: dict[str, Any], parameters: Parameters) -> None:
         """Keep the best."""
