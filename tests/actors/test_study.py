@@ -118,7 +118,8 @@ def test_more_at_a_time_than_cores_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path, sent: signal.Signals) -> None:
     file, out = tmp_path / "mine.yaml", tmp_path / "out"
     slow: dict[str, Any] = TINY | {"epochs": 12, "seeds": 3, "name": "mine"}
     file.write_text(yaml.safe_dump(slow))
@@ -130,7 +131,7 @@ def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path) -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and len(list(out.glob("trials/0*.json"))) < 4:
             time.sleep(0.05)
-        study.send_signal(signal.SIGINT)
+        study.send_signal(sent)
         said = study.communicate(timeout=60)[1]
     assert study.returncode == 75, said
     kept = times(out)
