@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from actors.chaos.plan import Trial, settings
-from actors.cluster import authentication
+from actors.cluster import DEFAULTS, authentication
+from dyadnet.errors import DyadnetError
 from dyadnet.record import CONFIG, EVENTS
 
 LIMIT = 240.0
@@ -67,17 +67,17 @@ def struck(trial: Trial, folder: Path) -> Ending:
     started = time.monotonic()
     with _surroundings() as environment, contextlib.ExitStack() as stack:
         flags = ["--fault", str(trial.fault)]
-        node = None
+        nodes = None
         if trial.kind == "node":
-            cluster, node = stack.enter_context(_two_nodes(environment))
-            flags += ["--address", cluster.address, "--placement", "spread"]
+            nodes = stack.enter_context(_two_nodes(environment))
+            flags += ["--address", nodes.address, "--placement", "spread"]
         process = _begin(folder, environment, *flags)
         stack.callback(_end, process)
         happened = True
         if trial.fault.kind == "slow":
             happened = _await(folder / EVENTS, process)
-            if happened and trial.kind == "node":
-                cluster.remove_node(node, allow_graceful=False)
+            if happened and nodes is not None:
+                nodes.strike()
             elif happened:
                 victim = process.pid if trial.kind == "driver" else _coordinator(process.pid)
                 os.kill(victim, signal.SIGKILL)
@@ -165,23 +165,48 @@ def _surroundings() -> Iterator[dict[str, str]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _two_nodes(environment: dict[str, str]) -> Iterator[tuple[Any, Any]]:
-    """A cluster of two nodes on this machine, and the one that is not the head."""
-    environment |= authentication(None) | {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    before = dict(os.environ)
-    os.environ.update(environment)
-    try:
-        from ray.cluster_utils import Cluster
+class _Nodes:
+    """A cluster of two nodes on this machine, in a process of its own (`actors.chaos.nodes`)."""
 
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-        try:
-            yield cluster, cluster.add_node(num_cpus=2)
-        finally:
-            cluster.shutdown()
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.address = self._line()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        if not line:
+            raise DyadnetError("the cluster of two nodes did not start")
+        return line
+
+    def strike(self) -> None:
+        """Kill the node that is not the head."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        self._line()
+
+
+@contextlib.contextmanager
+def _two_nodes(environment: dict[str, str]) -> Iterator[_Nodes]:
+    environment |= authentication(None) | DEFAULTS
+    process = subprocess.Popen(
+        [sys.executable, "-m", "actors.chaos.nodes"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield _Nodes(process)
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        assert process.stdin is not None
+        process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        _end(process)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -206,4 +231,4 @@ def _last(errors: str) -> str:
 
 
 def _fail(errors: str) -> str:
-    raise RuntimeError(_last(errors))
+    raise DyadnetError(f"the undisturbed run went wrong: {_last(errors)}")

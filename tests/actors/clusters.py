@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +154,14 @@ def named(beginning: str, ancestor: int | None = None) -> list[int]:
             ):
                 found.append(int(entry.parent.name))
     return sorted(found)
+
+
+def gone(beginning: str, seconds: float = 30.0) -> bool:
+    """Whether all such processes have ended, or do within some seconds: Ray kills what hangs in its own time."""
+    deadline = time.monotonic() + seconds
+    while named(beginning) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not named(beginning)
 
 
 def descends(process: int, ancestor: int) -> bool:

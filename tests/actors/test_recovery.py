@@ -15,7 +15,7 @@ import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.recovery import GaveUpError
 from dyadnet.watcher import Silent
-from tests.actors.clusters import named
+from tests.actors.clusters import gone, named
 from tests.actors.test_lockstep import settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -87,7 +87,7 @@ def test_the_bits_of_a_run_without_the_fault(
     assert [event["kind"] for event in events] == ["fault", "failure"]
     assert events[0]["fault"] == fault
     assert events[1]["minibatch"] == int(fault.split("minibatch=")[1].split(",")[0])
-    assert named("ray::BlockActor") == []
+    assert gone("ray::BlockActor")
 
 
 def test_without_checkpoints_a_run_begins_anew_to_the_same_bits(undisturbed: tuple[str, str], tmp_path: Path) -> None:
@@ -111,12 +111,12 @@ def test_the_bits_of_a_run_that_kept_its_coordinator(
     assert found == undisturbed
     assert len(warnings) == 1
     assert "the coordinator" in warnings[0]
-    assert named("ray::BlockActor") == []
-    assert named("ray::CoordinatorActor") == []
+    assert gone("ray::BlockActor")
+    assert gone("ray::CoordinatorActor")
 
 
 def test_a_minibatch_that_kills_its_actors_is_named(tmp_path: Path) -> None:
     values = settings("kill:block=h1,minibatch=3,tick=2", same_minibatch=1)
     with pytest.raises(GaveUpError, match=r"actor h1 died: .*; failure number 1 at minibatch 3, which is not tried"):
         trained(values, tmp_path / "run")
-    assert named("ray::BlockActor") == []
+    assert gone("ray::BlockActor")
