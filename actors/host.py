@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from actors.echo import Line
 from actors.free import FreeRun, Pace
 from actors.inbox import Decision, Envelope, Inbox, Letter
+from actors.judges import LockstepJudge
 from actors.ledger import Ledger
 from actors.lockstep import Lane
 from actors.opening import Opening
@@ -72,6 +73,7 @@ class Host:
         for lanes in self.dyads.values():
             for dyad in lanes:
                 dyad.incarnation = home.incarnation
+                dyad.rooms = {t: transport.empty for t, host in home.homes.items() if host != home.index}
         self._dataset = dataset
         self._transport = transport
         self._inbox = inbox
@@ -306,7 +308,8 @@ class Host:
 
     # Letters
 
-    def _open(self, number: int, activity: str) -> None:
+    def _open(self, number: int, activity: str, judge: LockstepJudge | None = None) -> None:
+        self._transport.convene(judge)
         self._post.round = number
         self._activity = activity
         self._ahead = []
@@ -341,8 +344,13 @@ class Host:
         }
         self._lanes = dict(lanes)
         self._rows = {index: len(lane.rows) for index, lane in lanes.items()}
-        self._open(number, "relaxation")
+        self._open(number, "relaxation", self._judge(relaxation))
         return lanes
+
+    def _judge(self, relaxation: Relaxation) -> LockstepJudge:
+        """Gives the verdicts of a relaxation where the transport hears every host; the coordinator's twin."""
+        courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in self._lanes}
+        return LockstepJudge(courses, list(self.topology.blocks), max(self.home.homes.values()) + 1)
 
     def _active(self, name: str) -> list[Dyads]:
         return [self.dyads[name][lane] for lane in self._lanes]

@@ -7,11 +7,13 @@ those of a round that is over are dropped and counted.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from dyadnet.errors import DyadnetError
 
@@ -54,15 +56,76 @@ class Decision:
 Letter = Envelope | Decision
 
 
-class Inbox:
-    """Letters in the order in which they came.
+class Source(Protocol):
+    """Where letters lie until the computing thread takes them."""
 
-    Any thread may `put` and `close`; one thread calls `open` and `read`. A queue that is safe by itself lies
-    between, so no lock is needed.
+    refused: Counter[str]
+    """By reason, what came and was no letter."""
+
+    def put(self, letter: Letter) -> None:
+        """Take a letter in; from any thread."""
+
+    def take(self, timeout: float | None) -> list[Letter]:
+        """Letters in the order in which they came, waiting for something up to `timeout` seconds (None: however long).
+
+        May return early, and with nothing.
+        """
+
+    def wake(self) -> None:
+        """Make `take` return; from any thread."""
+
+
+class Letterbox:
+    """Implements `Source` for letters that other threads of this process put there.
+
+    A queue that is safe by itself lies between, so no lock is needed.
     """
 
     def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
         self._queue: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
+
+    def put(self, letter: Letter) -> None:
+        """See `Source`."""
+        self._queue.put(letter)
+
+    def take(self, timeout: float | None) -> list[Letter]:
+        """See `Source`."""
+        letters = self._drained()
+        if not letters and timeout != 0.0:
+            with contextlib.suppress(queue.Empty):
+                first = self._queue.get(timeout=timeout)
+                letters = ([] if first is None else [first]) + self._drained()
+        return letters
+
+    def wake(self) -> None:
+        """See `Source`."""
+        self._queue.put(None)
+
+    def _drained(self) -> list[Letter]:
+        letters = []
+        while True:
+            try:
+                letter = self._queue.get_nowait()
+            except queue.Empty:
+                return letters
+            if letter is not None:
+                letters.append(letter)
+
+
+class Inbox:
+    """Letters in the order in which they came.
+
+    Any thread may `put` and `close`; one thread calls `open` and `read`.
+
+    Parameters
+    ----------
+    source
+        Where they lie; a `Letterbox` unless given.
+    """
+
+    def __init__(self, source: Source | None = None) -> None:
+        self.source: Source = source or Letterbox()
         self._early: list[Letter] = []
         self._ready: list[Letter] = []
         self._round = 0
@@ -73,12 +136,12 @@ class Inbox:
 
     def put(self, letter: Letter) -> None:
         """Take a letter in."""
-        self._queue.put(letter)
+        self.source.put(letter)
 
     def close(self) -> None:
         """Make every `read` raise `StoppedError` from now on."""
         self._closed = True
-        self._queue.put(None)
+        self.source.wake()
 
     def open(self, number: int) -> None:
         """Begin a round: its letters that came early can be read now."""
@@ -96,7 +159,7 @@ class Inbox:
         StoppedError
             Once the inbox is closed.
         """
-        self._drain()
+        self._take(0.0)
         if not self._ready and timeout != 0.0 and not self._closed:
             started = time.perf_counter()
             deadline = None if timeout is None else started + timeout
@@ -104,27 +167,18 @@ class Inbox:
                 remaining = None if deadline is None else deadline - time.perf_counter()
                 if remaining is not None and remaining <= 0:
                     break
-                try:
-                    self._sort(self._queue.get(timeout=remaining))
-                except queue.Empty:
-                    break
-                self._drain()
+                self._take(remaining)
             self.waited += time.perf_counter() - started
         if self._closed:
             raise StoppedError("stopped")
         letters, self._ready = self._ready, []
         return letters
 
-    def _drain(self) -> None:
-        while True:
-            try:
-                self._sort(self._queue.get_nowait())
-            except queue.Empty:
-                return
+    def _take(self, timeout: float | None) -> None:
+        for letter in self.source.take(timeout):
+            self._sort(letter)
 
-    def _sort(self, letter: Letter | None) -> None:
-        if letter is None:
-            return
+    def _sort(self, letter: Letter) -> None:
         if letter.round == self._round:
             self._ready.append(letter)
         elif letter.round > self._round:

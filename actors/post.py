@@ -16,7 +16,7 @@ from actors.transport import Transport, packed
 from dyadnet.messages import KINDS, Address, Kind, Message, MessageError, decode
 from dyadnet.topology import Topology
 
-REASONS = ("malformed", "late", "twice", "of another relaxation", "of an earlier incarnation")
+REASONS = ("malformed", "late", "twice", "of another relaxation", "of an earlier incarnation", "unauthenticated")
 """For which a message is not taken."""
 
 

@@ -14,13 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 from ray.actor import ActorHandle
 
 from actors import wire
 from actors.engine import ActorEngine
+from actors.fast import setup as fast
+from actors.fast.keys import Card
 from actors.host import Host
 from actors.inbox import Envelope, Inbox
+from actors.judges import Judge
 from actors.news import Item, News
 from actors.post import Home
 from actors.transport import Report
@@ -51,6 +56,13 @@ class RayTransport:
         """See `Transport`."""
         self._coordinator.report.remote(wire.seal_report(report))
 
+    def convene(self, judge: Judge | None) -> None:
+        """See `Transport`: the coordinator judges."""
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """See `Transport`: letters are copied anyway."""
+        return np.empty(shape, dtype)
+
 
 class BlockActor:
     """Some blocks of the network, and all their lanes, as one actor.
@@ -66,13 +78,15 @@ class BlockActor:
     """
 
     def __init__(self, config: RunConfig, home: Home, dataset: Dataset | None, coordinator: ActorHandle[Any]) -> None:
-        self._inbox = Inbox()
-        self._transport = RayTransport(coordinator)
-        self._host = Host(config, home, dataset, self._transport, self._inbox)
+        self._config = config
+        self._ray = RayTransport(coordinator)
+        self._fast = fast.transport(config, home) if config.cluster.transport == "fast" else None
+        self._inbox = Inbox(self._fast)
+        self._host = Host(config, home, dataset, self._fast or self._ray, self._inbox)
 
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
         """Get to know the other actors, by index; returns where and how this one runs."""
-        self._transport.peers = peers
+        self._ray.peers = peers
         context = ray.get_runtime_context()
         code = str(Path(__file__).parent)
         return {
@@ -83,9 +97,32 @@ class BlockActor:
             "code": code,
         }
 
+    def introduce(self, others: bool) -> Card:
+        """Where the fast transport of this actor is reached; with `others`, from other machines too."""
+        assert self._fast is not None
+        if others:
+            self._fast.endpoint.open(fast.network(self._config, ray.util.get_node_ip_address()))
+        return self._fast.endpoint.card
+
+    def know(self, cards: Sequence[Card]) -> None:
+        """Learn where everybody's fast transport is reached."""
+        assert self._fast is not None
+        self._fast.know(cards)
+
+    def greet(self, timeout: float) -> None:
+        """Connect to everybody, and hear from everybody."""
+        assert self._fast is not None
+        self._fast.greet(timeout)
+
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""
-        return getattr(self._host, method)(*arguments)
+        if self._fast is None:
+            return getattr(self._host, method)(*arguments)
+        self._fast.endpoint.stir()
+        try:
+            return getattr(self._host, method)(*arguments)
+        finally:
+            self._fast.endpoint.rest()
 
     @ray.method(concurrency_group="mail", num_returns=0)
     def deliver(self, envelope: bytes) -> None:

@@ -14,6 +14,8 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors import wire
+from actors.fast import setup as fast
+from actors.fast.transport import Desk
 from actors.inbox import Decision
 from actors.placement import homes, reserve
 from actors.post import Home
@@ -106,6 +108,7 @@ class RayWorkers:
         self._homes = homes(config)
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
+        self._desk: Desk | None = None
         hosts = range(max(self._homes.values()) + 1)
         self.labels = [Home(index, self._homes).label(index) for index in hosts]
 
@@ -135,6 +138,9 @@ class RayWorkers:
             found = answers.result(START)
         except TimeoutError:
             raise ActorLostError(f"not all of the {len(self.labels)} actors came up within {START:g} s") from None
+        if self._config.cluster.transport == "fast":
+            self._desk = fast.desk(self._config, len(self._handles))
+            fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
         niceness = max(place["nice"] for place in found)
         if niceness > 0:
             warn(
@@ -143,18 +149,29 @@ class RayWorkers:
             )
         return dict(zip(self.labels, found, strict=True))
 
+    def _call(self, method: str, *arguments: Any) -> list[Any]:
+        """Call a method of every actor itself; the answers."""
+        return RayAnswers(
+            self.labels, [getattr(handle, method).remote(*arguments) for handle in self._handles]
+        ).result(START)
+
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""
         return RayAnswers(self.labels, [handle.ask.remote(method, *arguments) for handle in self._handles])
 
     def decide(self, decision: Decision) -> None:
         """Tell every host a decision."""
+        if self._desk is not None:
+            self._desk.decide(decision)
+            return
         blob = wire.seal_decision(decision)
         for handle in self._handles:
             handle.decide.remote(blob)
 
     def report(self, timeout: float) -> Report:
         """The next report of any host; see `Workers.report`."""
+        if self._desk is not None:
+            return self._desk.get(timeout)
         return self._reports.get(timeout=timeout)
 
     def describe(self) -> list[str]:
@@ -168,6 +185,8 @@ class RayWorkers:
         handles, self._handles = self._handles, []
         for handle in handles:
             ray.kill(handle)
+        # Whoever still listens at it, in another thread, is told by the actors' end.
+        self._desk = None
         group, self._group = self._group, None
         if group is not None:
             remove_placement_group(group)

@@ -69,6 +69,10 @@ def train(
     actors: Annotated[int | None, typer.Option(help="Actors that share the blocks; one a block unless given.")] = None,
     placement: Annotated[str | None, typer.Option(help="pack (default), spread or strict-spread.")] = None,
     ship_code: Annotated[bool, typer.Option("--ship-code", help="Send this dyadnet to the cluster's nodes.")] = False,
+    transport: Annotated[str | None, typer.Option(help="fast, or ray: through Ray's own ports.")] = None,
+    insecure_transport: Annotated[
+        bool, typer.Option("--insecure-transport", help="Between machines without encryption and keys.")
+    ] = False,
     mode: Annotated[str | None, typer.Option(help="lockstep (default), or free: nobody waits for anybody.")] = None,
     slow: Annotated[
         list[str] | None, typer.Option("--slow", metavar="block=factor", help="Make a straggler; may be repeated.")
@@ -99,6 +103,8 @@ def train(
         "cluster.actors": actors,
         "cluster.placement": placement,
         "cluster.ship_code": ship_code or None,
+        "cluster.transport": transport,
+        "cluster.insecure_transport": insecure_transport or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
         "metrics.port": metrics_port,
         "metrics.host": metrics_host,
