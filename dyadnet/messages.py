@@ -145,11 +145,11 @@ def decode(
     if fields[0] != VERSION:
         raise MessageError(f"wire version {fields[0]!r}, not {VERSION}")
     address, numbers = tuple(fields[_NAMES]), fields[_COUNTS]
-    if not all(type(name) is str for name in address):
+    if set(map(type, address)) != {str}:
         raise MessageError("source, target and kind must be names")
     if address not in widths:
         raise MessageError(f"no channel {address!r}")
-    if not all(type(number) is int and 0 <= number < 2**63 for number in numbers):
+    if set(map(type, numbers)) != {int} or min(numbers) < 0 or max(numbers) >= 2**63:
         raise MessageError("a count is not a whole number of at least 0")
     mean, difference, shape, letters = fields[12:]
     if type(mean) is not bool or type(difference) is not bool:

@@ -51,7 +51,7 @@ def unpack(packet: Any) -> list[Any]:
     return fields[1:]
 
 
-def counts(values: Sequence[Any], length: int) -> list[int]:
+def counts(values: Sequence[Any], length: int) -> Sequence[int]:
     """So many whole numbers of at least 0.
 
     Raises
@@ -59,9 +59,9 @@ def counts(values: Sequence[Any], length: int) -> list[int]:
     MessageError
         If they are not.
     """
-    if len(values) != length or not all(type(value) is int and 0 <= value < 2**63 for value in values):
+    if len(values) != length or set(map(type, values)) != {int} or min(values) < 0 or max(values) >= 2**63:
         raise MessageError(f"not {length} whole numbers")
-    return list(values)
+    return values
 
 
 def letter(fields: Sequence[Any], peer: int, find: Find) -> Envelope:

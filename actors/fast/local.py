@@ -27,6 +27,7 @@ from dyadnet.messages import MessageError
 STRANGERS = 64
 """Connections without a hello yet, at most."""
 _BUFFER = LARGEST + 4096
+_TRUNCATED = int(socket.MSG_TRUNC)
 _ANCILLARY = socket.CMSG_SPACE(array.array("i").itemsize)
 Refuse = Callable[[str, str, str], None]
 """Takes sender, reason and what was wrong."""
@@ -246,7 +247,7 @@ class LocalSockets:
                 if not self._greets(incoming, packet, descriptor):
                     return
                 continue
-            if flags & socket.MSG_TRUNC:
+            if flags & _TRUNCATED:
                 _close(descriptor)
                 self._refuse(f"host {incoming.peer}", "malformed", "a packet that is too large")
                 continue

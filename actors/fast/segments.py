@@ -10,6 +10,7 @@ nothing of its own looks at it any more. So nobody ever reads a torn array, and 
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import struct
@@ -114,11 +115,14 @@ class Segment:
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
         """An array in a slot that nobody looks at; None if there is none."""
-        for offset in range(self.slots):
-            slot = (self._next + offset) % self.slots
-            if not self._busy[slot] and self._returned(slot):
+        busy, slots, row, given, sent = self._busy, self.slots, self._row, self._view, self._sent
+        slot = self._next
+        for _ in range(slots):
+            slot = 0 if slot >= slots else slot
+            if not busy[slot] and given[slot * row : (slot + 1) * row] == sent[slot * row : (slot + 1) * row]:
                 self._next = slot + 1
                 return self._lent(slot, shape, dtype)
+            slot += 1
         return None
 
     def slot_of(self, address: int) -> int | None:
@@ -137,10 +141,6 @@ class Segment:
         for slot in range(self.slots):
             place = slot * self._row + reader * _CREDIT.size
             self._sent[place : place + _CREDIT.size] = self._view[place : place + _CREDIT.size]
-
-    def _returned(self, slot: int) -> bool:
-        first, last = slot * self._row, (slot + 1) * self._row
-        return self._view[first:last] == self._sent[first:last]
 
     def _lent(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         array: NDArray[Any] = np.ndarray(shape, dtype, self._view, self.start + slot * self.slot)
@@ -197,7 +197,7 @@ class Foreign:
         MessageError
             If there is no such slot, or it is shorter.
         """
-        if not (0 <= slot < self.slots and 0 <= offset and offset % 64 == 0 and 0 <= length <= self.slot - offset):
+        if not (slot < self.slots and offset % 64 == 0 and length <= self.slot - offset):
             raise MessageError(f"bytes {offset} to {offset + length} of slot {slot}, which is not there")
         array: NDArray[np.uint8] = np.ndarray(
             (length,), np.uint8, self._view, self.start + slot * self.slot + offset
@@ -258,7 +258,7 @@ class Pool:
         MemoryShortError
             If there is no slot, and no memory for more.
         """
-        size = pages(max(int(np.prod(shape)) * dtype.itemsize, 1))
+        size = 1 << max(math.prod(shape) * dtype.itemsize - 1, PAGE - 1).bit_length()
         segments = self._by_size.setdefault(size, [])
         for segment in segments:
             array = segment.take(shape, dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -113,6 +114,10 @@ def gradient(
     Console(stderr=True, width=140).print(table)
     if as_json:
         typer.echo(json.dumps(results))
+
+
+for _point in entry_points(group="dyadnet.bench"):
+    app.command(_point.name)(_point.load())
 
 
 def _count(value: float | None) -> str:
