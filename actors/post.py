@@ -98,6 +98,7 @@ class Post:
                 away.setdefault(host, []).append(message)
         for host, those in away.items():
             self.send(host, those)
+        self._transport.flush()
 
     def send(self, host: int, messages: Sequence[Message], stamps: tuple[float, ...] = ()) -> None:
         """Send messages to one other host."""

@@ -8,7 +8,9 @@ can be under way.
 
 from __future__ import annotations
 
+import gc
 import os
+import pickle
 import queue
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from actors.fast import setup as fast
 from actors.fast.keys import Card
 from actors.host import Host
 from actors.inbox import Envelope, Inbox
-from actors.judges import Judge
+from actors.judges import LockstepJudge
 from actors.news import Item, News
 from actors.post import Home
 from actors.transport import Report
@@ -56,7 +58,10 @@ class RayTransport:
         """See `Transport`."""
         self._coordinator.report.remote(wire.seal_report(report))
 
-    def convene(self, judge: Judge | None) -> None:
+    def flush(self) -> None:
+        """See `Transport`."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
         """See `Transport`: the coordinator judges."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -83,6 +88,8 @@ class BlockActor:
         self._fast = fast.transport(config, home) if config.cluster.transport == "fast" else None
         self._inbox = Inbox(self._fast)
         self._host = Host(config, home, dataset, self._fast or self._ray, self._inbox)
+        # What is there by now stays: no collection looks at all of it again.
+        gc.freeze()
 
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
         """Get to know the other actors, by index; returns where and how this one runs."""
@@ -113,6 +120,11 @@ class BlockActor:
         """Connect to everybody, and hear from everybody."""
         assert self._fast is not None
         self._fast.greet(timeout)
+
+    def answer(self, question: bytes) -> bytes:
+        """Call a method of the host: its name and arguments, and what it returns, as bytes that Ray only passes on."""
+        method, arguments = pickle.loads(question)
+        return pickle.dumps(self.ask(method, *arguments))
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""

@@ -17,7 +17,7 @@ from actors.inbox import Envelope
 from dyadnet.messages import Message, encode
 
 if TYPE_CHECKING:
-    from actors.judges import Judge
+    from actors.judges import LockstepJudge
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ class Transport(Protocol):
     def report(self, report: Report) -> None:
         """Tell the coordinator."""
 
-    def convene(self, judge: Judge | None) -> None:
+    def flush(self) -> None:
+        """All that belongs to a firing has been reported and sent."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
         """A relaxation begins, of which reports may be judged on the way if all are heard there; None: no relaxation."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

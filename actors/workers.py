@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 import queue
 import time
 from collections.abc import Callable
@@ -26,6 +28,8 @@ from dyadnet.topology import Topology
 
 START = 120.0
 """Seconds within which every actor must have come up."""
+SOON = 0.1
+"""Seconds within which most answers come together."""
 LOOK = 5.0
 """Seconds within which an actor that is not hung tells its status."""
 
@@ -35,11 +39,20 @@ class ActorLostError(DyadnetError):
 
 
 class RayAnswers:
-    """Implements `actors.engine.Answers`: one reference an actor."""
+    """Implements `actors.engine.Answers`: one reference an actor.
 
-    def __init__(self, labels: list[str], references: list[Any]) -> None:
+    Parameters
+    ----------
+    opened
+        Makes an answer of what an actor returns.
+    """
+
+    def __init__(
+        self, labels: list[str], references: list[Any], opened: Callable[[Any], Any] = lambda answer: answer
+    ) -> None:
         self._labels = labels
         self._references = references
+        self._opened = opened
 
     def check(self) -> None:
         """Raise what any of them raised, or that it died."""
@@ -50,7 +63,13 @@ class RayAnswers:
     def result(self, timeout: float) -> list[Any]:
         """The answers in actor order."""
         deadline = time.monotonic() + timeout
-        waiting = list(self._references)
+        # Most come at once, and one look at all of them is cheaper than one at each.
+        ready, waiting = ray.wait(self._references, num_returns=len(self._references), timeout=SOON, fetch_local=False)
+        if not waiting:
+            with contextlib.suppress(RayError):
+                return [self._opened(answer) for answer in ray.get(self._references)]
+        for reference in ready:
+            self._get(reference)
         while waiting:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -63,7 +82,7 @@ class RayAnswers:
 
     def _get(self, reference: Any) -> Any:
         try:
-            return ray.get(reference)
+            return self._opened(ray.get(reference))
         except RayTaskError as problem:
             cause = problem.cause
             if isinstance(cause, DyadnetError):
@@ -157,7 +176,9 @@ class RayWorkers:
 
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""
-        return RayAnswers(self.labels, [handle.ask.remote(method, *arguments) for handle in self._handles])
+        # Put into bytes once, not once for each host.
+        question = pickle.dumps((method, arguments))
+        return RayAnswers(self.labels, [handle.answer.remote(question) for handle in self._handles], pickle.loads)
 
     def decide(self, decision: Decision) -> None:
         """Tell every host a decision."""

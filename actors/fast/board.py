@@ -2,7 +2,8 @@
 
 Every host writes the progress of its blocks on a board that all can read, and gives the verdict as soon as it finds
 everybody's: the same reports, the same rule (`actors.judges.LockstepJudge`), the same verdict. Nobody is sent
-anything, except that a host that sleeps is woken by the one that wrote last.
+anything, except that a host that sleeps is woken by the one that wrote last; and one of them tells the coordinator
+what has been decided.
 
 A board keeps two checks of each lane: nobody is two checks ahead of another, because each verdict needs all.
 """
@@ -14,12 +15,11 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
 from actors.fast.segments import attach, create, pages
 from actors.inbox import Decision
-from actors.judges import Judge
+from actors.judges import Given, LockstepJudge
 from actors.transport import Report
+from dyadnet.settling import Kind, Verdict
 
 _HEAD = struct.Struct("<qq")
 _PROGRESS = struct.Struct("<qqd")
@@ -47,13 +47,17 @@ class Board:
         self._index = index
         self._blocks = blocks
         self._lanes = lanes
+        self._hosts = len(blocks)
         self._fence = threading.Lock()
+        self._entries = [_HEAD.size + _PROGRESS.size * len(names) for names in blocks]
+        self._strides = [-(-(_BEGIN + 2 * entry) // 64) * 64 for entry in self._entries]
         self.descriptor, own = create(self.size(index), "checks")
+        self._own = own
         self._boards: dict[int, mmap.mmap] = {index: own}
 
     def size(self, host: int) -> int:
         """Bytes of a host's board."""
-        return pages(self._lanes * self._stride(host))
+        return pages(self._lanes * self._strides[host])
 
     def attach(self, host: int, descriptor: int) -> None:
         """Read the board of another host from now on."""
@@ -61,40 +65,42 @@ class Board:
 
     def write(self, report: Report) -> None:
         """Put a report on the own board."""
-        board, place = self._boards[self._index], self._place(self._index, report.lane, report.check)
+        place = self._place(self._index, report.lane, report.check)
         at = place + _HEAD.size
         for _, fired, over, residual in report.content:
-            _PROGRESS.pack_into(board, at, fired, over, residual)
+            _PROGRESS.pack_into(self._own, at, fired, over, residual)
             at += _PROGRESS.size
-        _HEAD.pack_into(board, place, report.round, report.check + 1)
+        _HEAD.pack_into(self._own, place, report.round, report.check + 1)
         # Whoever reads next must see this before it looks at what others wrote.
         with self._fence:
             pass
 
-    def read(self, host: int, number: int, lane: int, check: int) -> list[tuple[str, int, int, float]] | None:
-        """The content of a host's report; None if it is not there yet."""
-        board = self._boards.get(host)
-        if board is None:
-            return None
-        place = self._place(host, lane, check)
-        if _HEAD.unpack_from(board, place) != (number, check + 1):
-            return None
-        at = place + _HEAD.size
-        return [
-            (name, *_PROGRESS.unpack_from(board, at + index * _PROGRESS.size))
-            for index, name in enumerate(self._blocks[host])
-        ]
-
     def there(self, number: int, lane: int, check: int) -> bool:
         """Whether every host's report is."""
+        if len(self._boards) < self._hosts:
+            return False
         head = (number, check + 1)
-        return len(self._boards) == len(self._blocks) and all(
-            _HEAD.unpack_from(board, self._place(host, lane, check)) == head for host, board in self._boards.items()
-        )
+        for host, board in self._boards.items():
+            if _HEAD.unpack_from(board, self._place(host, lane, check)) != head:
+                return False
+        return True
+
+    def read(self, lane: int, check: int) -> list[tuple[str, int, int, float]]:
+        """The fields of every block's progress, once they are there."""
+        found = []
+        for host, board in self._boards.items():
+            at = self._place(host, lane, check) + _HEAD.size
+            for name in self._blocks[host]:
+                found.append((name, *_PROGRESS.unpack_from(board, at)))
+                at += _PROGRESS.size
+        return found
 
     def wait(self, lane: int, waiting: bool) -> None:
         """Say that this host sleeps until a verdict, or no longer."""
-        _WAITING.pack_into(self._boards[self._index], lane * self._stride(self._index), waiting)
+        _WAITING.pack_into(self._own, lane * self._strides[self._index], waiting)
+
+    def fence(self) -> None:
+        """What was written before is seen by others before this host reads anything after."""
         with self._fence:
             pass
 
@@ -103,17 +109,11 @@ class Board:
         return [
             host
             for host, board in self._boards.items()
-            if host != self._index and _WAITING.unpack_from(board, lane * self._stride(host))[0]
+            if host != self._index and _WAITING.unpack_from(board, lane * self._strides[host])[0]
         ]
 
-    def _entry(self, host: int) -> int:
-        return _HEAD.size + _PROGRESS.size * len(self._blocks[host])
-
-    def _stride(self, host: int) -> int:
-        return -(-(_BEGIN + 2 * self._entry(host)) // 64) * 64
-
     def _place(self, host: int, lane: int, check: int) -> int:
-        return lane * self._stride(host) + _BEGIN + (check % 2) * self._entry(host)
+        return lane * self._strides[host] + _BEGIN + (check & 1) * self._entries[host]
 
 
 class Council:
@@ -123,37 +123,31 @@ class Council:
     ----------
     board
         Where the hosts write.
-    hosts
-        How many there are.
     wake
         Wakes a sleeping host.
     tell
-        Takes the reports of all hosts to the coordinator, who judges them once more for the record; None if another
-        host does so.
+        Takes the verdicts to the coordinator; None if another host does so.
     """
 
     def __init__(
-        self,
-        board: Board,
-        hosts: int,
-        wake: Callable[[int], None],
-        tell: Callable[[Sequence[Report]], None] | None,
+        self, board: Board, index: int, wake: Callable[[int], None], tell: Callable[[Report], None] | None
     ) -> None:
         self._board = board
-        self._hosts = hosts
+        self._index = index
         self._wake = wake
         self._tell = tell
-        self._judge: Judge | None = None
+        self._judge: LockstepJudge | None = None
         self._open: dict[int, tuple[int, int]] = {}
-        self._told: list[Report] = []
+        self._given: dict[int, list[Kind]] = {}
         self._told_at = 0.0
         self._asleep: list[int] = []
+        self._to_wake: set[int] = set()
 
-    def convene(self, judge: Judge) -> None:
+    def convene(self, judge: LockstepJudge) -> None:
         """A relaxation begins."""
         self._judge = judge
         self._open = {}
-        self._told = []
+        self._given = {}
         self._told_at = time.monotonic()
 
     @property
@@ -167,26 +161,34 @@ class Council:
         self._open = {}
 
     def report(self, report: Report) -> None:
-        """Note what this host has to say; wake who waits only for that."""
+        """Note what this host has to say; remember who waits only for that."""
         self._board.write(report)
         self._open[report.lane] = (report.round, report.check)
         if self._board.there(report.round, report.lane, report.check):
-            for host in self._board.sleepers(report.lane):
+            self._to_wake.update(self._board.sleepers(report.lane))
+
+    def told(self, host: int) -> None:
+        """A host is sent something, and need not be woken besides."""
+        self._to_wake.discard(host)
+
+    def wake(self) -> None:
+        """Wake who waits for a verdict that can be given now."""
+        if self._to_wake:
+            for host in self._to_wake:
                 self._wake(host)
+            self._to_wake.clear()
 
     def decisions(self) -> list[Decision]:
         """The verdicts that can be given now."""
         found: list[Decision] = []
         for lane, (number, check) in list(self._open.items()):
-            if not self._board.there(number, lane, check):
-                continue
-            del self._open[lane]
-            reports: list[Report] = []
-            for host in range(self._hosts):
-                content = self._board.read(host, number, lane, check)
-                assert content is not None
-                reports.append(Report(number, lane, check, host, content))
-            found += self._judged(reports)
+            if self._board.there(number, lane, check):
+                del self._open[lane]
+                assert self._judge is not None
+                decision = self._judge.decide(number, lane, check, self._board.read(lane, check))
+                found.append(decision)
+                if self._tell is not None:
+                    self._note(decision, self._judge.last)
         return found
 
     def sleep(self) -> None:
@@ -194,6 +196,7 @@ class Council:
         self._asleep = list(self._open)
         for lane in self._asleep:
             self._board.wait(lane, True)
+        self._board.fence()
 
     def rise(self) -> None:
         """It waits no longer."""
@@ -206,16 +209,16 @@ class Council:
         """Whether any verdict is lacking."""
         return bool(self._open)
 
-    def _judged(self, reports: Sequence[Report]) -> list[Decision]:
-        assert self._judge is not None
-        found = [decision for report in reports if (decision := self._judge.hear(report)) is not None]
-        if self._tell is not None:
-            self._told += reports
-            now = time.monotonic()
-            if self._judge.done or now - self._told_at > FLUSH or any(d.content != "continue" for d in found):
-                self._tell(self._told)
-                self._told, self._told_at = [], now
-        return found
+    def _note(self, decision: Decision, verdict: Verdict) -> None:
+        """Tell the coordinator what has been decided, once a phase is over or some time has passed."""
+        assert self._tell is not None
+        given = self._given.setdefault(decision.lane, [])
+        given.append(verdict.kind)
+        now = time.monotonic()
+        if verdict.kind != "continue" or now - self._told_at > FLUSH:
+            content = Given(tuple(given), verdict.block, verdict.why)
+            self._tell(Report(decision.round, decision.lane, decision.check, self._index, content))
+            self._given[decision.lane], self._told_at = [], now
 
 
 def by_host(homes: Mapping[str, int]) -> list[list[str]]:

@@ -16,7 +16,7 @@ import os
 import struct
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,7 @@ class Segment:
         self._busy = bytearray(slots)
         self._next = 0
         self._references: set[_Lease] = set()
-        self.address = np.frombuffer(memory, np.uint8).ctypes.data
+        self.lent: dict[int, int] = {}
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
         """An array in a slot that nobody looks at; None if there is none."""
@@ -124,11 +124,6 @@ class Segment:
                 return self._lent(slot, shape, dtype)
             slot += 1
         return None
-
-    def slot_of(self, address: int) -> int | None:
-        """The slot in which an address lies."""
-        inside = address - self.address - self.start
-        return inside // self.slot if 0 <= inside < self.slot * self.slots else None
 
     def send(self, slot: int, reader: int) -> None:
         """A reader is to be told of a slot, and will give it back once more."""
@@ -145,11 +140,13 @@ class Segment:
     def _lent(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         array: NDArray[Any] = np.ndarray(shape, dtype, self._view, self.start + slot * self.slot)
         self._busy[slot] = 1
-        self._references.add(_Lease(array, self._over, slot))
+        self.lent[id(array)] = slot
+        self._references.add(_Lease(array, self._over, slot, id(array)))
         return array
 
     def _over(self, lease: _Lease) -> None:
         self._references.discard(lease)
+        del self.lent[lease.name]
         self._busy[lease.slot] = 0
 
     def close(self) -> None:
@@ -189,20 +186,18 @@ class Foreign:
         self._place = reader * _CREDIT.size
         self._references: set[_Lease] = set()
 
-    def read(self, slot: int, offset: int, length: int) -> NDArray[np.uint8]:
-        """Bytes of a slot; it is given back once no array looks at them.
+    def read(self, slot: int, length: int) -> NDArray[np.uint8]:
+        """First bytes of a slot; it is given back once no array looks at them.
 
         Raises
         ------
         MessageError
             If there is no such slot, or it is shorter.
         """
-        if not (slot < self.slots and offset % 64 == 0 and length <= self.slot - offset):
-            raise MessageError(f"bytes {offset} to {offset + length} of slot {slot}, which is not there")
-        array: NDArray[np.uint8] = np.ndarray(
-            (length,), np.uint8, self._view, self.start + slot * self.slot + offset
-        )
-        self._references.add(_Lease(array, self._over, slot))
+        if not (0 <= slot < self.slots and 0 <= length <= self.slot):
+            raise MessageError(f"{length} bytes of slot {slot}, which are not there")
+        array: NDArray[np.uint8] = np.ndarray((length,), np.uint8, self._view, self.start + slot * self.slot)
+        self._references.add(_Lease(array, self._over, slot, 0))
         return array
 
     def _over(self, lease: _Lease) -> None:
@@ -215,14 +210,15 @@ class Foreign:
 class _Lease(weakref.ref[NDArray[Any]]):
     """Knows when the last array that looks at a slot is gone; compared by identity, so a set can hold it."""
 
-    __slots__ = ("slot",)
+    __slots__ = ("name", "slot")
 
-    def __new__(cls, array: NDArray[Any], over: Callable[[Any], None], slot: int) -> _Lease:
-        return super().__new__(cls, array, over)
+    def __new__(cls, array: NDArray[Any], over: Callable[[Any], None], slot: int, name: int) -> _Lease:
+        lease = super().__new__(cls, array, over)
+        lease.slot, lease.name = slot, name
+        return lease
 
-    def __init__(self, array: NDArray[Any], over: Callable[[Any], None], slot: int) -> None:
+    def __init__(self, array: NDArray[Any], over: Callable[[Any], None], slot: int, name: int) -> None:
         super().__init__(array, over)
-        self.slot = slot
 
     __hash__ = object.__hash__
 
@@ -274,13 +270,14 @@ class Pool:
         assert array is not None
         return array
 
-    def find(self, array: NDArray[Any]) -> tuple[Segment, int, int] | None:
-        """The segment and slot in which an array lies, and where it begins there."""
-        address = array.ctypes.data
+    def find(self, array: NDArray[Any]) -> tuple[Segment, int] | None:
+        """The segment and slot at whose beginning an array lies; None if it lies elsewhere."""
+        whole = array if array.base is None or not isinstance(array.base, np.ndarray) else array.base
+        name = id(whole)
         for segment in self.segments:
-            slot = segment.slot_of(address)
+            slot = segment.lent.get(name)
             if slot is not None:
-                return segment, slot, address - segment.address - segment.start - slot * segment.slot
+                return (segment, slot) if array.nbytes == whole.nbytes or _begins(array, whole) else None
         return None
 
     def forgive(self, reader: int) -> None:
@@ -294,6 +291,6 @@ class Pool:
             segment.close()
 
 
-def held(segments: Sequence[Segment]) -> int:
-    """Bytes of some segments."""
-    return sum(segment.size for segment in segments)
+def _begins(array: NDArray[Any], whole: NDArray[Any]) -> bool:
+    """Whether an array begins where another does."""
+    return bool(array.__array_interface__["data"][0] == whole.__array_interface__["data"][0])

@@ -23,14 +23,14 @@ from actors.fast.keys import Card
 from actors.fast.letters import BOARD, DECISION, FAR, LARGEST, LETTER, REPORT, SEGMENT, counts, letter, pack, unpack
 from actors.fast.segments import Foreign, Pool, Segment
 from actors.inbox import Decision, Envelope, Letter
-from actors.judges import Judge
+from actors.judges import LockstepJudge
 from actors.post import Home
 from actors.transport import Report
 from dyadnet.messages import MessageError
 
 INLINE = 2048
 """Bytes of numbers that travel in the notice itself."""
-NAP = 0.005
+NAP = 0.02
 """Seconds after which a host that waits for a verdict looks again, should nobody have woken it."""
 
 
@@ -73,7 +73,7 @@ class FastTransport:
         if all(self.endpoint.near(peer) for peer in self.endpoint.peers):
             tell = self._tell if self._index == 0 else None
             self._board = Board(self._index, by_host(self._homes), self._lanes)
-            self._council = Council(self._board, self.hosts, self.endpoint.wake, tell)
+            self._council = Council(self._board, self._index, self.endpoint.wake, tell)
 
     def greet(self, timeout: float) -> None:
         """Connect to everybody, and wait until everybody has connected.
@@ -112,6 +112,8 @@ class FastTransport:
             parts.append(numbers.tobytes() if numbers.nbytes <= INLINE else self._lies(numbers, host))
         packet = pack(LETTER, envelope.round, envelope.origin, envelope.stamps, parts)
         total += len(packet)
+        if self._council is not None:
+            self._council.told(host)
         if len(packet) > LARGEST:
             packet = pack(FAR, *self._lies(np.frombuffer(packet, np.uint8), host))
         self.endpoint.send(host, packet)
@@ -122,9 +124,14 @@ class FastTransport:
         if self._council is not None and self._council.sits:
             self._council.report(report)
         else:
-            self._tell([report])
+            self._tell(report)
 
-    def convene(self, judge: Judge | None) -> None:
+    def flush(self) -> None:
+        """See `Transport`: wake who waits for a verdict only, and was sent nothing."""
+        if self._council is not None:
+            self._council.wake()
+
+    def convene(self, judge: LockstepJudge | None) -> None:
         """See `Transport`."""
         if self._council is not None:
             if judge is None:
@@ -178,20 +185,20 @@ class FastTransport:
             self._letters += council.decisions()
         council.rise()
 
-    def _tell(self, reports: Sequence[Report]) -> None:
-        self.endpoint.send(self.hosts, pack(REPORT, [wire.seal_report(report) for report in reports]))
+    def _tell(self, report: Report) -> None:
+        self.endpoint.send(self.hosts, pack(REPORT, wire.seal_report(report)))
 
-    def _lies(self, numbers: NDArray[np.uint8], host: int) -> tuple[int, int, int, int]:
-        """Segment, slot, offset and length of an array, which is copied into a slot if it is not in one."""
+    def _lies(self, numbers: NDArray[np.uint8], host: int) -> tuple[int, int, int]:
+        """Segment, slot and length of an array, which is copied into a slot if it is not at the beginning of one."""
         found = self.pool.find(numbers)
-        if found is None or found[2] % 64:
+        if found is None:
             copied = self.pool.empty((numbers.nbytes,), np.dtype(np.uint8))
             copied[...] = numbers
             found = self.pool.find(copied)
             assert found is not None
-        segment, slot, offset = found
+        segment, slot = found
         segment.send(slot, host)
-        return segment.number, slot, offset, numbers.nbytes
+        return segment.number, slot, numbers.nbytes
 
     def _send_far(self, host: int, envelope: Envelope) -> int:
         parts: list[Any] = []
@@ -260,11 +267,11 @@ class FastTransport:
             found: NDArray[np.uint8] = np.empty(length, np.uint8)
             found[...] = np.frombuffer(frames[index].buffer, np.uint8)
             return found
-        number, slot, offset, length = counts(place, 4)
+        number, slot, length = counts(place, 3)
         foreign = self._foreign.get((peer, number))
         if foreign is None:
             raise MessageError(f"a segment {number} that nobody announced")
-        return foreign.read(slot, offset, length)
+        return foreign.read(slot, length)
 
 
 class Desk:
@@ -327,9 +334,9 @@ class Desk:
         if descriptor >= 0:
             os.close(descriptor)
         kind, *rest = fields
-        if kind != REPORT or len(rest) != 1 or type(rest[0]) is not list:
+        if kind != REPORT or len(rest) != 1 or type(rest[0]) is not bytes:
             raise MessageError(f"a packet of kind {kind} that is not for the coordinator")
-        for sealed in rest[0]:
-            if type(sealed) is not bytes:
-                raise MessageError("a report that is no bytes")
-            self._reports.append(wire.unseal_report(sealed))
+        report = wire.unseal_report(rest[0])
+        if report.host != peer:
+            raise MessageError(f"a report of host {report.host}")
+        self._reports.append(report)

@@ -11,7 +11,7 @@ import pytest
 
 from actors.engine import ActorEngine
 from actors.inbox import Envelope, Inbox
-from actors.judges import Judge
+from actors.judges import LockstepJudge
 from actors.shells import BlockActor
 from actors.transport import Report
 from dyadnet.config import RunConfig
@@ -82,7 +82,10 @@ class Saboteur:
         """See `Transport`."""
         self._inner.report(report)
 
-    def convene(self, judge: Judge | None) -> None:
+    def flush(self) -> None:
+        """See `Transport`."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
         """See `Transport`."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:

@@ -13,7 +13,7 @@ from actors import wire
 from actors.engine import ActorEngine
 from actors.host import Host
 from actors.inbox import Decision, Envelope, Inbox
-from actors.judges import Judge
+from actors.judges import LockstepJudge
 from actors.placement import homes
 from actors.post import Home
 from actors.transport import Report, Transport
@@ -38,7 +38,10 @@ class ThreadTransport:
         """See `Transport`."""
         self._report(report)
 
-    def convene(self, judge: Judge | None) -> None:
+    def flush(self) -> None:
+        """See `Transport`."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
         """See `Transport`: the coordinator judges."""
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
