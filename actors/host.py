@@ -38,6 +38,8 @@ from dyadnet.topology import Topology
 Key = tuple[str, str, Kind]
 """(target, source, kind) of an ideal message."""
 
+_AT_ONCE = contextlib.nullcontext()
+
 
 class Host:
     """Runs blocks of one network.
@@ -116,16 +118,18 @@ class Host:
             def carry(messages: Sequence[Message]) -> None:
                 self._post.carry(messages, lambda message: lanes[message.lane].accept(message))
 
+            reporters = {index: self._reporter(index) for index in lanes}
+            moved = True
             while True:
+                letters = self._inbox.read(0.0 if moved else None)
                 with self._slowed():
-                    for letter in self._inbox.read():
+                    for letter in letters:
                         self._take(letter, lanes)
-                    moved = [lane.advance(carry, self._reporter(lane.index)) for lane in lanes.values()]
-                if all(lane.done for lane in lanes.values()):
+                    moved = False
+                    for index, lane in lanes.items():
+                        moved |= lane.advance(carry, reporters[index])
+                if moved and all(lane.done for lane in lanes.values()):
                     break
-                if not any(moved):
-                    for letter in self._inbox.read(timeout=None):
-                        self._take(letter, lanes)
             if relaxation.exact:
                 for name, block in self.blocks.items():
                     block.keep(self._active(name), relaxation.phases[-1].beta, len(relaxation.rows))
@@ -385,13 +389,15 @@ class Host:
         self._ledger.seconds["waiting"] += waited
         self._ledger.seconds["computing"] += time.perf_counter() - started - waited - sent
 
-    @contextlib.contextmanager
-    def _slowed(self) -> Iterator[None]:
+    def _slowed(self) -> contextlib.AbstractContextManager[None]:
         """Make a straggler of this host, if it is to be one: what it does takes so many times as long."""
+        return self._prolonged() if self._slowness > 1.0 else _AT_ONCE
+
+    @contextlib.contextmanager
+    def _prolonged(self) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        if self._slowness > 1.0:
-            time.sleep((self._slowness - 1.0) * (time.perf_counter() - started))
+        time.sleep((self._slowness - 1.0) * (time.perf_counter() - started))
 
     def _reporter(self, lane: int) -> Callable[[int, Any], None]:
         def report(check: int, content: Any) -> None:

@@ -159,16 +159,18 @@ class Inbox:
         StoppedError
             Once the inbox is closed.
         """
-        self._take(0.0)
-        if not self._ready and timeout != 0.0 and not self._closed:
+        if timeout == 0.0 or self._ready or self._closed:
+            self._take(0.0)
+        else:
             started = time.perf_counter()
-            deadline = None if timeout is None else started + timeout
-            while not self._ready and not self._closed:
-                remaining = None if deadline is None else deadline - time.perf_counter()
-                if remaining is not None and remaining <= 0:
-                    break
+            remaining = timeout
+            while True:
                 self._take(remaining)
-            self.waited += time.perf_counter() - started
+                now = time.perf_counter()
+                remaining = None if timeout is None else started + timeout - now
+                if self._ready or self._closed or (remaining is not None and remaining <= 0):
+                    break
+            self.waited += now - started
         if self._closed:
             raise StoppedError("stopped")
         letters, self._ready = self._ready, []

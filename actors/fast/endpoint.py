@@ -159,13 +159,14 @@ class Endpoint:
             assert self._tcp is not None
             self._tcp.send(peer, self.card.index, packet, buffers)
 
-    def receive(self, timeout: float | None) -> bool:
-        """Take what has come, waiting for something up to `timeout` seconds; whether anything had."""
-        came = self._take_far()
-        for peer, packet, descriptor in self._local.receive(0.0 if came else timeout):
-            came = True
+    def receive(self, timeout: float | None) -> None:
+        """Take what has come, waiting for something up to `timeout` seconds (None: however long)."""
+        if self._tcp is not None and self._take_far():
+            timeout = 0.0
+        for peer, packet, descriptor in self._local.receive(timeout):
             self._take(peer, packet, descriptor, ())
-        return self._take_far() or came
+        if self._tcp is not None:
+            self._take_far()
 
     def wake(self, peer: int) -> None:
         """Make a near peer's `receive` return."""
@@ -202,11 +203,11 @@ class Endpoint:
         return self._local.greeted.get(peer) if self.near(peer) else self._greeted.get(peer)
 
     def _take_far(self) -> bool:
+        assert self._tcp is not None
         came = False
-        if self._tcp is not None:
-            for peer, packet, frames in self._tcp.receive():
-                came = True
-                self._take(peer, packet, -1, frames)
+        for peer, packet, frames in self._tcp.receive():
+            came = True
+            self._take(peer, packet, -1, frames)
         return came
 
     def _take(self, peer: int, packet: Any, descriptor: int, frames: Sequence[Any]) -> None:

@@ -54,11 +54,12 @@ class _Outgoing:
         self.socket.setblocking(False)
         self.dead = False
 
-    def put(self, packet: bytes, descriptor: int = -1) -> None:
-        if self.dead:
-            return
-        if self.queue or not self._sent(packet, descriptor):
-            self.queue.append((packet, -1 if descriptor < 0 else os.dup(descriptor)))
+    def put(self, packet: bytes, descriptor: int = -1) -> bool:
+        """Send a packet or keep it for later; whether it went."""
+        if self.dead or (not self.queue and self._sent(packet, descriptor)):
+            return True
+        self.queue.append((packet, -1 if descriptor < 0 else os.dup(descriptor)))
+        return False
 
     def flush(self) -> bool:
         """Send what waits; whether nothing does any more."""
@@ -131,6 +132,7 @@ class LocalSockets:
         self._incoming: dict[int, _Incoming] = {}
         self._buffer = bytearray(_BUFFER)
         self._lives: dict[int, str] = {}
+        self._full = False
         self._flusher: threading.Thread | None = None
         self._epoll.register(self._listener, select.EPOLLIN)
         self._epoll.register(self._bell, select.EPOLLIN)
@@ -165,11 +167,13 @@ class LocalSockets:
 
     def send(self, peer: int, packet: bytes, descriptor: int = -1) -> None:
         """Send a packet; one that does not fit into the socket goes out later."""
-        self._outgoing[peer].put(packet, descriptor)
+        if not self._outgoing[peer].put(packet, descriptor):
+            self._full = True
 
     def receive(self, timeout: float | None) -> Iterator[Packet]:
         """What has come, waiting for something up to `timeout` seconds (None: however long)."""
-        self._flush()
+        if self._full:
+            self._flush()
         for descriptor, _ in self._epoll.poll(timeout):
             if descriptor == self._bell:
                 with contextlib.suppress(BlockingIOError):
@@ -185,7 +189,7 @@ class LocalSockets:
 
     def rest(self) -> None:
         """Nobody will call `receive` for a while: what waits to go out is sent by a thread."""
-        if any(outgoing.queue for outgoing in self._outgoing.values()):
+        if self._full:
             self._flusher = threading.Thread(target=self._flush_all, daemon=True)
             self._flusher.start()
 
@@ -207,9 +211,7 @@ class LocalSockets:
         os.close(self._bell)
 
     def _flush(self) -> None:
-        for outgoing in self._outgoing.values():
-            if outgoing.queue:
-                outgoing.flush()
+        self._full = not all([outgoing.flush() for outgoing in self._outgoing.values()])
 
     def _flush_all(self) -> None:
         waiting = [outgoing for outgoing in self._outgoing.values() if outgoing.queue]

@@ -109,20 +109,16 @@ class Segment:
         self._sent = bytearray(slots * readers * _CREDIT.size)
         self._row = readers * _CREDIT.size
         self._busy = bytearray(slots)
-        self._next = 0
         self._references: set[_Lease] = set()
         self.lent: dict[int, int] = {}
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any] | None:
         """An array in a slot that nobody looks at; None if there is none."""
-        busy, slots, row, given, sent = self._busy, self.slots, self._row, self._view, self._sent
-        slot = self._next
-        for _ in range(slots):
-            slot = 0 if slot >= slots else slot
+        busy, row, given, sent = self._busy, self._row, self._view, self._sent
+        # From the first on, so that the few that are in use stay in the caches.
+        for slot in range(self.slots):
             if not busy[slot] and given[slot * row : (slot + 1) * row] == sent[slot * row : (slot + 1) * row]:
-                self._next = slot + 1
                 return self._lent(slot, shape, dtype)
-            slot += 1
         return None
 
     def send(self, slot: int, reader: int) -> None:

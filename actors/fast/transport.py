@@ -55,7 +55,7 @@ class FastTransport:
         self._homes = home.homes
         self._lanes = lanes
         self._foreign: dict[tuple[int, int], Foreign] = {}
-        self._letters: deque[Letter] = deque()
+        self._letters: list[Letter] = []
         self._council: Council | None = None
         self._board: Board | None = None
         self._ready = False
@@ -143,13 +143,16 @@ class FastTransport:
 
     def take(self, timeout: float | None) -> list[Letter]:
         """See `actors.inbox.Source`."""
-        self.endpoint.receive(0.0)
-        if self._council is not None and self._council.waits:
-            self._letters += self._council.decisions()
-        if not self._letters and timeout != 0.0:
-            self._wait(timeout)
-        letters = list(self._letters)
-        self._letters.clear()
+        council = self._council
+        if council is None or not council.waits:
+            self.endpoint.receive(timeout if not self._letters else 0.0)
+        elif timeout == 0.0 or self._letters:
+            self.endpoint.receive(0.0)
+            self._letters += council.decisions()
+        else:
+            self._letters += council.decisions()
+            self._sleep(council, timeout)
+        letters, self._letters = self._letters, []
         return letters
 
     def put(self, letter: Letter) -> None:
@@ -171,15 +174,16 @@ class FastTransport:
         self.endpoint.close()
         self.pool.close()
 
-    def _wait(self, timeout: float | None) -> None:
-        """Wait for one thing to happen."""
-        council = self._council
-        if council is None or not council.waits:
-            self.endpoint.receive(timeout)
+    def _sleep(self, council: Council, timeout: float | None) -> None:
+        """Wait for a letter or a verdict, unless there is one."""
+        if self._letters:
+            self.endpoint.receive(0.0)
             return
         council.sleep()
-        if found := council.decisions():
-            self._letters += found
+        # A verdict that came while nobody knew of this sleep wakes nobody.
+        self._letters += council.decisions()
+        if self._letters:
+            self.endpoint.receive(0.0)
         else:
             self.endpoint.receive(NAP if timeout is None else min(NAP, timeout))
             self._letters += council.decisions()
