@@ -59,8 +59,9 @@ Letter = Envelope | Decision
 class Source(Protocol):
     """Where letters lie until the computing thread takes them."""
 
-    refused: Counter[str]
-    """By reason, what came and was no letter."""
+    @property
+    def refused(self) -> Counter[str]:
+        """By reason, what came and was no letter."""
 
     def put(self, letter: Letter) -> None:
         """Take a letter in; from any thread."""
@@ -82,8 +83,13 @@ class Letterbox:
     """
 
     def __init__(self) -> None:
-        self.refused: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
         self._queue: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
+
+    @property
+    def refused(self) -> Counter[str]:
+        """See `Source`."""
+        return self._refused
 
     def put(self, letter: Letter) -> None:
         """See `Source`."""
@@ -103,7 +109,7 @@ class Letterbox:
         self._queue.put(None)
 
     def _drained(self) -> list[Letter]:
-        letters = []
+        letters: list[Letter] = []
         while True:
             try:
                 letter = self._queue.get_nowait()

@@ -51,7 +51,7 @@ class Transport(Protocol):
         """All that belongs to a firing has been reported and sent."""
 
     def convene(self, judge: LockstepJudge | None) -> None:
-        """A relaxation begins, of which reports may be judged on the way if all are heard there; None: no relaxation."""
+        """A relaxation begins, whose reports may be judged where all of them are heard; None: something else does."""
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         """An array of no particular content, from where it can be sent without a copy."""

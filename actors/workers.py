@@ -170,9 +170,9 @@ class RayWorkers:
 
     def _call(self, method: str, *arguments: Any) -> list[Any]:
         """Call a method of every actor itself; the answers."""
-        return RayAnswers(
-            self.labels, [getattr(handle, method).remote(*arguments) for handle in self._handles]
-        ).result(START)
+        return RayAnswers(self.labels, [getattr(handle, method).remote(*arguments) for handle in self._handles]).result(
+            START
+        )
 
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""

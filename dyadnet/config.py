@@ -318,7 +318,7 @@ class ClusterSpec(Spec):
     ship_code: bool = False
     timeout: float = Field(120.0, gt=0)
     slow: dict[str, Annotated[float, Field(ge=1)]] = {}
-    transport: Literal["fast", "ray"] = "ray"
+    transport: Literal["fast", "ray"] = "fast"
     ports: tuple[Port, Port] = (20000, 20999)
     insecure_transport: bool = False
 

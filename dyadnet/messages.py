@@ -4,8 +4,8 @@ A `state` message carries (m, d) of the block that sends it to the blocks above;
 (κθᵀm, θᵀd) to the blocks below. Streams that κ makes zero, and differences before a nudge has reached a block, are
 not sent.
 
-On the wire a message is a msgpack header (an array of the fields in `HEADER`) and one raw little-endian buffer. A header is checked against the known
-topology before anything is allocated from its numbers; nothing is ever unpickled.
+On the wire a message is a msgpack header (an array of the fields in `HEADER`) and one raw little-endian buffer. A
+header is checked against the known topology before anything is allocated from its numbers; nothing is ever unpickled.
 """
 
 from __future__ import annotations

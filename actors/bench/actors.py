@@ -135,9 +135,7 @@ class Course:
         for _ in range(relaxations):
             number = len(self.sweeps) + 1
             rows = (np.arange(self._minibatch) + number * self._minibatch) % self._samples
-            outcome = self._engine.relax(
-                Relaxation(number, "train", rows, self._phases, self._couplings, self._step)
-            )
+            outcome = self._engine.relax(Relaxation(number, "train", rows, self._phases, self._couplings, self._step))
             self.sweeps.append(outcome.sweeps)
         return relaxations * self._minibatch / (time.perf_counter() - started)
 

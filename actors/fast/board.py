@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+
 from actors.fast.segments import attach, create, pages
 from actors.inbox import Decision
 from actors.judges import Given, LockstepJudge

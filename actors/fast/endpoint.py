@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -190,8 +190,9 @@ class Endpoint:
         key = (sender, reason)
         if key not in self._logged and len(self._logged) < MOST_LOGGED:
             self._logged.add(key)
-            LOG.warning("%s dropped what %s sent: %s (%s); further ones are only counted",
-                        self.card.label, sender, reason, why)
+            LOG.warning(
+                "%s dropped what %s sent: %s (%s); further ones are only counted", self.card.label, sender, reason, why
+            )
 
     def close(self) -> None:
         """End every connection."""

@@ -211,7 +211,8 @@ class LocalSockets:
         os.close(self._bell)
 
     def _flush(self) -> None:
-        self._full = not all([outgoing.flush() for outgoing in self._outgoing.values()])
+        left = [outgoing for outgoing in self._outgoing.values() if not outgoing.flush()]
+        self._full = bool(left)
 
     def _flush_all(self) -> None:
         waiting = [outgoing for outgoing in self._outgoing.values() if outgoing.queue]
@@ -265,8 +266,8 @@ class LocalSockets:
             peer, secret, life = fields
             if not hmac.compare_digest(secret, self._card.secret):
                 raise MessageError("a hello without our secret")
-            if self._lives and self._lives.get(peer) != life:
-                raise MessageError(f"a hello of an earlier life of host {peer}")
+            if self._lives.get(peer) != life:
+                raise MessageError(f"a hello of nobody known, or of an earlier life of host {peer}")
         except MessageError as problem:
             (process, *_) = struct.unpack("3i", incoming.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
             self._refuse(f"process {process}", "unauthenticated", str(problem))

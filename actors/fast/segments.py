@@ -207,6 +207,8 @@ class _Lease(weakref.ref[NDArray[Any]]):
     """Knows when the last array that looks at a slot is gone; compared by identity, so a set can hold it."""
 
     __slots__ = ("name", "slot")
+    name: int
+    slot: int
 
     def __new__(cls, array: NDArray[Any], over: Callable[[Any], None], slot: int, name: int) -> _Lease:
         lease = super().__new__(cls, array, over)
@@ -214,7 +216,7 @@ class _Lease(weakref.ref[NDArray[Any]]):
         return lease
 
     def __init__(self, array: NDArray[Any], over: Callable[[Any], None], slot: int, name: int) -> None:
-        super().__init__(array, over)
+        super().__init__(array, over)  # type: ignore[call-arg]
 
     __hash__ = object.__hash__
 

@@ -83,7 +83,7 @@ class Tcp:
             self._in.setsockopt(zmq.CURVE_SECRETKEY, self._own_secret)
         self._monitor = self._in.get_monitor_socket(_FAILED)
         self.address = _bound(self._in, host, ports)
-        self.descriptor: int = self._in.getsockopt(zmq.FD)
+        self.descriptor = int(self._in.getsockopt(zmq.FD))
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether a peer with this key may send; called by ZeroMQ's authenticator, in its thread."""

@@ -216,7 +216,7 @@ class FastTransport:
                 buffers.append(numbers)
         packet = pack(LETTER, envelope.round, envelope.origin, envelope.stamps, parts)
         self.endpoint.send(host, packet, buffers=buffers)
-        return len(packet) + sum(buffer.nbytes for buffer in buffers)
+        return len(packet) + sum(int(buffer.nbytes) for buffer in buffers)
 
     def _announce(self, segment: Segment) -> None:
         if self._ready:
