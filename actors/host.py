@@ -116,7 +116,7 @@ class Host:
             lanes = self._begin(number, relaxation)
 
             def carry(messages: Sequence[Message]) -> None:
-                self._post.carry(messages, lambda message: lanes[message.lane].accept(message))
+                self._post.collect(messages, lambda message: lanes[message.lane].accept(message))
 
             reporters = {index: self._reporter(index) for index in lanes}
             moved = True
@@ -127,7 +127,10 @@ class Host:
                         self._take(letter, lanes)
                     moved = False
                     for index, lane in lanes.items():
+                        # A lane goes as far as it can, which is as many ticks as the smallest delay has, and what
+                        # it sent meanwhile travels together, while the next lane computes.
                         moved |= lane.advance(carry, reporters[index])
+                        self._post.release()
                 if moved and all(lane.done for lane in lanes.values()):
                     break
             if relaxation.exact:

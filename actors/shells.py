@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import os
-import pickle
 import queue
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,11 +119,6 @@ class BlockActor:
         """Connect to everybody, and hear from everybody."""
         assert self._fast is not None
         self._fast.greet(timeout)
-
-    def answer(self, question: bytes) -> bytes:
-        """Call a method of the host: its name and arguments, and what it returns, as bytes that Ray only passes on."""
-        method, arguments = pickle.loads(question)
-        return pickle.dumps(self.ask(method, *arguments))
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""

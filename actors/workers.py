@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pickle
 import queue
 import time
 from collections.abc import Callable
@@ -39,20 +38,11 @@ class ActorLostError(DyadnetError):
 
 
 class RayAnswers:
-    """Implements `actors.engine.Answers`: one reference an actor.
+    """Implements `actors.engine.Answers`: one reference an actor."""
 
-    Parameters
-    ----------
-    opened
-        Makes an answer of what an actor returns.
-    """
-
-    def __init__(
-        self, labels: list[str], references: list[Any], opened: Callable[[Any], Any] = lambda answer: answer
-    ) -> None:
+    def __init__(self, labels: list[str], references: list[Any]) -> None:
         self._labels = labels
         self._references = references
-        self._opened = opened
 
     def check(self) -> None:
         """Raise what any of them raised, or that it died."""
@@ -67,7 +57,7 @@ class RayAnswers:
         ready, waiting = ray.wait(self._references, num_returns=len(self._references), timeout=SOON, fetch_local=False)
         if not waiting:
             with contextlib.suppress(RayError):
-                return [self._opened(answer) for answer in ray.get(self._references)]
+                return list(ray.get(self._references))
         for reference in ready:
             self._get(reference)
         while waiting:
@@ -82,7 +72,7 @@ class RayAnswers:
 
     def _get(self, reference: Any) -> Any:
         try:
-            return self._opened(ray.get(reference))
+            return ray.get(reference)
         except RayTaskError as problem:
             cause = problem.cause
             if isinstance(cause, DyadnetError):
@@ -176,9 +166,7 @@ class RayWorkers:
 
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""
-        # Put into bytes once, not once for each host.
-        question = pickle.dumps((method, arguments))
-        return RayAnswers(self.labels, [handle.answer.remote(question) for handle in self._handles], pickle.loads)
+        return RayAnswers(self.labels, [handle.ask.remote(method, *arguments) for handle in self._handles])
 
     def decide(self, decision: Decision) -> None:
         """Tell every host a decision."""
