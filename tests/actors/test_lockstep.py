@@ -237,7 +237,7 @@ def test_as_many_ticks_travel_together_as_the_smallest_delay_has() -> None:
     dataset = load("digits").limited(60, 20)
     letters = {}
     for delay in (1, 6):
-        dynamics = {"delay": delay, "clock": "every-tick", "fixed": True, "sweeps": 30, "check_every": 30}
+        dynamics = {"delay": delay, "clock": "every-tick", "step": 0.1, "fixed": True, "sweeps": 60}
         config = RunConfig.read(settings_of(dynamics=dynamics, probe={}, cluster={"actors": 3, "timeout": 20}))
         notes = Spending()
         engine = threaded(config, dataset)
