@@ -20,7 +20,7 @@ import ray
 from numpy.typing import NDArray
 from ray.actor import ActorHandle
 
-from actors import wire
+from actors import tasks, wire
 from actors.engine import ActorEngine
 from actors.fast import setup as fast
 from actors.fast.keys import Card
@@ -38,6 +38,7 @@ from dyadnet.messages import MessageError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
+from dyadnet.relaxation import BlockReport
 
 
 class RayTransport:
@@ -119,6 +120,11 @@ class BlockActor:
         """Connect to everybody, and hear from everybody."""
         assert self._fast is not None
         self._fast.greet(timeout)
+
+    def relax(self, number: int, task: bytes) -> tuple[BlockReport, ...]:
+        """Ask the host to relax; see `actors.tasks`."""
+        found: tuple[BlockReport, ...] = self.ask("relax", number, *tasks.unseal(task))
+        return found
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""

@@ -14,7 +14,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors import wire
+from actors import tasks, wire
 from actors.fast import setup as fast
 from actors.fast.transport import Desk
 from actors.inbox import Decision
@@ -166,6 +166,10 @@ class RayWorkers:
 
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""
+        if method == "relax":
+            number, relaxation, update = arguments
+            task = tasks.seal(relaxation, update)
+            return RayAnswers(self.labels, [handle.relax.remote(number, task) for handle in self._handles])
         return RayAnswers(self.labels, [handle.ask.remote(method, *arguments) for handle in self._handles])
 
     def decide(self, decision: Decision) -> None:

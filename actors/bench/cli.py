@@ -23,6 +23,7 @@ def messages(
     repetitions: Annotated[int, typer.Option(min=1)] = 7,
     address: Address = None,
     apart: Annotated[bool, typer.Option("--apart", help="The two actors on different nodes of the cluster.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure-transport", help="Without CURVE between nodes.")] = False,
     as_json: Json = False,
 ) -> None:
     """Messages a second between two actors: the fast transport over plain Ray calls."""
@@ -34,7 +35,9 @@ def messages(
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
         from actors.bench.messages import measure
 
-        results = measure(chosen, repetitions, apart=apart, told=lambda what: status.update(f"measuring {what}"))
+        results = measure(
+            chosen, repetitions, apart=apart, insecure=insecure, told=lambda what: status.update(f"measuring {what}")
+        )
     table = Table(title=f"messages a second, medians of {repetitions}; at most {results['window']} under way, or one")
     for column in ("size", "Ray, many", "fast, many", "ratio", "Ray, one", "fast, one", "ratio"):
         table.add_column(column, justify="right")

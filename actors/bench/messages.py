@@ -57,12 +57,12 @@ class Correspondent:
         self._numbers = np.ones(self._shape, np.float32)
         self._received = 0
 
-    def introduce(self, others: bool) -> Card:
+    def introduce(self, others: bool, insecure: bool = False) -> Card:
         """See `actors.shells.BlockActor.introduce`."""
         endpoint = self._transport.endpoint
         if others:
             spec = ClusterSpec()
-            network = Network(ray.util.get_node_ip_address(), spec.ports, 2 * self._size + (1 << 20), False)
+            network = Network(ray.util.get_node_ip_address(), spec.ports, 2 * self._size + (1 << 20), insecure)
             endpoint.open(network)
         return endpoint.card
 
@@ -124,7 +124,12 @@ class Correspondent:
 
 
 def measure(
-    sizes: Sequence[int], repetitions: int, *, apart: bool, told: Callable[[str], None] | None = None
+    sizes: Sequence[int],
+    repetitions: int,
+    *,
+    apart: bool,
+    insecure: bool = False,
+    told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Messages a second for each size: medians over interleaved repetitions.
 
@@ -134,6 +139,8 @@ def measure(
         Bytes of the numbers of a message.
     apart
         Put the two actors on different nodes of the cluster.
+    insecure
+        Without CURVE between these.
 
     Raises
     ------
@@ -148,18 +155,25 @@ def measure(
     for size in sizes:
         if told is not None:
             told(f"{size >> 10} KB")
-        rows.append(_pair(size, where, repetitions, apart=apart))
-    return {"machine": machine(), "apart": apart, "window": WINDOW, "repetitions": repetitions, "rows": rows}
+        rows.append(_pair(size, where, repetitions, apart=apart, insecure=insecure))
+    return {
+        "machine": machine(),
+        "apart": apart,
+        "insecure": insecure,
+        "window": WINDOW,
+        "repetitions": repetitions,
+        "rows": rows,
+    }
 
 
-def _pair(size: int, where: Sequence[str], repetitions: int, *, apart: bool) -> dict[str, Any]:
+def _pair(size: int, where: Sequence[str], repetitions: int, *, apart: bool, insecure: bool) -> dict[str, Any]:
     remote = ray.remote(num_cpus=0)(Correspondent)
     actors = [
         remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(index, size)
         for index, node in enumerate(where)
     ]
     try:
-        cards = ray.get([actor.introduce.remote(apart) for actor in actors])
+        cards = ray.get([actor.introduce.remote(apart, insecure) for actor in actors])
         for method, argument in (("know", cards), ("greet", PATIENCE)):
             ray.get([getattr(actor, method).remote(argument) for actor in actors])
         row: dict[str, Any] = {"bytes": size}

@@ -28,6 +28,8 @@ _PREFIX = struct.Struct("<I32s")
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 HEARTBEAT = 5000
 """Milliseconds after which a silent connection is tried, and twice of which end it."""
+KERNEL = 4 << 20
+"""Bytes that the kernel may keep of a connection: several messages of a layer."""
 HIGH_WATER = 20_000
 """Letters that may wait for a peer; virtual time bounds them long before."""
 
@@ -181,6 +183,8 @@ class Tcp:
 
     def _common(self, socket: zmq.Socket[bytes], address: str) -> None:
         socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.SNDBUF, KERNEL)
+        socket.setsockopt(zmq.RCVBUF, KERNEL)
         socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 2 * HEARTBEAT)
         socket.setsockopt(zmq.IPV6, int(address.count(":") > 2))
