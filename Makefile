@@ -9,7 +9,7 @@ OUT ?= runs/$(DATA)-$(MODEL)-$(shell date +%Y%m%d-%H%M%S)
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow lint format bench lock clean
+.PHONY: help run test test-slow lint format docs bench lock clean
 
 help: ## Say what can be made.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ format: $(STAMP) ## Put the code into its form.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/.docs ## Build the documentation into build/docs (its tools are installed on first use).
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: $(STAMP) ## Measure the kernel and the settling of this machine.
 	$(BIN)/dyadnet bench kernel
 	$(BIN)/dyadnet bench settling
@@ -44,9 +47,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+$(VENV)/.docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	@touch $@
+
 lock: ## Renew constraints.txt from the newest versions that pyproject.toml allows.
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
-	@build/lock/bin/python -m pip install --quiet -e '.[dev]'
+	@build/lock/bin/python -m pip install --quiet -e '.[dev,docs]'
 	@{ echo "# Exact versions of everything that dyadnet and its tools need, on Python 3.11, 3.12 and 3.13."; \
 		echo "# Renewed by: make lock"; build/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
 	@rm -rf build/lock

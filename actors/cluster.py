@@ -19,13 +19,15 @@ from typing import Any
 import actors
 import dyadnet
 from dyadnet.config import ClusterSpec
-from dyadnet.errors import ConfigError, UsageError
+from dyadnet.errors import ConfigError, DyadnetError, UsageError
 
 NAMESPACE = "dyadnet"
 PROBE = 5.0
 """Seconds within which something must listen at a cluster's address."""
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """One thread a library: cores are shared out to actors, and OpenBLAS takes memory for every thread."""
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""What Ray does on a desktop, where no other machine is to join: it listens on the loopback interface only."""
 DEFAULTS = {
     "RAY_worker_niceness": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -61,15 +63,22 @@ def connected(spec: ClusterSpec) -> Iterator[None]:
     if spec.address is not None:
         _knock(spec.address)
     defaults = {name: value for name, value in DEFAULTS.items() if name not in os.environ}
-    with _environment(defaults | authentication(spec.address) | (THREADS if own else {})):
+    alone = LOOPBACK if own and LOOPBACK.keys().isdisjoint(os.environ) else {}
+    with _environment(defaults | authentication(spec.address) | (THREADS | alone if own else {})):
         import ray
 
         _forget_authentication()
+        _look_again()
         with _captured() as noise:
             try:
                 ray.init(**options)
             except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as problem:
                 raise _refused(spec.address, str(problem), noise()) from None
+            except Exception as problem:
+                if type(problem) is not Exception:
+                    raise
+                # So Ray says that a node of its own did not come up in time.
+                raise DyadnetError(f"Ray did not start here: {' '.join(str(problem).split())[:300]}") from None
         try:
             yield
         finally:
@@ -131,6 +140,14 @@ def _forget_authentication() -> None:
         raylet = importlib.import_module("ray._raylet")
         raylet.Config.initialize("")
         raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _look_again() -> None:
+    """Make Ray read again whether to listen on the loopback interface only (`LOOPBACK`)."""
+    with contextlib.suppress(ImportError, AttributeError):
+        constants = importlib.import_module("ray._private.ray_constants")
+        variable, elsewhere = constants.ENABLE_RAY_CLUSTERS_ENV_VAR, not constants.IS_WINDOWS_OR_OSX
+        vars(constants)["ENABLE_RAY_CLUSTER"] = constants.env_bool(variable, elsewhere)
 
 
 @contextlib.contextmanager

@@ -8,29 +8,28 @@ from __future__ import annotations
 import hashlib
 import queue
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
 from numpy.typing import NDArray
 
+from actors.failures import StalledError
 from actors.free import Pacer
 from actors.inbox import Decision
 from actors.judges import FreeJudge, Judge, LockstepJudge
 from actors.transport import Report
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.store import Store
 from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.engine.protocol import Machinery
-from dyadnet.errors import DyadnetError
+from dyadnet.faults import Fault, Faults
 from dyadnet.relaxation import BlockReport, Outcome, Relaxation, Update, lane_slices
 from dyadnet.spectrum import factor, radius
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
 
-POLL = 1.0
+POLL = 0.5
 """Seconds of silence after which to look whether every actor is alive."""
-
-
-class StalledError(DyadnetError):
-    """No actor has said anything for too long; names each and what it waits for."""
 
 
 class Answers(Protocol):
@@ -71,6 +70,13 @@ class Workers(Protocol):
             If none comes within `timeout` seconds.
         """
 
+    @property
+    def round(self) -> int:
+        """The last round of the life of the hosts before this one."""
+
+    def look(self) -> None:
+        """Raise what is wrong with any host: dead, hung, or cut off from another; quick, and to be called often."""
+
     def describe(self) -> list[str]:
         """What each host is doing or waiting for; hosts that do not answer say so."""
 
@@ -87,21 +93,38 @@ class ActorEngine:
         The run.
     workers
         Its hosts.
+    faults
+        That are to happen on purpose; none unless given.
+    warn
+        Told of one that could not happen.
     """
 
-    def __init__(self, config: RunConfig, workers: Workers) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        workers: Workers,
+        faults: Faults | None = None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self.config = config
         self.topology = Topology(config.network)
         self.timing = timing(config, self.topology)
         self._workers = workers
         self._patience = config.cluster.timeout
-        self._round = 0
+        self._faults = faults or Faults(())
+        self._warn = warn
+        self._round = workers.round
         self._lanes: dict[int, int] = {}
         self._update: Update | None = None
         mode = config.dynamics.mode
         self._pacer = Pacer(mode) if isinstance(mode, FreeRunning) else None
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
+
+    @property
+    def round(self) -> int:
+        """The last round that was begun."""
+        return self._round
 
     def relax(self, relaxation: Relaxation) -> Outcome:
         """Settle one minibatch; see `Engine.relax`."""
@@ -110,15 +133,16 @@ class ActorEngine:
         self._lanes = {lane: len(rows) for lane, rows in slices.items()}
         number = self._open()
         update, self._update = self._update, None
+        faults = self._faults.due(relaxation.minibatch)
         judge: Judge
         if self._pacer is None:
             courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
             judge = LockstepJudge(courses, list(self.topology.blocks), len(self._workers.labels))
-            found = self._settle(number, judge, self._workers.ask("relax", number, relaxation, update))
+            found = self._settle(number, judge, self._workers.ask("relax", number, relaxation, update, faults))
         else:
             judge = FreeJudge(relaxation.phases, len(self._workers.labels), settle=self._pacer.mode.settle)
             pace = self._pacer.pace(relaxation.step)
-            answers = self._workers.ask("relax_freely", number, relaxation, pace, update)
+            answers = self._workers.ask("relax_freely", number, relaxation, pace, update, faults)
             both = self._settle(number, judge, answers)
             self._pacer.note([delay for _, delay in both])
             found = [reports for reports, _ in both]
@@ -129,7 +153,9 @@ class ActorEngine:
         reports = tuple(by_block[name] for name in self.topology.blocks)
         self._messages += sum(report.messages for report in reports)
         self._values += sum(report.values for report in reports)
-        return Outcome(judge.outcomes, reports)
+        outcome = Outcome(judge.outcomes, reports)
+        self._missed(faults, outcome)
+        return outcome
 
     def _settle(self, number: int, judge: Judge, answers: Answers) -> list[Any]:
         """Hear reports and tell decisions until the relaxation is over; what the hosts return then."""
@@ -187,6 +213,19 @@ class ActorEngine:
         """Give every block its parameters; see `Engine.load`."""
         self._result(self._ask("load", parameters))
 
+    def find(self, store: Store, nonce: str) -> None:
+        """Every host reads one file; see `Engine.find`."""
+        self._result(self._ask("find", store, nonce))
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Every host writes its blocks' files; see `Engine.save`."""
+        return self._by_block("save", store, folder)
+
+    def restore(self, store: Store, checkpoint: Manifest) -> None:
+        """Every host puts its blocks back; see `Engine.restore`."""
+        self._update = None
+        self._result(self._ask("restore", store, checkpoint))
+
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded; see `Engine.take_probes`."""
         found = self._result(self._ask("take_probes"))
@@ -214,10 +253,21 @@ class ActorEngine:
         self._round += 1
         return self._round
 
+    def _missed(self, faults: Sequence[Fault], outcome: Outcome) -> None:
+        """Warn of faults whose tick never came."""
+        updates = {report.block: report.updates for report in outcome.reports}
+        for fault in faults:
+            ticks = sum(phase.ticks for phase in outcome.lanes[0])
+            if self._pacer is not None:
+                ticks = min(updates[name] for name in fault.blocks)
+            if fault.tick > ticks:
+                self._warn(f"fault {fault} could not happen: the minibatch was settled at tick {ticks}")
+
     def _hear(self, number: int, answers: Answers) -> Report:
-        """The next report of a round; looks after the actors while there is silence."""
+        """The next report of a round; looks after the actors meanwhile."""
         deadline = time.monotonic() + self._patience
         while True:
+            self._workers.look()
             try:
                 report = self._workers.report(POLL)
             except queue.Empty:
@@ -229,11 +279,14 @@ class ActorEngine:
                 return report
 
     def _result(self, answers: Answers) -> list[Any]:
-        try:
-            return answers.result(self._patience)
-        except TimeoutError:
-            self._stalled()
-            raise
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return answers.result(POLL)
+            except TimeoutError:
+                self._workers.look()
+                if time.monotonic() > deadline:
+                    self._stalled()
 
     def _ask(self, method: str, *arguments: Any) -> Answers:
         update, self._update = self._update, None
@@ -241,13 +294,13 @@ class ActorEngine:
             self._result(self._workers.ask("learn", update))
         return self._workers.ask(method, *arguments)
 
-    def _stalled(self) -> None:
+    def _stalled(self) -> NoReturn:
         states = zip(self._workers.labels, self._workers.describe(), strict=True)
         told = "; ".join(f"{label}: {state}" for label, state in states)
         raise StalledError(f"nothing has happened for {self._patience:g} s (cluster.timeout); {told}")
 
-    def _by_block(self, method: str) -> dict[str, Any]:
-        found = {name: value for part in self._result(self._ask(method)) for name, value in part.items()}
+    def _by_block(self, method: str, *arguments: Any) -> dict[str, Any]:
+        found = {name: value for part in self._result(self._ask(method, *arguments)) for name, value in part.items()}
         return {name: found[name] for name in self.topology.blocks}
 
     def _spend(self, activity: str, started: float) -> None:

@@ -157,6 +157,7 @@ class FreeRun:
         self._before: dict[str, int] = {}
         self._state: State = "restless"
         self._averaging = False
+        self.reach: Callable[[int], None] | None = None
         for line in lines.values():
             line.begin()
 
@@ -206,6 +207,8 @@ class FreeRun:
         ages = self._deliver(now)
         ages += [line.read(now) for line in self._lines.values()]
         self._delays.append(max(ages, default=0.0) + interval)
+        if self.reach is not None:
+            self.reach(1 + max(dyad.course.updates for dyad in self._dyads.values()))
         fraction = -math.expm1(-interval / self._pace.time_constant)
         for dyad in self._dyads.values():
             dyad.integrate(fraction)

@@ -17,17 +17,23 @@ from threadpoolctl import threadpool_limits
 
 from actors.echo import Line
 from actors.free import FreeRun, Pace
+from actors.heart import Pulse
 from actors.inbox import Decision, Envelope, Inbox, Letter
 from actors.judges import LockstepJudge
 from actors.ledger import Ledger
 from actors.lockstep import Lane
 from actors.opening import Opening
 from actors.post import Home, Post
+from actors.sabotage import Effects, Process, Sabotage
 from actors.transport import Report, Transport
 from dyadnet import assembly, objective
+from dyadnet.checkpoint import blocks as checkpoint
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.store import Store
 from dyadnet.config import FreeRunning, RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
+from dyadnet.faults import Fault
 from dyadnet.messages import Kind, Message
 from dyadnet.relaxation import BlockReport, Relaxation, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
@@ -45,7 +51,7 @@ class Host:
     """Runs blocks of one network.
 
     Its methods are called by one thread, one after the other; letters come in through the inbox from any thread, and
-    `describe` may be called from any thread.
+    `describe` and `pulse` may be called from any thread.
 
     Parameters
     ----------
@@ -59,10 +65,18 @@ class Host:
         Takes letters elsewhere.
     inbox
         Where letters from elsewhere come in.
+    effects
+        What faults on purpose do to this process.
     """
 
     def __init__(
-        self, config: RunConfig, home: Home, dataset: Dataset | None, transport: Transport, inbox: Inbox
+        self,
+        config: RunConfig,
+        home: Home,
+        dataset: Dataset | None,
+        transport: Transport,
+        inbox: Inbox,
+        effects: Effects | None = None,
     ) -> None:
         self.config = config
         self.home = home
@@ -92,6 +106,7 @@ class Host:
         self._ledger = Ledger(home, self._post, inbox, self._lines, free=free)
         slow = [factor for name, factor in config.cluster.slow.items() if name in self.blocks]
         self._slowness = max(slow, default=1.0)
+        self._sabotage = Sabotage(home, effects or Process(), self._slow_down, self._post.cut.add)
         self._relaxation = 0
         self._lanes: dict[int, Lane | FreeRun] = {}
         self._rows: dict[int, int] = {}
@@ -100,7 +115,9 @@ class Host:
 
     # Settling and learning
 
-    def relax(self, number: int, relaxation: Relaxation, update: Update | None = None) -> tuple[BlockReport, ...]:
+    def relax(
+        self, number: int, relaxation: Relaxation, update: Update | None = None, faults: Sequence[Fault] = ()
+    ) -> tuple[BlockReport, ...]:
         """Settle one minibatch, as far as this host's blocks go; returns once every lane was told to stop.
 
         Parameters
@@ -109,11 +126,16 @@ class Host:
             Of the round.
         update
             What to learn from the relaxation before, first.
+        faults
+            That are to happen meanwhile.
         """
         if update is not None:
             self.learn(update)
+        self._sabotage.arm(faults)
         with self._timed():
             lanes = self._begin(number, relaxation)
+            if faults:
+                next(iter(lanes.values())).reach = self._sabotage.reach
 
             def carry(messages: Sequence[Message]) -> None:
                 self._post.collect(messages, lambda message: lanes[message.lane].accept(message))
@@ -140,7 +162,12 @@ class Host:
         return self._with_spent(reports)
 
     def relax_freely(
-        self, number: int, relaxation: Relaxation, pace: Pace, update: Update | None = None
+        self,
+        number: int,
+        relaxation: Relaxation,
+        pace: Pace,
+        update: Update | None = None,
+        faults: Sequence[Fault] = (),
     ) -> tuple[tuple[BlockReport, ...], float]:
         """Settle one minibatch in real time, waiting for nobody; see `actors.free`.
 
@@ -170,6 +197,9 @@ class Host:
                 self._reporter(0),
                 self.config.seed,
             )
+            if faults:
+                self._sabotage.arm(faults)
+                run.reach = self._sabotage.reach
             self._lanes = {0: run}
             self._rows = {0: len(rows)}
             self._open(number, "relaxation")
@@ -183,11 +213,13 @@ class Host:
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
-        started = time.perf_counter()
-        with self._slowed():
+        with self._timed("learning"), self._slowed():
             for name, block in self.blocks.items():
                 block.learn(self._active(name), update)
-        self._ledger.seconds["learning"] += time.perf_counter() - started
+
+    def pulse(self) -> Pulse:
+        """A sign of life, while it computes."""
+        return Pulse(dict(self._post.sent), dict(self._inbox.received))
 
     def describe(self) -> str:
         """What this host is doing or waiting for, in words."""
@@ -305,6 +337,23 @@ class Host:
         for name, block in self.blocks.items():
             block.load(parameters[name])
 
+    def find(self, store: Store, nonce: str) -> None:
+        """Read one file; see `dyadnet.engine.protocol.Engine.find`."""
+        checkpoint.find(store, nonce, f"actor {self.home.label(self.home.index)}")
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Write the file of every block here."""
+        return {
+            name: checkpoint.save(store, folder, block, self._responses[name], self.dyads[name])
+            for name, block in self.blocks.items()
+        }
+
+    def restore(self, store: Store, manifest: Manifest) -> None:
+        """Put every block here back to a checkpoint."""
+        for name, block in self.blocks.items():
+            checkpoint.restore(store, manifest, block, self._responses[name], self.dyads[name])
+        self.take_probes()
+
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded since this was last called."""
         return {name: probe.take() for name, probe in self._probes.items() if probe is not None}
@@ -384,13 +433,17 @@ class Host:
         return (replace(first, spent=self._ledger.total()), *others)
 
     @contextlib.contextmanager
-    def _timed(self) -> Iterator[None]:
-        """Book the time of a relaxation: what is neither waiting nor sending is computing."""
-        started, waited, sent = time.perf_counter(), self._inbox.waited, self._post.sending
+    def _timed(self, activity: str = "computing") -> Iterator[None]:
+        """Book the time of an activity, less what passes meanwhile in waiting, in sending, and in being held back."""
+        seconds = self._ledger.seconds
+        started, waited, sent, held = time.perf_counter(), self._inbox.waited, self._post.sending, seconds["held"]
         yield
-        waited, sent = self._inbox.waited - waited, self._post.sending - sent
-        self._ledger.seconds["waiting"] += waited
-        self._ledger.seconds["computing"] += time.perf_counter() - started - waited - sent
+        waited, sent, held = self._inbox.waited - waited, self._post.sending - sent, seconds["held"] - held
+        seconds["waiting"] += waited
+        seconds[activity] += time.perf_counter() - started - waited - sent - held
+
+    def _slow_down(self, factor: float) -> None:
+        self._slowness = max(self._slowness, factor)
 
     def _slowed(self) -> contextlib.AbstractContextManager[None]:
         """Make a straggler of this host, if it is to be one: what it does takes so many times as long."""
@@ -400,7 +453,9 @@ class Host:
     def _prolonged(self) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        time.sleep((self._slowness - 1.0) * (time.perf_counter() - started))
+        done = time.perf_counter()
+        time.sleep((self._slowness - 1.0) * (done - started))
+        self._ledger.seconds["held"] += time.perf_counter() - done
 
     def _reporter(self, lane: int) -> Callable[[int, Any], None]:
         def report(check: int, content: Any) -> None:

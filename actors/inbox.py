@@ -126,15 +126,24 @@ class Inbox:
 
     Parameters
     ----------
+    after
+        Rounds up to this one were over before this life began; their letters are late.
     source
         Where they lie; a `Letterbox` unless given.
+
+    Attributes
+    ----------
+    received
+        Letters of this life by the host that sent them, as they came in.
     """
 
-    def __init__(self, source: Source | None = None) -> None:
+    def __init__(self, after: int = 0, source: Source | None = None) -> None:
         self.source: Source = source or Letterbox()
         self._early: list[Letter] = []
         self._ready: list[Letter] = []
-        self._round = 0
+        self._round = after
+        self._after = after
+        self.received: Counter[int] = Counter()
         self._closed = False
         self.late = 0
         self.refused = 0
@@ -156,6 +165,10 @@ class Inbox:
         self._ready = []
         for letter in early:
             self._sort(letter)
+
+    def drain(self) -> None:
+        """Note what has come, for whoever asks; it can be read later."""
+        self._take(0.0)
 
     def read(self, timeout: float | None = 0.0) -> list[Letter]:
         """Letters of this round that have come, waiting for one up to `timeout` seconds (None: however long).
@@ -187,6 +200,8 @@ class Inbox:
             self._sort(letter)
 
     def _sort(self, letter: Letter) -> None:
+        if isinstance(letter, Envelope) and letter.round > self._after:
+            self.received[letter.origin] += 1
         if letter.round == self._round:
             self._ready.append(letter)
         elif letter.round > self._round:

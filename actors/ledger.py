@@ -11,7 +11,7 @@ from actors.inbox import Inbox
 from actors.post import REASONS, Home, Post
 from dyadnet.relaxation import Spent
 
-ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius")
+ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius", "held")
 
 
 class Ledger:
@@ -66,7 +66,7 @@ class Ledger:
         }
         spent |= {f"dropped, {reason}": count for reason, count in dropped.items() if count}
         if self._free:
-            relaxing = spent["computing"] + spent["waiting"] + spent["sending"]
+            relaxing = spent["computing"] + spent["waiting"] + spent["sending"] + spent["held"]
             spent["updates_per_second"] = self.updates / relaxing if relaxing else 0.0
             spent["edges"] = {self._home.label(host): line.take() for host, line in self._lines.items()}
         for name, value in seconds.items():

@@ -71,6 +71,11 @@ class Lane:
         Of the data, for this lane.
     feedforward
         Whether a block's first state needs those of the blocks before it.
+
+    Attributes
+    ----------
+    reach
+        Told of every tick before it begins.
     """
 
     def __init__(
@@ -94,6 +99,8 @@ class Lane:
         self._opening = Opening(index, relaxation, rows, self.dyads, dataset, feedforward=feedforward)
         self._outstanding = {name: Outstanding(dyad, largest_delay) for name, dyad in dyads.items()}
         self._reported = False
+        self.reach: Callable[[int], None] | None = None
+        self._turning = False
 
     def accept(self, message: Message) -> bool:
         """Take in a message to one of this lane's blocks; False if it has come before."""
@@ -109,7 +116,10 @@ class Lane:
             phase = self._settling.index
             self._settling.follow(kind)
             if self._settling.index != phase:
-                self._enter()
+                # What was held at the stop tick counts where compartments take turns, and may be under way.
+                self._turning = bool(self._settling.phase.side)
+                if not self._turning:
+                    self._enter()
 
     def advance(self, send: Send, report: Report) -> bool:
         """Run on until a message or a verdict is lacking; whether anything moved."""
@@ -138,6 +148,8 @@ class Lane:
             return self._begin(send)
         if self._settling.done:
             return self._finish()
+        if self._turning:
+            return self._turn()
         return self._fire(send, report)
 
     def _begin(self, send: Send) -> bool:
@@ -147,16 +159,26 @@ class Lane:
             self._enter()
         return True
 
+    def _turn(self) -> bool:
+        if any(owed.lacks(self.tick) for owed in self._outstanding.values()):
+            return False
+        self._turning = False
+        self._enter()
+        return True
+
     def _enter(self) -> None:
         settling = self._settling
         for dyad in self.dyads.values():
-            dyad.enter(settling.index, settling.phase.beta, settling.first_tick, settling.average_from)
+            phase = settling.phase
+            dyad.enter(settling.index, phase.beta, settling.first_tick, settling.average_from, phase.side)
 
     def _fire(self, send: Send, report: Report) -> bool:
         tick = self.tick + 1
         firing = [name for name, dyad in self.dyads.items() if dyad.clock.fires(tick, dyad.moment)]
         if any(self._outstanding[name].lacks(tick) for name in firing):
             return False
+        if self.reach is not None:
+            self.reach(tick)
         self.tick = tick
         out = [message for name in firing for message in self.dyads[name].fire(tick)]
         checked = tick == self._settling.next_check

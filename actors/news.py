@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 from dyadnet.config import RunConfig
-from dyadnet.record import Recorder
+from dyadnet.errors import DyadnetError
+from dyadnet.lines import encoded
+from dyadnet.record import MACHINERY, METRICS, RECORDS, Recorder
 from dyadnet.watcher import Watcher
 from dyadnet.weights import Parameters
 
 Item = tuple[str, tuple[Any, ...]]
 """Name of a method of `Recorder` or `Watcher`, and its arguments."""
 
-_RECORDED = ("metrics", "machinery", "probes", "save")
+KEPT = 60.0
+"""Seconds within which whoever keeps the record has taken it."""
+_RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind")
 
 
 class News:
@@ -23,70 +30,127 @@ class News:
     ----------
     name
         What a user finds the record by.
+    lengths
+        Bytes of each record that there are already.
+    limit
+        How many calls are kept while nobody takes them, the newest; all unless given.
+
+    Attributes
+    ----------
+    introduction
+        The newest call of `started`.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lengths: Mapping[str, int] | None = None, limit: int | None = None) -> None:
         self.name = name
+        self.introduction: Item | None = None
+        self._limit = limit
+        self._lengths = dict.fromkeys(RECORDS, 0) | dict(lengths or {})
         self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
+        self._kept = threading.Condition()
+        self._put = self._handed = self._taken = 0
 
     def take(self, timeout: float) -> list[Item]:
         """Everything since the last call, waiting up to `timeout` seconds if there is nothing yet.
 
-        Of progress within an epoch only the newest matters, and only that is told.
+        What was taken before counts as kept from now on. Of progress within an epoch only the newest matters, and
+        only that is told.
         """
+        with self._kept:
+            self._taken = self._handed
+            self._kept.notify_all()
         items: list[Item] = []
         try:
             items.append(self._queue.get(timeout=timeout))
+            self._handed += 1
             while True:
                 item = self._queue.get_nowait()
+                self._handed += 1
                 if items[-1][0] == item[0] == "minibatch":
                     items.pop()
                 items.append(item)
         except queue.Empty:
             return items
 
+    def settle(self, patience: float = KEPT) -> None:
+        """Wait until all that was told so far is kept, on the disk.
+
+        Raises
+        ------
+        DyadnetError
+            If nobody takes it.
+        """
+        self._tell(("settle", ()))
+        with self._kept:
+            told = self._put
+            if not self._kept.wait_for(lambda: self._taken >= told, patience):
+                raise DyadnetError(f"nobody has taken the record for {patience:g} s")
+
+    def event(self, line: dict[str, Any]) -> None:
+        """See `Recorder`."""
+        self._tell(("event", (line,)))
+
+    def lengths(self) -> dict[str, int]:
+        """See `Recorder`: once all that was told is kept."""
+        return dict(self._lengths)
+
+    def rewind(self, lengths: Mapping[str, int]) -> None:
+        """See `Recorder`."""
+        self._lengths = {name: lengths.get(name, 0) for name in RECORDS}
+        self._tell(("rewind", (lengths,)))
+
     def metrics(self, line: dict[str, Any]) -> None:
         """See `Recorder`."""
-        self._queue.put(("metrics", (line,)))
+        self._lengths[METRICS] += len(encoded(line))
+        self._tell(("metrics", (line,)))
 
     def machinery(self, line: dict[str, Any]) -> None:
         """See `Recorder`."""
-        self._queue.put(("machinery", (line,)))
+        self._lengths[MACHINERY] += len(encoded(line))
+        self._tell(("machinery", (line,)))
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, Any]]) -> None:
         """See `Recorder`."""
-        self._queue.put(("probes", (relaxation, recorded)))
+        self._tell(("probes", (relaxation, recorded)))
 
     def save(self, name: str, manifest: dict[str, Any], parameters: Parameters) -> None:
         """See `Recorder`."""
-        self._queue.put(("save", (name, manifest, parameters)))
+        self._tell(("save", (name, manifest, parameters)))
 
     def started(self, config: RunConfig, minibatches: int) -> None:
         """See `Watcher`."""
-        self._queue.put(("started", (config, minibatches)))
+        self.introduction = ("started", (config, minibatches))
+        self._tell(self.introduction)
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
         """See `Watcher`."""
-        self._queue.put(("minibatch", (epoch, index, loss, accuracy, sweeps)))
+        self._tell(("minibatch", (epoch, index, loss, accuracy, sweeps)))
 
     def evaluating(self, epoch: int, part: str) -> None:
         """See `Watcher`."""
-        self._queue.put(("evaluating", (epoch, part)))
+        self._tell(("evaluating", (epoch, part)))
 
     def epoch(self, line: dict[str, Any]) -> None:
         """See `Watcher`."""
-        self._queue.put(("epoch", (line,)))
+        self._tell(("epoch", (line,)))
 
     def warning(self, text: str) -> None:
         """See `Watcher`."""
-        self._queue.put(("warning", (text,)))
+        self._tell(("warning", (text,)))
 
     def note(self, text: str) -> None:
         """See `Watcher`."""
-        self._queue.put(("note", (text,)))
+        self._tell(("note", (text,)))
+
+    def _tell(self, item: Item) -> None:
+        self._put += 1
+        self._queue.put(item)
+        if self._limit is not None and self._queue.qsize() > self._limit:
+            with contextlib.suppress(queue.Empty):
+                self._queue.get_nowait()
 
 
-def relay(items: list[Item], folder: Recorder, watcher: Watcher) -> None:
-    """Make the calls that `News` kept, in their order."""
+def relay(items: list[Item], folder: Recorder | None, watcher: Watcher) -> None:
+    """Make the calls that `News` kept, in their order; without a folder there are none of a recorder's among them."""
     for name, arguments in items:
         getattr(folder if name in _RECORDED else watcher, name)(*arguments)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
@@ -15,6 +17,7 @@ from dyadnet.topology import Topology
 STRATEGIES = {"pack": "PACK", "spread": "SPREAD", "strict-spread": "STRICT_SPREAD"}
 PATIENCE = 30.0
 """Seconds to wait for CPUs that others on the cluster have booked."""
+NODE_LABEL = "ray.io/node-id"
 GRAIN = 1e-4
 """Ray books CPUs in steps of this."""
 
@@ -63,16 +66,30 @@ def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:
     return asked
 
 
-def reserve(spec: ClusterSpec, actors: int) -> Reservation:
+def reserve(spec: ClusterSpec, actors: int, name: str = "", without: Collection[str] = ()) -> Reservation:
     """Book room for every actor on the cluster that Ray is connected to.
+
+    Parameters
+    ----------
+    name
+        Of the reservation; one of the same name, which a coordinator that died has left, is given back.
+    without
+        Nodes that Ray may still believe to be alive.
 
     Raises
     ------
     ConfigError
         If there is no room, ever or now.
     """
-    cpus = share(spec, actors, [node["Resources"]["CPU"] for node in _nodes()])
-    group = placement_group([{"CPU": cpus}] * actors, strategy=STRATEGIES[spec.placement])
+    if name:
+        release(name)
+    nodes = _nodes()
+    gone = [node["NodeID"] for node in nodes if node["NodeID"] in without]
+    cpus = share(spec, actors, [node["Resources"]["CPU"] for node in nodes if node["NodeID"] not in gone])
+    where = [{NODE_LABEL: f"!in({','.join(gone)})"}] * actors if gone else None
+    group = placement_group(
+        [{"CPU": cpus}] * actors, strategy=STRATEGIES[spec.placement], name=name, bundle_label_selector=where
+    )
     if not group.wait(PATIENCE):
         remove_placement_group(group)
         free = ray.available_resources().get("CPU", 0.0)
@@ -84,7 +101,13 @@ def reserve(spec: ClusterSpec, actors: int) -> Reservation:
     return Reservation(group, cpus)
 
 
-def _nodes() -> list[Mapping[str, Mapping[str, float]]]:
+def release(name: str) -> None:
+    """Give back a reservation of this name, if there is one."""
+    with contextlib.suppress(ValueError):
+        remove_placement_group(ray.util.get_placement_group(name))
+
+
+def _nodes() -> list[Mapping[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
 
 

@@ -70,6 +70,10 @@ class Post:
         Seconds spent on sending.
     dropped
         Messages by the reason for which they were dropped.
+    sent
+        Letters to each other host.
+    cut
+        Hosts to which letters are lost, on purpose.
     """
 
     def __init__(self, home: Home, topology: Topology, transport: Transport) -> None:
@@ -78,6 +82,8 @@ class Post:
         self.sending = 0.0
         self.dropped: Counter[str] = Counter()
         self.traffic: Counter[str] = Counter()
+        self.sent: Counter[int] = Counter()
+        self.cut: set[int] = set()
         self._home = home
         self._transport = transport
         self._waiting: dict[int, list[Message]] = {}
@@ -113,7 +119,9 @@ class Post:
         """Send messages to one other host."""
         started = time.perf_counter()
         envelope = Envelope(self.round, self._home.index, packed(messages), stamps)
-        self.traffic["bytes"] += self._transport.send(host, envelope)
+        self.sent[host] += 1
+        if host not in self.cut:
+            self.traffic["bytes"] += self._transport.send(host, envelope)
         self.traffic["letters"] += 1
         self.traffic["messages"] += len(messages)
         self.sending += time.perf_counter() - started

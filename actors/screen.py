@@ -26,7 +26,14 @@ STATES = {
     "failed": "bold red",
     "stopped": "yellow",
 }
-ACTIVITIES = {"computing": "green", "learning": "blue", "radius": "magenta", "sending": "yellow", "waiting": "grey42"}
+ACTIVITIES = {
+    "computing": "green",
+    "learning": "blue",
+    "radius": "magenta",
+    "sending": "yellow",
+    "held": "red",
+    "waiting": "grey42",
+}
 
 Glance = Mapping[str, Any]
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 import gc
 import os
 import queue
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +23,38 @@ from numpy.typing import NDArray
 from ray.actor import ActorHandle
 
 from actors import tasks, wire
-from actors.engine import ActorEngine
+from actors.cluster import NAMESPACE
+from actors.detached import Ending, lived
 from actors.fast import setup as fast
 from actors.fast.keys import Card
+from actors.fast.transport import FastTransport
+from actors.heart import Pulse
 from actors.host import Host
 from actors.inbox import Envelope, Inbox
 from actors.judges import LockstepJudge
 from actors.news import Item, News
 from actors.post import Home
+from actors.recovering import Attempts
 from actors.transport import Report
 from actors.workers import RayWorkers
+from dyadnet.checkpoint.keeper import Beginning
+from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.coordinator import Summary
 from dyadnet.data import Dataset, DataShape
+from dyadnet.faults import Fault
 from dyadnet.messages import MessageError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
+from dyadnet.record import Recorder, RunFolder
 from dyadnet.relaxation import BlockReport
+from dyadnet.train import load_data
+
+UNHEARD = 1000
+"""Of what a run without a driver tells, so many of the newest are kept for whoever comes."""
+LINGER = 60.0
+"""Seconds for which a coordinator without a driver waits after the end, for somebody to hear of it."""
 
 
 class RayTransport:
@@ -80,16 +96,37 @@ class BlockActor:
         From the object store, for actors whose blocks read samples.
     coordinator
         Who is told how far the blocks have come.
+    after
+        The last round of the life before.
     """
 
-    def __init__(self, config: RunConfig, home: Home, dataset: Dataset | None, coordinator: ActorHandle[Any]) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        home: Home,
+        dataset: Dataset | None,
+        coordinator: ActorHandle[Any],
+        after: int = 0,
+    ) -> None:
         self._config = config
+        self._dataset = dataset
         self._ray = RayTransport(coordinator)
-        self._fast = fast.transport(config, home) if config.cluster.transport == "fast" else None
-        self._inbox = Inbox(self._fast)
-        self._host = Host(config, home, dataset, self._fast or self._ray, self._inbox)
+        self._fast: FastTransport | None = None
+        self._live(home, after)
         # What is there by now stays: no collection looks at all of it again.
         gc.freeze()
+
+    def _live(self, home: Home, after: int) -> None:
+        if self._config.cluster.transport == "fast":
+            if self._fast is not None:
+                self._fast.close()
+            self._fast = fast.transport(self._config, home)
+        self._inbox = Inbox(after, self._fast)
+        self._host = Host(self._config, home, self._dataset, self._fast or self._ray, self._inbox)
+
+    def renew(self, incarnation: int, after: int) -> None:
+        """Begin a new life in the same process, with the weights that the run began with; `stop` comes first."""
+        self._live(replace(self._host.home, incarnation=incarnation), after)
 
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
         """Get to know the other actors, by index; returns where and how this one runs."""
@@ -121,9 +158,9 @@ class BlockActor:
         assert self._fast is not None
         self._fast.greet(timeout)
 
-    def relax(self, number: int, task: bytes) -> tuple[BlockReport, ...]:
+    def relax(self, number: int, task: bytes, faults: Sequence[Fault] = ()) -> tuple[BlockReport, ...]:
         """Ask the host to relax; see `actors.tasks`."""
-        found: tuple[BlockReport, ...] = self.ask("relax", number, *tasks.unseal(task))
+        found: tuple[BlockReport, ...] = self.ask("relax", number, *tasks.unseal(task), faults)
         return found
 
     def ask(self, method: str, *arguments: Any) -> Any:
@@ -134,6 +171,7 @@ class BlockActor:
         try:
             return getattr(self._host, method)(*arguments)
         finally:
+            self._inbox.drain()
             self._fast.endpoint.rest()
 
     @ray.method(concurrency_group="mail", num_returns=0)
@@ -148,6 +186,11 @@ class BlockActor:
     def decide(self, decision: bytes) -> None:
         """Take in a decision of the coordinator."""
         self._inbox.put(wire.unseal_decision(decision))
+
+    @ray.method(concurrency_group="control")
+    def pulse(self) -> Pulse:
+        """A sign of life, while this actor computes."""
+        return self._host.pulse()
 
     @ray.method(concurrency_group="control")
     def status(self) -> str:
@@ -173,32 +216,86 @@ class CoordinatorActor:
         Holds one reference into the object store; this actor never reads it.
     out
         What a user finds the record by.
+    events
+        What has happened to the run before: faults that fired, failures that it survived.
+    beginning
+        Where its checkpoints go, and which one it goes on from.
+    detached
+        Whether it has no driver: it begins by itself then, keeps the run's folder and reads the data itself.
     """
 
-    def __init__(self, config: RunConfig, shape: DataShape, dataset: Sequence[Any], out: str) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        shape: DataShape,
+        dataset: Sequence[Any],
+        out: str,
+        events: Sequence[Mapping[str, Any]] = (),
+        beginning: Beginning | None = None,
+        *,
+        detached: bool = False,
+    ) -> None:
         self._config = config
         self._shape = shape
-        self._dataset = dataset[0]
-        self._news = News(out)
+        self._dataset = dataset[0] if dataset else None
+        self._events = events
+        self._beginning = beginning
+        start = None if beginning is None else beginning.start
+        self._news = News(out, None if start is None else start.lengths, UNHEARD if detached else None)
+        self._stop = Stop()
         self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
-        self._snapshot = Snapshot(config, Path(out).name or "run")
+        self._attempts: Attempts | None = None
+        self._snapshot = Snapshot(config, Path(out).name or "run", measuring=False)
+        self._ending: Ending | None = None
+        self._told = threading.Event()
+        self._detached = detached
+        if detached:
+            reborn = bool(ray.get_runtime_context().was_current_actor_reconstructed)
+            threading.Thread(target=self._live, args=(reborn,), name="run", daemon=True).start()
 
     def run(self) -> Summary:
         """Create the blocks and train."""
-        me = ray.get_runtime_context().current_actor
+        return self._train(ray.get_runtime_context().current_actor, self._news, self._events, self._beginning)
+
+    def _live(self, reborn: bool) -> None:
+        """Train without a driver, wait a while for somebody to hear how it ended, and go."""
+        me = ray.get_actor(str(ray.get_runtime_context().get_actor_name()), namespace=NAMESPACE)
+
+        def train(folder: RunFolder) -> Summary:
+            self._dataset = ray.put(load_data(self._config))
+            return self._train(me, folder, folder.events(), folder.beginning)
+
+        self._ending = lived(self._config, Path(self._news.name), self._news, train, reborn=reborn)
+        self._told.wait(LINGER)
+        ray.kill(me)
+
+    def _train(
+        self,
+        me: ActorHandle[Any],
+        recorder: Recorder,
+        events: Sequence[Mapping[str, Any]],
+        beginning: Beginning | None,
+    ) -> Summary:
         self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
-        engine = ActorEngine(self._config, self._workers)
-        with exposed(self._config, self._news.name, self._news.note, self._news.machinery) as observer:
+        with exposed(self._config, self._news.name, self._news.note, recorder.machinery) as observer:
             if isinstance(observer, Snapshot):
                 self._snapshot = observer
             try:
-                placement = {"kind": "placement", "actors": self._workers.start(self._news.warning)}
-                self._news.machinery(placement)
-                self._snapshot.machinery(placement)
-                return Coordinator(self._config, self._shape, engine, self._news, self._news, self._snapshot).run()
+                self._attempts = Attempts(
+                    self._config,
+                    self._shape,
+                    self._workers,
+                    recorder,
+                    self._news,
+                    self._snapshot,
+                    events,
+                    beginning,
+                    self._stop,
+                )
+                return self._attempts.run()
             finally:
-                engine.close()
+                self._workers.close()
 
     @ray.method(concurrency_group="mail", num_returns=0)
     def report(self, report: bytes) -> None:
@@ -211,10 +308,25 @@ class CoordinatorActor:
         return self._news.take(timeout)
 
     @ray.method(concurrency_group="control")
+    def introduction(self) -> Item | None:
+        """What somebody who comes later has missed of the run's beginning."""
+        return self._news.introduction
+
+    @ray.method(concurrency_group="control")
+    def ending(self) -> Ending | None:
+        """How a run without a driver has ended; None if it has not."""
+        return self._ending
+
+    @ray.method(concurrency_group="control")
+    def dismiss(self) -> None:
+        """Somebody knows how the run has ended; this actor may go."""
+        self._told.set()
+
+    @ray.method(concurrency_group="control")
     def glance(self) -> dict[str, Any]:
         """How the run stands, as plain values; asks no actor."""
         places = {name: dict(place) for name, place in self._snapshot.places.items()}
-        return view(self._snapshot) | {"out": self._news.name, "places": places}
+        return view(self._snapshot) | {"out": self._news.name, "places": places, "detached": self._detached}
 
     @ray.method(concurrency_group="control")
     def status(self) -> dict[str, str]:
@@ -224,7 +336,12 @@ class CoordinatorActor:
         return dict(zip(self._workers.labels, self._workers.describe(), strict=True))
 
     @ray.method(concurrency_group="control")
+    def halt(self) -> None:
+        """End after the present minibatch, once a checkpoint is written; `run` raises `StoppedError` then."""
+        self._stop.request()
+
+    @ray.method(concurrency_group="control")
     def stop(self) -> None:
         """End all block actors; `run` raises then."""
-        if self._workers is not None:
-            self._workers.close()
+        if self._attempts is not None:
+            self._attempts.stop()

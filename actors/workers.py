@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -15,8 +17,10 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors import tasks, wire
+from actors.failures import ActorLostError, FailedError, StalledError
 from actors.fast import setup as fast
 from actors.fast.transport import Desk
+from actors.heart import Heart
 from actors.inbox import Decision
 from actors.placement import homes, reserve
 from actors.post import Home
@@ -33,15 +37,32 @@ LOOK = 5.0
 """Seconds within which an actor that is not hung tells its status."""
 
 
-class ActorLostError(DyadnetError):
-    """An actor died, or failed with something that is no user's mistake; names it and its blocks."""
+KNOCK = 2.0
+"""Seconds within which a machine that is not dead lets us in, and an actor that is not answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Casualties:
+    """Who has to be started anew.
+
+    Attributes
+    ----------
+    hosts
+        Indices of actors.
+    nodes
+        Machines that are dead or out of reach.
+    """
+
+    hosts: frozenset[int]
+    nodes: frozenset[str]
 
 
 class RayAnswers:
-    """Implements `actors.engine.Answers`: one reference an actor."""
+    """Implements `actors.engine.Answers`: one reference an actor, by the host's index."""
 
-    def __init__(self, labels: list[str], references: list[Any]) -> None:
+    def __init__(self, labels: Mapping[int, str], references: list[Any]) -> None:
         self._labels = labels
+        self._hosts = list(labels)
         self._references = references
 
     def check(self) -> None:
@@ -71,17 +92,17 @@ class RayAnswers:
         return [self._get(reference) for reference in self._references]
 
     def _get(self, reference: Any) -> Any:
+        host = self._hosts[self._references.index(reference)]
+        label = self._labels[host]
         try:
             return ray.get(reference)
         except RayTaskError as problem:
             cause = problem.cause
             if isinstance(cause, DyadnetError):
                 raise cause from None
-            label = self._labels[self._references.index(reference)]
-            raise ActorLostError(f"actor {label} failed: {type(cause).__name__}: {cause}") from problem
+            raise ActorLostError(f"actor {label} failed: {type(cause).__name__}: {cause}", [host]) from problem
         except RayActorError as problem:
-            label = self._labels[self._references.index(reference)]
-            raise ActorLostError(f"actor {label} died: {_first_line(problem)}") from None
+            raise ActorLostError(f"actor {label} died: {_first_line(problem)}", [host]) from None
 
 
 class RayWorkers:
@@ -115,11 +136,20 @@ class RayWorkers:
         self._reports = reports
         self._actor = actor
         self._homes = homes(config)
+        self._name = ray.get_runtime_context().get_actor_name() or ""
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
         self._desk: Desk | None = None
         hosts = range(max(self._homes.values()) + 1)
         self.labels = [Home(index, self._homes).label(index) for index in hosts]
+        self.round = 0
+        self._cpus = 0.0
+        self._complete = False
+        self._places: list[dict[str, Any]] = []
+        self._lost_nodes: set[str] = set()
+        self._heart = Heart(self.labels, config.recovery.heartbeat)
+        self._pulses: dict[int, Any] = {}
+        self._next_look = 0.0
 
     def start(self, warn: Callable[[str], None]) -> dict[str, dict[str, Any]]:
         """Place and create the actors, and introduce them to each other; returns where each one runs.
@@ -131,46 +161,139 @@ class RayWorkers:
         ActorLostError
             If one does not come up.
         """
-        reservation = reserve(self._config.cluster, len(self.labels))
-        self._group = reservation.group
-        remote = ray.remote(concurrency_groups={"mail": 1, "control": 1})(self._actor)
-        readers = _readers(self._config)
-        for index in range(len(self.labels)):
-            home = Home(index, self._homes)
-            strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=index)
-            options = {"num_cpus": reservation.cpus, "scheduling_strategy": strategy, "max_restarts": 0}
-            dataset = self._dataset if readers & set(home.blocks) else None
-            handle = remote.options(name=None, **options).remote(self._config, home, dataset, self._coordinator)
-            self._handles.append(handle)
-        answers = RayAnswers(self.labels, [handle.meet.remote(self._handles) for handle in self._handles])
-        try:
-            found = answers.result(START)
-        except TimeoutError:
-            raise ActorLostError(f"not all of the {len(self.labels)} actors came up within {START:g} s") from None
-        if self._config.cluster.transport == "fast":
-            self._desk = fast.desk(self._config, len(self._handles))
-            fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
-        niceness = max(place["nice"] for place in found)
+        places = self._start(0)
+        niceness = max(place["nice"] for place in self._places)
         if niceness > 0:
             warn(
                 f"actors run at nice {niceness}, behind everything else on their machines; "
                 "start the cluster's nodes with RAY_worker_niceness=0"
             )
-        return dict(zip(self.labels, found, strict=True))
+        return places
+
+    def casualties(self, problem: FailedError) -> Casualties:
+        """Who is dead or does not answer, beside those that a failure names, and which of their machines are."""
+        everyone = range(len(self._handles))
+        known = set(everyone) if isinstance(problem, StalledError) else set(problem.hosts)
+        asked = {host: self._handles[host].pulse.remote() for host in everyone if host not in known}
+        well: set[int] = set()
+        if asked:
+            ready, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=KNOCK, fetch_local=False)
+            well = {host for host, reference in asked.items() if reference in ready and not _failed(reference)}
+        hosts = frozenset(everyone) - well
+        places = dict(enumerate(self._places))
+        sound = {places[host]["node"] for host in well if host in places}
+        suspects = {places[host]["node"] for host in hosts if host in places} - sound
+        return Casualties(hosts, frozenset(node for node in suspects if _unreachable(node)))
+
+    def revive(self, casualties: Casualties, incarnation: int, number: int) -> dict[str, dict[str, Any]]:
+        """Begin a new life of all hosts: the dead in new processes; returns where each one runs.
+
+        Parameters
+        ----------
+        incarnation
+            Which life; messages of earlier ones are refused.
+        number
+            The last round of the life before.
+
+        Raises
+        ------
+        FailedError
+            If another one fails meanwhile.
+        ConfigError
+            If what is left of the cluster has no room.
+        """
+        self.round = number
+        self._pulses = {}
+        complete, self._complete = self._complete, False
+        if casualties.nodes or not complete:
+            # What was booked may be on a machine that is gone: all of it is given back, and booked elsewhere.
+            self._lost_nodes |= casualties.nodes
+            self.close()
+            return self._start(incarnation)
+        for host in casualties.hosts:
+            _kill(self._handles[host])
+            self._handles[host] = self._create(host, incarnation)
+        rest = [host for host in range(len(self._handles)) if host not in casualties.hosts]
+        labels = {host: self.labels[host] for host in rest}
+        for method, arguments in (("stop", ()), ("renew", (incarnation, number))):
+            # One after the other: they run in different groups, whose order nobody keeps.
+            references = [getattr(self._handles[host], method).remote(*arguments) for host in rest]
+            _within(RayAnswers(labels, references), rest, START)
+        return self._meet()
+
+    def _start(self, incarnation: int) -> dict[str, dict[str, Any]]:
+        """Book room, and create all actors."""
+        reservation = reserve(self._config.cluster, len(self.labels), self._name, self._lost_nodes)
+        self._group, self._cpus = reservation.group, reservation.cpus
+        self._handles = [self._create(index, incarnation) for index in range(len(self.labels))]
+        return self._meet()
+
+    def _create(self, index: int, incarnation: int) -> ActorHandle[Any]:
+        remote = ray.remote(concurrency_groups={"mail": 1, "control": 1})(self._actor)
+        home = Home(index, self._homes, incarnation)
+        strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=index)
+        options = {"num_cpus": self._cpus, "scheduling_strategy": strategy, "max_restarts": 0}
+        dataset = self._dataset if _readers(self._config) & set(home.blocks) else None
+        arguments = (self._config, home, dataset, self._coordinator, self.round)
+        handle: ActorHandle[Any] = remote.options(name=None, **options).remote(*arguments)
+        return handle
+
+    def _meet(self) -> dict[str, dict[str, Any]]:
+        """Introduce the actors to each other; returns where each one runs."""
+        answers = RayAnswers(
+            dict(enumerate(self.labels)), [handle.meet.remote(self._handles) for handle in self._handles]
+        )
+        self._places = _within(answers, range(len(self.labels)), START)
+        if self._config.cluster.transport == "fast":
+            if self._desk is not None:
+                self._desk.close()
+            self._desk = fast.desk(self._config, len(self._handles))
+            fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
+        self._heart = Heart(self.labels, self._config.recovery.heartbeat)
+        self._complete = True
+        return dict(zip(self.labels, self._places, strict=True))
+
+    def look(self) -> None:
+        """See `Workers.look`; asks those for a pulse that have not reported lately."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        interval = min(1.0, self._config.recovery.heartbeat / 6)
+        self._next_look = now + interval
+        self._heart.tick(now)
+        if self._pulses:
+            pending = list(self._pulses.values())
+            ready = set(ray.wait(pending, num_returns=len(pending), timeout=0, fetch_local=False)[0])
+            answered = {host: reference for host, reference in self._pulses.items() if reference in ready}
+            for host, reference in answered.items():
+                del self._pulses[host]
+                try:
+                    self._heart.hear(host, ray.get(reference))
+                except RayError as problem:
+                    label = self.labels[host]
+                    raise ActorLostError(f"actor {label} died: {_first_line(problem)}", [host]) from None
+        for host in self._heart.silent(interval):
+            if host not in self._pulses:
+                self._pulses[host] = self._handles[host].pulse.remote()
+        symptom = self._heart.judge()
+        if symptom is not None:
+            raise symptom
 
     def _call(self, method: str, *arguments: Any) -> list[Any]:
         """Call a method of every actor itself; the answers."""
-        return RayAnswers(self.labels, [getattr(handle, method).remote(*arguments) for handle in self._handles]).result(
-            START
-        )
+        references = [getattr(handle, method).remote(*arguments) for handle in self._handles]
+        return _within(RayAnswers(dict(enumerate(self.labels)), references), range(len(self.labels)), START)
 
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""
         if method == "relax":
-            number, relaxation, update = arguments
+            number, relaxation, update, *faults = arguments
             task = tasks.seal(relaxation, update)
-            return RayAnswers(self.labels, [handle.relax.remote(number, task) for handle in self._handles])
-        return RayAnswers(self.labels, [handle.ask.remote(method, *arguments) for handle in self._handles])
+            references = [handle.relax.remote(number, task, *faults) for handle in self._handles]
+            return RayAnswers(dict(enumerate(self.labels)), references)
+        return RayAnswers(
+            dict(enumerate(self.labels)), [handle.ask.remote(method, *arguments) for handle in self._handles]
+        )
 
     def decide(self, decision: Decision) -> None:
         """Tell every host a decision."""
@@ -183,9 +306,10 @@ class RayWorkers:
 
     def report(self, timeout: float) -> Report:
         """The next report of any host; see `Workers.report`."""
-        if self._desk is not None:
-            return self._desk.get(timeout)
-        return self._reports.get(timeout=timeout)
+        report = self._reports.get(timeout=timeout) if self._desk is None else self._desk.get(timeout)
+        if report.round > self.round:
+            self._heart.hear(report.host)
+        return report
 
     def describe(self) -> list[str]:
         """What each actor is doing or waiting for; one that does not answer is named as hung or dead."""
@@ -197,12 +321,46 @@ class RayWorkers:
         """End all actors and give back what they booked."""
         handles, self._handles = self._handles, []
         for handle in handles:
-            ray.kill(handle)
+            _kill(handle)
         # Whoever still listens at it, in another thread, is told by the actors' end.
         self._desk = None
+        self._pulses = {}
         group, self._group = self._group, None
         if group is not None:
             remove_placement_group(group)
+
+
+def _within(answers: RayAnswers, hosts: Collection[int], seconds: float) -> list[Any]:
+    """Answers of some hosts, which count as lost if one does not come in time."""
+    try:
+        return answers.result(seconds)
+    except TimeoutError:
+        raise ActorLostError(f"not all of the {len(hosts)} actors came up within {seconds:g} s", list(hosts)) from None
+
+
+def _kill(handle: ActorHandle[Any]) -> None:
+    with contextlib.suppress(RayError):
+        ray.kill(handle)
+
+
+def _failed(reference: Any) -> bool:
+    try:
+        ray.get(reference)
+    except RayError:
+        return True
+    return False
+
+
+def _unreachable(node: str) -> bool:
+    """Whether a machine of the cluster is dead or lets nobody in."""
+    for known in ray.nodes():
+        if known["NodeID"] == node and known["Alive"]:
+            try:
+                socket.create_connection((known["NodeManagerAddress"], known["NodeManagerPort"]), KNOCK).close()
+            except OSError:
+                return True
+            return False
+    return True
 
 
 def _status(reference: Any) -> str:

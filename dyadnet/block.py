@@ -7,7 +7,6 @@ are `dyadnet.dyads.Dyads`. A block knows its neighbours by name only.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,8 @@ from dyadnet.optimisers import Optimiser, State
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update
 from dyadnet.topology import Link, Topology
+from dyadnet.turns import sides
+from dyadnet.weights import digest
 
 if TYPE_CHECKING:
     from dyadnet.dyads import Dyads
@@ -154,6 +155,8 @@ class Block:
         self.measured: tuple[float | None, float | None] = (None, None)
         self.agreement: tuple[float, float, float] | None = None
         self._exact: dict[str, Array] | None = None
+        self._couplings = tuple(projection.coupling for projection in network.recurrent)
+        self._sides: dict[str, int] | None = None
 
     @property
     def is_output(self) -> bool:
@@ -182,9 +185,18 @@ class Block:
     def couple(self, couplings: Sequence[float], *, ideal: bool = False) -> None:
         """Set κ of every projection that touches this block, and whether what follows is to be ideal."""
         self.ideal = ideal
-        sides: list[Synapses | Axon] = [*self.synapses, *self.axons]
-        for side in sides:
-            side.coupling = couplings[side.projection_index]
+        if tuple(couplings) != self._couplings:
+            self._couplings, self._sides = tuple(couplings), None
+        ends: list[Synapses | Axon] = [*self.synapses, *self.axons]
+        for end in ends:
+            end.coupling = couplings[end.projection_index]
+
+    @property
+    def sides(self) -> Mapping[str, int]:
+        """σ of this block's population and of those that it hears, where compartments take turns."""
+        if self._sides is None:
+            self._sides = sides(self.topology.network, self._couplings)
+        return self._sides
 
     def gradients(self, lanes: Sequence[Dyads], beta: float, samples: int) -> dict[str, Array]:
         """∂ℓ/∂θ ≈ −(1/β)(d_post m_preᵀ + κ m_post d_preᵀ), ∂ℓ/∂θ₀ ≈ −(1/β) d xᵀ, ∂ℓ/∂b ≈ −(1/β) d (eq. 5).
@@ -228,10 +240,7 @@ class Block:
 
     def digest(self) -> bytes:
         """SHA-256 over this block's parameters as little-endian bytes, in the order of `parameters`."""
-        total = hashlib.sha256()
-        for weights in self.parameters().values():
-            total.update(np.ascontiguousarray(weights, dtype=weights.dtype.newbyteorder("<")).tobytes())
-        return total.digest()
+        return digest(self.parameters())
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Take over parameters by name.
@@ -265,6 +274,7 @@ class Block:
         for key, state in self.states.items():
             for name, array in state.items():
                 array[...] = snapshot["states"][key][name]
+        self._exact = None
         for synapses in self.synapses:
             synapses.refresh()
 

@@ -1,6 +1,7 @@
-"""The command line: ``dyadnet train``, ``evaluate``, ``doctor``, and what other packages add.
+"""The command line: ``dyadnet train``, ``resume``, ``evaluate``, ``doctor``, and what other packages add.
 
-Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 1 anything else.
+Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 75 stopped by
+a signal after writing a checkpoint, 1 anything else.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from typing import Annotated, Any
 
 import typer
 
+from dyadnet.checkpoint.command import resume
 from dyadnet.config import TICKS, RunConfig
 from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.faults import parsed
 from dyadnet.overrides import assigned, merged
 from dyadnet.start import starting_point
 
@@ -73,9 +76,20 @@ def train(
     insecure_transport: Annotated[
         bool, typer.Option("--insecure-transport", help="Between machines without encryption and keys.")
     ] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave the run to the cluster of --address; see dyadnet attach.")
+    ] = False,
     mode: Annotated[str | None, typer.Option(help="lockstep (default), or free: nobody waits for anybody.")] = None,
     slow: Annotated[
         list[str] | None, typer.Option("--slow", metavar="block=factor", help="Make a straggler; may be repeated.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fault",
+            metavar="kind:block=name,minibatch=n,tick=n",
+            help="kill, hang, slow (factor=) or cut (link=a:b), at that point; may be repeated.",
+        ),
     ] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve metrics and a live page here; 0: any port.")] = None,
     metrics_host: Annotated[str | None, typer.Option(help="Address for them, or node; loopback if not given.")] = None,
@@ -105,7 +119,9 @@ def train(
         "cluster.ship_code": ship_code or None,
         "cluster.transport": transport,
         "cluster.insecure_transport": insecure_transport or None,
+        "cluster.detach": detach or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
+        "faults": [parsed(text) for text in fault] if fault else None,
         "metrics.port": metrics_port,
         "metrics.host": metrics_host,
         "metrics.linger": metrics_linger,
@@ -129,7 +145,7 @@ def train(
         with Bar() as bar:
             summary = run(resolved, folder, bar)
     except KeyboardInterrupt:
-        raise DyadnetError(f"stopped; what was saved by then is in {folder}") from None
+        raise DyadnetError(_stopped(resolved, folder)) from None
     typer.echo(
         f"test accuracy {summary.test_accuracy:.2%} (best on validation at epoch {summary.best_epoch}) "
         f"in {summary.seconds:.1f} s; record, curves and weights in {summary.out}",
@@ -179,6 +195,16 @@ def doctor(
             typer.echo(f"  {key:<20} {value}", err=True)
     if as_json:
         typer.echo(json.dumps(findings))
+
+
+app.command()(resume)
+
+
+def _stopped(config: RunConfig, folder: Path) -> str:
+    """What to say of a run that was stopped at once."""
+    if not config.checkpoint.enabled:
+        return f"stopped; checkpoints are off, so it cannot go on; what was saved by then is in {folder}"
+    return f"stopped at once; go on from its last checkpoint with: dyadnet resume {folder}"
 
 
 def _in_mode(values: dict[str, Any], mode: str, *, preset_only: bool) -> dict[str, Any]:

@@ -11,18 +11,22 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, field_serializer, field_validator, model_validator
 
+from dyadnet.checkpoint.settings import Checkpoints, CheckpointSpec
 from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
 from dyadnet.description import Network
 from dyadnet.errors import ConfigError
+from dyadnet.faults import FaultSpec, check_faults
 from dyadnet.imperfections import Imperfections
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to
 from dyadnet.realtime import RealDelay
+from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Spec
 from dyadnet.topology import Topology
+from dyadnet.turns import sides
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -151,8 +155,9 @@ class Dynamics(Spec):
     initial
         State before a minibatch's first tick.
     phases
-        ``dyadic`` (nudged from the start), ``free-nudged`` (settle freely, then nudge from there), or ``auto``:
-        free-nudged if any κ > 0, because such networks have many fixed points.
+        ``dyadic`` (nudged from the start), ``free-nudged`` (settle freely, then nudge from there), ``auto``:
+        free-nudged if any κ > 0, because such networks have many fixed points; or ``in-turn``: one compartment of
+        each dyad after the other, on half the state, where every λ is 0 or 1 (see `dyadnet.turns`).
     tolerance
         Largest |A*−A| of a settled block.
     tolerance_difference
@@ -185,7 +190,7 @@ class Dynamics(Spec):
     delays: dict[str, Delay] = {}
     step: Literal["auto"] | Annotated[float, Field(gt=0, le=2)] = "auto"
     initial: Literal["zero", "feedforward", "previous"] = "feedforward"
-    phases: Literal["auto", "dyadic", "free-nudged"] = "auto"
+    phases: Literal["auto", "dyadic", "free-nudged", "in-turn"] = "auto"
     tolerance: float = Field(1e-3, gt=0)
     tolerance_difference: float = Field(1e-2, gt=0)
     sweeps: Positive = 150
@@ -309,6 +314,8 @@ class ClusterSpec(Spec):
         coordinator.
     insecure_transport
         Let ``fast`` send between machines without CURVE: neither encrypted nor authenticated by keys.
+    detach
+        Leave the run to the cluster once it has begun; needs `address`, and a folder that the head node sees.
     """
 
     address: str | None = None
@@ -318,6 +325,7 @@ class ClusterSpec(Spec):
     ship_code: bool = False
     timeout: float = Field(120.0, gt=0)
     slow: dict[str, Annotated[float, Field(ge=1)]] = {}
+    detach: bool = False
     transport: Literal["fast", "ray"] = "fast"
     ports: tuple[Port, Port] = (20000, 20999)
     insecure_transport: bool = False
@@ -348,7 +356,10 @@ class RunConfig(Spec):
     learning: Learning = Learning()
     probe: ProbeSpec = ProbeSpec()
     record: RecordSpec = RecordSpec()
+    checkpoint: Checkpoints = CheckpointSpec()
     cluster: ClusterSpec = ClusterSpec()
+    recovery: RecoverySpec = RecoverySpec()
+    faults: list[FaultSpec] = []
     metrics: MetricsSpec = MetricsSpec()
     engine: str = "ray"
     seed: int = Field(0, ge=0, lt=2**63)
@@ -419,11 +430,18 @@ def check_consistency(config: RunConfig) -> None:
     blocks = len(Topology(network).blocks)
     if config.cluster.actors is not None and config.cluster.actors > blocks:
         raise ConfigError("cluster.actors", config.cluster.actors, f"at most one for each of the {blocks} blocks")
+    if config.cluster.detach and config.cluster.address is None:
+        legal = "only on a running cluster, which outlives this process; name one by --address"
+        raise ConfigError("cluster.detach", True, legal)
     for name in config.cluster.slow:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
+    topology = Topology(network)
+    channels = {frozenset((link.pre.name, link.post.name)) for link in topology.links}
+    check_faults(config.faults, channels, topology.blocks)
     _check_probes(config)
     _check_imperfections(config)
+    _check_turns(config)
     _check_metrics(config)
 
 
@@ -452,6 +470,21 @@ def _check_imperfections(config: RunConfig) -> None:
         shortest = min(dynamics.sweeps, dynamics.nudged_sweeps)
         if dynamics.average > shortest:
             raise ConfigError("dynamics.average", dynamics.average, f"at most the sweeps of a phase, {shortest}")
+
+
+def _check_turns(config: RunConfig) -> None:
+    """That compartments which take turns never mix, and that nothing is asked for that needs both at once."""
+    dynamics, lam = config.dynamics, config.learning.lam
+    if dynamics.phases != "in-turn":
+        return
+    field, value = "dynamics.phases", "in-turn"
+    if isinstance(dynamics.mode, FreeRunning):
+        raise ConfigError(field, value, "compartments take turns in virtual time only; leave out mode free")
+    if lam is not None:
+        raise ConfigError(field, value, "it needs λ = 0 or 1 throughout the run; leave out learning.lam")
+    if config.imperfections.noisy(config.network) or dynamics.average not in ("auto", 0):
+        raise ConfigError(field, value, "under noise both compartments are averaged at once; use dyadic or free-nudged")
+    sides(config.network, [projection.coupling for projection in config.network.recurrent])
 
 
 def _check_probes(config: RunConfig) -> None:

@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet import weights
+from dyadnet.checkpoint.keeper import Keeper
+from dyadnet.checkpoint.position import Best, Position
+from dyadnet.config import RunConfig
 from dyadnet.data import DataShape, validation_split
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.observer import Observer, Unobserved
 from dyadnet.random import Stream
-from dyadnet.record import CHECKPOINTS, Recorder
+from dyadnet.record import BEST, LAST, Recorder
+from dyadnet.regimen import Regimen
 from dyadnet.relaxation import Outcome, Part, Phase, Relaxation, Update
 from dyadnet.tally import Tally
 from dyadnet.timing import timing
@@ -86,6 +90,8 @@ class Coordinator:
         Is told how it goes.
     observer
         Is told everything that metrics are made of; never changes a bit of the result.
+    keeper
+        Keeps checkpoints, and has the one that the run goes on from; None: there are none.
 
     Raises
     ------
@@ -101,6 +107,7 @@ class Coordinator:
         folder: Recorder | None = None,
         watcher: Watcher | None = None,
         observer: Observer | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         check_fit(config, data)
         self.config = config
@@ -111,17 +118,26 @@ class Coordinator:
         self.observer: Observer = observer or Unobserved()
         self.timing = timing(config, Topology(config.network))
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
-        self.radius = 0.0
-        self._noisy = config.imperfections.noisy(config.network)
-        self._relaxations = 0
-        self._updates = 0
-        self._since_radius = 0
-        self._at = 0.0
+        self.keeper = keeper
+        self._regimen = Regimen(config)
+        start = Position() if keeper is None or keeper.newest is None else keeper.newest.position
+        self._start = start
+        self._best, self._last = start.best, start.last
+        self.radius = start.radius
+        self._relaxations = start.relaxations
+        self._updates = start.updates
+        self._since_radius = start.since_radius
+        self._at = start.at
 
     @property
     def minibatches(self) -> int:
         """Minibatches of an epoch; the last may be short."""
         return -(-len(self.train_rows) // self.config.learning.minibatch)
+
+    @property
+    def updates(self) -> int:
+        """Minibatches that were learned from."""
+        return self._updates
 
     def run(self) -> Summary:
         """Train for all epochs.
@@ -132,42 +148,72 @@ class Coordinator:
             With block, tick, spectral radius, step, and what to try.
         """
         started = time.perf_counter()
-        self._warn()
+        start, epochs = self._start, self.config.learning.epochs
+        if self.keeper is not None:
+            self.keeper.begin(self.engine, start)
+        for text in self._regimen.warnings():
+            self.watcher.warning(text)
         self.watcher.started(self.config, self.minibatches)
-        self.observer.started(self.minibatches)
-        best: dict[str, Any] | None = None
-        line: dict[str, Any] = {}
-        for epoch in range(self.config.learning.epochs):
+        self.observer.started(self.minibatches, start.updates)
+        for epoch in range(start.epoch, epochs):
             line = self.epoch(epoch)
-            improved = best is None or _merit(line) > _merit(best)
+            improved = self._best is None or _merit(line) > _merit(self._best.line)
+            self._last = line
             if improved:
-                best = line
+                self._best = Best(line)
             if self.folder is not None:
-                self._save("last", line)
+                self._save(LAST, line)
                 if improved:
-                    self._save("best", line)
+                    self._save(BEST, line)
             self.watcher.epoch(line)
-        assert best is not None
+            if self.keeper is not None:
+                position = self.position(epoch + 1, 0)
+                over = epoch + 1 == epochs
+                self._best = self.keeper.epoch(self.engine, position, improved=improved, over=over)
+        assert self._best is not None
+        assert self._last is not None
+        best = self._best.line
         return Summary(
             test_accuracy=best["test"]["accuracy"],
             validation_accuracy=best["validation"]["accuracy"],
             best_epoch=best["epoch"],
-            train_loss=line["train"]["loss"],
-            weights_sha256=line["weights_sha256"],
+            train_loss=self._last["train"]["loss"],
+            weights_sha256=self._last["weights_sha256"],
             seconds=time.perf_counter() - started,
             out="" if self.folder is None else self.folder.name,
         )
 
+    def position(self, epoch: int, minibatch: int, tally: Tally | None = None) -> Position:
+        """Where the run stands once so many minibatches of an epoch were learned from."""
+        return Position(
+            epoch,
+            minibatch,
+            self._updates,
+            self._relaxations,
+            self.radius,
+            self._since_radius,
+            self._at,
+            None if tally is None else tally.plain(),
+            self._best,
+            self._last,
+        )
+
     def epoch(self, epoch: int) -> dict[str, Any]:
-        """One pass over the training part, then an evaluation of the validation and the test part."""
+        """One pass over the training part, or what is left of it, then an evaluation of the other two parts."""
         started = time.perf_counter()
-        tally = Tally()
+        resumed = self._start.tally is not None and epoch == self._start.epoch
+        tally = Tally.from_plain(self._start.tally) if self._start.tally is not None and resumed else Tally()
+        done = self._start.minibatch if resumed else 0
         for index, rows in enumerate(self.shuffled(epoch)):
+            if index < done:
+                continue
             at = epoch + index / self.minibatches
             self._minibatch(rows, at, tally)
             self.watcher.minibatch(epoch, index, tally.loss, tally.accuracy, tally.last_sweeps)
             if self.folder is not None and (index + 1) % self.config.record.every == 0:
                 self._record_minibatch(epoch, index, at, tally)
+            if self.keeper is not None:
+                self.keeper.minibatch(self.engine, self._updates, partial(self.position, epoch, index + 1, tally))
         trained = time.perf_counter()
         line: dict[str, Any] = {"kind": "epoch", "epoch": epoch + 1}
         line |= self._settings(epoch + 1 - 1 / self.minibatches)
@@ -201,7 +247,7 @@ class Coordinator:
         if part == "train":
             rows = self.train_rows
         tally = Tally()
-        phases = self._timed(Phase("free", 0.0, self.config.dynamics.sweeps), ideal=ideal)
+        phases = self._regimen.evaluating(ideal=ideal)
         size = self.config.learning.evaluation_batch
         if couplings is None:
             couplings = self.couplings(self._at)
@@ -210,7 +256,10 @@ class Coordinator:
             relaxation = self._relaxation(source, rows[start : start + size], phases, couplings, ideal=ideal)
             outcome = self._relax(relaxation)
             tally.add(outcome)
-            self.observer.relaxed(part, outcome)
+            if ideal:
+                self.observer.measured()
+            else:
+                self.observer.relaxed(part, outcome)
         return tally
 
     def shuffled(self, epoch: int) -> Iterator[NDArray[np.int64]]:
@@ -222,31 +271,21 @@ class Coordinator:
 
     def couplings(self, at: float) -> tuple[float, ...]:
         """κ of each projection at a moment of the run, counted in epochs."""
-        learning, recurrent = self.config.learning, self.config.network.recurrent
-        if learning.lam is None:
-            return tuple(projection.coupling for projection in recurrent)
-        if not isinstance(learning.lam, dict):
-            kappa = 2.0 * learning.lam.at(at, learning.epochs) - 1.0
-            return tuple(kappa for _ in recurrent)
-        lam = learning.lam
-        return tuple(
-            2.0 * lam[p.name].at(at, learning.epochs) - 1.0 if p.name in lam else p.coupling for p in recurrent
-        )
+        return self._regimen.couplings(at)
 
     def _minibatch(self, rows: NDArray[np.int64], at: float, tally: Tally) -> None:
-        learning = self.config.learning
         self._at = at
-        beta = learning.beta.at(at, learning.epochs)
+        beta = self._regimen.beta(at)
         couplings = self.couplings(at)
         probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
-        relaxation = self._relaxation("train", rows, self._phases(beta, couplings), couplings, probed)
+        relaxation = self._relaxation("train", rows, self._regimen.training(beta, couplings), couplings, probed)
         if self.observer.compares(self._updates + 1):
             self._relax_exactly(relaxation)
-        outcome = self._relax(relaxation)
+        outcome = self._relax(replace(relaxation, minibatch=self._updates + 1))
         tally.add(outcome)
         self.observer.relaxed("train", outcome)
         self._updates += 1
-        rate = learning.learning_rate.at(at, learning.epochs)
+        rate = self._regimen.rate(at)
         measured = self.observer.measures(self._updates)
         self.engine.learn(Update(beta=beta, samples=len(rows), rate=rate, count=self._updates, measured=measured))
         self.observer.learned(self._settings(at), tally.loss, tally.accuracy)
@@ -255,33 +294,11 @@ class Coordinator:
 
     def _relax_exactly(self, relaxation: Relaxation) -> None:
         """Let blocks know the exact gradient of a minibatch that is about to be relaxed; off the record."""
-        cap = self.config.dynamics.sweeps
-        phases = (Phase("free", 0.0, cap, fixed=True), Phase("nudged", EXACT_BETA, cap, fixed=True))
+        phases = self._regimen.exact(EXACT_BETA)
         number = relaxation.number + OFF_THE_RECORD
         with contextlib.suppress(DivergedError):
             self.engine.relax(replace(relaxation, number=number, phases=phases, probed=False, ideal=True, exact=True))
-        self.observer.compared()
-
-    def _phases(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
-        dynamics = self.config.dynamics
-        free_first = dynamics.phases == "free-nudged"
-        if dynamics.phases == "auto":
-            free_first = any(kappa > 0 for kappa in couplings)
-        if free_first:
-            return self._timed(Phase("free", 0.0, dynamics.sweeps), Phase("nudged", beta, dynamics.nudged_sweeps))
-        return self._timed(Phase("dyadic", beta, dynamics.sweeps))
-
-    def _timed(self, *phases: Phase, ideal: bool = False) -> tuple[Phase, ...]:
-        """Phases that end when they settle; or, if asked for or under noise, after all their sweeps, averaged last."""
-        dynamics = self.config.dynamics
-        noisy = self._noisy and not ideal
-        if not (noisy or dynamics.fixed):
-            return phases
-        *before, last = (replace(phase, fixed=True) for phase in phases)
-        average = (last.cap + 1) // 2 if noisy else 0
-        if dynamics.average != "auto":
-            average = dynamics.average
-        return (*before, replace(last, average=average))
+        self.observer.measured()
 
     def _relaxation(
         self,
@@ -322,11 +339,10 @@ class Coordinator:
             raise diverged from None
 
     def _settings(self, at: float) -> dict[str, Any]:
-        learning = self.config.learning
         couplings = self.couplings(at)
         return {
-            "learning_rate": learning.learning_rate.at(at, learning.epochs),
-            "beta": learning.beta.at(at, learning.epochs),
+            "learning_rate": self._regimen.rate(at),
+            "beta": self._regimen.beta(at),
             "lambda": [(kappa + 1.0) / 2.0 for kappa in couplings],
             "radius": self.radius,
             "step": self.timing.rule.step(self.radius),
@@ -334,10 +350,11 @@ class Coordinator:
 
     def _record_minibatch(self, epoch: int, index: int, at: float, tally: Tally) -> None:
         assert self.folder is not None
-        learning = self.config.learning
         line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
         line |= tally.latest()
-        line["objective"] = self.engine.objective(learning.beta.at(at, learning.epochs))
+        if self.config.dynamics.phases != "in-turn":
+            # It is of both compartments at once.
+            line["objective"] = self.engine.objective(self._regimen.beta(at))
         self.folder.metrics(line)
         self.observer.recorded(line)
 
@@ -355,37 +372,14 @@ class Coordinator:
 
     def _save(self, name: str, line: dict[str, Any]) -> None:
         assert self.folder is not None
-        manifest = {
-            "epoch": line["epoch"],
-            "weights_sha256": line["weights_sha256"],
-            "couplings": list(self.couplings(self._at)),
-            "validation_accuracy": line["validation"]["accuracy"],
-            "test_accuracy": line["test"]["accuracy"],
-        }
         started = time.perf_counter()
         parameters = self.engine.parameters()
-        self.folder.save(name, manifest, parameters)
+        self.folder.save(name, weights.described(line, self.couplings(self._at)), parameters)
         size = sum(array.nbytes for named in parameters.values() for array in named.values())
         self.observer.saved(name, time.perf_counter() - started, size)
 
-    def _warn(self) -> None:
-        learning, network = self.config.learning, self.config.network
-        if self._noisy and not isinstance(self.config.dynamics.mode, FreeRunning):
-            phases = self._phases(learning.beta.at(0.0, learning.epochs), self.couplings(0.0))
-            self.watcher.warning(
-                f"under noise nothing settles: phases run all their sweeps ({', '.join(str(p.cap) for p in phases)}), "
-                f"and the last {phases[-1].average} are averaged (dynamics.sweeps, nudged_sweeps, average)"
-            )
-        strongest = learning.beta.extremes(learning.epochs)[1]
-        steepest = network.by_name[network.output].f.steepest
-        if strongest * steepest >= 1:
-            self.watcher.warning(
-                f"β reaches {strongest:g}: at β·f′ ≥ 1 (f′ ≤ {steepest:g} at the output) the problem for s⁻ is no "
-                "longer concave"
-            )
 
-
-def _merit(line: dict[str, Any]) -> tuple[float, float]:
+def _merit(line: Mapping[str, Any]) -> tuple[float, float]:
     """What chooses the best weights: validation accuracy, and of equals the smaller loss."""
     return line["validation"]["accuracy"], -line["validation"]["loss"]
 
@@ -404,8 +398,3 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
     if config.network.classes != data.classes:
         legal = f"{data.name} has {data.classes} classes"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
-
-
-def checkpoint(run: Path, name: str) -> Path:
-    """Folder of a run's saved weights."""
-    return run / CHECKPOINTS / name

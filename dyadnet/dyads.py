@@ -37,6 +37,7 @@ from dyadnet.messages import Kind, Message
 from dyadnet.probes import Probe
 from dyadnet.products import Empty, Feedback, Forward
 from dyadnet.relaxation import Progress
+from dyadnet.turns import Turn, dyadic
 
 Array = NDArray[Any]
 InitialState = Literal["zero", "feedforward", "previous"]
@@ -72,6 +73,8 @@ class Dyads:
         What the present relaxation runs on: the block's device, or an ideal one.
     averages
         Means over the last firings of a phase that says so.
+    side, turn
+        Which compartments settle, if they take turns, and what is kept of the first; see `dyadnet.turns`.
     incarnation
         Which life of this block its messages are from.
     rooms
@@ -106,6 +109,8 @@ class Dyads:
         }
         self.device = block.hardware
         self.averages = Averages()
+        self.side = 0
+        self.turn: Turn | None = None
         dtype, size = block.dtype, block.spec.size
         self._dtype = dtype
         self._epsilon = float(np.finfo(dtype).eps)
@@ -134,12 +139,19 @@ class Dyads:
     @property
     def readout(self) -> Array:
         """(m, d) or (m,) that is read out and learned from: the average if there is one, else the present state."""
+        if self.turn is not None:
+            return dyadic(self.turn.state, self.state[0], self.block.sides[self.block.spec.population.name])
         return self.averages.own.value(self._dtype) if self.averages.own.count else self.state
 
     @property
     def speaks(self) -> bool:
         """Whether there are differences: a nudge has been heard of."""
         return len(self.state) == 2
+
+    @property
+    def continues(self) -> bool:
+        """Whether a relaxation begins at the A that the one before left."""
+        return self._initial == "previous"
 
     # Beginning
 
@@ -162,6 +174,7 @@ class Dyads:
         """
         self.moment = moment
         self.beta = 0.0
+        self.side, self.turn = 0, None
         self._phases = []
         self.device = self.block.hardware
         self.averages = Averages()
@@ -184,18 +197,28 @@ class Dyads:
             self.outbound[message.target, message.kind].open(message)
         return messages
 
-    def enter(self, phase: int, beta: float, first_tick: int, average_from: int | None = None) -> None:
+    def enter(self, phase: int, beta: float, first_tick: int, average_from: int | None = None, side: int = 0) -> None:
         """Start a phase at a tick; the states and the messages in flight stay.
 
         Parameters
         ----------
         average_from
             Tick from which (m, d) are averaged for learning; None: what is there at the stop tick is learned from.
+        side
+            Which compartments settle; 0: both.
         """
+        if self.side:
+            self.mail.deliver(first_tick - 1)
+            held = {s.source: self.held[s.source, "state"].means for s in self.block.synapses}
+            self.turn = Turn(self.state[0], held, self._saturated())
+        self.side = side
         self.averages = Averages(average_from)
         self.moment = Moment(self.moment.relaxation, phase, self.moment.lane)
         self.beta = beta
         self._phases = [*self._phases, (first_tick, self.moment)]
+
+    def _saturated(self) -> int:
+        return int(np.count_nonzero(self.block.activation.saturated(self.device.seen(self.A))))
 
     def _set_initial_state(self, batch: int) -> None:
         size = self.block.spec.size
@@ -357,6 +380,9 @@ class Dyads:
             m = self.state[0]
             d = self.state[1] if self.speaks else np.zeros_like(m)
             mean, difference = self.device.nudge(*self.loss.nudge(m, d, self.targets), at)
+            if self.side:
+                means.append((mean, -self.side * self.beta))
+                return means, differences
             means.append((difference, -self.beta))
             differences.append((mean, -self.beta))
         return means, differences
@@ -465,6 +491,9 @@ class Dyads:
             held = self.held[synapses.source, "state"].payload
             if averages.own.count:
                 held = averages.held[synapses.source].value(self._dtype)
+            if self.turn is not None:
+                side = self.block.sides[synapses.link.pre.population.name]
+                held = dyadic(self.turn.held[synapses.source], held[0], side)
             if synapses.coupling and len(held) == 2:
                 left = np.concatenate((d, m if synapses.coupling == 1 else m * m.dtype.type(synapses.coupling)))
                 yield synapses.source, (left, held.reshape(-1, held.shape[2]))
@@ -486,6 +515,8 @@ class Dyads:
             "phases": self._phases,
             "course": self.course.copy(),
             "averages": self.averages,
+            "side": self.side,
+            "turn": self.turn,
             "mail": self.mail.snapshot(),
             "outbound": {channel: end.snapshot() for channel, end in self.outbound.items()},
             "forward": {source: product.copy() for source, product in self._forward.items()},
@@ -499,6 +530,7 @@ class Dyads:
         self._phases = snapshot["phases"]
         self.course = snapshot["course"].copy()
         self.averages = snapshot["averages"]
+        self.side, self.turn = snapshot["side"], snapshot["turn"]
         self.mail.restore(snapshot["mail"])
         for channel, end in self.outbound.items():
             end.restore(snapshot["outbound"][channel])

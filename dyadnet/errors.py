@@ -56,6 +56,12 @@ class StoppedError(DyadnetError):
     exit_code = 75
 
 
+class LeftError(DyadnetError):
+    """A run goes on without us; nothing is wrong."""
+
+    exit_code = 0
+
+
 class DivergedError(DyadnetError):
     """A relaxation that runs away or circles instead of settling.
 

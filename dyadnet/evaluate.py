@@ -8,11 +8,11 @@ from typing import Any
 
 from dyadnet import weights
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator, checkpoint
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import RunFolderError
-from dyadnet.record import read_config
+from dyadnet.record import read_config, saved_weights
 from dyadnet.relaxation import Part
 from dyadnet.train import load_data
 
@@ -62,7 +62,7 @@ def load(run: Path, name: str = "best", data_dir: Path | None = None) -> Saved:
     config = read_config(run)
     if data_dir is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": data_dir})})
-    folder = checkpoint(run, name)
+    folder = saved_weights(run, name)
     manifest = weights.read_manifest(folder)
     dataset = load_data(config)
     engine = LocalEngine(config, dataset, threads=1)

@@ -17,8 +17,8 @@ class Observer(Protocol):
     `epoch`, `machinery` and `saved`.
     """
 
-    def started(self, minibatches: int) -> None:
-        """Training begins; an epoch has so many minibatches."""
+    def started(self, minibatches: int, updates: int = 0) -> None:
+        """Training begins, or goes on after so many updates; an epoch has so many minibatches."""
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
         """Samples of a part have been relaxed."""
@@ -42,13 +42,16 @@ class Observer(Protocol):
         """The machinery's record has this line."""
 
     def saved(self, name: str, seconds: float, size: int) -> None:
-        """Weights of so many bytes were saved under a name, for which training stood still so long."""
+        """So many bytes were saved under a name, for which training stood still so long.
+
+        Names are those of weights, ``last`` and ``best``, and ``checkpoint``.
+        """
 
     def compares(self, count: int) -> bool:
         """Whether the contrast of the update of that number is to be compared with the exact gradient."""
 
-    def compared(self) -> None:
-        """A relaxation for the exact gradient has ended; reports will tell what it agrees with."""
+    def measured(self) -> None:
+        """A relaxation beside the run has ended: for the exact gradient, or of an evaluation without imperfections."""
 
     def diverged(self, problem: DivergedError) -> None:
         """A relaxation ran away; the run ends."""
@@ -57,7 +60,7 @@ class Observer(Protocol):
 class Unobserved:
     """An observer that does not look."""
 
-    def started(self, minibatches: int) -> None:
+    def started(self, minibatches: int, updates: int = 0) -> None:
         """See `Observer`."""
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
@@ -89,7 +92,7 @@ class Unobserved:
         """See `Observer`."""
         return False
 
-    def compared(self) -> None:
+    def measured(self) -> None:
         """See `Observer`."""
 
     def diverged(self, problem: DivergedError) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import yaml
@@ -18,12 +20,23 @@ from numpy.typing import NDArray
 from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError
+from dyadnet.lines import Lines
+
+if TYPE_CHECKING:
+    from dyadnet.checkpoint.keeper import Beginning
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
 MACHINERY = "machinery.jsonl"
+EVENTS = "events.jsonl"
+ENDING = "ending.json"
+"""How a run that has no driver ended."""
 PROBES = "probes"
 CHECKPOINTS = "checkpoints"
+BEST, LAST = "best", "last"
+"""Names of saved weights."""
+RECORDS = (METRICS, MACHINERY)
+"""Records that a run which goes on continues where its checkpoint was written."""
 
 
 class Recorder(Protocol):
@@ -42,6 +55,18 @@ class Recorder(Protocol):
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Keep what the probes saw of one relaxation."""
 
+    def event(self, line: dict[str, Any]) -> None:
+        """Note something that happens once in a run's life and that no rewinding undoes: a fault, a failure."""
+
+    def lengths(self) -> dict[str, int]:
+        """Bytes of each record so far, by file name."""
+
+    def settle(self) -> None:
+        """Return once all that was told so far is on the disk."""
+
+    def rewind(self, lengths: Mapping[str, int]) -> None:
+        """Take the records back to those lengths; to their beginning where there is none."""
+
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Keep weights under a name, in place of what was there."""
 
@@ -54,6 +79,11 @@ class RunFolder:
     path
         Created if need be; must not hold a run already.
 
+    Attributes
+    ----------
+    beginning
+        Where the run's checkpoints go and what it starts from; there are none unless somebody says so.
+
     Raises
     ------
     RunFolderError
@@ -62,6 +92,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
+        self.beginning: Beginning | None = None
         self._made = not path.exists()
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
@@ -70,11 +101,35 @@ class RunFolder:
             raise RunFolderError(f"--out {path}: it holds {what}; name a new or empty folder")
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._metrics = (path / METRICS).open("w", encoding="utf-8")
-            self._machinery = (path / MACHINERY).open("w", encoding="utf-8")
+            self._records = {name: Lines(path / name) for name in RECORDS}
             (path / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
         except OSError as problem:
             raise RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})") from None
+
+    @classmethod
+    def reopened(cls, path: Path, config: RunConfig, lengths: Mapping[str, int]) -> Self:
+        """The folder of a run that goes on, its records cut to what belongs to a checkpoint.
+
+        Raises
+        ------
+        RunFolderError
+            If it cannot be written.
+        """
+        folder = cls.__new__(cls)
+        folder.path, folder.beginning, folder._made = path, None, False
+        try:
+            folder._records = {name: Lines(path / name, lengths.get(name, 0)) for name in RECORDS}
+        except OSError as problem:
+            raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
+        folder.describe(config)
+        return folder
+
+    def describe(self, config: RunConfig) -> None:
+        """Put another configuration in place of the one that is there."""
+        text = config.to_yaml()
+        if (self.path / CONFIG).read_text(encoding="utf-8") != text:
+            with whole(self.path / CONFIG) as fresh:
+                fresh.write_text(text, encoding="utf-8")
 
     @property
     def name(self) -> str:
@@ -91,13 +146,11 @@ class RunFolder:
 
     def metrics(self, line: dict[str, Any]) -> None:
         """Append to the scientific record: what the same seed gives again, bit by bit."""
-        self._metrics.write(json.dumps(line) + "\n")
-        self._metrics.flush()
+        self._records[METRICS].append(line)
 
     def machinery(self, line: dict[str, Any]) -> None:
         """Append to the machinery's record: seconds and traffic, which differ from run to run."""
-        self._machinery.write(json.dumps(line) + "\n")
-        self._machinery.flush()
+        self._records[MACHINERY].append(line)
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Write what the probes saw of one relaxation, as ``probes/<relaxation>.npz`` with keys ``block/series``."""
@@ -105,6 +158,35 @@ class RunFolder:
         folder.mkdir(exist_ok=True)
         arrays = {f"{block}/{name}": array for block, series in recorded.items() for name, array in series.items()}
         np.savez_compressed(folder / f"{relaxation:08d}.npz", **arrays)  # type: ignore[arg-type]
+
+    def event(self, line: dict[str, Any]) -> None:
+        """Append to ``events.jsonl``, which nothing takes back; it is on the disk when this returns."""
+        with (self.path / EVENTS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line | {"at": round(time.time(), 3)}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def events(self) -> list[dict[str, Any]]:
+        """What has happened once in the run's life so far."""
+        return _lines(self.path, EVENTS) if (self.path / EVENTS).exists() else []
+
+    def fired(self) -> list[str]:
+        """Faults on purpose that have happened, as they are written."""
+        return [event["fault"] for event in self.events() if event["kind"] == "fault"]
+
+    def lengths(self) -> dict[str, int]:
+        """See `Recorder`."""
+        return {name: lines.length for name, lines in self._records.items()}
+
+    def settle(self) -> None:
+        """See `Recorder`."""
+        for lines in self._records.values():
+            lines.settle()
+
+    def rewind(self, lengths: Mapping[str, int]) -> None:
+        """See `Recorder`."""
+        for name, lines in self._records.items():
+            lines.rewind(lengths.get(name, 0))
 
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Write weights to ``checkpoints/<name>``, whole or not at all, in place of what was there."""
@@ -119,8 +201,8 @@ class RunFolder:
 
     def close(self) -> None:
         """Close the records."""
-        self._metrics.close()
-        self._machinery.close()
+        for lines in self._records.values():
+            lines.close()
 
 
 @contextmanager
@@ -142,6 +224,11 @@ def whole(path: Path) -> Iterator[Path]:
         fresh.unlink(missing_ok=True)
 
 
+def saved_weights(run: Path, name: str) -> Path:
+    """Folder of a run's weights, `BEST` or `LAST`."""
+    return run / CHECKPOINTS / name
+
+
 def read_config(run: Path) -> RunConfig:
     """The configuration that a run's folder holds.
 
@@ -155,7 +242,7 @@ def read_config(run: Path) -> RunConfig:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError:
         raise RunFolderError(f"{run}: no run here ({CONFIG} is missing)") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise RunFolderError(f"{path}: damaged, not YAML") from None
     return RunConfig.read(values, str(path))
 

@@ -19,7 +19,8 @@ class Phase:
     Attributes
     ----------
     name
-        ``free`` (β = 0), ``nudged`` (after a free phase) or ``dyadic`` (nudged from the start).
+        ``free`` (β = 0), ``nudged`` (after a free phase), ``dyadic`` (nudged from the start), or ``first`` and
+        ``second`` (one compartment of each dyad after the other).
     beta
         Strength of the nudge.
     cap
@@ -28,6 +29,8 @@ class Phase:
         Run exactly `cap` sweeps, without asking whether it has settled.
     average
         Sweeps at its end over which (m, d) are averaged for learning and for what is read out; 0: no average.
+    side
+        +1: only the output's s⁺ and what it meets settle, −1: only its s⁻; 0: both. See `dyadnet.turns`.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Phase:
     cap: int
     fixed: bool = False
     average: int = 0
+    side: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Relaxation:
         Run it without imperfections: delays stay, and weights stay on the levels that the device has.
     exact
         Off the record: blocks keep the contrast that it ends in, and compare the next update's with it.
+    minibatch
+        Of the run's training, counted from 1 over all epochs; 0 for whatever is not learned from.
     """
 
     number: int
@@ -70,6 +76,7 @@ class Relaxation:
     probed: bool = False
     ideal: bool = False
     exact: bool = False
+    minibatch: int = 0
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:
@@ -154,7 +161,7 @@ class Spent:
     incarnation
         Which life of it this is.
     seconds
-        By activity: computing, waiting, sending, learning, radius.
+        By activity: computing, waiting, sending, learning, radius, held (a straggler, on purpose).
     letters, bytes
         Sent over the wire.
     refused

@@ -20,6 +20,8 @@ def lane_report(dyads: Dyads) -> BlockReport:
         A, D = device.seen(dyads.A), device.scaled(dyads.D)
         plus, minus = activation.saturated(A + D), activation.saturated(A - D)
         saturated = 0.5 * float(np.count_nonzero(plus) + np.count_nonzero(minus))
+    elif dyads.turn is not None:
+        saturated = 0.5 * (dyads.turn.saturated + np.count_nonzero(activation.saturated(device.seen(dyads.A))))
     else:
         saturated = float(np.count_nonzero(activation.saturated(device.seen(dyads.A))))
     loss: float | None = None

@@ -93,8 +93,49 @@ def _from_number(value: Any) -> Any:
     return {"kind": "constant", "value": value} if isinstance(value, int | float | str) else value
 
 
-Schedule = Annotated[
+Law = Annotated[
     Annotated[Constant | Linear | Cosine | Increments, Field(discriminator="kind")],
+    BeforeValidator(_from_number),
+]
+
+
+class Piece(Spec):
+    """One schedule for so many epochs, as if they were a run of their own."""
+
+    epochs: int = Field(ge=1)
+    of: Law
+
+
+class Piecewise(Spec):
+    """One schedule after the other; the last one's end stays.
+
+    Training a network, then changing it into another, is a piece of constant λ and one that moves it.
+    """
+
+    kind: Literal["piecewise"] = "piecewise"
+    pieces: list[Piece] = Field(min_length=1)
+
+    def at(self, epoch: float, epochs: int) -> float:
+        """Value at a moment, counted in epochs from 0, of a run of `epochs`."""
+        for piece in self.pieces[:-1]:
+            if epoch < piece.epochs:
+                return piece.of.at(epoch, piece.epochs)
+            epoch -= piece.epochs
+        last = self.pieces[-1]
+        return last.of.at(min(epoch, float(last.epochs)), last.epochs)
+
+    def extremes(self, epochs: int) -> tuple[float, float]:
+        """Smallest and largest value in a run."""
+        found = []
+        for piece in self.pieces:
+            if epochs > 0:
+                found.append(piece.of.extremes(piece.epochs))
+            epochs -= piece.epochs
+        return min(low for low, _ in found), max(high for _, high in found)
+
+
+Schedule = Annotated[
+    Annotated[Constant | Linear | Cosine | Increments | Piecewise, Field(discriminator="kind")],
     BeforeValidator(_from_number),
 ]
 """A schedule as a configuration writes it: a number, or a law with its parameters."""

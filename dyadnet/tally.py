@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from dyadnet.relaxation import EdgeReport, Outcome, added
@@ -62,6 +63,22 @@ class Tally:
             for name in _LARGEST:
                 sums[name] = max(sums[name], getattr(report, name))
 
+    def plain(self) -> dict[str, Any]:
+        """All sums, as plain values."""
+        edges = [[edge.source, edge.target, edge.kind, dict(edge.counts)] for edge in self._edges]
+        sums = {name: getattr(self, name) for name in _PLAIN}
+        return sums | {"blocks": {name: dict(block) for name, block in self._blocks.items()}, "edges": edges}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Tally:
+        """From plain values; the latest relaxation is not among them."""
+        tally = cls()
+        for name in _PLAIN:
+            setattr(tally, name, values[name])
+        tally._blocks = {name: dict(sums) for name, sums in values["blocks"].items()}
+        tally._edges = tuple(EdgeReport(*edge) for edge in values["edges"])
+        return tally
+
     def summary(self) -> dict[str, Any]:
         """Means over samples, sums of counts, largest residuals."""
         return {
@@ -96,3 +113,4 @@ class Tally:
 
 _SUMS = ("saturated", "mean_square", "difference_square", "updates", "messages", "values", "stale")
 _LARGEST = ("residual_mean", "residual_difference")
+_PLAIN = ("samples", "relaxations", "_loss", "_correct", "_sweeps", "_most_sweeps", "_ticks", "_phases", "_capped")

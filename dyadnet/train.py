@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from dyadnet import data, plots
+from dyadnet import data, plots, report
+from dyadnet.checkpoint.continuing import check_length, check_same_run, continued
+from dyadnet.checkpoint.errors import CheckpointError
+from dyadnet.checkpoint.opening import opened
+from dyadnet.checkpoint.weights import put_back_best
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
 from dyadnet.errors import ConfigError, UsageError
-from dyadnet.record import PROBES, RunFolder, read_machinery, read_metrics
+from dyadnet.record import CONFIG, PROBES, RECORDS, RunFolder, read_config, read_machinery, read_metrics
+from dyadnet.report.page import REPORT
 from dyadnet.watcher import Silent, Watcher
 
 if TYPE_CHECKING:
@@ -43,13 +49,70 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
     launch = engine(config.engine)
     dataset = load_data(config)
     check_fit(config, dataset.shape)
+    watcher = watcher or Silent()
     with RunFolder(Path(out), config) as folder:
         try:
-            summary = launch(config, dataset, folder, watcher or Silent())
+            if config.cluster.detach:
+                # Whoever trains holds the checkpoints, and that is not this process.
+                launch(config, dataset, folder, watcher)
+            with opened(config, Path(out), watcher.note) as folder.beginning:
+                summary = launch(config, dataset, folder, watcher)
         except UsageError:
             folder.discard()
             raise
     draw(Path(out))
+    return summary
+
+
+def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: Watcher | None = None) -> Summary:
+    """Go on with a run from its newest intact checkpoint, to the same bits as if it had never stopped.
+
+    Parameters
+    ----------
+    run
+        Its folder.
+    changes
+        Plain values of settings that are to be others from now on; see `dyadnet.checkpoint.continuing`.
+    watcher
+        Is told how it goes; nobody unless given.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to go on from, another run uses the folder, or a setting would change the science.
+    DivergedError
+        If a relaxation runs away.
+    """
+    run = Path(run)
+    watcher = watcher or Silent()
+    old = read_config(run)
+    if not old.checkpoint.enabled:
+        raise CheckpointError(
+            f"{run}: checkpoints were off, so there is nothing to go on from; begin anew: dyadnet train {run / CONFIG}"
+        )
+    config = continued(old, changes or {})
+    # Whoever resumes a run drives it.
+    config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"detach": False})})
+    launch = engine(config.engine)
+    dataset = load_data(config)
+    check_fit(config, dataset.shape)
+    sizes = {name: (run / name).stat().st_size if (run / name).exists() else 0 for name in RECORDS}
+    with opened(config, run, watcher.warning, sizes, resume=True) as beginning:
+        start = beginning.start
+        assert start is not None
+        check_same_run(config, start.config)
+        check_length(start.config, config, start.position)
+        with RunFolder.reopened(run, config, start.lengths) as folder:
+            folder.beginning = beginning
+            put_back_best(folder, beginning, watcher)
+            done = start.position
+            watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
+            try:
+                summary = launch(config, dataset, folder, watcher)
+            except UsageError:
+                folder.describe(old)
+                raise
+    draw(run)
     return summary
 
 
@@ -74,10 +137,11 @@ def load_data(config: RunConfig) -> data.Dataset:
 
 
 def draw(run: Path) -> None:
-    """Draw the curves of a run, the ages of its messages if it ran freely, and its probes, into its folder."""
+    """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report."""
     plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")
     plots.ages(read_machinery(run), run / "ages.png", f"{run.name}")
     for recorded in sorted((run / PROBES).glob("*.npz")):
         with np.load(recorded, allow_pickle=False) as series:
             arrays = {key: series[key] for key in series.files}
         plots.probed(arrays, recorded.with_suffix(".png"), f"relaxation {int(recorded.stem)}")
+    report.write([run], run / REPORT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -21,6 +22,30 @@ FORMAT = 1
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """Arrays by block, then by name."""
+
+
+def described(line: Mapping[str, Any], couplings: Iterable[float]) -> dict[str, Any]:
+    """What a manifest says of the weights at the end of an epoch, from its line of the record."""
+    return {
+        "epoch": line["epoch"],
+        "weights_sha256": line["weights_sha256"],
+        "couplings": list(couplings),
+        "validation_accuracy": line["validation"]["accuracy"],
+        "test_accuracy": line["test"]["accuracy"],
+    }
+
+
+def digest(named: Mapping[str, NDArray[Any]]) -> bytes:
+    """SHA-256 over one block's parameters as little-endian bytes in C order, one after the other."""
+    total = hashlib.sha256()
+    for array in named.values():
+        total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return total.digest()
+
+
+def sha256(parameters: Parameters) -> str:
+    """Hash of all weights: SHA-256 over the digests of the blocks, in their order."""
+    return hashlib.sha256(b"".join(digest(named) for named in parameters.values())).hexdigest()
 
 
 def save(folder: Path, manifest: dict[str, Any], parameters: Parameters) -> None:

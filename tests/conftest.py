@@ -1,8 +1,9 @@
-"""One Ray session for all tests that need one."""
+"""One Ray session and one browser for all tests that need them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,3 +16,15 @@ def ray_session() -> Iterator[None]:
 
     with connected(ClusterSpec()):
         yield
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless browser."""
+    pytest.importorskip("selenium", reason="selenium is not installed")
+    from docs.tools import page_screenshot
+
+    if page_screenshot.CHROMIUM is None or page_screenshot.DRIVER is None:
+        pytest.skip("Chromium is not installed (Debian: chromium, chromium-driver)")
+    with page_screenshot.browser() as driver:
+        yield driver

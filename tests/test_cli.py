@@ -215,4 +215,11 @@ def test_benchmarks_print_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("bench", "settling", *chain, "--minibatch", "4", "--cap", "400") == 0
     rows = json.loads(capsys.readouterr().out.splitlines()[-1])["rows"]
     assert {(row["model"], row["delay"]) for row in rows} >= {("sshm", 1), ("hm", 10)}
+    flags = ("--samples", "600", "--repetitions", "1", "--scrape", "0.1", "--json")
+    assert run("bench", "metrics", *flags) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["scrapes"] > 0
+    assert set(found["clocks"]) == {"wall", "process"}
+    for clock in found["clocks"].values():
+        assert clock["ratio"] == clock["on_s"] / clock["off_s"] > 0
     assert "at least one hidden layer" in complaint(capsys, "bench", "kernel", "--network", "20-10")

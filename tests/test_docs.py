@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dyadnet.activations import ACTIVATIONS
+from dyadnet.checkpoint.settings import CheckpointSpec
 from dyadnet.config import ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec
 from dyadnet.imperfections import Channel, Device
 from dyadnet.metrics.settings import MetricsSpec
@@ -22,7 +23,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize(
-    "spec", [ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec, MetricsSpec]
+    "spec", [CheckpointSpec, ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec, MetricsSpec]
 )
 def test_every_setting_is_documented(spec: type[Spec]) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dyadnet.kernels import FLUSH
 from dyadnet.optimisers import SGD, Adam, Momentum
-from dyadnet.schedules import Constant, Cosine, Increments, Linear
+from dyadnet.schedules import Constant, Cosine, Increments, Linear, Piece, Piecewise
 
 Array = np.ndarray[Any, Any]
 
@@ -91,6 +91,17 @@ def test_schedules_go_where_they_say() -> None:
     assert cosine.at(10, 10) == pytest.approx(0.0)
     growing = Increments(start=0.1, step=0.05, limit=0.3)
     assert [round(growing.at(e, 10), 9) for e in (0, 0.9, 1, 3.5, 9)] == [0.1, 0.1, 0.15, 0.25, 0.3]
+
+
+def test_pieces_follow_each_other_as_runs_of_their_own() -> None:
+    falling = Cosine(start=0.8, end=0.0)
+    rising = Linear(start=0.5, end=1.0, over=2)
+    pieces = [(4, falling), (3, rising), (2, Constant(value=0.1))]
+    found = Piecewise(pieces=[Piece(epochs=epochs, of=of) for epochs, of in pieces])
+    assert [found.at(epoch, 9) for epoch in (0, 2, 3.5)] == [falling.at(epoch, 4) for epoch in (0, 2, 3.5)]
+    assert [found.at(epoch, 9) for epoch in (4, 5, 6, 6.9, 7, 9, 20)] == [0.5, 0.75, 1.0, 1.0, 0.1, 0.1, 0.1]
+    assert found.extremes(9) == (0.0, 1.0)
+    assert found.extremes(4) == (0.0, 0.8)
 
 
 @given(

@@ -18,8 +18,8 @@ from dyadnet.evaluate import evaluate
 from dyadnet.overrides import merged
 from dyadnet.presets import preset
 from dyadnet.record import read_config, read_metrics
+from dyadnet.regimen import Regimen
 from dyadnet.train import train
-from dyadnet.watcher import Silent
 
 
 def small(model: str = "sshm", **over: Any) -> RunConfig:
@@ -102,16 +102,8 @@ def test_beta_grows_by_the_epoch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("last", "expected"), [(1.9, 0), (2.0, 1)])
 def test_a_nudge_too_strong_for_concavity_is_warned_of(last: float, expected: int) -> None:
-    warnings: list[str] = []
-
-    class Listening(Silent):
-        def warning(self, text: str) -> None:
-            warnings.append(text)
-
     config = small(learning={"beta": {"kind": "linear", "start": 0.1, "end": last}})
-    engine = LocalEngine(config, load("digits"))
-    Coordinator(config, load("digits").shape, engine, watcher=Listening())._warn()
-    engine.close()
+    warnings = Regimen(config).warnings()
     assert len(warnings) == expected
     assert all("no longer concave" in text for text in warnings)
 

@@ -48,7 +48,7 @@ class Correspondent:
         config = RunConfig.read({"network": {"layered": layered}})
         home = Home(index, {"h1": 0, "out": 1})
         self._transport = FastTransport(home, 1, WINDOW + 2)
-        self._inbox = Inbox(self._transport)
+        self._inbox = Inbox(source=self._transport)
         self._inbox.open(1)
         self._post = Post(home, Topology(config.network), self._transport)
         self._post.round = 1

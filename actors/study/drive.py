@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +57,17 @@ def drive(
     data_dir: Path | None = None,
     retry_failed: bool = False,
     console: Console | None = None,
+    shown: Callable[[StudyFolder, Sequence[Trial], Mapping[int, Result]], None] = draw,
+    again: str | None = None,
 ) -> Ended:
     """Run what is left of a study, then write its table, summary and plots.
+
+    Parameters
+    ----------
+    shown
+        What is drawn of all results, beside table and summary.
+    again
+        The command that goes on with it; ``dyadnet study`` and its folder unless given.
 
     Raises
     ------
@@ -77,11 +87,11 @@ def drive(
         if retry_failed:
             results = {number: result for number, result in results.items() if result.status != "failed"}
         before = len(results)
-        again = f"dyadnet study {out}" + (f" --data-dir {data_dir}" if data_dir is not None else "")
+        again = (again or f"dyadnet study {out}") + (f" --data-dir {data_dir}" if data_dir is not None else "")
         try:
             with interruptible():
                 _run(folder, trials, results, datasets, cluster, max_concurrent, console)
-                draw(folder, trials, results)
+                shown(folder, trials, results)
         except KeyboardInterrupt:
             write_table(folder, trials, results)
             raise StoppedError(
@@ -124,7 +134,8 @@ def _run(
 ) -> None:
     left = [trial for trial in trials if trial.number not in results]
     if left:
-        with connected(cluster):
+        # Once connected, because Ray takes SIGTERM for itself as it starts.
+        with connected(cluster), interruptible():
             from actors.study.pool import Pool, concurrency
 
             workers = concurrency(max_concurrent, len(left))

@@ -13,6 +13,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.study.definition import Keep
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result, run_trial
 
@@ -29,9 +30,9 @@ class TrialActor:
         """Whether it is there."""
         return True
 
-    def run(self, config: RunConfig, dataset: Dataset) -> Result:
+    def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...]) -> Result:
         """One trial, on one thread."""
-        return run_trial(config, dataset)
+        return run_trial(config, dataset, keep)
 
 
 class Pool:
@@ -73,7 +74,7 @@ class Pool:
             while waiting and self._idle:
                 trial = waiting.popleft()
                 worker = self._idle.pop()
-                reference = worker.run.remote(trial.config, stored[data_key(trial.config)])
+                reference = worker.run.remote(trial.config, stored[data_key(trial.config)], trial.keep)
                 self._running[reference] = (worker, trial)
             ready, _ = ray.wait(list(self._running), num_returns=1, timeout=1.0)
             for reference in ready:

@@ -354,8 +354,8 @@ ROWS: list[tuple[str, list[dict[str, Any]]]] = [
             panel(
                 "stat",
                 "Size of the checkpoint",
-                "Of its arrays.",
-                [(of("checkpoint_bytes", weights="last"), "")],
+                "Of its files.",
+                [(of("checkpoint_bytes", weights="checkpoint"), "")],
                 width=4,
                 height=8,
                 unit="bytes",

@@ -34,9 +34,8 @@ def analyse(
     from dyadnet.analysis.analyse import Questions
     from dyadnet.analysis.analyse import analyse as found_by
     from dyadnet.analysis.table import table
-    from dyadnet.coordinator import checkpoint
     from dyadnet.evaluate import load
-    from dyadnet.record import read_config, whole
+    from dyadnet.record import read_config, saved_weights, whole
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "best or last")
@@ -50,7 +49,7 @@ def analyse(
             asked[flag] = _numbers(f"--{flag}", text, 0.0, math.inf, "of at least 0")
     questions = Questions(**asked)
     config = read_config(run)
-    if not checkpoint(run, weights).exists():
+    if not saved_weights(run, weights).exists():
         raise RunFolderError(f"{run}: this run has saved no weights yet; it saves them after every epoch")
     saved = load(run, weights, data_dir)
     console = Console(stderr=True)

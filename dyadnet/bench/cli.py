@@ -116,6 +116,75 @@ def gradient(
         typer.echo(json.dumps(results))
 
 
+@app.command()
+def metrics(
+    model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
+    data_name: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    engine: Annotated[str, typer.Option(help="local or ray.")] = "local",
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    samples: Annotated[int | None, typer.Option(min=20, help="Of the training part; all unless given.")] = None,
+    repetitions: Annotated[int, typer.Option(min=1, help="Pairs of runs.")] = 7,
+    scrape: Annotated[float, typer.Option(min=0.1, help="Seconds between two scrapes.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Training with metrics served and scraped over training without."""
+    from dyadnet.bench.metrics import measure
+    from dyadnet.config import RunConfig
+    from dyadnet.presets import preset
+
+    values = preset(data_name, model)
+    values["engine"] = engine
+    values["learning"]["epochs"] = epochs
+    values["data"] |= {"limit_train": samples, "limit_test": 100, "dir": None if data_dir is None else str(data_dir)}
+    console = Console(stderr=True)
+    with console.status("measuring") as status:
+        found = measure(RunConfig.read(values), repetitions, scrape, lambda what: status.update(f"measuring {what}"))
+    table = Table(title=f"{model}, {data_name}, engine {engine}: seconds of training, medians of {repetitions} pairs")
+    for column in ("clock", "off", "on", "on / off", "least", "most"):
+        table.add_column(column, justify="right")
+    for clock, of in found["clocks"].items():
+        least, most = of["ratios"][0], of["ratios"][-1]
+        figures = (f"{of['off_s']:.2f}", f"{of['on_s']:.2f}", f"{of['ratio']:.3f}", f"{least:.3f}", f"{most:.3f}")
+        table.add_row(clock, *figures)
+    console.print(table)
+    if as_json:
+        typer.echo(json.dumps(found))
+
+
+@app.command()
+def phases(
+    minibatch: Annotated[int, typer.Option(min=1)] = 50,
+    data_name: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "digits",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Both compartments at once against one after the other: state, sweeps, messages, and what is learned from."""
+    from dyadnet.bench.turns import measure
+    from dyadnet.data import load
+
+    rows = measure(data_name, load(data_name, data_dir), minibatch)
+    table = Table(title=f"{data_name}, minibatch {minibatch}, after one epoch of training")
+    columns = ("model", "compartments", "tolerance", "states a neuron", "KB held", "sweeps", "ticks", "numbers sent")
+    for column in (*columns, "cosine to the exact contrast"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(
+            row["model"],
+            row["way"],
+            f"{row['tolerance']:g}",
+            str(row["states"]),
+            f"{row['bytes'] / 1000:.0f}",
+            f"{row['sweeps']:.1f}{'' if row['settled'] else ' (not settled)'}",
+            str(row["ticks"]),
+            f"{row['values'] / 1e6:.2f} M",
+            f"{row['cosine']:.6f}",
+        )
+    Console(stderr=True, width=140).print(table)
+    if as_json:
+        typer.echo(json.dumps(rows))
+
+
 for _point in entry_points(group="dyadnet.bench"):
     app.command(_point.name)(_point.load())
 

@@ -6,9 +6,19 @@ from pathlib import Path
 
 from dyadnet.data import digits, mnist, npz
 from dyadnet.data.dataset import Dataset, DataShape, Split, minibatch, one_hot, validation_split
-from dyadnet.errors import ConfigError
+from dyadnet.errors import ConfigError, UsageError
 
-__all__ = ["DataShape", "Dataset", "Split", "available", "load", "minibatch", "one_hot", "validation_split"]
+__all__ = [
+    "DataShape",
+    "Dataset",
+    "Split",
+    "available",
+    "input_scale",
+    "load",
+    "minibatch",
+    "one_hot",
+    "validation_split",
+]
 
 
 def load(name: str, data_dir: Path | None = None) -> Dataset:
@@ -28,6 +38,16 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     if name.endswith(".npz"):
         return npz.load(Path(name))
     raise ConfigError("data.name", name, f"one of digits, {', '.join(mnist.IMAGE_SETS)}, or a file ending in .npz")
+
+
+def input_scale(name: str) -> float | None:
+    """What raw values of a set are multiplied by to become network inputs; None if its file is not there to tell."""
+    if name in mnist.IMAGE_SETS:
+        return mnist.SCALE
+    try:
+        return load(name).scale
+    except UsageError:
+        return None
 
 
 def available(data_dir: Path | None = None) -> dict[str, str]:

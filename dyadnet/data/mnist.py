@@ -18,6 +18,7 @@ from dyadnet.errors import DataError
 
 ENVIRONMENT = "DYADNET_DATA"
 TIMEOUT = 30.0
+SCALE = 1.0 / 255.0
 """Seconds that a server may be silent."""
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
@@ -82,7 +83,7 @@ def load(name: str, data_dir: Path | None = None, mirrors: Sequence[str] | None 
         labels = idx.read(_path(folder, label_file), 1, images.checksums[label_file])
         return Split(pixels.reshape(len(pixels), -1), labels.astype(np.int64))
 
-    return Dataset(name, part(TRAIN_IMAGES, TRAIN_LABELS), part(TEST_IMAGES, TEST_LABELS), 1.0 / 255.0, 10)
+    return Dataset(name, part(TRAIN_IMAGES, TRAIN_LABELS), part(TEST_IMAGES, TEST_LABELS), SCALE, 10)
 
 
 def find(name: str, data_dir: Path | None = None) -> Path | None:

@@ -20,6 +20,12 @@ from threadpoolctl import threadpool_limits
 
 from dyadnet import assembly, objective
 from dyadnet.assembly import samples
+from dyadnet.block import Block
+from dyadnet.checkpoint.blocks import find, restore, save
+from dyadnet.checkpoint.keeper import Keeper
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.stop import Stop, heeding
+from dyadnet.checkpoint.store import Store
 from dyadnet.clocks import Moment
 from dyadnet.config import ClusterSpec, FreeRunning, RunConfig
 from dyadnet.coordinator import Coordinator, Summary, check_fit
@@ -29,6 +35,7 @@ from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.record import RunFolder
+from dyadnet.recovery import RecoverySpec
 from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Spent, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
 from dyadnet.spectrum import Response, spectral_radius
@@ -57,11 +64,23 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
     for field, value in config.cluster:
         if value != getattr(ClusterSpec(), field):
             raise ConfigError(f"cluster.{field}", value, "only the engine ray has a cluster; leave it out, or use ray")
+    if config.recovery != RecoverySpec():
+        legal = "only the engine ray restarts what dies; leave it out, or use ray"
+        raise ConfigError("recovery", config.recovery.model_dump(exclude_defaults=True), legal)
+    fired = folder.fired()
+    for fault in config.faults:
+        if str(fault) not in fired:
+            raise ConfigError("faults", str(fault), "only the engine ray has actors to hit; leave it out, or use ray")
     check_fit(config, dataset.shape)
     with exposed(config, folder.name, watcher.note, folder.machinery) as observer:
         engine = LocalEngine(config, dataset)
         try:
-            return Coordinator(config, dataset.shape, engine, folder, watcher, observer).run()
+            if folder.beginning is None or folder.beginning.store is None:
+                return Coordinator(config, dataset.shape, engine, folder, watcher, observer).run()
+            stop = Stop()
+            keeper = Keeper(config, folder.beginning, folder, watcher, observer, stop, folder.fired)
+            with heeding(stop):
+                return Coordinator(config, dataset.shape, engine, folder, watcher, observer, keeper).run()
         finally:
             engine.close()
 
@@ -178,6 +197,24 @@ class LocalEngine:
         check_fit(self.config, dataset.shape)
         self._dataset = dataset
 
+    def find(self, store: Store, nonce: str) -> None:
+        """Read one file; see `Engine.find`."""
+        find(store, nonce, "the process")
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Write every block's file, each on a thread; see `Engine.save`."""
+        files = self._map(lambda kept: save(store, folder, *kept), self._kept())
+        return dict(zip(self.blocks, files, strict=True))
+
+    def restore(self, store: Store, checkpoint: Manifest) -> None:
+        """Put every block back; see `Engine.restore`."""
+        for kept in self._kept():
+            restore(store, checkpoint, *kept)
+        self.take_probes()
+
+    def _kept(self) -> list[tuple[Block, Response, list[Dyads]]]:
+        return [(response.block, response, self.dyads[response.block.name]) for response in self._responses]
+
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded; see `Engine.take_probes`."""
         return {name: probe.take() for name, probe in self._probed.items() if probe is not None}
@@ -202,7 +239,9 @@ class LocalEngine:
         while not course.done:
             if tick + 1 == course.first_tick:
                 for dyad in dyads.values():
-                    dyad.enter(course.index, course.phase.beta, course.first_tick, course.average_from)
+                    dyad.enter(
+                        course.index, course.phase.beta, course.first_tick, course.average_from, course.phase.side
+                    )
             check = course.next_check
             while tick < check:
                 tick += 1

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.record import RunFolder
@@ -74,6 +76,40 @@ class Engine(Protocol):
 
     def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
         """Give every block its parameters."""
+
+    def find(self, store: Store, nonce: str) -> None:
+        """Every actor reads one file of a folder that all are to share.
+
+        Raises
+        ------
+        ConfigError
+            If one does not see it; it names the actor and its machine.
+        """
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Every block's actor writes what the block keeps into a folder of checkpoints, between two minibatches.
+
+        Returns
+        -------
+        dict
+            What was written, by block in block order.
+
+        Raises
+        ------
+        StoreError
+            If one cannot be written.
+        DivergedError
+            If a parameter is not finite.
+        """
+
+    def restore(self, store: Store, checkpoint: Manifest) -> None:
+        """Put every block back to a checkpoint, whatever it did since; updates that were not made yet are dropped.
+
+        Raises
+        ------
+        CheckpointError
+            If a file is missing, altered, or of another network.
+        """
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded since this was last called, by block."""

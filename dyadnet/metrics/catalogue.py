@@ -190,7 +190,7 @@ _LISTED = [
         "actor_seconds_total",
         "counter",
         ("actor", "activity"),
-        "Seconds that an actor spent computing, waiting, sending, learning, or on the spectral radius (radius).",
+        "Seconds that an actor spent computing, waiting, sending, learning, on the radius, or held as a straggler.",
         "seconds",
     ),
     Metric("actor_letters_total", "counter", ("actor",), "Letters that an actor sent over the wire.", "letters"),
@@ -204,7 +204,20 @@ _LISTED = [
         "messages",
     ),
     Metric("actor_info", "gauge", ("actor", "address", "pid"), "Always 1; where an actor runs.", "1"),
-    Metric("actor_incarnation", "gauge", ("actor",), "Which life of an actor this is; the first is 0.", "1"),
+    Metric(
+        "actor_incarnation",
+        "gauge",
+        ("actor",),
+        "Which life of an actor this is; the first is 0, and it begins another when it is started anew.",
+        "1",
+    ),
+    Metric(
+        "failures_total",
+        "counter",
+        ("what",),
+        "Failures that the run went on from: of an actor, node, link or the coordinator, or a stall.",
+        "failures",
+    ),
     Metric(
         "coordinator_seconds_total",
         "counter",
@@ -216,17 +229,17 @@ _LISTED = [
         "checkpoint_timestamp_seconds",
         "gauge",
         ("weights",),
-        "When weights were last saved (last, best).",
+        "When weights were last saved (last, best), and all that the run needs to go on (checkpoint).",
         "seconds since 1970",
     ),
     Metric(
         "checkpoint_duration_seconds",
         "gauge",
         ("weights",),
-        "How long training stood still for it: gathering the weights, and writing or handing them over.",
+        "How long training stood still for it: gathering and handing over weights, or blocks writing their files.",
         "seconds",
     ),
-    Metric("checkpoint_bytes", "gauge", ("weights",), "Size of the arrays that were saved.", "bytes"),
+    Metric("checkpoint_bytes", "gauge", ("weights",), "Size of the arrays that were saved, or of the files.", "bytes"),
 ]
 CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _LISTED}
 """By name without `PREFIX`, in the order in which they are shown."""

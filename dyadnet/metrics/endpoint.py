@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dyadnet.config import RunConfig
-from dyadnet.errors import DivergedError, UsageError
+from dyadnet.errors import DivergedError, StoppedError, UsageError
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.discovery import listed
 from dyadnet.metrics.page import page
@@ -131,7 +131,7 @@ def exposed(
         record({"kind": "metrics", "address": endpoint.address})
         try:
             yield snapshot
-        except (UsageError, KeyboardInterrupt, SystemExit) as problem:
+        except (UsageError, StoppedError, KeyboardInterrupt, SystemExit) as problem:
             snapshot.end("stopped", str(problem))
             raise
         except BaseException as problem:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from functools import cache
-from importlib.resources import files
 
 from dyadnet.metrics.server import Answer
+from dyadnet.web import digest, piece
 
+PACKAGE = "dyadnet.metrics"
 SCRIPTS = ("charts.js", "network.js", "live.js")
 """In this order: the last one begins."""
 
@@ -16,14 +15,14 @@ SCRIPTS = ("charts.js", "network.js", "live.js")
 @cache
 def page() -> Answer:
     """The page, put together once from the files of ``dyadnet/metrics/web``."""
-    style = _file("page.css")
-    script = "\n".join(_file(name) for name in SCRIPTS)
-    body = _file("page.html").replace("/*style*/", style).replace("/*script*/", script)
+    style = piece(PACKAGE, "page.css")
+    script = "\n".join(piece(PACKAGE, name) for name in SCRIPTS)
+    body = piece(PACKAGE, "page.html").replace("/*style*/", style).replace("/*script*/", script)
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"style-src {_source(style)}",
-            f"script-src {_source(script)}",
+            f"style-src {digest(style)}",
+            f"script-src {digest(script)}",
             "connect-src 'self'",
             "img-src data:",
             "base-uri 'none'",
@@ -32,12 +31,3 @@ def page() -> Answer:
         )
     )
     return Answer(body.encode(), "text/html; charset=utf-8", headers={"Content-Security-Policy": policy})
-
-
-def _file(name: str) -> str:
-    return (files("dyadnet.metrics") / "web" / name).read_text(encoding="utf-8")
-
-
-def _source(text: str) -> str:
-    """A piece of the page as the policy names it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -163,9 +163,11 @@ def _machinery(s: Snapshot) -> Iterator[Reading]:
         if s.places:
             yield Reading("actor_letters_total", (actor,), spent.letters)
             yield Reading("actor_wire_bytes_total", (actor,), spent.bytes)
-            yield Reading("actor_incarnation", (actor,), spent.incarnation)
+            yield Reading("actor_incarnation", (actor,), s.life(actor))
         for reason, count in spent.refused.items():
             yield Reading("messages_refused_total", (actor, reason), count)
+    for what, count in s.failures.items():
+        yield Reading("failures_total", (what,), count)
     for actor, place in s.places.items():
         yield Reading("actor_info", (actor, str(place["address"]), str(place["pid"])), 1)
     for activity, seconds in s.seconds.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from dyadnet.description import MODELS
 from dyadnet.errors import DivergedError
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, cosine, count_edges
 from dyadnet.metrics.history import History
+from dyadnet.recovery import Failure
 from dyadnet.relaxation import Outcome, Part, Spent
 from dyadnet.topology import Topology
 
@@ -37,6 +39,8 @@ class Snapshot:
         The run.
     run
         What it is called.
+    measuring
+        Whether norms are to be measured now and then, for somebody who looks at them.
 
     Attributes
     ----------
@@ -44,7 +48,7 @@ class Snapshot:
         Held by whoever changes anything or reads more than one value.
     """
 
-    def __init__(self, config: RunConfig, run: str) -> None:
+    def __init__(self, config: RunConfig, run: str, *, measuring: bool = True) -> None:
         self.config = config
         self.run = run
         self.model = model_of(config)
@@ -69,19 +73,23 @@ class Snapshot:
         self.pace: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         self.checkpoints: dict[str, Saved] = {}
+        self.lives: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
         self.curve = History()
         self.epoch_curve = History()
+        self._measuring = measuring
         self._itemsize = np.dtype(config.dynamics.dtype).itemsize
         self._last_sweeps = 0.0
         self._clock = time.perf_counter()
 
     # As an observer
 
-    def started(self, minibatches: int) -> None:
+    def started(self, minibatches: int, updates: int = 0) -> None:
         """See `Observer`."""
         with self.lock:
             self.state = "training"
             self.epoch_minibatches = minibatches
+            self.minibatches, self.epochs = updates, updates // minibatches
             self._clock = time.perf_counter()
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
@@ -110,7 +118,7 @@ class Snapshot:
 
     def measures(self, count: int) -> bool:
         """See `Observer`."""
-        return count % self.config.metrics.norms == 0 or count == 1
+        return self._measuring and (count % self.config.metrics.norms == 0 or count == 1)
 
     def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
         """See `Observer`."""
@@ -134,7 +142,7 @@ class Snapshot:
         """See `Observer`."""
         with self.lock:
             self._spend("training")
-            self.objective = line["objective"]
+            self.objective = line.get("objective")
 
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
         """See `Observer`."""
@@ -168,7 +176,7 @@ class Snapshot:
         every = self.config.metrics.cosine
         return every is not None and (count % every == 0 or count == 1)
 
-    def compared(self) -> None:
+    def measured(self) -> None:
         """See `Observer`."""
         with self.lock:
             self._spend("measuring")
@@ -179,6 +187,18 @@ class Snapshot:
         with self.lock:
             self.diverged_count += 1
             self.state, self.why = "diverged", str(problem)
+
+    def failed(self, failure: Failure) -> None:
+        """The run goes on after a failure, from its last checkpoint."""
+        with self.lock:
+            self.failures[failure.what] += 1
+            if failure.what != "coordinator":
+                self.lives.update(failure.who)
+            self.state = "starting"
+
+    def life(self, actor: str) -> int:
+        """How often an actor was started anew; all are when the coordinator is."""
+        return self.lives[actor] + self.failures["coordinator"]
 
     # For others
 

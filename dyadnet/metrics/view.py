@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.topology import Topology
+from dyadnet.web import plain
 
 
 def view(snapshot: Snapshot) -> dict[str, Any]:
@@ -59,9 +61,23 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def network(snapshot: Snapshot) -> dict[str, Any]:
-    """What the network looks like: layers with their blocks, and projections with their λ."""
-    net, topology = snapshot.config.network, snapshot.topology
-    couplings = snapshot.settings.get("lambda", [(p.coupling + 1.0) / 2.0 for p in net.recurrent])
+    """What the network looks like, under the couplings in force."""
+    topology = snapshot.topology
+    lams = snapshot.settings.get("lambda", [(p.coupling + 1.0) / 2.0 for p in topology.network.recurrent])
+    return layout(topology, lams, by_block=snapshot.names.by_block)
+
+
+def layout(topology: Topology, lams: Sequence[float], *, by_block: bool = True) -> dict[str, Any]:
+    """What a network looks like: layers with their blocks, and projections with their λ.
+
+    Parameters
+    ----------
+    lams
+        λ of each projection between populations.
+    by_block
+        Show a layer's blocks one by one.
+    """
+    net = topology.network
     return {
         "inputs": net.inputs,
         "layers": [
@@ -70,20 +86,11 @@ def network(snapshot: Snapshot) -> dict[str, Any]:
                 "size": population.size,
                 "output": population.name == net.output,
                 "blocks": [{"name": spec.name, "size": spec.size} for spec in topology.of_population[population.name]]
-                if snapshot.names.by_block
+                if by_block
                 else [{"name": population.name, "size": population.size}],
             }
             for population in net.populations
         ],
         "projections": [{"pre": p.pre, "post": p.post} for p in net.projections if p.from_input]
-        + [{"pre": p.pre, "post": p.post, "lambda": lam} for p, lam in zip(net.recurrent, couplings, strict=True)],
+        + [{"pre": p.pre, "post": p.post, "lambda": lam} for p, lam in zip(net.recurrent, lams, strict=True)],
     }
-
-
-def plain(value: Any) -> Any:
-    """The same without NaN and infinity, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

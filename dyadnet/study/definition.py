@@ -16,6 +16,7 @@ from dyadnet.study.axes import Axis
 from dyadnet.study.columns import FIXED, METRICS
 
 Positive = Annotated[int, Field(ge=1)]
+Keep = Literal["curves", "constants", "generalisation"]
 Settings = dict[str, Any]
 """Settings over the base's: keys are dotted paths or nested mappings, as after ``--set``."""
 REFERENCE = "reference"
@@ -88,6 +89,8 @@ class Study(Spec):
         Columns of the table that are plotted and summarised; the first is the summary's.
     reference
         Run the base alone too, for every model and seed.
+    keep
+        What a trial's file holds beside its row of the table; see `dyadnet.study.kept`.
     """
 
     name: str = ""
@@ -103,6 +106,7 @@ class Study(Spec):
     epochs: Positive | None = None
     metrics: list[str] = Field(["test_accuracy"], min_length=1)
     reference: bool = True
+    keep: list[Keep] = []
 
     @field_validator("seeds", mode="before")
     @classmethod

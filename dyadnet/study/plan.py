@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from dyadnet.config import ClusterSpec, FreeRunning, RunConfig
 from dyadnet.errors import ConfigError
 from dyadnet.overrides import merged
 from dyadnet.start import starting_point
-from dyadnet.study.definition import REFERENCE, Settings, Study, flattened
+from dyadnet.study.definition import REFERENCE, Keep, Settings, Study, flattened
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Trial:
         Value of every axis by column; empty for a run of the base alone.
     config
         Everything resolved.
+    keep
+        What to keep of it beside its row of the table.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Trial:
     seed: int
     point: dict[str, Any]
     config: RunConfig = field(repr=False)
+    keep: tuple[Keep, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def plan(study: Study, data_dir: Path | None = None) -> list[Trial]:
             for axis in study.axes if point else ():
                 values = _over(values, axis.settings(point[axis.column]))
             trial = reader.trial(len(trials), variant, model, seed, point, values)
-            trials.append(trial)
+            trials.append(replace(trial, keep=tuple(study.keep)))
     return trials
 
 

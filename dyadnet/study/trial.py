@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
+from dyadnet.study.definition import Keep
+from dyadnet.study.kept import Best, curves, examined
 from dyadnet.watcher import Silent
 
 Status = Literal["ok", "diverged", "failed"]
@@ -41,13 +44,16 @@ class _Epochs(Silent):
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
+        self.seconds: list[float] = []
+        self._began = time.perf_counter()
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Keep one."""
+        """Keep one, and the time at which it came."""
         self.lines.append(line)
+        self.seconds.append(time.perf_counter() - self._began)
 
 
-def run_trial(config: RunConfig, dataset: Dataset) -> Result:
+def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = ()) -> Result:
     """Train once; whatever goes wrong is part of the result.
 
     Parameters
@@ -56,6 +62,8 @@ def run_trial(config: RunConfig, dataset: Dataset) -> Result:
         The run.
     dataset
         Limited as the configuration says.
+    keep
+        What else the result's values hold, by these names; of a trial that diverged the curves only.
     """
     started = time.perf_counter()
     epochs = _Epochs()
@@ -65,16 +73,22 @@ def run_trial(config: RunConfig, dataset: Dataset) -> Result:
     try:
         engine = LocalEngine(config, dataset, threads=1)
         try:
-            summary = Coordinator(config, dataset.shape, engine, watcher=epochs).run()
+            weights = Best() if {"constants", "generalisation"} & set(keep) else None
+            coordinator = Coordinator(config, dataset.shape, engine, folder=weights, watcher=epochs)
+            summary = coordinator.run()
+            if weights is not None:
+                measured |= examined(coordinator, dataset, weights, keep)
         finally:
             engine.close()
         best = epochs.lines[summary.best_epoch - 1]
-        measured = learned(best, epochs.lines[-1]) | moved(epochs.lines)
+        measured |= learned(best, epochs.lines[-1]) | moved(epochs.lines)
     except DivergedError as problem:
         status, error = "diverged", str(problem)
     except Exception as problem:
         status, error = "failed", f"{type(problem).__name__}: {' '.join(str(problem).split())}"
     measured |= {"epochs": len(epochs.lines), "chance": 1 / dataset.classes}
+    if "curves" in keep:
+        measured["curves"] = curves(config.network, epochs.lines, epochs.seconds)
     measured["seconds"] = time.perf_counter() - started
     return Result(status, error, {name: _finite(value) for name, value in measured.items()})
 
@@ -110,4 +124,9 @@ def moved(lines: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
+    """The same with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -143,6 +143,26 @@ def heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def named(beginning: str, ancestor: int | None = None) -> list[int]:
+    """Living processes whose command line begins so and that descend from a process, from this one unless given."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if entry.read_bytes().startswith(beginning.encode()) and descends(
+                int(entry.parent.name), ancestor or os.getpid()
+            ):
+                found.append(int(entry.parent.name))
+    return sorted(found)
+
+
+def descends(process: int, ancestor: int) -> bool:
+    """Whether a process is another one or was started by it or by one that it started."""
+    while process > 1 and process != ancestor:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        process = int(fields[1])
+    return process == ancestor
+
+
 def clean_environment() -> dict[str, str]:
     """Our environment without what connects to the session that other tests share."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}

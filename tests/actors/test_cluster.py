@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,16 @@ import pytest
 import yaml
 
 from dyadnet.config import RunConfig
-from tests.actors.clusters import HOSTS, TOKEN, Cluster, one_node, two_hosts, why_no_namespaces
+from tests.actors.clusters import (
+    DYADNET,
+    HOSTS,
+    TOKEN,
+    Cluster,
+    clean_environment,
+    one_node,
+    two_hosts,
+    why_no_namespaces,
+)
 from tests.actors.test_lockstep import settings_of
 
 REASON = why_no_namespaces()
@@ -108,3 +118,40 @@ def test_two_hosts_give_the_local_engines_bits(settings: Path, tmp_path: Path) -
     assert {place["address"] for place in placement.values()} == set(HOSTS)
     records = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("run", "local")]
     assert records[0] == records[1]
+
+
+@pytest.mark.skipif(bool(REASON), reason=REASON)
+def test_a_host_that_is_cut_off_is_done_without(settings: Path, tmp_path: Path) -> None:
+    values = yaml.safe_load(settings.read_text())
+    values |= {"checkpoint": {"every_minibatches": 2}, "recovery": {"heartbeat": 3.0}}
+    values["learning"]["epochs"] = 4
+    values["cluster"]["slow"] = {"h1": 20}
+    settings.write_text(yaml.safe_dump(values))
+    out = tmp_path / "run"
+    with two_hosts() as cluster:
+        arguments = ["train", str(settings), "--address", cluster.address, "--placement", "spread", "--json"]
+        run = subprocess.Popen(
+            [*cluster.inside, DYADNET, *arguments, "--out", str(out)],
+            env=clean_environment() | cluster.environment,
+            cwd=cluster.environment["RAY_TMPDIR"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 120
+        record = out / "metrics.jsonl"
+        while not (record.exists() and record.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        cut = subprocess.run([*cluster.inside, "ip", "link", "set", "dy0", "down"], capture_output=True, check=False)
+        assert cut.returncode == 0, cut.stderr
+        told, errors = run.communicate(timeout=200)
+        assert run.returncode == 0, errors
+        found = json.loads(told.splitlines()[-1])["weights_sha256"]
+        values["cluster"] = {}
+        del values["recovery"]
+        settings.write_text(yaml.safe_dump(values))
+        assert found == local_hash(cluster, settings, tmp_path / "local")
+    events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
+    assert [event["what"] for event in events] == ["node"]
+    assert "hangs: no sign of life for 3 s" in events[0]["why"]
+    assert record.read_text() == (tmp_path / "local" / "metrics.jsonl").read_text()

@@ -43,8 +43,8 @@ def test_a_signal_ends_every_process(number: signal.Signals, tmp_path: Path) -> 
         os.kill(run.pid, number)
         _, errors = run.communicate(timeout=60)
         if number != signal.SIGKILL:
-            assert run.returncode == 1
-            assert errors.strip().splitlines()[-1].startswith("dyadnet: stopped")
+            assert run.returncode == 75
+            assert errors.strip().splitlines()[-1].startswith("dyadnet: stopped in epoch ")
             assert "Traceback" not in errors
         while (left := processes(marker)) and time.monotonic() < deadline:
             time.sleep(0.2)

@@ -185,6 +185,37 @@ def test_any_number_of_hosts_gives_the_same_record_with_any_imperfections(
     assert record(spread, dataset, threaded(spread, dataset)) == expected
 
 
+@settings(max_examples=20, deadline=None)
+@given(
+    lam=st.sampled_from([0.0, 1.0, [0.0, 1.0]]),
+    clock=st.sampled_from(CLOCKS),
+    delay=st.sampled_from(DELAYS),
+    imperfections=st.sampled_from([{}, {"channel": {"loss": 0.2, "send_on_delta": {"threshold": 0.005}}}]),
+    blocks=st.integers(1, 2),
+    lanes=st.integers(1, 2),
+    actors=st.integers(1, 5),
+)
+def test_compartments_that_take_turns_give_the_same_record_on_any_number_of_hosts(
+    lam: Any, clock: Any, delay: Any, imperfections: Any, blocks: int, lanes: int, actors: int
+) -> None:
+    layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
+    values = settings_of(
+        network__layered=layered,
+        dynamics__phases="in-turn",
+        dynamics__clock=clock,
+        dynamics__delay=delay,
+        dynamics__lanes=lanes,
+        dynamics__patience=1000,
+        imperfections=imperfections,
+        probe={},
+    )
+    dataset = load("digits").limited(60, 20)
+    alone = RunConfig.read(values)
+    spread = RunConfig.read(values | {"cluster": {"actors": min(actors, 2 * blocks + 1), "timeout": 20}})
+    expected = record(alone, dataset, LocalEngine(alone, dataset))
+    assert record(spread, dataset, threaded(spread, dataset)) == expected
+
+
 def test_every_edge_of_an_imperfect_network_counts_all_that_happens_on_it() -> None:
     dataset = load("digits").limited(60, 20)
     delay = {"kind": "uniform", "low": 1, "high": 4}

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from actors.engine import StalledError
-from actors.workers import ActorLostError
+from actors.failures import ActorLostError
 from dyadnet.config import RunConfig
 from dyadnet.overrides import merged
 from dyadnet.presets import preset
 from dyadnet.watcher import Silent
+from tests.actors.clusters import named
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -29,6 +29,12 @@ def trained(values: dict[str, Any], out: Path, watcher: Any = None) -> tuple[str
     """Hash and scientific record of a run."""
     summary = dn.train(RunConfig.read(values), out, watcher)
     return summary.weights_sha256, (out / "metrics.jsonl").read_text().splitlines()
+
+
+def last_epoch(out: Path) -> dict[str, Any]:
+    """The line of the machinery's record that the last epoch has."""
+    lines = [json.loads(line) for line in (out / "machinery.jsonl").read_text().splitlines()]
+    return next(line for line in reversed(lines) if line["kind"] == "epoch")
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -83,7 +89,7 @@ def test_one_actor_a_layer_twice_in_a_row(model: str, tmp_path: Path) -> None:
     runs = [trained(values, tmp_path / name) for name in ("one", "two")]
     runs.append(trained(values | {"engine": "local", "cluster": {}}, tmp_path / "local"))
     assert runs[0] == runs[1] == runs[2]
-    machinery = json.loads((tmp_path / "one" / "machinery.jsonl").read_text().splitlines()[-1])
+    machinery = last_epoch(tmp_path / "one")
     assert list(machinery["actors"]) == ["h1", "h2", "out"]
     for spent in machinery["actors"].values():
         assert spent["dropped"] == 0
@@ -110,32 +116,25 @@ class Striker(Silent):
         """See `Watcher`."""
         if not self._struck:
             self._struck = True
-            self._strike(block_actors()[0])
+            self._strike(named("ray::BlockActor")[0])
 
 
-def block_actors() -> list[int]:
-    """Process numbers of all block actors on this machine."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if entry.read_bytes().startswith(b"ray::BlockActor"):
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue
-    return sorted(found)
+ONCE = {"actor_failures": 0, "heartbeat": 3.0}
+"""Nothing is survived."""
 
 
 def test_a_dead_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
-    values = settings_of(engine="ray", learning__epochs=500)
+    values = settings_of(engine="ray", learning__epochs=500, recovery=ONCE)
     with pytest.raises(ActorLostError, match=r"actor (h1|h2|out) died"):
         trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGKILL)))
-    assert block_actors() == []
+    assert named("ray::BlockActor") == []
 
 
 def test_a_hung_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
-    values = settings_of(engine="ray", learning__epochs=500, cluster__timeout=3)
-    with pytest.raises(StalledError, match=r"nothing has happened for 3 s.*(h1|h2|out): does not answer.*hung"):
+    values = settings_of(engine="ray", learning__epochs=500, recovery=ONCE)
+    with pytest.raises(ActorLostError, match=r"actor (h1|h2|out) hangs: no sign of life for 3 s"):
         trained(values, tmp_path / "run", Striker(lambda pid: os.kill(pid, signal.SIGSTOP)))
+    assert named("ray::BlockActor") == []
 
 
 def test_a_diverging_run_says_so_as_the_local_engine_does(tmp_path: Path) -> None:
@@ -165,6 +164,8 @@ def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     config = RunConfig.read(values | {"cluster": flags})
     assert dn.train(config, tmp_path / "run").test_accuracy > 0.8
     assert (tmp_path / "run" / "ages.png").stat().st_size > 10_000
-    spent = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[-1])
+    spent = last_epoch(tmp_path / "run")
     rates = {actor: found["updates_per_second"] for actor, found in spent["actors"].items()}
     assert min(rates.values()) > 0
+    held = {actor: found["held"] / (found["computing"] + found["sending"]) for actor, found in spent["actors"].items()}
+    assert all(share > 1 if actor in flags.get("slow", {}) else share == 0 for actor, share in held.items())

@@ -22,6 +22,7 @@ from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.study import Result, Trial, plan
+from dyadnet.study.definition import Keep
 from dyadnet.train import load_data
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.study.definitions import TINY, tiny
@@ -77,7 +78,7 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
         def ready(self) -> bool:
             return True
 
-        def run(self, config: RunConfig, dataset: Dataset) -> Result:
+        def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...]) -> Result:
             if config.seed == 1 or (config.seed == 2 and not mark.exists()):
                 if config.seed == 2:
                     mark.write_text("died")
@@ -117,7 +118,8 @@ def test_more_at_a_time_than_cores_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path, sent: signal.Signals) -> None:
     file, out = tmp_path / "mine.yaml", tmp_path / "out"
     slow: dict[str, Any] = TINY | {"epochs": 12, "seeds": 3, "name": "mine"}
     file.write_text(yaml.safe_dump(slow))
@@ -129,7 +131,7 @@ def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path) -> None:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and len(list(out.glob("trials/0*.json"))) < 4:
             time.sleep(0.05)
-        study.send_signal(signal.SIGINT)
+        study.send_signal(sent)
         said = study.communicate(timeout=60)[1]
     assert study.returncode == 75, said
     kept = times(out)

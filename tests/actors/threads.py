@@ -86,6 +86,7 @@ class ThreadWorkers:
             Host(config, Home(index, where, incarnation), dataset, transport, self.inboxes[index])
             for index in range(count)
         ]
+        self.round = 0
         self._threads = [ThreadPoolExecutor(1) for _ in self.hosts]
 
     def ask(self, method: str, *arguments: Any) -> FutureAnswers:
@@ -101,6 +102,9 @@ class ThreadWorkers:
     def report(self, timeout: float) -> Report:
         """See `Workers`."""
         return self._reports.get(timeout=timeout)
+
+    def look(self) -> None:
+        """See `Workers`."""
 
     def describe(self) -> list[str]:
         """See `Workers`."""

@@ -22,12 +22,13 @@ from tests.deploy.server import Prometheus, hurried, serving, until
 from tests.metrics.runs import lines, settings
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus (Debian package prometheus)"),
     pytest.mark.usefixtures("ray_session"),
 ]
-EPOCHS = 3
-LINGER = 4.0
+EPOCHS = 15
+"""Of the run in lockstep: long enough for an alert to wait out its time while phases are still being counted."""
+LINGER = 12.0
+"""Seconds that a run is scraped after its end: longer than an alert waits, however soon the run ends."""
 RUNS = ("lockstep", "free")
 PARTS = ("train", "validation", "test")
 EXCUSED = {
@@ -85,9 +86,10 @@ def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterat
     with serving(folder) as server:
         watch = Watch(server, folder)
         exact = {"port": 0, "norms": 1, "linger": LINGER, "file_sd": str(server.targets), "cosine": 3}
-        common: dict[str, Any] = {"engine": "ray", "cluster": {"actors": 2}, "learning": {"epochs": EPOCHS}}
+        common: dict[str, Any] = {"engine": "ray", "cluster": {"actors": 2}}
         # Too few sweeps to settle, so that phases are capped, and that alert fires.
-        with watch.running("lockstep", **common, metrics=exact, dynamics={"sweeps": 3}):
+        capped: dict[str, Any] = {"dynamics": {"sweeps": 3}, "learning": {"epochs": EPOCHS}}
+        with watch.running("lockstep", **common, **capped, metrics=exact):
             watch.finished("lockstep")
         mode = {"kind": "free", "budget": 0.2}
         with watch.running("free", **common, dynamics={"mode": mode}):

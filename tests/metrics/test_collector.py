@@ -21,6 +21,7 @@ from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.figures import OfPart
 from dyadnet.metrics.readings import Spread, readings
 from dyadnet.metrics.snapshot import Snapshot, model_of
+from dyadnet.recovery import Failure
 from dyadnet.relaxation import Spent
 from tests.metrics.runs import fetch, lines, running, scraped, settings, state, until, value
 
@@ -51,12 +52,20 @@ def complete() -> Snapshot:
     snapshot.machinery({"kind": "placement", "actors": {"h1": {"address": "10.0.0.1", "pid": 7}}})
     snapshot.machinery({"kind": "epoch", "pace": {"delay_ms": 2.0, "time_constant_ms": 4.0}})
     snapshot.saved("last", 0.1, 10)
+    snapshot.failed(Failure("actor", ("h1",), "it died", 3))
     return snapshot
 
 
 def test_every_metric_of_the_catalogue_is_shown_by_a_run_that_has_it() -> None:
     families = {family.name for family in RunsCollector(lambda: [complete()]).collect()}
     assert families == {(PREFIX + name).removesuffix("_total") for name in CATALOGUE}
+
+
+def test_an_actor_that_is_started_anew_begins_another_life() -> None:
+    snapshot = complete()
+    assert (snapshot.life("h1"), snapshot.life("h2")) == (1, 0)
+    snapshot.failed(Failure("coordinator", ("the coordinator",), "it died", 3))
+    assert (snapshot.life("h1"), snapshot.life("h2")) == (2, 1)
 
 
 def test_types_and_labels_are_those_of_the_catalogue(finished: tuple[Path, dict, str, str]) -> None:

@@ -14,6 +14,7 @@ from dyadnet.metrics.page import page
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.overrides import merged
+from tests.browser import errors
 from tests.metrics.runs import settings, until
 
 CYCLIC = {
@@ -47,23 +48,6 @@ def test_the_page_brings_everything_with_it_and_lets_nothing_else_in() -> None:
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A headless browser."""
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    from docs.tools import page_screenshot
-
-    if page_screenshot.CHROMIUM is None or page_screenshot.DRIVER is None:
-        pytest.skip("Chromium is not installed (Debian: chromium, chromium-driver)")
-    with page_screenshot.browser() as driver:
-        yield driver
-
-
-def errors(chromium: Any) -> list[Any]:
-    """What the console says beyond information."""
-    return [entry for entry in chromium.get_log("browser") if entry["level"] not in ("INFO", "DEBUG")]
 
 
 @pytest.fixture(params=["chain", "cyclic"])

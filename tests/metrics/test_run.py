@@ -81,6 +81,18 @@ def test_values_change_while_it_trains(tmp_path: Path) -> None:
     assert scraper.samples == [*range(20, 180, 20), 180]
 
 
+def test_counters_agree_with_the_record_where_the_network_is_imperfect(tmp_path: Path) -> None:
+    """What is evaluated without imperfections beside it has lines of its own in the record, and is not counted."""
+    noisy = {"channel": {"loss": {"p": 0.1}}}
+    with running(settings(imperfections=noisy, metrics={"linger": 2}), tmp_path / "run") as address:
+        until(lambda: state(address) == "finished")
+        found = scraped(address)
+    record = [line for line in lines(tmp_path / "run", "metrics.jsonl") if line["kind"] == "epoch"]
+    assert "test_ideal" in record[0]
+    for part in ("train", "validation", "test"):
+        assert value(found, "samples_total", part=part) == sum(line[part]["samples"] for line in record)
+
+
 def test_a_run_without_a_port_serves_nothing(tmp_path: Path) -> None:
     watcher = Found()
     train(settings(metrics={"port": None}), tmp_path / "run", watcher)

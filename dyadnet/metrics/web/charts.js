@@ -69,18 +69,59 @@ function path(points, x, y) {
   return points.map(([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`).join("");
 }
 
-// series: {name, colour, points: [[at, value]], faint}
-function chart(title, series, { format = short, zero = false, log = false, width = 480, height = 96 } = {}) {
+function figure(name, value, unit = "") {
+  const box = element("dl", "figure");
+  const number = element("dd", "", value);
+  if (unit) number.append(element("small", "", ` ${unit}`));
+  box.append(element("dt", "", name), number);
+  return box;
+}
+
+// Where a chart's values lie from left to right: from 0, without marks, unless `below` says more.
+function across(points, below, width) {
+  const values = points.map(([at]) => at);
+  const scale = below?.log ? Math.log10 : (value) => value;
+  const [low, high] = [below?.from ?? 0, Math.max(below ? -Infinity : 1, ...values)].map(scale);
+  const marks = !below ? [] : below.log ? decades(below.from, Math.max(...values))
+    : ticks(below.from ?? 0, Math.max(...values), 6).filter((mark) => mark >= (below.from ?? 0) && mark <= Math.max(...values) && !(below.whole && mark % 1));
+  return { x: (at) => 44 + (width - 56) * ((scale(at) - low) / (high - low || 1)), marks };
+}
+
+// While the pointer is over a chart its legend tells the values there.
+function followed(svg, shown, labels, { x, format, width, height, below }) {
+  const line = make("line", { class: "cursor", y1: 4, y2: height - (below ? 24 : 8), visibility: "hidden" });
+  svg.append(line);
+  const nearest = (points, at) => points.reduce((one, other) => (Math.abs(x(other[0]) - at) < Math.abs(x(one[0]) - at) ? other : one));
+  const tell = (at) => {
+    const places = shown.map((one) => (at === null ? one.points.at(-1) : nearest(one.points, at)));
+    labels.forEach(([label, index]) => { label.textContent = (at === null && shown[index].says) || format(places[index][1]); });
+    if (at === null) line.setAttribute("visibility", "hidden");
+    else for (const [name, value] of [["x1", x(places[0][0])], ["x2", x(places[0][0])], ["visibility", "visible"]]) line.setAttribute(name, value);
+  };
+  svg.addEventListener("pointermove", (event) => {
+    const box = svg.getBoundingClientRect();
+    tell(((event.clientX - box.left) / box.width) * width);
+  });
+  svg.addEventListener("pointerleave", () => tell(null));
+}
+
+// series: {name, colour, points: [[at, value]], faint, says}, where `says` stands in the legend for the last value;
+// below: {label, from, log, whole}, the axis under the chart.
+function chart(title, series, { format = short, zero = false, log = false, width = 480, height = 96, below = null } = {}) {
   const box = element("div", "chart");
   const head = element("p");
   head.append(element("b", "", title));
-  const positive = ([, value]) => !log || value > 0;
+  const positive = ([at, value]) => known(value) && (!log || value > 0) && (!below?.log || at > 0);
   const shown = series.map((one) => ({ ...one, points: one.points.filter(positive) })).filter((one) => one.points.length);
-  for (const one of shown.filter((candidate) => !candidate.faint)) {
+  const labels = [];
+  shown.forEach((one, index) => {
+    if (one.faint) return;
     const label = element("span", one.colour, one.name);
-    label.append(element("em", "", format(one.points.at(-1)[1])));
+    const value = element("em", "", one.says || format(one.points.at(-1)[1]));
+    label.append(value);
+    labels.push([value, index]);
     head.append(label);
-  }
+  });
   box.append(head);
   const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   box.append(svg);
@@ -91,19 +132,22 @@ function chart(title, series, { format = short, zero = false, log = false, width
   const [low, high] = log
     ? [scale(Math.min(...values, marks[0])), scale(Math.max(...values, marks.at(-1)))]
     : [marks[0], marks.at(-1)];
-  const last = Math.max(1, ...shown.flatMap((one) => one.points.map(([at]) => at)));
-  const x = (at) => 44 + (width - 50) * (at / last);
-  const y = (value) => height - 8 - (height - 16) * ((scale(value) - low) / (high - low || 1));
+  const { x, marks: stops } = across(shown.flatMap((one) => one.points), below, width);
+  const foot = below ? 24 : 8;
+  const y = (value) => height - foot - (height - 8 - foot) * ((scale(value) - low) / (high - low || 1));
   for (const mark of marks) {
     svg.append(make("line", { class: "grid", x1: 44, x2: width - 4, y1: y(mark), y2: y(mark) }));
     svg.append(make("text", { class: "tick", x: 38, y: y(mark) + 3.5, "text-anchor": "end" }, format(mark)));
   }
+  for (const stop of stops) svg.append(make("text", { class: "tick", x: x(stop), y: height - 8, "text-anchor": "middle" }, short(stop)));
+  if (below?.label) svg.append(make("text", { class: "tick", x: 38, y: height - 8, "text-anchor": "end" }, below.label));
   for (const one of shown) {
     svg.append(make("path", { class: `curve ${one.colour}${one.faint ? " faint" : ""}`, d: path(one.points, x, y) }));
-    if (one.faint || one.points.length > 60) continue;
+    if (one.faint || one.colour === "soft" || one.points.length > 60 || below?.log) continue;
     const [at, value] = one.points.at(-1);
     svg.append(make("circle", { class: one.colour, cx: x(at), cy: y(value), r: 2.4 }));
   }
+  if (below) followed(svg, shown, labels, { x, format, width, height, below });
   return box;
 }
 

@@ -53,14 +53,6 @@ function enrich(state) {
   }
 }
 
-function figure(name, value, unit = "") {
-  const box = element("dl", "figure");
-  const number = element("dd", "", value);
-  if (unit) number.append(element("small", "", ` ${unit}`));
-  box.append(element("dt", "", name), number);
-  return box;
-}
-
 function figures(state) {
   const found = [
     figure("Test accuracy", percent(state.accuracy.test, 2)),

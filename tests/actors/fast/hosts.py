@@ -31,7 +31,7 @@ class Shell:
     def __init__(self, config: RunConfig, home: Home, dataset: Dataset) -> None:
         self._config = config
         self.transport = FastTransport(home, config.dynamics.lanes, 4)
-        self.inbox = Inbox(self.transport)
+        self.inbox = Inbox(source=self.transport)
         self.host = Host(config, home, dataset, self.transport, self.inbox)
 
     def introduce(self, others: bool) -> Card:
@@ -61,6 +61,7 @@ class FastWorkers:
     """See `actors.engine.Workers`."""
 
     def __init__(self, config: RunConfig, dataset: Dataset, incarnation: int = 0) -> None:
+        self.round = 0
         where = homes(config)
         count = max(where.values()) + 1
         self.labels = [f"host {index}" for index in range(count)]
@@ -86,6 +87,9 @@ class FastWorkers:
     def report(self, timeout: float) -> Report:
         """See `Workers`."""
         return self.desk.get(timeout)
+
+    def look(self) -> None:
+        """See `Workers`."""
 
     def describe(self) -> list[str]:
         """See `Workers`."""

@@ -1,0 +1,180 @@
+"""Leaving a run to its cluster, and coming back to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dyadnet.data.mnist import ENVIRONMENT
+from dyadnet.errors import DyadnetError, LeftError, UsageError
+
+if TYPE_CHECKING:
+    from actors.detached import Ending
+    from actors.runs import Run
+    from dyadnet.config import RunConfig
+    from dyadnet.data import DataShape
+    from dyadnet.record import RunFolder
+    from dyadnet.watcher import Watcher
+
+LISTEN = 0.5
+"""Seconds to wait for news before looking whether the run is over."""
+PATIENCE = 60.0
+"""Seconds for which a coordinator that is being started anew need not answer."""
+
+
+def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str) -> None:
+    """Begin a run that needs no driver, and leave it once it trains.
+
+    Raises
+    ------
+    LeftError
+        In the end, with what to do to come back.
+    DyadnetError
+        If it does not begin.
+    """
+    import ray
+
+    from actors.cluster import NAMESPACE
+    from actors.shells import CoordinatorActor
+
+    out = folder.path.absolute()
+    config = _from_anywhere(config)
+    remote = ray.remote(concurrency_groups={"mail": 1, "control": 4})(CoordinatorActor)
+    coordinator = remote.options(
+        name=name,
+        namespace=NAMESPACE,
+        lifetime="detached",
+        num_cpus=0,
+        resources={"node:__internal_head__": 0.001},
+        max_restarts=config.recovery.actor_failures,
+    ).remote(config, shape, [], str(out), detached=True)
+    try:
+        while ray.get(coordinator.introduction.remote()) is None:
+            ending = ray.get(coordinator.ending.remote())
+            if ending is not None:
+                coordinator.dismiss.remote()
+                raise _error(ending)
+            time.sleep(LISTEN / 5)
+    except BaseException:
+        ray.kill(coordinator)
+        raise
+    where = config.cluster.address
+    raise LeftError(f"the run goes on without us; come back with: dyadnet attach {out.name} --address {where}")
+
+
+def attach(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its folder, the folder's name, or its coordinator's.")],
+    address: Annotated[str, typer.Option(help="Ray cluster: HOST:PORT, or auto for one on this machine.")] = "auto",
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Have it end after the present minibatch, with a checkpoint.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
+    ] = False,
+) -> None:
+    """Come back to a run that was left to its cluster (--detach); Ctrl-C leaves it again."""
+    from actors.cluster import connected, interruptible
+    from actors.detached import read_ending
+    from dyadnet.config import ClusterSpec
+    from dyadnet.progress import Bar
+
+    ending = read_ending(Path(run))
+    if ending is None:
+        try:
+            with connected(ClusterSpec(address=address)), interruptible(), Bar() as bar:
+                ending = _followed(run, bar, stop=stop)
+        except KeyboardInterrupt:
+            raise LeftError(f"left; the run goes on: dyadnet attach {run} --address {address}") from None
+    if "summary" not in ending:
+        raise _error(ending)
+    summary = ending["summary"]
+    typer.echo(
+        f"test accuracy {summary['test_accuracy']:.2%} (best on validation at epoch {summary['best_epoch']}) "
+        f"in {summary['seconds']:.1f} s; record, curves and weights in {summary['out']}",
+        err=True,
+    )
+    if as_json:
+        typer.echo(json.dumps(summary))
+
+
+def _followed(run: str, watcher: Watcher, *, stop: bool) -> Ending:
+    """Show how a run goes until it ends."""
+    import ray
+    from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
+
+    from actors.cluster import NAMESPACE
+    from actors.detached import read_ending
+    from actors.news import relay
+
+    chosen = _chosen(Path(run).name)
+    if not chosen.glance.get("detached", True):
+        raise UsageError(f"run {chosen.name} has a driver, which shows it already; dyadnet top {chosen.name} does too")
+    handle = ray.get_actor(chosen.coordinator, namespace=NAMESPACE)
+    silent_since: float | None = None
+    introduced = False
+    while True:
+        try:
+            if stop:
+                ray.get(handle.halt.remote(), timeout=PATIENCE)
+                stop = False
+            if not introduced:
+                first = ray.get(handle.introduction.remote(), timeout=PATIENCE)
+                relay([first] if first is not None else [], None, watcher)
+                introduced = first is not None
+            # In this order: nothing is told after the end.
+            ending: Ending | None = ray.get(handle.ending.remote(), timeout=PATIENCE)
+            items = ray.get(handle.news.remote(0 if ending is not None else LISTEN), timeout=PATIENCE)
+            relay(items, None, watcher)
+            silent_since = None
+        except (ActorUnavailableError, GetTimeoutError):
+            silent_since = silent_since or time.monotonic()
+            if time.monotonic() - silent_since > PATIENCE:
+                raise DyadnetError(f"the coordinator of {chosen.name} does not answer for {PATIENCE:g} s") from None
+            time.sleep(LISTEN)
+            continue
+        except RayActorError:
+            ending = read_ending(Path(str(chosen.glance.get("out", run))))
+            if ending is None:
+                legal = f"go on from its last checkpoint with: dyadnet resume {chosen.glance.get('out', run)}"
+                raise DyadnetError(f"run {chosen.name} is gone from the cluster; {legal}") from None
+        if ending is not None:
+            handle.dismiss.remote()
+            return ending
+
+
+def _chosen(name: str) -> Run:
+    """The run of a name; while one is started anew it does not tell its own."""
+    from actors import runs as cluster
+
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        found = cluster.runs()
+        try:
+            return cluster.chosen(found, name)
+        except UsageError:
+            if all(run.glance for run in found) or time.monotonic() > deadline:
+                raise
+            time.sleep(LISTEN)
+
+
+def _from_anywhere(config: RunConfig) -> RunConfig:
+    """A configuration whose paths hold in every process, whatever folder it runs in."""
+    data, checkpoint = config.data, config.checkpoint
+    place = data.dir or (Path(os.environ[ENVIRONMENT]) if ENVIRONMENT in os.environ else None)
+    name = str(Path(data.name).absolute()) if data.name.endswith(".npz") else data.name
+    data = data.model_copy(update={"name": name, "dir": None if place is None else place.absolute()})
+    if checkpoint.folder is not None and "://" not in checkpoint.folder:
+        checkpoint = checkpoint.model_copy(update={"folder": str(Path(checkpoint.folder).absolute())})
+    return config.model_copy(update={"data": data, "checkpoint": checkpoint})
+
+
+def _error(ending: Ending) -> DyadnetError:
+    """What a run ended in, as it would have been raised here."""
+    problem = UsageError(ending["why"]) if ending.get("never_began") else DyadnetError(ending["why"])
+    problem.exit_code = ending["exit_code"]
+    return problem

@@ -1,0 +1,1 @@
+"""Runs with one fault each, compared with the run that had none."""

@@ -1,0 +1,78 @@
+"""Which fault each trial has, drawn from a seed; and the small run that suffers it.
+
+What kills or hangs a block's actor happens exactly at its minibatch and tick. The coordinator, the driver and a whole
+machine are struck from outside, as soon as that point is known to have come: a straggler from that tick on holds the
+run there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from dyadnet.faults import Fault
+from dyadnet.random import Stream
+
+Kind = Literal["actor", "coordinator", "driver", "hang", "node", "link"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+BLOCKS = ("h1", "h2", "out")
+LINKS = (("h1", "h2"), ("h2", "out"))
+SWEEPS = 6
+TICKS = 2 * SWEEPS
+"""Of every minibatch: red-black, with a fixed number of sweeps, so that every tick comes."""
+EPOCHS = 3
+SAMPLES = 500
+MINIBATCH = 30
+MINIBATCHES = EPOCHS * -(-(SAMPLES - SAMPLES // 10) // MINIBATCH)
+HELD = 100.0
+"""How many times as long everything takes once the point has come at which to strike from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One run with one fault.
+
+    Attributes
+    ----------
+    number, kind
+        From 0; what is struck.
+    fault
+        What the run itself is told: the fault, or the mark of the point at which to strike.
+    """
+
+    number: int
+    kind: Kind
+    fault: Fault
+
+
+def settings() -> dict[str, Any]:
+    """The run: the bundled digits, small and fast."""
+    return {
+        "network": {"layered": {"inputs": 64, "hidden": [24, 20], "outputs": 10, "gain": 1.4, "lam": 0.0}},
+        "data": {"name": "digits", "limit_train": SAMPLES, "limit_test": 100},
+        "dynamics": {"sweeps": SWEEPS, "fixed": True, "clock": "red-black"},
+        "learning": {"epochs": EPOCHS, "minibatch": MINIBATCH},
+        "record": {"every": 5},
+        "checkpoint": {"every_minibatches": 4},
+    }
+
+
+def trials(count: int, seed: int, kinds: Sequence[Kind] = KINDS) -> list[Trial]:
+    """So many trials, each kind in turn."""
+    return [_trial(number, kinds[number % len(kinds)], seed) for number in range(count)]
+
+
+def _trial(number: int, kind: Kind, seed: int) -> Trial:
+    draws = Stream(seed, "chaos", kind).at(tick=number)
+    minibatch = int(draws.integers(1, MINIBATCHES + 1))
+    tick = int(draws.integers(1, TICKS + 1))
+    block = BLOCKS[draws.integers(len(BLOCKS))]
+    values: dict[str, Any] = {"minibatch": minibatch, "tick": tick}
+    if kind == "link":
+        values |= {"kind": "cut", "link": list(LINKS[draws.integers(len(LINKS))])}
+    elif kind in ("actor", "hang"):
+        values |= {"kind": "kill" if kind == "actor" else "hang", "block": block}
+    else:
+        values |= {"kind": "slow", "block": block, "factor": HELD}
+    return Trial(number, kind, Fault.read(values))

@@ -1,0 +1,100 @@
+"""A run without a driver: its coordinator keeps the run's folder itself, and is started anew by Ray if it dies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from dyadnet.checkpoint.finding import look
+from dyadnet.checkpoint.opening import opened, store_of
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Summary
+from dyadnet.errors import ConfigError, DyadnetError, UsageError
+from dyadnet.record import CONFIG, ENDING, RECORDS, RunFolder, whole
+from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.watcher import Watcher
+
+Ending = dict[str, Any]
+"""How a run has ended, as plain values: its summary, or what was wrong, the exit code, and whether it never began."""
+
+
+def lived(
+    config: RunConfig, out: Path, watcher: Watcher, train: Callable[[RunFolder], Summary], *, reborn: bool
+) -> Ending:
+    """Train to the end in a folder that a driver has made, and write down there how it ended.
+
+    Parameters
+    ----------
+    out
+        The run's folder.
+    watcher
+        Is told of what a user should know.
+    train
+        Does it, given the folder.
+    reborn
+        Whether a coordinator of this run has died before.
+    """
+    if not (out / CONFIG).exists():
+        legal = f"the run's folder, {out}, must be one that the cluster's head node sees too"
+        return _wrong(ConfigError("cluster.detach", True, legal))
+    try:
+        ending = {"summary": asdict(_trained(config, out, watcher, train, reborn=reborn)), "exit_code": 0}
+        _drawn(out, watcher)
+    except DyadnetError as problem:
+        ending = _wrong(problem)
+    except Exception as problem:
+        ending = _wrong(DyadnetError(f"the coordinator failed: {type(problem).__name__}: {problem}"))
+    if not ending.get("never_began"):
+        with whole(out / ENDING) as fresh:
+            fresh.write_text(json.dumps(ending), encoding="utf-8")
+    return ending
+
+
+def read_ending(out: Path) -> Ending | None:
+    """How the run of a folder has ended without a driver; None if it has not."""
+    try:
+        found: Ending = json.loads((out / ENDING).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+def _trained(
+    config: RunConfig, out: Path, watcher: Watcher, train: Callable[[RunFolder], Summary], *, reborn: bool
+) -> Summary:
+    sizes = {name: (out / name).stat().st_size if (out / name).exists() else 0 for name in RECORDS}
+    goes_on = reborn and config.checkpoint.enabled and look(store_of(config, out), sizes).newest is not None
+    with opened(config, out, watcher.warning, sizes, resume=goes_on) as beginning:
+        lengths = {} if beginning.start is None else beginning.start.lengths
+        with RunFolder.reopened(out, config, lengths) as folder:
+            folder.beginning = beginning
+            if reborn:
+                # Where it died nobody knows; that it went no further than before is what counts.
+                minibatch = 1 if beginning.start is None else beginning.start.position.updates + 1
+                failure = Failure("coordinator", ("the coordinator",), "the coordinator died", minibatch)
+                why = Recovery(config.recovery, failures(folder.events())).refuse(failure)
+                if why is not None:
+                    raise GaveUpError(why)
+                folder.event(failure.plain())
+                watcher.warning("the coordinator died; another one goes on")
+            return train(folder)
+
+
+def _drawn(out: Path, watcher: Watcher) -> None:
+    from dyadnet.train import draw
+
+    try:
+        draw(out)
+    except OSError as problem:
+        watcher.warning(f"no curves are drawn: {problem}")
+
+
+def _wrong(problem: DyadnetError) -> Ending:
+    return {
+        "why": str(problem),
+        "exit_code": problem.exit_code,
+        "never_began": isinstance(problem, UsageError),
+    }

@@ -1,0 +1,90 @@
+"""Which hosts are alive, from heartbeats of our own.
+
+Ray notices a dead process at once, a stopped one never, and a machine that was cut off late. So the coordinator asks
+every host it has not heard of for a pulse; a pulse also tells how many letters went out and came in, by which letters
+that were lost are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from actors.failures import ActorLostError, FailedError, LinkLostError
+
+STEP = 2.0
+"""Most seconds that count between two looks: whoever looks may have been held up itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a host answers: letters to and from each other host, in this life of it."""
+
+    sent: Mapping[int, int] = field(default_factory=dict)
+    received: Mapping[int, int] = field(default_factory=dict)
+
+
+class Heart:
+    """Judges by signs of life; knows the time only from its caller.
+
+    Parameters
+    ----------
+    labels
+        A name for each host.
+    patience
+        Seconds without a sign of life, and seconds that a letter may take.
+    """
+
+    def __init__(self, labels: Sequence[str], patience: float) -> None:
+        self._labels = labels
+        self._patience = patience
+        self._clock = 0.0
+        self._seen: float | None = None
+        self._heard = dict.fromkeys(range(len(labels)), 0.0)
+        self._pulses: dict[int, Pulse] = {}
+        self._lacking: dict[tuple[int, int], tuple[int, float]] = {}
+
+    def tick(self, now: float) -> None:
+        """Time has passed, of which no more than `STEP` counts."""
+        if self._seen is not None:
+            self._clock += min(max(now - self._seen, 0.0), STEP)
+        self._seen = now
+
+    def silent(self, seconds: float) -> list[int]:
+        """Hosts of which nothing was heard for so long."""
+        return [host for host, heard in self._heard.items() if self._clock - heard >= seconds]
+
+    def hear(self, host: int, pulse: Pulse | None = None) -> None:
+        """A sign of life."""
+        self._heard[host] = self._clock
+        if pulse is not None:
+            self._pulses[host] = pulse
+            self._compare()
+
+    def judge(self) -> FailedError | None:
+        """What is wrong, if anything is."""
+        silent = self.silent(self._patience)
+        if silent:
+            names = " and ".join(self._labels[host] for host in silent)
+            return ActorLostError(f"actor {names} hangs: no sign of life for {self._patience:g} s", silent)
+        for (source, target), (received, since) in self._lacking.items():
+            if self._clock - since >= self._patience:
+                sent = self._pulses[source].sent[target]
+                names = f"from actor {self._labels[source]} to actor {self._labels[target]}"
+                told = f"{sent} were sent, {received} came, none in {self._patience:g} s"
+                return LinkLostError(f"letters {names} are lost: {told}", [target])
+        return None
+
+    def _compare(self) -> None:
+        """Note since when a host has received nothing of what another sent it."""
+        lacking: dict[tuple[int, int], tuple[int, float]] = {}
+        for source, pulse in self._pulses.items():
+            for target, sent in pulse.sent.items():
+                if target not in self._pulses:
+                    continue
+                received = self._pulses[target].received.get(source, 0)
+                if sent > received:
+                    before = self._lacking.get((source, target))
+                    since = before[1] if before is not None and before[0] == received else self._clock
+                    lacking[source, target] = (received, since)
+        self._lacking = lacking

@@ -1,0 +1,143 @@
+"""The smallest time constant with which free-running actors come to rest, against the delay of their messages.
+
+A trained network settles again and again on the same samples, every block an actor in real time, each time with another
+time constant T; between the largest that never comes to rest and the smallest that does lies the edge of stability. In
+theory it is where a mode of T·ȧ(t) = −a(t) + e·a(t−δ) stops dying out (`dyadnet.steps.time_constant`), with e the
+eigenvalues of F·W at the equilibria, as in `dyadnet.analysis.delays`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import ray
+
+from actors.limits.actor import LimitsActor
+from dyadnet.analysis import stability
+from dyadnet.analysis.assembled import assemble
+from dyadnet.analysis.delays import AT_REST
+from dyadnet.analysis.trained import Trained, ideal, inputs_of, network_at
+from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.data import Dataset, Split
+from dyadnet.steps import time_constant
+from dyadnet.weights import Parameters
+
+PATIENCE = 300.0
+"""Delays that the network is given to come to rest in: near the edge it takes long."""
+LEAST = 2.0
+"""Seconds that it is given at least."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The edge of stability at one delay; times in milliseconds.
+
+    Attributes
+    ----------
+    asked
+        Delay that channels were given, beside what links and actors take.
+    delay
+        δ as it was measured at the edge: the age of what an update reads plus the interval between updates.
+    radius
+        Largest |e| of F·W at the equilibria.
+    theory
+        Smallest stable T at that δ.
+    unstable, stable
+        Largest T found that does not come to rest, and smallest that does.
+    """
+
+    asked: float
+    delay: float
+    radius: float
+    theory: float
+    unstable: float
+    stable: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A trained network, and how to settle it.
+
+    Attributes
+    ----------
+    config, parameters, couplings
+        The network, its weights and its κ, negative or positive but all the same.
+    dataset
+        With the samples that it settles on as its test part.
+    cluster
+        Where its actors are placed.
+    """
+
+    config: RunConfig
+    parameters: Parameters
+    couplings: tuple[float, ...]
+    dataset: Dataset
+    cluster: ClusterSpec
+
+    @property
+    def sign(self) -> int:
+        """Of κ."""
+        return -1 if self.couplings[0] < 0 else 1
+
+    def at(self, delay: float) -> RunConfig:
+        """The configuration of free-running actors under a delay in milliseconds."""
+        budget = max(LEAST, PATIENCE * delay / 1000.0)
+        mode = {"kind": "free", "delay": delay, "time_constant": 1.0, "budget": budget}
+        network = network_at(self.config.network, self.couplings)
+        values = {"network": network, "data": self.config.data, "engine": "ray", "seed": self.config.seed}
+        return RunConfig.read(values | {"dynamics": {"mode": mode}, "cluster": self.cluster})
+
+
+def prepared(
+    config: RunConfig,
+    parameters: Parameters,
+    couplings: tuple[float, ...],
+    dataset: Dataset,
+    samples: int,
+    cluster: ClusterSpec,
+) -> tuple[Experiment, float]:
+    """The experiment on the first test samples, and the largest |e| at their equilibria."""
+    inputs, labels = inputs_of(dataset, "test", np.arange(samples))
+    shown = replace(dataset, test=Split(inputs, labels), train=Split(inputs, labels), scale=1.0)
+    trained = Trained(ideal(config, couplings, **AT_REST), parameters)
+    try:
+        slopes = trained.settle(inputs, labels).slopes
+        network = assemble(trained.engine.blocks)
+    finally:
+        trained.close()
+    radius = max(float(np.abs(stability.modes(network, slope)).max()) for slope in slopes)
+    return Experiment(config, parameters, couplings, shown, cluster), radius
+
+
+def measure(
+    experiment: Experiment, radius: float, delays: Sequence[float], told: Callable[[str], None] = lambda what: None
+) -> list[Edge]:
+    """The edge at every delay; needs a connection to Ray.
+
+    Parameters
+    ----------
+    radius
+        As `prepared` gives it; above 1.
+    told
+        Called once a delay, with what was found.
+    """
+    ratio = time_constant(radius, experiment.sign, 1.0)
+    stored = ray.put(experiment.dataset)
+    remote = ray.remote(concurrency_groups={"mail": 1})(LimitsActor)
+    found = []
+    for asked in delays:
+        actor = remote.options(num_cpus=0, resources={"node:__internal_head__": 0.001}).remote(
+            experiment.at(asked), [stored], experiment.parameters, experiment.couplings
+        )
+        try:
+            pair, delay = ray.get(actor.edge.remote(ratio, asked))
+        finally:
+            ray.kill(actor)
+        if pair is None:
+            told(f"{asked:g} ms: no edge found")
+            continue
+        found.append(Edge(asked, delay, radius, delay * ratio, *pair))
+        told(f"{asked:g} ms: {pair[0]:.3g} to {pair[1]:.3g} ms")
+    return found

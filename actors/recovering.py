@@ -1,0 +1,143 @@
+"""A run that goes on after failures: what `dyadnet.recovery` decides is carried out here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from actors.engine import ActorEngine
+from actors.failures import FailedError
+from actors.workers import RayWorkers
+from dyadnet.checkpoint.keeper import Beginning, Keeper
+from dyadnet.checkpoint.stop import Stop
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.data import DataShape
+from dyadnet.faults import Faults
+from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.record import Recorder
+from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.watcher import Watcher
+
+
+class Attempts:
+    """Trains; after a failure begins a new life of all actors and goes on from the last checkpoint.
+
+    Parameters
+    ----------
+    config, shape
+        The run, and the sizes of its data.
+    workers
+        Its actors, not started yet.
+    recorder, watcher
+        Take the record, and are told how it goes.
+    snapshot
+        Takes the metrics.
+    events
+        What has happened to the run before.
+    beginning
+        Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
+    stop
+        Whether it is to end at the next occasion.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        shape: DataShape,
+        workers: RayWorkers,
+        recorder: Recorder,
+        watcher: Watcher,
+        snapshot: Snapshot,
+        events: Iterable[Mapping[str, Any]] = (),
+        beginning: Beginning | None = None,
+        stop: Stop | None = None,
+    ) -> None:
+        self._config = config
+        self._shape = shape
+        self._workers = workers
+        self._recorder = recorder
+        self._watcher = watcher
+        self._snapshot = snapshot
+        past = list(events)
+        fired = [event["fault"] for event in past if event["kind"] == "fault"]
+        self._recovery = Recovery(config.recovery, failures(past))
+        for failure in failures(past):
+            snapshot.failed(failure)
+        self._faults = Faults(config.faults, fired, self._fires)
+        self._keeper: Keeper | None = None
+        if beginning is not None and beginning.store is not None:
+            self._keeper = Keeper(config, beginning, recorder, watcher, snapshot, stop, lambda: self._faults.fired)
+        self._stopped = False
+
+    def run(self) -> Summary:
+        """Train to the end.
+
+        Raises
+        ------
+        FailedError
+            If a failure may not be survived.
+        GaveUpError
+            If it is one too many.
+        """
+        self._placed(self._workers.start(self._watcher.warning))
+        while True:
+            engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning)
+            coordinator = Coordinator(
+                self._config, self._shape, engine, self._recorder, self._watcher, self._snapshot, self._keeper
+            )
+            try:
+                return coordinator.run()
+            except FailedError as problem:
+                self._go_on(problem, coordinator.updates + 1, engine.round)
+
+    def stop(self) -> None:
+        """End all actors; `run` raises then."""
+        self._stopped = True
+        self._workers.close()
+
+    def _go_on(self, problem: FailedError, minibatch: int, number: int) -> None:
+        """Begin a new life of all actors, or raise why not."""
+        noticed = time.monotonic()
+        while not self._stopped:
+            casualties = self._workers.casualties(problem)
+            who = [self._workers.labels[host] for host in sorted(casualties.hosts)]
+            failure = Failure("node" if casualties.nodes else problem.what, tuple(who), str(problem), minibatch)
+            why = self._recovery.refuse(failure)
+            if why == str(problem):
+                raise problem
+            if why is not None:
+                raise GaveUpError(why)
+            self._recorder.event(failure.plain())
+            self._snapshot.failed(failure)
+            self._watcher.warning(
+                f"{problem}; {' and '.join(who)} starts anew, and the run goes on from {self._last()}"
+            )
+            try:
+                places = self._workers.revive(casualties, self._recovery.incarnation, number)
+            except FailedError as again:
+                problem = again
+                continue
+            newest = None if self._keeper is None else self._keeper.newest
+            self._recorder.rewind({} if newest is None else newest.lengths)
+            self._placed(places)
+            seconds = time.monotonic() - noticed
+            self._recorder.machinery({"kind": "recovery", "life": self._recovery.incarnation, "seconds": seconds})
+            return
+        raise problem
+
+    def _last(self) -> str:
+        newest = None if self._keeper is None else self._keeper.newest
+        return "its beginning" if newest is None else f"its checkpoint of minibatch {newest.position.updates}"
+
+    def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
+        """Note where actors run."""
+        line = {"kind": "placement", "actors": dict(actors)}
+        self._recorder.machinery(line)
+        self._snapshot.machinery(line)
+
+    def _fires(self, fault: str) -> None:
+        """A fault is about to happen, and what is to come may end this process."""
+        self._recorder.event({"kind": "fault", "fault": fault})
+        self._recorder.settle()

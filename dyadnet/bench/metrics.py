@@ -1,0 +1,124 @@
+"""What watching costs: training with metrics served and scraped against the same training without."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dyadnet.bench.networks import machine
+from dyadnet.config import RunConfig
+from dyadnet.metrics.settings import MetricsSpec
+from dyadnet.train import train
+from dyadnet.watcher import Silent
+
+Spent = dict[str, float]
+"""Seconds by clock: of the wall, and of this process."""
+
+
+def measure(config: RunConfig, repetitions: int, scrape: float, told: Callable[[str], None]) -> dict[str, Any]:
+    """Seconds that training takes with metrics off and on, by turns, start-up and evaluation left out.
+
+    Beside wall time, of the local engine, the process's own: it leaves out what other programs take meanwhile.
+
+    Parameters
+    ----------
+    config
+        A short run; its `metrics` section is replaced.
+    repetitions
+        Pairs of runs; which of the two goes first alternates.
+    scrape
+        Seconds between two scrapes.
+    told
+        Hears what is being measured.
+    """
+    pairs: list[dict[str, Spent]] = []
+    scrapes = 0
+    for number in range(repetitions):
+        pair: dict[str, Spent] = {}
+        for watched in (False, True) if number % 2 == 0 else (True, False):
+            told(f"pair {number + 1} of {repetitions}, metrics {'on' if watched else 'off'}")
+            settings = MetricsSpec(port=0 if watched else None)
+            scraper = _Scraper(scrape)
+            with contextlib.closing(scraper), tempfile.TemporaryDirectory() as folder:
+                train(config.model_copy(update={"metrics": settings}), Path(folder) / "run", scraper)
+            pair["on" if watched else "off"] = scraper.spent
+            scrapes += scraper.count
+        pairs.append(pair)
+    clocks = ("wall", "process") if config.engine == "local" else ("wall",)
+    return {
+        "machine": machine(),
+        "engine": config.engine,
+        "repetitions": repetitions,
+        "scrapes": scrapes,
+        "clocks": {clock: _compared([(pair["off"][clock], pair["on"][clock]) for pair in pairs]) for clock in clocks},
+    }
+
+
+def _compared(pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """Medians of both and of their ratio, and the ratios themselves in order of size."""
+    ratios = sorted(on / off for off, on in pairs)
+    return {
+        "off_s": statistics.median(off for off, _ in pairs),
+        "on_s": statistics.median(on for _, on in pairs),
+        "ratio": statistics.median(ratios),
+        "ratios": ratios,
+    }
+
+
+def _clocks() -> Spent:
+    return {"wall": time.perf_counter(), "process": time.process_time()}
+
+
+class _Scraper(Silent):
+    """Watches a run, times its training, and reads its metrics now and then once it was told where they are."""
+
+    def __init__(self, seconds: float) -> None:
+        self.count = 0
+        self.spent: Spent = {"wall": 0.0, "process": 0.0}
+        self._since = _clocks()
+        self._training = False
+        self._seconds = seconds
+        self._thread: threading.Thread | None = None
+        self._over = threading.Event()
+
+    def started(self, config: RunConfig, minibatches: int) -> None:
+        """See `Watcher`."""
+        self._since, self._training = _clocks(), True
+
+    def evaluating(self, epoch: int, part: str) -> None:
+        """See `Watcher`."""
+        if self._training:
+            now = _clocks()
+            self.spent = {clock: self.spent[clock] + now[clock] - self._since[clock] for clock in now}
+        self._training = False
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """See `Watcher`."""
+        self._since, self._training = _clocks(), True
+
+    def note(self, text: str) -> None:
+        """See `Watcher`."""
+        found = [word for word in text.split() if word.endswith("/metrics")]
+        if found:
+            self._thread = threading.Thread(target=self._scrape, args=found)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Scrape no more."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _scrape(self, url: str) -> None:
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+                self.count += bool(answer.read())
+            if self._over.wait(self._seconds):
+                return

@@ -1,0 +1,169 @@
+"""What a block keeps from minibatch to minibatch, and how it goes into a file and comes back.
+
+That is its parameters, the optimiser's state, its part of the power iteration's vector, and, where minibatches begin
+at what the one before left, the neurons' A. Memories of channels (send-on-delta) and averages are forgotten whenever
+a relaxation begins, and devices draw from counters: they have nothing to keep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import socket
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.block import Block
+from dyadnet.checkpoint.errors import CheckpointError
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.store import Store
+from dyadnet.dyads import Dyads
+from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.spectrum import Response
+
+Arrays = dict[str, NDArray[Any]]
+
+PARAMETER = "parameter "
+"""Of the names of arrays in a block's file, the beginning of those that are parameters."""
+
+
+def save(store: Store, folder: str, block: Block, response: Response, lanes: Sequence[Dyads]) -> File:
+    """Write a block's file into a checkpoint's folder.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    DivergedError
+        If a parameter is not finite: nobody could go on from there.
+    """
+    arrays = kept(block, response, lanes)
+    for name, array in arrays.items():
+        if name.startswith(PARAMETER) and not np.isfinite(array).all():
+            why = f"parameter {name.removeprefix(PARAMETER)!r} is no longer finite after the update"
+            raise DivergedError(block.name, lanes[0].course.tick, why, "try a smaller learning rate, or weight decay")
+    data = packed(arrays)
+    file = File(f"{block.name}.npz", hashlib.sha256(data).hexdigest(), len(data))
+    store.write(f"{folder}/{file.name}", data)
+    return file
+
+
+def restore(store: Store, checkpoint: Manifest, block: Block, response: Response, lanes: Sequence[Dyads]) -> None:
+    """Put a block back to what its file says.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, altered, or of another network.
+    """
+    file = checkpoint.files.get(block.name)
+    if file is None:
+        raise CheckpointError(f"checkpoint {checkpoint.name}: it has no block {block.name}; it is of another run")
+    put_back(unpacked(verified(store, checkpoint.name, file)), block, response, lanes)
+
+
+def find(store: Store, nonce: str, who: str) -> None:
+    """Read a file that is there if this process sees the same folder as the one that wrote it.
+
+    Raises
+    ------
+    ConfigError
+        If it does not; it names `who`.
+    """
+    try:
+        seen = store.read(nonce) == nonce.encode()
+    except CheckpointError:
+        seen = False
+    if not seen:
+        legal = (
+            f"{who} on {socket.gethostname()} does not see it; name a folder that all machines share (a mounted path, "
+            "or a URL such as s3://...), or do without checkpoints by --set checkpoint=off"
+        )
+        raise ConfigError("checkpoint.folder", store.folder, legal)
+
+
+def verified(store: Store, folder: str, file: File) -> bytes:
+    """The bytes of a file, once they are what the manifest says.
+
+    Raises
+    ------
+    CheckpointError
+        If they are not, or not there.
+    """
+    data = store.read(f"{folder}/{file.name}")
+    if len(data) != file.bytes:
+        raise CheckpointError(f"{file.name} has {len(data)} bytes, not {file.bytes}: half written")
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise CheckpointError(f"{file.name} was altered: its checksum differs")
+    return data
+
+
+def kept(block: Block, response: Response, lanes: Sequence[Dyads]) -> Arrays:
+    """All arrays that a block keeps, by name."""
+    snapshot = block.snapshot()
+    arrays: Arrays = {PARAMETER + key: weights for key, weights in snapshot["parameters"].items()}
+    for key, state in snapshot["states"].items():
+        arrays |= {f"{name} of {key}": array for name, array in state.items()}
+    arrays["vector"] = response.vector
+    arrays |= {f"A of lane {index}": dyads.A for index, dyads in enumerate(lanes) if dyads.continues}
+    return arrays
+
+
+def put_back(arrays: Mapping[str, NDArray[Any]], block: Block, response: Response, lanes: Sequence[Dyads]) -> None:
+    """The inverse of `kept`.
+
+    Raises
+    ------
+    CheckpointError
+        If an array is missing or does not fit.
+    """
+    present = kept(block, response, lanes)
+    if set(present) != set(arrays):
+        raise CheckpointError(f"block {block.name}: not the arrays of this network; it is a checkpoint of another run")
+    for name, array in arrays.items():
+        own = present[name]
+        fits = array.shape[1:] == own.shape[1:] if name.startswith("A of") else array.shape == own.shape
+        if not fits or array.dtype != own.dtype:
+            raise CheckpointError(
+                f"block {block.name}: {name} is {array.dtype}{list(array.shape)}, not {own.dtype}{list(own.shape)}; "
+                "it is a checkpoint of another run"
+            )
+    block.restore(
+        {
+            "parameters": {key: arrays[PARAMETER + key] for key in block.parameters()},
+            "states": {
+                key: {name: arrays[f"{name} of {key}"] for name in state} for key, state in block.states.items()
+            },
+        }
+    )
+    response.vector = arrays["vector"].copy()
+    for index, dyads in enumerate(lanes):
+        if dyads.continues:
+            dyads.A = arrays[f"A of lane {index}"].copy()
+
+
+def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as an ``.npz``, little-endian."""
+    buffer = io.BytesIO()
+    plain = {name: np.asarray(array, dtype=array.dtype.newbyteorder("<")) for name, array in arrays.items()}
+    np.savez(buffer, **plain)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def unpacked(data: bytes) -> Arrays:
+    """The arrays of an ``.npz``; nothing is unpickled.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            return {name: stored[name].astype(stored[name].dtype.newbyteorder("="), copy=False) for name in stored}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as problem:
+        raise CheckpointError(f"no arrays in it ({problem})") from None

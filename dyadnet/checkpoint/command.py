@@ -1,0 +1,65 @@
+"""``dyadnet resume``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dyadnet.errors import DyadnetError
+from dyadnet.overrides import assigned, merged
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run that ended before its end.")],
+    engine: Annotated[str | None, typer.Option(help="ray or local; the run's own unless given.")] = None,
+    actors: Annotated[int | None, typer.Option(help="Actors that share the blocks.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: HOST:PORT, auto, or own for one of its own.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training part, those before included.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets, if it is another now.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="key.path=value", help="Of cluster, checkpoint, metrics, recovery."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
+    ] = False,
+) -> None:
+    """Go on with a run from its last checkpoint, to the same bits as if it had never stopped."""
+    from dyadnet.progress import Bar
+    from dyadnet.train import resume as go_on
+
+    changes: dict[str, Any] = {}
+    flags: list[tuple[str, Any]] = [
+        ("engine", engine),
+        ("cluster.actors", actors),
+        ("cluster.address", address),
+        ("learning.epochs", epochs),
+        ("data.dir", None if data_dir is None else str(data_dir)),
+    ]
+    for path, value in flags:
+        if value is not None:
+            for key in reversed(path.split(".")):
+                value = {key: value}
+            changes = merged(changes, value)
+    if address == "own":
+        changes["cluster"]["address"] = None
+    for assignment in settings or []:
+        changes = assigned(changes, assignment)
+    try:
+        with Bar() as bar:
+            summary = go_on(run, changes, bar)
+    except KeyboardInterrupt:
+        raise DyadnetError(f"stopped at once; go on from its last checkpoint with: dyadnet resume {run}") from None
+    typer.echo(
+        f"test accuracy {summary.test_accuracy:.2%} (best on validation at epoch {summary.best_epoch}); "
+        f"record, curves and weights in {summary.out}",
+        err=True,
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(summary)))

@@ -1,0 +1,113 @@
+"""Which settings a run that goes on may have others of: those that do not change a bit of it, and its length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dyadnet.checkpoint.errors import CheckpointError
+from dyadnet.checkpoint.position import Position
+from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.errors import ConfigError
+from dyadnet.overrides import merged
+from dyadnet.recovery import RecoverySpec
+from dyadnet.schedules import Cosine, Linear, Schedule
+
+FREE = ("engine", "cluster", "recovery", "faults", "metrics", "checkpoint", "data.dir", "learning.epochs")
+"""Settings that may be others; everything else would give other bits or another record."""
+
+
+def continued(old: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """The settings of a run that goes on.
+
+    Parameters
+    ----------
+    old
+        As the run has had them.
+    changes
+        Plain values to lay over them.
+
+    Raises
+    ------
+    ConfigError
+        If one would change the science, or is not legal.
+    """
+    values = old.model_dump(mode="json")
+    if changes.get("engine", old.engine) == "local" and old.engine != "local":
+        # What the other engine was told of its actors means nothing to this one.
+        values |= {"cluster": ClusterSpec().model_dump(mode="json"), "recovery": RecoverySpec().model_dump(mode="json")}
+    new = RunConfig.read(merged(values, dict(changes)))
+    for path, was, value in differing(old.model_dump(mode="json"), new.model_dump(mode="json")):
+        legal = f"it has been {_brief(was)}, and another value would change the science; begin a new run with it"
+        raise ConfigError(path, value, legal)
+    return new
+
+
+def check_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
+    """Whether a checkpoint is of this run.
+
+    Parameters
+    ----------
+    stored
+        The configuration in the checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first setting that differs.
+    """
+    for path, was, value in differing(stored, config.model_dump(mode="json")):
+        raise CheckpointError(
+            f"the checkpoint is of another run: {path} is {_brief(was)} there and {_brief(value)} in config.yaml; "
+            "put back the config.yaml that the run wrote, or name its own folder by --set checkpoint.folder=..."
+        )
+
+
+def check_length(old: Mapping[str, Any], config: RunConfig, position: Position) -> None:
+    """Whether the run may be as long as it is to be now.
+
+    Parameters
+    ----------
+    old
+        The configuration that the checkpoint was written under.
+
+    Raises
+    ------
+    ConfigError
+        If it is further already, or something that it did followed its length.
+    """
+    epochs, before = config.learning.epochs, old["learning"]["epochs"]
+    begun = position.epoch + (position.tally is not None)
+    if epochs < begun:
+        raise ConfigError("learning.epochs", epochs, f"at least {begun}: so many have begun")
+    if epochs == before or not position.updates:
+        return
+    learning = config.learning
+    lam = learning.lam
+    schedules: dict[str, Schedule | None] = {"learning_rate": learning.learning_rate, "beta": learning.beta}
+    schedules |= {f"lam.{name}": law for name, law in lam.items()} if isinstance(lam, dict) else {"lam": lam}
+    for name, schedule in schedules.items():
+        if isinstance(schedule, Cosine) or (isinstance(schedule, Linear) and schedule.over is None):
+            legal = (
+                f"{before}, as it has been: learning.{name} stretches over the whole run, so that what was trained "
+                "already would have been another thing; begin a new run with it"
+            )
+            raise ConfigError("learning.epochs", epochs, legal)
+
+
+def differing(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Path, old and new value of every setting that differs and must not."""
+    for key in dict.fromkeys([*old, *new]):
+        path = f"{within}{key}"
+        was, value = old.get(key), new.get(key)
+        if was == value or path in FREE:
+            continue
+        if isinstance(was, Mapping) and isinstance(value, Mapping):
+            yield from differing(was, value, f"{path}.")
+        else:
+            yield path, was, value
+
+
+def _brief(value: Any, limit: int = 60) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,261 @@
+"""Writes a run's checkpoints when they are due, removes those that are not needed, and ends a run that is to stop."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
+
+import numpy as np
+
+from dyadnet.checkpoint.blocks import find
+from dyadnet.checkpoint.errors import CheckpointError, StoreError
+from dyadnet.checkpoint.manifest import MANIFEST, File, Manifest
+from dyadnet.checkpoint.position import Best, Position
+from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
+from dyadnet.checkpoint.stop import Stop
+from dyadnet.checkpoint.store import Store
+from dyadnet.config import RunConfig
+from dyadnet.errors import ConfigError, DyadnetError, StoppedError
+from dyadnet.observer import Observer
+from dyadnet.record import Recorder
+from dyadnet.watcher import Watcher
+
+
+class Blocks(Protocol):
+    """What the keeper asks of an engine; see `dyadnet.engine.protocol.Engine`."""
+
+    def find(self, store: Store, nonce: str) -> None:
+        """Every actor reads one file."""
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Every block writes its file."""
+
+    def restore(self, store: Store, checkpoint: Manifest) -> None:
+        """Every block goes back to its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Where a run's checkpoints go, and which one it starts from.
+
+    Attributes
+    ----------
+    store
+        None: there are none.
+    nonce
+        A file that every actor must find there.
+    start
+        The checkpoint to go on from; None: the run begins anew.
+    kept
+        Checkpoints that there are, oldest first.
+    unusable
+        Folders that are half written or altered.
+    """
+
+    store: Store | None = None
+    nonce: str = ""
+    start: Manifest | None = None
+    kept: tuple[Kept, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+
+class Keeper:
+    """Keeps the checkpoints of one run; asked by the coordinator between minibatches.
+
+    Where the disk is full or the folder gone, training goes on with a warning, and the next one is tried in its time:
+    the checkpoints before are still there.
+
+    Parameters
+    ----------
+    config
+        The run.
+    beginning
+        Where to.
+    recorder, watcher, observer
+        Whose records go with a checkpoint, who is told of trouble, and who of checkpoints.
+    stop
+        Whether the run is to end at the next occasion.
+    faults
+        Those on purpose that have fired.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        beginning: Beginning,
+        recorder: Recorder,
+        watcher: Watcher,
+        observer: Observer,
+        stop: Stop | None = None,
+        faults: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        assert beginning.store is not None
+        self.store = beginning.store
+        self.newest = beginning.start
+        self._config = config
+        self._plain = config.model_dump(mode="json")
+        self._nonce = beginning.nonce
+        self._recorder = recorder
+        self._watcher = watcher
+        self._observer = observer
+        self._stop = stop or Stop()
+        self._faults = faults
+        self._kept = list(beginning.kept)
+        self._leftover = list(beginning.unusable)
+        self._rhythm = Rhythm(config.checkpoint, 0, time.monotonic())
+
+    def begin(self, blocks: Blocks, position: Position) -> None:
+        """Before anything is trained: whether all actors see the folder; they go on from the newest checkpoint, or the
+        first one is written.
+
+        Raises
+        ------
+        ConfigError
+            If an actor does not see the folder, or the first one cannot be written.
+        CheckpointError
+            If the newest checkpoint cannot be read.
+        """
+        find(self.store, self._nonce, "the coordinator")
+        blocks.find(self.store, self._nonce)
+        if self.newest is not None:
+            blocks.restore(self.store, self.newest)
+            self._rhythm.taken(position.updates, time.monotonic())
+            return
+        try:
+            self._write(blocks, _name(position), position)
+        except StoreError as problem:
+            raise ConfigError("checkpoint.folder", self.store.folder, str(problem)) from None
+
+    def minibatch(self, blocks: Blocks, updates: int, position: Callable[[], Position]) -> None:
+        """After a minibatch: write what is due, or end.
+
+        Raises
+        ------
+        StoppedError
+            If the run is to stop, once a checkpoint is written.
+        DyadnetError
+            If it is, and none could be.
+        """
+        if self._stop.requested:
+            self._end(blocks, position())
+        if self._rhythm.due(updates, time.monotonic()):
+            self.keep(blocks, position())
+
+    def epoch(self, blocks: Blocks, position: Position, *, improved: bool, over: bool) -> Best | None:
+        """After an epoch: its weights are kept if they are the best so far, or the last; see `minibatch`.
+
+        Returns
+        -------
+        Best
+            As the position has it, with the checkpoint that holds it.
+        """
+        if improved or over:
+            name = self.keep(blocks, position, best=improved)
+            if improved and position.best is not None:
+                position = replace(position, best=replace(position.best, checkpoint=name))
+        if not over:
+            self.minibatch(blocks, position.updates, lambda: position)
+        return position.best
+
+    def keep(self, blocks: Blocks, position: Position, *, best: bool = False) -> str | None:
+        """Write a checkpoint; its name, or None if it could not be.
+
+        Parameters
+        ----------
+        best
+            Whether it holds the best weights so far.
+        """
+        try:
+            return self._keep(blocks, position, best=best)
+        except StoreError as problem:
+            self._watcher.warning(f"no checkpoint: {problem}; training goes on, and {self._last()}")
+            return None
+
+    def _end(self, blocks: Blocks, position: Position) -> None:
+        again = f"dyadnet resume {shlex.quote(self._recorder.name)}"
+        try:
+            if self.newest is None or self.newest.position != position:
+                self._keep(blocks, position)
+        except StoreError as problem:
+            raise DyadnetError(f"stopped, but no checkpoint: {problem}; {self._last()}; go on with: {again}") from None
+        where = f"in epoch {position.epoch + 1}, after minibatch {position.minibatch}"
+        raise StoppedError(f"stopped {where}; a checkpoint is written; go on with: {again}")
+
+    def _keep(self, blocks: Blocks, position: Position, *, best: bool = False) -> str:
+        self._rhythm.taken(position.updates, time.monotonic())
+        name = _name(position)
+        if best and position.best is not None:
+            position = replace(position, best=replace(position.best, checkpoint=name))
+        try:
+            self._write(blocks, name, position)
+        except BaseException:
+            # Actors that were not done may still add to it; what is left goes with the next one.
+            self.store.remove(name)
+            self._leftover.append(name)
+            raise
+        self._tidy()
+        return name
+
+    def _write(self, blocks: Blocks, name: str, position: Position) -> None:
+        started = time.perf_counter()
+        files = blocks.save(self.store, name)
+        self._recorder.settle()
+        manifest = Manifest(
+            name,
+            self._plain,
+            position,
+            files,
+            self._recorder.lengths(),
+            tuple(self._faults()),
+            time.time(),
+            versions(),
+        )
+        self.store.write(f"{name}/{MANIFEST}", manifest.encoded())
+        self.newest = manifest
+        self._kept.append(Kept(name, None if position.best is None else position.best.checkpoint))
+        seconds = time.perf_counter() - started
+        self._observer.saved("checkpoint", seconds, manifest.size)
+        self._recorder.machinery(
+            {
+                "kind": "checkpoint",
+                "name": name,
+                "minibatch": position.updates,
+                "seconds": seconds,
+                "bytes": manifest.size,
+            }
+        )
+
+    def _tidy(self) -> None:
+        gone = superseded(self._kept, self._config.checkpoint.keep)
+        leftover, self._leftover = self._leftover, []
+        for name in [*gone, *leftover]:
+            try:
+                self.store.remove(name)
+            except CheckpointError:
+                continue
+        self._kept = [one for one in self._kept if one.name not in gone]
+
+    def _last(self) -> str:
+        if self.newest is None:
+            return "there is none"
+        return f"the last one is of minibatch {self.newest.position.updates}"
+
+
+def versions() -> dict[str, Any]:
+    """Of what writes a checkpoint."""
+    try:
+        ours = version("dyadnet")
+    except PackageNotFoundError:
+        # The code was sent to this node, not installed on it.
+        ours = "sent"
+    return {"dyadnet": ours, "python": platform.python_version(), "numpy": np.__version__}
+
+
+def _name(position: Position) -> str:
+    return f"{position.updates:08d}-{secrets.token_hex(4)}"

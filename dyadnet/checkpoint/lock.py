@@ -1,0 +1,109 @@
+"""A lock that keeps two runs from one folder of checkpoints; it names who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from dyadnet.checkpoint.errors import CheckpointError
+from dyadnet.checkpoint.store import Store
+
+LOCK = "run.lock"
+
+
+@contextlib.contextmanager
+def locked(store: Store, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    One whose process is over is taken over. That can be told only of a process of this machine; of another machine's,
+    the message says what to remove.
+
+    Parameters
+    ----------
+    say
+        Is told if a lock was taken over.
+
+    Raises
+    ------
+    CheckpointError
+        If another run holds it.
+    StoreError
+        If the folder cannot be written.
+    """
+    mine = holder() | {"token": secrets.token_hex(8)}
+    data = json.dumps(mine).encode()
+    if not store.create(LOCK, data):
+        other = _read(store)
+        if not stale(other):
+            who = f"process {other['pid']} on {other['host']}" if other else "another run"
+            raise CheckpointError(
+                f"{store.folder}: {who} is using it; wait for its end or stop it, and if it is over already remove "
+                f"{store.folder}/{LOCK}"
+            )
+        say(f"the lock of process {other['pid']}, which is over, is taken over")
+        store.remove(LOCK)
+        if not store.create(LOCK, data):
+            raise CheckpointError(f"{store.folder}: another run has just begun to use it; wait for its end or stop it")
+    try:
+        yield
+    finally:
+        # Somebody may have removed it by hand and begun another run.
+        if _read(store).get("token") == mine["token"]:
+            store.remove(LOCK)
+
+
+def holder() -> dict[str, Any]:
+    """Who this is: process, machine, and when both began, since numbers and names are used again."""
+    return {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot(), "began": _began(os.getpid())}
+
+
+def stale(lock: dict[str, Any]) -> bool:
+    """Whether the process that holds a lock is certainly over."""
+    if not lock or lock["host"] != socket.gethostname():
+        return False
+    if lock["boot"] != _boot():
+        return True
+    began = _began(lock["pid"])
+    return began is None or began != lock["began"]
+
+
+def _read(store: Store) -> dict[str, Any]:
+    """The lock; empty if there is none, or it is not readable as one."""
+    try:
+        found = json.loads(store.read(LOCK))
+        complete = isinstance(found, dict) and {"pid", "host", "boot", "began"} <= set(found)
+        return found if complete and isinstance(found["pid"], int) else {}
+    except (CheckpointError, ValueError):
+        return {}
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _began(pid: int) -> str | None:
+    """When a living process began, in the system's ticks; None if there is none, empty if it cannot be told."""
+    try:
+        # What is after the name, which may hold spaces and brackets.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    except OSError:
+        pass
+    if Path("/proc/self/stat").exists():
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return ""

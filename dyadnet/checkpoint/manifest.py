@@ -1,0 +1,128 @@
+"""What a checkpoint consists of: a manifest that is written last, and one file a block.
+
+The manifest carries a hash of itself and of every file, so that what is half written or altered is found out. It is
+JSON; nothing in a checkpoint is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dyadnet.checkpoint.errors import CheckpointError
+from dyadnet.checkpoint.position import Position
+from dyadnet.checkpoint.store import checked
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"(\d{8,})-[0-9a-f]{8}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a checkpoint: its name, and what it must be found as."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One checkpoint.
+
+    Attributes
+    ----------
+    name
+        Of its folder: minibatches that were learned from, and digits that no other has.
+    config
+        The run's resolved configuration, as plain values.
+    position
+        Of the coordinator.
+    files
+        By block.
+    lengths
+        Bytes of each record that belong to it; a run that goes on from here continues them there.
+    faults
+        Faults on purpose that have fired.
+    written
+        When, in seconds since 1970.
+    versions
+        Of what wrote it.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    position: Position
+    files: Mapping[str, File]
+    lengths: Mapping[str, int]
+    faults: tuple[str, ...] = ()
+    written: float = 0.0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blocks' files."""
+        return sum(file.bytes for file in self.files.values())
+
+    def encoded(self) -> bytes:
+        """As the file `MANIFEST`."""
+        body = {
+            "name": self.name,
+            "config": dict(self.config),
+            "position": self.position.plain(),
+            "files": {block: asdict(file) for block, file in self.files.items()},
+            "lengths": dict(self.lengths),
+            "faults": list(self.faults),
+            "written": self.written,
+            "versions": dict(self.versions),
+        }
+        return json.dumps({"format": FORMAT, "sha256": _hash(body), "checkpoint": body}, indent=1).encode()
+
+
+def decoded(name: str, data: bytes) -> Manifest:
+    """The manifest in the folder `name`.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged, altered, of another format, or names a file outside its folder.
+    """
+    try:
+        whole = json.loads(data)
+        if whole["format"] != FORMAT:
+            raise CheckpointError(f"a manifest of format {str(whole['format'])[:20]}, not {FORMAT}")
+        body = whole["checkpoint"]
+        if whole["sha256"] != _hash(body) or body["name"] != name:
+            raise CheckpointError("its manifest was altered")
+        files = {block: _file(values) for block, values in body["files"].items()}
+        lengths = {record: int(length) for record, length in body["lengths"].items()}
+        position = Position.from_plain(body["position"])
+        faults, versions = tuple(body["faults"]), body["versions"]
+        return Manifest(name, body["config"], position, files, lengths, faults, float(body["written"]), versions)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise CheckpointError("its manifest is damaged") from None
+
+
+def order(name: str) -> int | None:
+    """Minibatches learned from, of a checkpoint's folder; None for other names."""
+    found = _NAME.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def _file(values: Mapping[str, Any]) -> File:
+    name, sha256, size = values["name"], values["sha256"], values["bytes"]
+    if not isinstance(name, str) or "/" in name:
+        raise CheckpointError(f"file name {str(name)[:80]!r}: it leads out of the checkpoint, and is not followed")
+    if not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)) or type(size) is not int or size < 0:
+        raise CheckpointError("its manifest is damaged")
+    return File(checked(name), sha256, size)
+
+
+def _hash(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

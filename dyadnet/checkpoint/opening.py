@@ -1,0 +1,86 @@
+"""Opens a run's folder of checkpoints: takes its lock, and leaves a file there for every actor to find."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from dyadnet.checkpoint.errors import CheckpointError, StoreError
+from dyadnet.checkpoint.finding import look
+from dyadnet.checkpoint.keeper import Beginning
+from dyadnet.checkpoint.lock import locked
+from dyadnet.checkpoint.manifest import order
+from dyadnet.checkpoint.store import Store, store
+from dyadnet.config import RunConfig
+from dyadnet.errors import ConfigError
+from dyadnet.record import CHECKPOINTS
+
+NONCE = "nonce-"
+
+
+def store_of(config: RunConfig, out: Path) -> Store:
+    """Where the checkpoints of a run go."""
+    return store(config.checkpoint.folder or str(out / CHECKPOINTS))
+
+
+@contextlib.contextmanager
+def opened(
+    config: RunConfig,
+    out: Path,
+    say: Callable[[str], None] = lambda text: None,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    resume: bool = False,
+) -> Iterator[Beginning]:
+    """The beginning of a run, while it goes on.
+
+    Parameters
+    ----------
+    out
+        The run's folder.
+    say
+        Is told of what a user should know.
+    sizes
+        Bytes of each record that there are.
+    resume
+        Whether to go on from what is there.
+
+    Raises
+    ------
+    ConfigError
+        If the folder cannot be written.
+    CheckpointError
+        If another run uses it, holds checkpoints in it, or there is none to go on from.
+    """
+    if not config.checkpoint.enabled:
+        yield Beginning()
+        return
+    place = store_of(config, out)
+    nonce = NONCE + secrets.token_hex(8)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(place, say))
+            place.write(nonce, nonce.encode())
+        except StoreError as problem:
+            raise ConfigError("checkpoint.folder", place.folder, str(problem)) from None
+        stack.callback(place.remove, nonce)
+        names = place.names()
+        if not resume:
+            if any(order(name) is not None for name in names):
+                raise CheckpointError(
+                    f"checkpoint.folder {place.folder}: it holds checkpoints of another run; name an empty folder, or "
+                    "go on with that run: dyadnet resume"
+                )
+            yield Beginning(place, nonce)
+            return
+        for name in names:
+            if name.startswith(NONCE) and name != nonce:
+                place.remove(name)
+        found = look(place, sizes, say)
+        if found.newest is None:
+            raise CheckpointError(
+                f"{place.folder}: no intact checkpoint to go on from; begin anew: dyadnet train {out / 'config.yaml'}"
+            )
+        yield Beginning(place, nonce, found.newest, found.kept, found.unusable)

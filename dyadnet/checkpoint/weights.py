@@ -1,0 +1,47 @@
+"""The weights that a user reads, put back to those that a checkpoint knows as the best."""
+
+from __future__ import annotations
+
+from dyadnet import weights
+from dyadnet.checkpoint.blocks import PARAMETER, unpacked, verified
+from dyadnet.checkpoint.errors import CheckpointError
+from dyadnet.checkpoint.finding import named
+from dyadnet.checkpoint.keeper import Beginning
+from dyadnet.config import RunConfig
+from dyadnet.errors import RunFolderError
+from dyadnet.record import BEST, RunFolder, read_config, saved_weights
+from dyadnet.regimen import Regimen
+from dyadnet.watcher import Watcher
+
+
+def put_back_best(folder: RunFolder, beginning: Beginning, watcher: Watcher) -> None:
+    """Make a run's best weights those that its checkpoint knows, if the run had gone on to better ones.
+
+    It is to find these again; in free-running mode it may not.
+    """
+    start, store = beginning.start, beginning.store
+    if start is None or store is None or start.position.best is None:
+        return
+    best = start.position.best
+    try:
+        if weights.read_manifest(saved_weights(folder.path, BEST))["weights_sha256"] == best.line["weights_sha256"]:
+            return
+    except RunFolderError:
+        pass
+    try:
+        if best.checkpoint is None:
+            raise CheckpointError("no checkpoint of them could be written")
+        holding = named(store, best.checkpoint)
+        parameters = {
+            block: {
+                name.removeprefix(PARAMETER): array
+                for name, array in unpacked(verified(store, holding.name, file)).items()
+                if name.startswith(PARAMETER)
+            }
+            for block, file in holding.files.items()
+        }
+    except CheckpointError as problem:
+        watcher.warning(f"the best weights so far, of epoch {best.line['epoch']}, are lost: {problem}")
+        return
+    config: RunConfig = read_config(folder.path)
+    folder.save(BEST, weights.described(best.line, Regimen(config).couplings(holding.position.at)), parameters)

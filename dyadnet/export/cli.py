@@ -1,0 +1,44 @@
+"""``dyadnet export``: a run's weights in one file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dyadnet.errors import ConfigError, RunFolderError
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    kind: Annotated[str | None, typer.Option("--format", help="npz (default) or safetensors.")] = None,
+    weights: Annotated[str, typer.Option(help="best or last.")] = "best",
+    out: Annotated[Path | None, typer.Option(help="The file; weights.npz or .safetensors in RUN unless given.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
+    ] = False,
+) -> None:
+    """Write a run's trained weights to one file for other programs."""
+    from dyadnet.export.files import FORMATS
+    from dyadnet.export.files import export as write
+
+    if weights not in ("best", "last"):
+        raise ConfigError("--weights", weights, "best or last")
+    ending = "" if out is None else out.suffix.removeprefix(".")
+    if kind is None:
+        kind = ending if ending in FORMATS else "npz"
+    if kind not in FORMATS:
+        raise ConfigError("--format", kind, f"one of {', '.join(FORMATS)}")
+    if out is not None and (ending != kind or out.is_dir()):
+        raise RunFolderError(f"--out {out}: name a file that ends in .{kind}")
+    path = run / f"weights.{kind}" if out is None else out
+    exported = write(run, path, weights, kind)
+    numbers = sum(array.size for array in exported.arrays.values())
+    typer.echo(
+        f"{len(exported.arrays)} arrays, {numbers:,} numbers of epoch {exported.manifest['epoch']}: {path}", err=True
+    )
+    if as_json:
+        found = {"file": str(path), "weights": weights, "weights_sha256": exported.manifest["weights_sha256"]}
+        typer.echo(json.dumps(found | {"arrays": {key: list(array.shape) for key, array in exported.arrays.items()}}))

@@ -1,0 +1,176 @@
+"""Writes trained weights to one file, and reads them back; ``docs/export.md`` is the layout in words."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dyadnet import weights
+from dyadnet.config import RunConfig
+from dyadnet.data import input_scale
+from dyadnet.description import Network
+from dyadnet.errors import ConfigError, RunFolderError, UsageError
+from dyadnet.export.layout import Arrays, joined, split
+from dyadnet.record import read_config, saved_weights, whole
+from dyadnet.topology import Topology
+
+FORMATS = ("npz", "safetensors")
+LAYOUT = "dyadnet weights"
+VERSION = 1
+MANIFEST = "manifest"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Weights from a file, and what it says of them.
+
+    Attributes
+    ----------
+    manifest
+        ``format``, ``version``, ``weights_sha256``, ``epoch``, ``couplings``, ``input_scale``, ``config`` and more.
+    arrays
+        By name: ``weights/<pre>-><post>`` and ``bias/<population>``.
+    config
+        The run that they are of.
+    """
+
+    manifest: dict[str, Any]
+    arrays: Arrays
+    config: RunConfig
+
+    @property
+    def network(self) -> Network:
+        """The network's description."""
+        return self.config.network
+
+    @property
+    def couplings(self) -> tuple[float, ...]:
+        """κ of each projection between populations when the weights were saved."""
+        return tuple(self.manifest["couplings"])
+
+    def parameters(self) -> dict[str, Arrays]:
+        """By block, then by name: what `dyadnet.engine.local.LocalEngine.load` takes."""
+        return split(self.arrays, Topology(self.network))
+
+
+def export(run: Path, path: Path, name: str = "best", kind: str = "npz") -> Exported:
+    """Write a run's saved weights to a file, whole or not at all.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    name
+        ``best`` or ``last``.
+    kind
+        ``npz`` or ``safetensors``.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no run or no sound weights, or the file cannot be written.
+    """
+    if kind not in FORMATS:
+        raise ConfigError("--format", kind, f"one of {', '.join(FORMATS)}")
+    config = read_config(run)
+    topology = Topology(config.network)
+    folder = saved_weights(run, name)
+    if not folder.is_dir():
+        raise RunFolderError(f"{run}: this run has saved no weights yet; it saves them after every epoch")
+    manifest = weights.read_manifest(folder)
+    arrays = joined(weights.read(folder, topology.blocks), topology)
+    if weights.sha256(split(arrays, topology)) != manifest.get("weights_sha256"):
+        raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
+    about = {
+        **manifest,
+        "format": LAYOUT,
+        "version": VERSION,
+        "dyadnet": version("dyadnet"),
+        "weights": name,
+        "input_scale": input_scale(config.data.name),
+        "config": config.model_dump(mode="json"),
+    }
+    exported = Exported(about, arrays, config)
+    with whole(path) as fresh:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (_write_npz if kind == "npz" else _write_safetensors)(exported, fresh)
+    return exported
+
+
+def read(path: Path) -> Exported:
+    """Read a file that `export` wrote; its name's ending tells its kind.
+
+    Raises
+    ------
+    UsageError
+        If it is no such file, is damaged, or holds other weights than it says.
+    """
+    kind = path.suffix.removeprefix(".")
+    if kind not in FORMATS:
+        raise ConfigError("weights file", str(path), f"a name that ends in .{' or .'.join(FORMATS)}")
+    manifest, arrays = (_read_npz if kind == "npz" else _read_safetensors)(path)
+    if manifest.get("format") != LAYOUT or manifest.get("version") != VERSION:
+        raise RunFolderError(f"{path}: not weights that dyadnet exported in layout {VERSION}")
+    try:
+        exported = Exported(manifest, arrays, RunConfig.read(manifest["config"], "config"))
+        found = weights.sha256(exported.parameters())
+    except (KeyError, IndexError) as problem:
+        raise RunFolderError(f"{path}: damaged, {problem} is missing") from None
+    except UsageError as problem:
+        raise RunFolderError(f"{path}: damaged ({problem})") from None
+    if found != manifest.get("weights_sha256"):
+        raise RunFolderError(f"{path}: the weights do not match their hash; they were altered")
+    return exported
+
+
+def _write_npz(exported: Exported, path: Path) -> None:
+    arrays = {key: np.asarray(array, dtype=array.dtype.newbyteorder("<")) for key, array in exported.arrays.items()}
+    with path.open("wb") as file:
+        np.savez(file, **{MANIFEST: np.asarray(json.dumps(exported.manifest))}, **arrays)  # type: ignore[arg-type]
+
+
+def _read_npz(path: Path) -> tuple[dict[str, Any], Arrays]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+        return json.loads(str(arrays.pop(MANIFEST))), arrays
+    except FileNotFoundError:
+        raise RunFolderError(f"{path}: no such file") from None
+    except KeyError:
+        raise RunFolderError(f"{path}: not weights that dyadnet exported in layout {VERSION}") from None
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as problem:
+        raise RunFolderError(f"{path}: damaged ({problem})") from None
+
+
+def _write_safetensors(exported: Exported, path: Path) -> None:
+    _safetensors().save_file(exported.arrays, path, {MANIFEST: json.dumps(exported.manifest)})
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Any], Arrays]:
+    library = _safetensors()
+    from safetensors import SafetensorError
+
+    if not path.is_file():
+        raise RunFolderError(f"{path}: no such file")
+    try:
+        arrays = library.load_file(path)
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return json.loads(header.get("__metadata__", {}).get(MANIFEST, "{}")), arrays
+    except (OSError, ValueError, SafetensorError) as problem:
+        raise RunFolderError(f"{path}: damaged ({problem})") from None
+
+
+def _safetensors() -> Any:
+    try:
+        from safetensors import numpy as library
+    except ImportError:
+        needed = "npz, or install the other: pip install 'dyadnet[safetensors]'"
+        raise ConfigError("--format", "safetensors", needed) from None
+    return library

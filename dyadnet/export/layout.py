@@ -1,0 +1,64 @@
+"""Weights by projection and population, as a file holds them, and by block, as they are trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.description import INPUT
+from dyadnet.topology import Topology
+from dyadnet.weights import Parameters
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def joined(parameters: Parameters, topology: Topology) -> Arrays:
+    """Whole projections and populations.
+
+    Parameters
+    ----------
+    parameters
+        By block, then by name; see `dyadnet.block.Block.parameters`.
+
+    Returns
+    -------
+    dict
+        ``weights/<pre>-><post>`` of shape (n_post, n_pre) in the order of the description, ``input`` for θ₀'s `pre`;
+        then ``bias/<population>`` of shape (n,).
+    """
+    arrays: Arrays = {}
+    dtype = next(iter(parameters.values()))["bias"].dtype
+    for projection in topology.network.projections:
+        pre = topology.network.inputs if projection.from_input else topology.network.by_name[projection.pre].size
+        shape = (topology.network.by_name[projection.post].size, pre)
+        arrays[f"weights/{projection.name}"] = np.empty(shape, dtype)
+    for population in topology.network.populations:
+        arrays[f"bias/{population.name}"] = np.empty(population.size, dtype)
+    for block, key, name, place in _places(topology):
+        arrays[name][place] = parameters[block][key]
+    return arrays
+
+
+def split(arrays: Arrays, topology: Topology) -> dict[str, Arrays]:
+    """What `joined` joined, by block again, each array in memory of its own."""
+    parameters: dict[str, Arrays] = {}
+    for block, key, name, place in _places(topology):
+        parameters.setdefault(block, {})[key] = np.ascontiguousarray(arrays[name][place])
+    return parameters
+
+
+def _places(topology: Topology) -> list[tuple[str, str, str, tuple[slice, ...]]]:
+    """Of each parameter, in the documented order: its block, its name there, its array in a file, its place in it."""
+    places: list[tuple[str, str, str, tuple[slice, ...]]] = []
+    for name, spec in topology.blocks.items():
+        rows = slice(spec.start, spec.stop)
+        source = topology.input_projection(name)
+        if source is not None:
+            places.append((name, INPUT, f"weights/{source.name}", (rows, slice(None))))
+        for link in topology.afferent(name):
+            columns = slice(link.pre.start, link.pre.stop)
+            places.append((name, link.pre.name, f"weights/{link.projection.name}", (rows, columns)))
+        places.append((name, "bias", f"bias/{spec.population.name}", (rows,)))
+    return places

@@ -1,0 +1,82 @@
+"""A file of JSON lines that only ever holds whole ones."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dyadnet.errors import DyadnetError
+
+
+class RecordError(DyadnetError):
+    """A line of a run's record that could not be written; those before it are there."""
+
+
+def encoded(line: dict[str, Any]) -> bytes:
+    """A line as it is written."""
+    return (json.dumps(line) + "\n").encode()
+
+
+class Lines:
+    """A record that is being written.
+
+    Parameters
+    ----------
+    path
+        Made anew, unless `length` says how much of what is there stays.
+    length
+        Bytes that stay.
+
+    Attributes
+    ----------
+    length
+        Bytes that there are.
+    """
+
+    def __init__(self, path: Path, length: int | None = None) -> None:
+        self.path = path
+        self.length = 0
+        # Unbuffered: what could not be written must not be tried again behind our back.
+        self._file = path.open("wb" if length is None else "r+b", buffering=0)
+        if length is not None:
+            self.rewind(length)
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Write one more line, whole or not at all.
+
+        Raises
+        ------
+        RecordError
+            If it cannot be written.
+        """
+        data = memoryview(encoded(line))
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written:]) or 0
+        except OSError as problem:
+            with contextlib.suppress(OSError):
+                self.rewind(self.length)
+            raise RecordError(
+                f"{self.path}: it cannot be written ({problem.strerror}); free space there, then go on with: "
+                f"dyadnet resume {self.path.parent}"
+            ) from None
+        self.length += len(data)
+
+    def settle(self) -> None:
+        """Have all lines on the disk."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+
+    def rewind(self, length: int) -> None:
+        """Take back what comes after so many bytes."""
+        self._file.truncate(length)
+        self._file.seek(length)
+        self.length = length
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

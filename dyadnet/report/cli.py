@@ -1,0 +1,42 @@
+"""``dyadnet report``: one page of one run, or of several side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dyadnet.errors import RunFolderError
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, finished or not.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page; report.html in the run's folder, or here for several runs.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
+    ] = False,
+) -> None:
+    """Write one HTML page that shows a run, or compares several; it opens anywhere, without a network."""
+    from dyadnet.record import whole
+    from dyadnet.report.contents import contents
+    from dyadnet.report.page import REPORT, rendered
+    from dyadnet.report.reading import read
+
+    path = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
+    if path.is_dir():
+        raise RunFolderError(f"--out {path}: this is a folder; name a file, such as {path / REPORT}")
+    found = [contents(read(run)) for run in runs]
+    text = rendered(found)
+    with whole(path) as fresh:
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(text, encoding="utf-8")
+    for run in found:
+        for gap in run["missing"]:
+            typer.echo(f"{run['path']}: missing: {gap}", err=True)
+    typer.echo(f"report of {len(runs)} run{'s' if len(runs) > 1 else ''}: {path}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"report": str(path), "runs": {str(run["path"]): run["state"] for run in found}}))

@@ -1,0 +1,240 @@
+"""What a report shows of a run: plain values, made from its record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import yaml
+
+from dyadnet.config import RunConfig
+from dyadnet.histograms import AGES, BINS, lower_edges
+from dyadnet.metrics.snapshot import model_of
+from dyadnet.metrics.view import layout
+from dyadnet.record import MACHINERY, METRICS
+from dyadnet.report.reading import Reading
+from dyadnet.topology import Topology
+
+POINTS = 600
+"""Minibatches that a curve shows at most, evenly spaced."""
+PARTS = ("train", "validation", "test")
+IDEAL = ("validation_ideal", "test_ideal")
+OF_BLOCK = ("saturated", "mean_norm", "difference_norm", "residual_mean", "residual_difference")
+COUNTS = ("messages", "values", "suppressed", "quantised", "delayed", "dropped", "duplicated", "stale")
+
+
+def contents(reading: Reading) -> dict[str, Any]:
+    """Everything that the page shows of one run.
+
+    Returns
+    -------
+    dict
+        With ``missing`` in words; what could not be read is absent or empty.
+    """
+    missing = list(reading.missing)
+    epochs = _sound(reading, "epoch", _epoch, METRICS, missing)
+    epochs = list({epoch["epoch"]: epoch for epoch in epochs}.values())
+    edges = [epoch.pop("edges") for epoch in epochs]
+    minibatches = _sound(reading, "minibatch", _minibatch, METRICS, missing)
+    machinery = _sound(reading, "epoch", _spent, MACHINERY, missing)
+    machinery = list({line["epoch"]: line for line in machinery}.values())
+    ages = [line.pop("ages") for line in machinery]
+    planned = reading.config.learning.epochs if reading.config else None
+    if not epochs:
+        missing.append(
+            "the record has no finished epoch: there are no curves, settling, saturation or messages to show"
+        )
+    elif planned is not None and len(epochs) < planned:
+        missing.append(
+            f"epochs {len(epochs) + 1} to {planned}: the run was stopped, ran away, or is still going on"
+            if len(epochs) + 1 < planned
+            else f"epoch {planned}: the run was stopped, ran away, or is still going on"
+        )
+    finished = planned is not None and len(epochs) >= planned
+    damaged = reading.config is None or any("damaged" in text for text in missing)
+    return {
+        "name": reading.name,
+        "path": str(reading.path),
+        "state": "damaged" if damaged else "finished" if finished else "unfinished",
+        "missing": missing,
+        "planned": planned,
+        **_about(reading.config),
+        **_settings(reading.config),
+        "best": reading.manifests.get("best"),
+        "sha": reading.manifests.get("last", {}).get("weights_sha256"),
+        "network": _layout(reading.config, epochs),
+        "epochs": epochs,
+        "minibatches": _thinned(minibatches),
+        "channels": _channels(edges),
+        "machinery": machinery,
+        "ages": _ages(ages),
+        "edges": lower_edges(),
+    }
+
+
+def _sound(
+    reading: Reading, kind: str, take: Callable[[dict[str, Any]], dict[str, Any]], file: str, missing: list[str]
+) -> list[dict[str, Any]]:
+    """What `take` makes of the lines of a kind; lines that lack what it needs are counted as missing."""
+    found, bad = [], 0
+    for line in reading.metrics if file == METRICS else reading.machinery:
+        if line["kind"] != kind:
+            continue
+        try:
+            found.append(take(line))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            bad += 1
+    if bad:
+        missing.append(f"{file}: {bad} line{'s' if bad > 1 else ''} of kind {kind} damaged and left out")
+    return found
+
+
+def _epoch(line: dict[str, Any]) -> dict[str, Any]:
+    train = line["train"]
+    found: dict[str, Any] = {key: _number(line.get(key)) for key in ("learning_rate", "beta", "radius", "step")}
+    found["lambda"] = [float(value) for value in line.get("lambda", [])]
+    found["norms"] = {name: float(value) for name, value in line.get("weight_norm", {}).items()}
+    found["epoch"] = int(line["epoch"])
+    for key in ("loss", "accuracy"):
+        found[key] = {part: float(line[part][key]) for part in PARTS}
+        found[key] |= {part: float(line[part][key]) for part in IDEAL if part in line}
+    found |= {key: float(train[key]) for key in ("sweeps", "most_sweeps", "phases", "capped")}
+    found["blocks"] = {
+        name: {key: float(block[key]) for key in OF_BLOCK} | {"updates": _number(block.get("updates"))}
+        for name, block in train["blocks"].items()
+    }
+    found["messages"] = sum(int(block.get("messages", 0)) for block in train["blocks"].values())
+    found["values"] = sum(int(block.get("values", 0)) for block in train["blocks"].values())
+    found["edges"] = {
+        str(name): {key: int(counts.get(key, 0)) for key in COUNTS} for name, counts in train.get("edges", {}).items()
+    }
+    return found
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _minibatch(line: dict[str, Any]) -> dict[str, Any]:
+    found = {key: float(line[key]) for key in ("loss", "accuracy", "sweeps")}
+    return found | {
+        "epoch": int(line["epoch"]),
+        "index": int(line["minibatch"]),
+        "objective": _number(line.get("objective")),
+    }
+
+
+def _spent(line: dict[str, Any]) -> dict[str, Any]:
+    actors = {
+        name: {key: float(value) for key, value in spent.items() if isinstance(value, int | float)}
+        for name, spent in line.get("actors", {}).items()
+    }
+    ages = {
+        f"{source} → {name}": {age: [int(value) for value in counts.get(age) or [0] * BINS] for age in AGES}
+        for name, spent in line.get("actors", {}).items()
+        for source, counts in spent.get("edges", {}).items()
+    }
+    if any(len(counts[age]) != BINS for counts in ages.values() for age in AGES):
+        raise ValueError("a histogram of another size")
+    seconds = {key: float(value) for key, value in line["seconds"].items()}
+    kept: dict[str, Any] = {key: _number(line.get(key)) for key in ("messages", "bytes")}
+    kept["pace"] = {key: float(value) for key, value in line["pace"].items()} if line.get("pace") else None
+    return {"epoch": int(line["epoch"]), "seconds": seconds, "actors": actors, "ages": ages, **kept}
+
+
+def _thinned(minibatches: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most `POINTS` of them, each placed at a moment counted in epochs."""
+    longest = max((line["index"] for line in minibatches), default=1)
+    every = -(-len(minibatches) // POINTS) if minibatches else 1
+    return [{**line, "at": line["epoch"] - 1 + line["index"] / longest} for line in minibatches[::every]]
+
+
+def _channels(edges: list[dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
+    """Counts of each channel, over all training."""
+    totals: dict[str, Counter[str]] = {}
+    for epoch in edges:
+        for name, counts in epoch.items():
+            totals.setdefault(name, Counter()).update(counts)
+    return [{"channel": name, **{key: total[key] for key in COUNTS}} for name, total in totals.items()]
+
+
+def _ages(epochs: list[dict[str, dict[str, list[int]]]]) -> list[dict[str, Any]]:
+    """How old the messages were that updates read, by channel, of a run in real time."""
+    edges: dict[str, dict[str, Any]] = {}
+    for epoch in epochs:
+        for name, counts in epoch.items():
+            edge = edges.setdefault(name, {age: np.zeros(BINS, dtype=np.int64) for age in AGES})
+            for age in AGES:
+                edge[age] += np.asarray(counts[age])
+    return [{"edge": name, **{age: counts[age].tolist() for age in AGES}} for name, counts in edges.items()]
+
+
+def _about(config: RunConfig | None) -> dict[str, Any]:
+    if config is None:
+        return {"about": {}}
+    network = config.network
+    sizes = [network.inputs, *(population.size for population in network.populations)]
+    chain = [p.post for p in network.projections] == [p.name for p in network.populations]
+    return {
+        "about": {
+            "model": model_of(config),
+            "network": "-".join(map(str, sizes)) if chain else f"{network.inputs} inputs, {sum(sizes[1:])} neurons",
+            "data": config.data.name,
+            "engine": config.engine,
+            "mode": config.dynamics.mode.kind,
+            "seed": config.seed,
+        },
+        "tolerance": {"mean": config.dynamics.tolerance, "difference": config.dynamics.tolerance_difference},
+    }
+
+
+def _settings(config: RunConfig | None) -> dict[str, Any]:
+    """The whole configuration as YAML, every setting by its path, and the paths of those that are not the default."""
+    if config is None:
+        return {"yaml": "", "settings": {}, "changed": []}
+    settings = flat(config.model_dump(mode="json"))
+    usual = flat(RunConfig(network=config.network).model_dump(mode="json"))
+    changed = [key for key, value in settings.items() if not key.startswith("network.") and usual.get(key) != value]
+    return {
+        "yaml": config.to_yaml(),
+        "settings": {key: _written(value) for key, value in settings.items()},
+        "changed": changed,
+    }
+
+
+def flat(values: Any, path: str = "") -> dict[str, Any]:
+    """Settings by dotted path; records in lists by their name or place."""
+    if isinstance(values, dict) and values:
+        pairs = values.items()
+    elif isinstance(values, list) and values and all(isinstance(value, dict) for value in values):
+        pairs = {_label(value, index): value for index, value in enumerate(values)}.items()
+    else:
+        return {path: values}
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found |= flat(value, f"{path}.{key}" if path else str(key))
+    return found
+
+
+def _label(value: dict[str, Any], index: int) -> str:
+    if "pre" in value:
+        return f"{value['pre']}->{value['post']}"
+    return str(value.get("name", index))
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "–"
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000).strip().removesuffix("\n...")
+
+
+def _layout(config: RunConfig | None, epochs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    if config is None:
+        return None
+    recurrent = config.network.recurrent
+    lams = [(projection.coupling + 1.0) / 2.0 for projection in recurrent]
+    if epochs and len(epochs[-1]["lambda"]) == len(recurrent):
+        lams = epochs[-1]["lambda"]
+    return layout(Topology(config.network), lams)

@@ -1,0 +1,67 @@
+"""The page of a report: style, pictures and values in one file that fetches nothing."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dyadnet.record import whole
+from dyadnet.report.contents import contents
+from dyadnet.report.reading import read
+from dyadnet.web import digest, embedded, piece
+
+PACKAGE, LIVE = "dyadnet.report", "dyadnet.metrics"
+STYLES = ((LIVE, "page.css"), (PACKAGE, "report.css"))
+SCRIPTS = ((LIVE, "charts.js"), (LIVE, "network.js"), (PACKAGE, "sections.js"), (PACKAGE, "report.js"))
+"""The live page's own, and what a report has beside it; the last one begins."""
+REPORT = "report.html"
+
+
+def report(runs: Sequence[Path]) -> str:
+    """One HTML page of one run, or of several side by side.
+
+    Raises
+    ------
+    RunFolderError
+        If a folder holds no run; a run that is unfinished or damaged gives a page that says what is missing.
+    """
+    return rendered([contents(read(run)) for run in runs])
+
+
+def rendered(runs: Sequence[dict[str, Any]]) -> str:
+    """The page of runs, of each of which `contents` says what to show."""
+    runs = [dict(run) for run in runs]
+    names = [run["name"] for run in runs]
+    for run in runs:
+        if names.count(run["name"]) > 1:
+            run["name"] = run["path"]
+    title = names[0] if len(names) == 1 else f"{len(names)} runs compared"
+    page = _frame().replace("<!--title-->", html.escape(title))
+    return page.replace("/*data*/", embedded({"title": title, "version": version("dyadnet"), "runs": runs}))
+
+
+def write(runs: Sequence[Path], path: Path) -> None:
+    """Write a report, whole or not at all.
+
+    Raises
+    ------
+    RunFolderError
+        If a folder holds no run, or the page cannot be written.
+    """
+    text = report(runs)
+    with whole(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+
+
+@cache
+def _frame() -> str:
+    """The page without values. Its policy allows this style, this script and nothing else."""
+    style = "\n".join(piece(package, name) for package, name in STYLES)
+    script = "\n".join(piece(package, name) for package, name in SCRIPTS)
+    policy = f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; img-src data:"
+    page = piece(PACKAGE, "report.html").replace("<!--policy-->", policy)
+    return page.replace("/*style*/", style).replace("/*script*/", script)

@@ -1,0 +1,231 @@
+"""Figures 2 and 3: loss, accuracy and saturation over epochs, weakly nudged or as β grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from dyadnet.plots import dress
+from dyadnet.reproduce.experiments import CONCAVE
+from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, well, with_deviation
+from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS
+from dyadnet.study.folder import StudyFolder, write_text
+from dyadnet.study.lines import COLOURS
+from dyadnet.study.maps import save
+from dyadnet.study.plan import Trial
+from dyadnet.study.trial import Result
+
+Curves = dict[str, list[dict[str, Any]]]
+"""Of each model, what each seed kept epoch by epoch, and whether it `diverged` after that."""
+PALE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
+FAILED = 0.05
+"""A model has failed at the first epoch from which on its test accuracy stays this far below its best."""
+
+
+def kept(trials: Sequence[Trial], results: Mapping[int, Result]) -> Curves:
+    """The curves of every run that completed an epoch, diverged ones included."""
+    return {
+        model: [
+            result.values["curves"] | {"diverged": result.status == "diverged"}
+            for _, result in chosen(trials, results, model)
+            if result.values.get("curves", {}).get("beta")
+        ]
+        for model in MODELS
+    }
+
+
+def figure2(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
+    """``figure2.md``, ``figure2.csv`` and ``figure2.png`` in the study's folder."""
+    _write(folder, trials, results, "figure2", _said_of_figure2)
+
+
+def figure3(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
+    """``figure3.md``, ``figure3.csv`` and ``figure3.png`` in the study's folder."""
+    _write(folder, trials, results, "figure3", _said_of_figure3)
+
+
+def _write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result], name: str, said: Any) -> None:
+    data, curves = folder.study.base.data or "", kept(trials, results)
+    title = f"Figure {name[-1]} on {data}"
+    lines = [f"# {title}", ""]
+    if data == "digits":
+        lines += ["**A small version on the bundled digits, not the paper's data.**", ""]
+    seeds = sorted({trial.seed for trial in trials})
+    lines += [
+        f"Seeds {', '.join(map(str, seeds))}; curves are means, bands standard deviations over seeds. Loss and "
+        "accuracy of training (dashed) are as the epoch went on, of validation (solid) with the epoch's last weights "
+        "and without a nudge; saturated: hidden neurons at either bound, on the validation part.",
+        "",
+        f"![{title}]({name}.png)",
+        "",
+        *said(curves, trials, results),
+    ]
+    bad = not_well((trial, results[trial.number]) for trial in trials if trial.number in results)
+    if bad:
+        lines += ["", "## What did not end well", "", *bad]
+    missing = len(trials) - len(results)
+    if missing:
+        lines += ["", f"{missing} of {len(trials)} runs have not ended yet."]
+    write_text(folder.path / f"{name}.md", "\n".join([*lines, ""]))
+    write_text(folder.path / f"{name}.csv", as_csv(_rows(trials, results)))
+    _draw(folder.path / f"{name}.png", curves, title, over_beta=name == "figure3")
+
+
+def _rows(trials: Sequence[Trial], results: Mapping[int, Result]) -> list[dict[str, Any]]:
+    """One row a run and epoch."""
+    rows = []
+    for model in MODELS:
+        for trial, result in chosen(trials, results, model):
+            curves = result.values.get("curves") or {}
+            for epoch in range(len(curves.get("beta", []))):
+                plain = {key: values[epoch] for key, values in curves.items() if key not in ("lambda", "seconds")}
+                rows.append({"model": model, "seed": trial.seed, "epoch": epoch + 1, **plain})
+    return rows
+
+
+def _said_of_figure2(curves: Curves, trials: Sequence[Trial], results: Mapping[int, Result]) -> list[str]:
+    """The last epoch in numbers, and whether the paper's statements hold."""
+    rows = [
+        line(["", "epochs", "training loss", "validation accuracy (%)", "gap (points)", "saturated (%)"]),
+        line(["---"] * 6),
+    ]
+    gaps, saturated = {}, {}
+    for model in MODELS:
+        runs = well(chosen(trials, results, model))
+        last = [run["curves"] for run in runs]
+        gaps[model] = over(
+            run["generalisation"]["accuracy"] - run["validation_accuracy"] for run in runs if "generalisation" in run
+        )
+        saturated[model] = over(curve["saturated"][-1] for curve in last)
+        cells = [with_deviation(over(c["train_loss"][-1] for c in last), 4)]
+        cells += [with_deviation(over(c["validation_accuracy"][-1] for c in last), 2, 100)]
+        cells += [with_deviation(gaps[model], 2, 100), with_deviation(saturated[model], 1, 100)]
+        epochs = sorted({len(curve["beta"]) for curve in last})
+        rows += [line([model.upper(), ", ".join(map(str, epochs)) or "–", *cells])]
+    means = {model: value.mean for model, value in saturated.items()}
+    agrees = means["sshm"] == min(means.values()) and means["hm"] == max(means.values())
+    smallest = min(gaps, key=lambda model: gaps[model].mean)
+    return [
+        *rows,
+        "",
+        "The gap is training minus validation accuracy, both settled freely with the weights best on validation.",
+        "",
+        f"- The paper: {FIGURE2[0]}. {_verdict(agrees, _ordered(means))}",
+        f"- The paper: {FIGURE2[1]}. {_verdict(smallest == 'sshm', f'the smallest gap is {smallest.upper()}’s')}",
+    ]
+
+
+def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[int, Result]) -> list[str]:
+    """How far each model got, and whether the paper's statements hold."""
+    rows = [
+        line(["", "best test accuracy (%)", "at β", "fails at β", "last test accuracy (%)", "at β", "saturated (%)"]),
+        line(["---"] * 7),
+    ]
+    failing: dict[str, float] = {}
+    for model in MODELS:
+        runs = curves[model]
+        best = [int(np.argmax(run["test_accuracy"])) for run in runs]
+        fails = [failure(run) for run in runs]
+        known = [beta for beta in fails if beta is not None]
+        failing[model] = float(np.mean([np.inf if beta is None else beta for beta in fails])) if runs else np.nan
+        text = with_deviation(over(known), 2) if len(known) == len(runs) else f"{len(known)} of {len(runs)} runs fail"
+        cells = [with_deviation(over(run["test_accuracy"][k] for run, k in zip(runs, best, strict=True)), 2, 100)]
+        cells += [with_deviation(over(run["beta"][k] for run, k in zip(runs, best, strict=True)), 2), text]
+        cells += [with_deviation(over(run["test_accuracy"][-1] for run in runs), 2, 100)]
+        cells += [with_deviation(over(run["beta"][-1] for run in runs), 2)]
+        rows += [line([model.upper(), *cells, with_deviation(over(run["saturated"][-1] for run in runs), 1, 100)])]
+    largest = max((beta for runs in curves.values() for run in runs for beta in run["beta"]), default=0.0)
+    ends = [model for model, beta in failing.items() if np.isfinite(beta)]
+    beyond = (
+        f"From β = {CONCAVE:g} on it is not concave: what lies beyond the line is shown for what it is."
+        if largest >= CONCAVE
+        else f"β grows up to {largest:.2f}, the last value below it."
+    )
+    if ends:
+        order = sorted(failing, key=lambda model: failing[model])
+        said = "from the first to fail: " + ", ".join(m.upper() for m in order if m in ends)
+        said += "".join(f"; {m.upper()} does not fail" for m in order if m not in ends)
+        verdicts = [_verdict(order[0] == "hm", said), _verdict(failing["sshm"] == max(failing.values()), said)]
+    else:
+        verdicts = [f"**Not seen here**: no model fails up to β = {largest:.2f}."] * 2
+    return [
+        *rows,
+        "",
+        f"A model fails at the first β from which on its test accuracy stays {100 * FAILED:g} points or more below its "
+        "best, or at which it diverges. "
+        f"With outputs of slope f′ ≤ ½ the problem for s⁻ is concave while β·f′ < 1, that is below β = {CONCAVE:g}. "
+        + beyond,
+        "",
+        *(f"- The paper: {claim}. {verdict}" for claim, verdict in zip(FIGURE3, verdicts, strict=True)),
+    ]
+
+
+def failure(run: Mapping[str, Any]) -> float | None:
+    """β from which on a run's test accuracy stays far below its best, or at which it diverges.
+
+    None if it recovers or never falls.
+    """
+    accuracy = np.asarray(run["test_accuracy"])
+    low = accuracy <= accuracy.max() - FAILED
+    low[: int(np.argmax(accuracy))] = False
+    if not low[-1]:
+        return float(run["beta"][-1]) + BETA_INCREMENT if run["diverged"] else None
+    high = np.flatnonzero(~low)
+    return float(run["beta"][int(high[-1]) + 1])
+
+
+def _verdict(agrees: bool, seen: str) -> str:
+    return f"So here ({seen})." if agrees else f"**Not so here**: {seen}."
+
+
+def _ordered(means: Mapping[str, float]) -> str:
+    return " < ".join(f"{model.upper()} {100 * means[model]:.1f} %" for model in sorted(means, key=lambda m: means[m]))
+
+
+def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
+    figure, axes = plt.subplots(1, 4, figsize=(13.5, 3.4), layout="constrained")
+    loss, accuracy, gap, saturated = axes
+    lowest, widest = np.inf, 0.1
+    for model, runs in curves.items():
+        if not runs:
+            continue
+        longest = max(runs, key=lambda run: len(run["beta"]))
+        x = np.asarray(longest["beta"] if over_beta else range(1, len(longest["beta"]) + 1))
+        drawn = [(loss, "train_loss", "--", 1.0), (loss, "validation_loss", "-", 1.0)]
+        drawn += [(accuracy, "train_accuracy", "--", 100.0), (accuracy, "validation_accuracy", "-", 100.0)]
+        drawn += [(saturated, "saturated", "-", 100.0)]
+        for panel, key, style, factor in drawn:
+            mean, deviation = band([run[key] for run in runs])
+            label = model.upper() if style == "-" else None
+            panel.plot(x, factor * mean, style, color=COLOURS[model], lw=1.4, label=label)
+            low, high = factor * (mean - deviation), factor * (mean + deviation)
+            floor, ceiling = (0.5 * factor * mean, None) if panel is loss else (0.0, 100.0)
+            panel.fill_between(x, np.clip(low, floor, None), np.clip(high, None, ceiling), color=COLOURS[model], **PALE)
+            if panel is accuracy:
+                lowest = min(lowest, float(100 * mean[len(mean) // 4 :].min()))
+        pairs = [(run["train_accuracy"], run["validation_accuracy"]) for run in runs]
+        mean, deviation = band([[100 * (one - other) for one, other in zip(*pair, strict=True)] for pair in pairs])
+        late = slice(len(mean) // 4, None)
+        widest = max([widest, *np.abs(mean[late] + deviation[late]), *np.abs(mean[late] - deviation[late])])
+        gap.plot(x, mean, color=COLOURS[model], lw=1.4)
+        gap.fill_between(x, mean - deviation, mean + deviation, color=COLOURS[model], **PALE)
+    where = "β, 0.05 more in each epoch" if over_beta else "epoch"
+    dress(loss, "loss", where)
+    loss.set_yscale("log")
+    dress(accuracy, "accuracy (%)", where)
+    dress(gap, "training − validation accuracy (points)", where)
+    dress(saturated, "saturated hidden neurons (%)", where)
+    loss.legend(frameon=False, fontsize=8)
+    # The first epochs, in which networks learn what they are tested on later, would hide the rest.
+    gap.set_ylim(-widest, 1.1 * widest)
+    if over_beta:
+        for panel in axes:
+            panel.axvline(CONCAVE, color="#888888", lw=0.9, ls=":")
+    else:
+        accuracy.set_ylim(max(lowest - 1, 0) if np.isfinite(lowest) else 0, 100.5)
+    figure.suptitle(f"{title} (solid: validation, dashed: training)")
+    save(figure, path)

@@ -1,0 +1,172 @@
+"""Table 1: test accuracy, generalisation gap and Lipschitz constants, with the paper's numbers beside ours."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import pyplot as plt
+
+from dyadnet.plots import dress
+from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, not_well, over, well, with_deviation
+from dyadnet.reproduce.paper import ALLOWANCE, MODELS, ORDER, TABLE1
+from dyadnet.study.folder import StudyFolder, write_text
+from dyadnet.study.lines import COLOURS
+from dyadnet.study.maps import save
+from dyadnet.study.plan import Trial
+from dyadnet.study.trial import Result
+
+CONSTANTS = {"hidden": "L_hidden", "output": "L_output"}
+EPSILON, ROUNDED = 5e-6, 1e-3
+"""By how much rounding may put a constant above the 1 that it cannot exceed, and how close to 1 counts as 1."""
+
+
+def measured(trials: Sequence[Trial], results: Mapping[int, Result]) -> dict[str, dict[str, Over]]:
+    """Every number of the table, by model and column; accuracies and gaps in fractions of 1."""
+    found: dict[str, dict[str, Over]] = {}
+    for model in MODELS:
+        runs = well(chosen(trials, results, model))
+        columns = {"accuracy": over(run["test_accuracy"] for run in runs)}
+        columns["gap"] = over(run["generalisation"]["accuracy"] - run["test_accuracy"] for run in runs)
+        for kind in ("linear", "local"):
+            for name in CONSTANTS:
+                columns[f"{kind}_{name}"] = over(run["constants"][kind][name] for run in runs)
+        found[model] = columns
+    return found
+
+
+def write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
+    """``table1.md``, ``table1.csv`` and ``table1.png`` in the study's folder."""
+    data = folder.study.base.data or ""
+    found = measured(trials, results)
+    write_text(folder.path / "table1.md", page(data, found, trials, results))
+    write_text(folder.path / "table1.csv", as_csv(_rows(data, found)))
+    _draw(folder.path / "table1.png", data, found)
+
+
+def page(
+    data: str, found: Mapping[str, Mapping[str, Over]], trials: Sequence[Trial], results: Mapping[int, Result]
+) -> str:
+    """The table as Markdown, and what follows from it."""
+    paper = TABLE1.get(data, TABLE1["mnist"])
+    small = data not in TABLE1
+    said = "paper (MNIST)" if small else "paper"
+    seeds = sorted({trial.seed for trial in trials})
+    lines = [f"# Table 1 on {data}", ""]
+    if small:
+        lines += ["**A small version on the bundled digits; the paper's numbers beside it are of MNIST.**", ""]
+    config = trials[0].config
+    sizes = [config.network.inputs, *(p.size for p in config.network.populations)]
+    lines += [
+        f"{'-'.join(map(str, sizes))}, seeds {', '.join(map(str, seeds))}; mean ± standard deviation over seeds. "
+        "Accuracies are of the weights best on validation; the gap is accuracy on the whole training part, settled "
+        "freely with those weights, minus test accuracy. L leaves f′ out, as the paper's does; the last two columns "
+        "are with f′, ‖(D − W)⁻¹‖ with D = diag(1/f′), mean over test samples: what the network does.",
+        "",
+    ]
+    heads = ["", "test accuracy (%)", said, *([] if small else ["target", "met"]), "gap (points)"]
+    for name in CONSTANTS.values():
+        heads += [name, said]
+    lines += [line([*heads, *(f"{name} with f′" for name in CONSTANTS.values())]), line(["---"] * (len(heads) + 2))]
+    for model in MODELS:
+        ours = found[model]
+        cells = [model.upper(), f"**{with_deviation(ours['accuracy'], 2, 100)}**"]
+        cells += [_printed(paper, model, "accuracy")]
+        if not small:
+            target = paper[model]["accuracy"].mean - 100 * ALLOWANCE
+            cells += [f"{target:.2f}", _met(100 * ours["accuracy"].mean, target)]
+        cells += [with_deviation(ours["gap"], 2, 100)]
+        for name in CONSTANTS:
+            cells += [with_deviation(ours[f"linear_{name}"], 2), _printed(paper, model, name)]
+        lines += [line([*cells, *(with_deviation(ours[f"local_{name}"], 2) for name in CONSTANTS)])]
+    lines += ["", *_claims(found)]
+    bad = not_well((trial, results[trial.number]) for trial in trials if trial.number in results)
+    if bad:
+        lines += ["", "## What did not end well", "", *bad]
+    missing = len(trials) - len(results)
+    if missing:
+        lines += ["", f"{missing} of {len(trials)} runs have not ended yet."]
+    return "\n".join([*lines, ""])
+
+
+def _claims(found: Mapping[str, Mapping[str, Over]]) -> list[str]:
+    """The paper's statements on the constants, and whether these runs agree."""
+    skew = found["sshm"]["linear_hidden"].mean
+    one = abs(skew - 1) < ROUNDED and skew < 1 + EPSILON
+    lines = [f"- SSHM's L_hidden is {skew:.7f}: {'1, as the paper says' if one else '**not 1**'}."]
+    for name, order in ORDER.items():
+        values = [found[model][f"linear_{name}"].mean for model in order]
+        same = all(one < other for one, other in itertools.pairwise(values))
+        said = " < ".join(model.upper() for model in order)
+        verdict = (
+            "the same here"
+            if same
+            else "**not so here**: "
+            + " < ".join(
+                model.upper() for model in sorted(order, key=lambda model: found[model][f"linear_{name}"].mean)
+            )
+        )
+        lines += [f"- {CONSTANTS[name]}: the paper's order is {said}; {verdict}."]
+    return lines
+
+
+def _met(ours: float, target: float) -> str:
+    if ours != ours:
+        return "–"
+    return "yes" if round(ours, 2) >= round(target, 2) else f"no, {target - ours:.2f} short"
+
+
+def _printed(paper: Mapping[str, Any], model: str, name: str) -> str:
+    value = paper[model][name]
+    return f"{value.mean:g} ± {value.deviation:g}"
+
+
+def _rows(data: str, found: Mapping[str, Mapping[str, Over]]) -> list[dict[str, Any]]:
+    """One row a model and column."""
+    rows = []
+    for model in MODELS:
+        for name, value in found[model].items():
+            factor = 100.0 if name in ("accuracy", "gap") else 1.0
+            key = name.removeprefix("linear_")
+            printed = TABLE1.get(data, {}).get(model, {}).get(key) if not name.startswith("local") else None
+            rows.append(
+                {
+                    "data": data,
+                    "model": model,
+                    "column": name,
+                    "mean": factor * value.mean,
+                    "deviation": factor * value.deviation,
+                    "runs": value.count,
+                    "paper_mean": None if printed is None else printed.mean,
+                    "paper_deviation": None if printed is None else printed.deviation,
+                }
+            )
+    return rows
+
+
+def _draw(path: Path, data: str, found: Mapping[str, Mapping[str, Over]]) -> None:
+    """Accuracy, and both constants on a logarithmic axis: dots with deviations, the paper's hollow beside them."""
+    panels = {"accuracy": "test accuracy (%)", "linear_hidden": "L_hidden", "linear_output": "L_output"}
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+    for panel, (name, label) in zip(axes, panels.items(), strict=True):
+        factor = 100.0 if name == "accuracy" else 1.0
+        for place, model in enumerate(MODELS):
+            value = found[model][name]
+            spread = 0.0 if value.count < 2 else factor * value.deviation
+            style = {"color": COLOURS[model], "capsize": 3, "ms": 6}
+            panel.errorbar(place - 0.1, factor * value.mean, spread, fmt="o", label="here", **style)
+            printed = TABLE1.get(data, TABLE1["mnist"])[model][name.removeprefix("linear_")]
+            source = "paper" if data in TABLE1 else "paper, MNIST"
+            panel.errorbar(place + 0.1, printed.mean, printed.deviation, fmt="s", mfc="none", label=source, **style)
+        dress(panel, label, "")
+        panel.set_xticks(range(len(MODELS)), [model.upper() for model in MODELS])
+        panel.set_xlim(-0.5, len(MODELS) - 0.5)
+        if name != "accuracy":
+            panel.set_yscale("log")
+    handles, labels = axes[0].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    axes[0].legend(unique.values(), unique.keys(), frameon=False, fontsize=8)
+    figure.suptitle(f"Table 1 on {data}")
+    save(figure, path)

@@ -1,0 +1,95 @@
+"""The two compartments of a dyad one after the other, on a substrate with one state a neuron (paper, eq. 11 and 13).
+
+Where every κ is +1 or −1, the dynamics of the compartments (eq. 8 with λ or λ̄ = 0),
+
+    a± ← (1−η)a± + η(θ s± + θᵀ s± + θ₀x ∓ β∇ℓ(s±))      κ = +1
+    a± ← (1−η)a± + η(θ s∓ − θᵀ s∓ + θ₀x ∓ β∇ℓ(s±))      κ = −1
+
+couple a compartment to the same one across a projection with κ = +1 and to the other one across κ = −1. If the
+populations can be given sides σ = ±1 that agree across the former and differ across the latter, the compartments
+u = s^σ never meet the others v = s^−σ: two independent problems of the same single-state network
+
+    a ← (1−η)a + η(θ u_pre + κθᵀ u_post + θ₀x − σ_out·β∇ℓ(u_out))
+
+whose nudge differs in its sign alone. With σ_out = +1 at the output the first problem is nudged by −β and the second
+by +β. Such a network is half of what a dyad needs, and settles twice. Then m = (u+v)/2 and d = σ(u−v)/2, and the
+contrast of eq. 5 is the difference of two Hebbian terms, each of one problem alone:
+
+    d_post m_preᵀ + κ m_post d_preᵀ = ½σ_post (u_post u_preᵀ − v_post v_preᵀ)
+
+so that a synapse may take the first with one sign and the second with the other, and nobody remembers a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.description import Network
+from dyadnet.errors import ConfigError
+
+Array = NDArray[Any]
+
+
+def sides(network: Network, couplings: Sequence[float]) -> dict[str, int]:
+    """σ of each population, +1 at the output.
+
+    Raises
+    ------
+    ConfigError
+        If the two problems do not decouple: some κ is neither +1 nor −1, or a cycle has an odd number of κ = −1.
+    """
+    field = "dynamics.phases"
+    neighbours: dict[str, list[tuple[str, int]]] = {p.name: [] for p in network.populations}
+    for projection, kappa in zip(network.recurrent, couplings, strict=True):
+        if abs(kappa) != 1.0:
+            legal = f"it needs λ = 0 or 1 throughout; at λ = {(kappa + 1) / 2:g} in {projection.name} compartments mix"
+            raise ConfigError(field, "in-turn", legal)
+        neighbours[projection.pre].append((projection.post, int(kappa)))
+        neighbours[projection.post].append((projection.pre, int(kappa)))
+    found: dict[str, int] = {}
+    for root in [network.output, *neighbours]:
+        if root in found:
+            continue
+        found[root] = 1
+        queue = [root]
+        while queue:
+            here = queue.pop()
+            for there, kappa in neighbours[here]:
+                side = found[here] * kappa
+                if there not in found:
+                    found[there] = side
+                    queue.append(there)
+                elif found[there] != side:
+                    legal = f"a cycle through {there} has an odd number of projections with λ = 0: compartments mix"
+                    raise ConfigError(field, "in-turn", legal)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a block keeps of the first compartments once their turn is over.
+
+    Attributes
+    ----------
+    state
+        u of the block, shape (batch, n).
+    held
+        u of each presynaptic block, as it was held.
+    saturated
+        How many of them were at either bound.
+    """
+
+    state: Array
+    held: Mapping[str, Array]
+    saturated: int
+
+
+def dyadic(first: Array, second: Array, side: int) -> Array:
+    """(m, d) of the compartments that had their turns, shape (2, batch, n)."""
+    half = first.dtype.type(0.5)
+    return np.stack(((first + second) * half, (first - second) * first.dtype.type(0.5 * side)))

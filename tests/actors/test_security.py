@@ -1,0 +1,142 @@
+"""What docs/security.md promises: who listens where, what is never unpickled, and where no secret is."""
+
+from __future__ import annotations
+
+import ast
+import ipaddress
+import json
+import os
+import pickle
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import dyadnet as dn
+from actors import wire
+from dyadnet.config import RunConfig
+from dyadnet.data import load
+from dyadnet.messages import MessageError
+from dyadnet.overrides import read_yaml
+from dyadnet.record import read_config
+from dyadnet.watcher import Silent
+from tests.actors.clusters import descends
+from tests.actors.test_lockstep import settings_of
+
+ROOT = Path(__file__).parent.parent.parent
+SOURCES = sorted((ROOT / "dyadnet").rglob("*.py")) + sorted((ROOT / "actors").rglob("*.py"))
+
+
+def listening() -> Iterator[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int, str]]:
+    """Address, port and command of every listening socket of this process and its descendants."""
+    owners: dict[str, str] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if descends(int(entry.name), os.getpid()):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:60]
+                owners |= {str(fd.readlink())[8:-1]: command for fd in (entry / "fd").iterdir()}
+        except OSError:
+            continue
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *rest = line.split()
+            if state == "0A" and rest[5] in owners:
+                address, port = local.split(":")
+                words = [int.from_bytes(bytes.fromhex(address[i : i + 8]), "little") for i in range(0, len(address), 8)]
+                packed = b"".join(word.to_bytes(4, "big") for word in words)
+                yield ipaddress.ip_address(packed), int(port, 16), owners[rest[5]]
+
+
+class Look(Silent):
+    """Looks around in the middle of a run."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int, str]] = []
+
+    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
+        """See `Watcher`."""
+        self.found = self.found or list(listening())
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_on_one_machine_everything_listens_on_the_loopback_interface(tmp_path: Path) -> None:
+    look = Look()
+    values = settings_of(engine="ray", learning__epochs=3, metrics__port=0)
+    dn.train(RunConfig.read(values), tmp_path / "run", look)
+    assert len(look.found) > 5
+    assert any("CoordinatorActor" in command for _, _, command in look.found)
+    for address, port, command in look.found:
+        plain = getattr(address, "ipv4_mapped", None) or address
+        assert plain.is_loopback, f"{command} listens on {address}:{port}"
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_no_secret_is_written_down(tmp_path: Path) -> None:
+    token = os.environ.get("RAY_AUTH_TOKEN", "")
+    import ray
+
+    assert ray.is_initialized()
+    values = settings_of(engine="ray", faults=["kill:block=h1,minibatch=2"])
+    dn.train(RunConfig.read(values), tmp_path / "run")
+    written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert {path.name for path in written} >= {"config.yaml", "machinery.jsonl", "metrics.jsonl", "events.jsonl"}
+    assert len(token) >= 32
+    for path in written:
+        assert token.encode() not in path.read_bytes()
+
+
+def test_nothing_unpickles() -> None:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+                assert not names & {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}, path
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                flags = {keyword.arg: keyword.value for keyword in node.keywords}
+                if node.func.attr == "load" and getattr(node.func.value, "id", "") == "np":
+                    allow = flags.get("allow_pickle")
+                    assert isinstance(allow, ast.Constant), f"{path}:{node.lineno}"
+                    assert allow.value is False, f"{path}:{node.lineno}"
+
+
+class Bomb:
+    """Does something when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.putenv, ("EXPLODED", "1"))
+
+
+@pytest.mark.parametrize("unseal", [wire.unseal, wire.unseal_report, wire.unseal_decision])
+def test_a_pickle_on_the_wire_is_refused(unseal: object) -> None:
+    with pytest.raises(MessageError):
+        unseal(pickle.dumps(Bomb()))  # type: ignore[operator]
+
+
+def test_a_pickle_in_place_of_data_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "data.npz"
+    path.write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(dn.DyadnetError, match=r"data\.npz"):
+        load(str(path))
+
+
+def test_yaml_makes_no_objects(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("!!python/object/apply:os.putenv [EXPLODED, '1']")
+    with pytest.raises(dn.ConfigError, match="not YAML"):
+        read_yaml(path)
+    with pytest.raises(dn.DyadnetError, match="not YAML"):
+        read_config(tmp_path)
+    for source in SOURCES:
+        text = source.read_text(encoding="utf-8")
+        assert "yaml.load(" not in text
+        assert "yaml.unsafe" not in text
+
+
+def test_the_configuration_that_is_written_down_holds_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = secrets.token_hex(16)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secret)
+    config = RunConfig.read(settings_of())
+    assert secret not in config.to_yaml()
+    assert secret not in json.dumps(yaml.safe_load(config.to_yaml()))

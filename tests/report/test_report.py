@@ -1,0 +1,286 @@
+"""A report shows what a run's folder holds, says what it lacks, and opens anywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dyadnet as dn
+from dyadnet import cli
+from dyadnet.config import RunConfig
+from dyadnet.histograms import BINS
+from dyadnet.report import report, write
+from dyadnet.report.contents import COUNTS, contents, flat
+from dyadnet.report.reading import read
+from tests.browser import errors
+from tests.metrics.runs import settings
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two finished runs: a perfect one, and one whose messages are late and lost, with λ on the move."""
+    folder = tmp_path_factory.mktemp("runs")
+    perfect, lossy = folder / "perfect", folder / "lossy"
+    dn.train(RunConfig.read(settings()), perfect)
+    moving = {"lam": {"kind": "linear", "start": 0.5, "end": 0.0}}
+    values = settings(dynamics={"delay": 3}, imperfections={"channel": {"loss": 0.2}}, learning=moving, seed=1)
+    dn.train(RunConfig.read(values), lossy)
+    return perfect, lossy
+
+
+@pytest.fixture
+def copy(runs: tuple[Path, Path], tmp_path: Path) -> Path:
+    """A run that a test may damage."""
+    return Path(shutil.copytree(runs[0], tmp_path / "copy"))
+
+
+def values(page: str) -> Any:
+    """The values that a page carries."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def free_running(run: Path) -> None:
+    """Give a run's machinery record what one in real time has."""
+    bins = [0] * BINS
+    bins[12:15] = [5, 20, 3]
+    actors = {
+        "h1": {"computing": 1.0, "waiting": 0.5, "updates_per_second": 200.0, "edges": {"h2": {"age_ms": bins}}},
+        "h2": {"computing": 0.5, "waiting": 1.0, "updates_per_second": 300.0, "edges": {}},
+    }
+    lines = [json.loads(line) for line in (run / "machinery.jsonl").read_text().splitlines()]
+    pace = {"delay_ms": 2.0, "time_constant_ms": 8.0}
+    text = "".join(json.dumps(line | {"actors": actors, "pace": pace}) + "\n" for line in lines)
+    (run / "machinery.jsonl").write_text(text)
+
+
+def test_training_ends_with_a_report_in_the_runs_folder(runs: tuple[Path, Path]) -> None:
+    (run,) = values((runs[0] / "report.html").read_text(encoding="utf-8"))["runs"]
+    assert run["state"] == "finished"
+    assert run["missing"] == []
+    assert len(run["epochs"]) == run["planned"] == 2
+
+
+def test_a_report_counts_as_the_record_does(runs: tuple[Path, Path]) -> None:
+    found = contents(read(runs[1]))
+    lines = [json.loads(line) for line in (runs[1] / "metrics.jsonl").read_text().splitlines()]
+    epochs = [line for line in lines if line["kind"] == "epoch"]
+    for channel in found["channels"]:
+        for key in COUNTS:
+            assert channel[key] == sum(line["train"]["edges"][channel["channel"]][key] for line in epochs)
+    assert any(channel["dropped"] for channel in found["channels"])
+    assert [epoch["accuracy"]["test_ideal"] for epoch in found["epochs"]] == [
+        line["test_ideal"]["accuracy"] for line in epochs
+    ]
+    assert [epoch["lambda"] for epoch in found["epochs"]] == [line["lambda"] for line in epochs]
+    assert found["network"]["projections"][-1]["lambda"] == epochs[-1]["lambda"][-1]
+
+
+def test_only_what_differs_from_the_defaults_is_listed(runs: tuple[Path, Path]) -> None:
+    found = contents(read(runs[1]))
+    assert {"dynamics.delay.ticks", "imperfections.channel.loss.p", "seed", "engine"} <= set(found["changed"])
+    assert "dynamics.tolerance" not in found["changed"]
+    assert found["settings"]["dynamics.delay.ticks"] == "3"
+    assert flat({"a": [{"name": "x", "b": 1}], "c": []}) == {"a.x.name": "x", "a.x.b": 1, "c": []}
+
+
+def test_a_page_fetches_nothing_and_runs_nothing_but_its_own(runs: tuple[Path, Path]) -> None:
+    page = report(runs)
+    assert not re.search(r"\s(src|href)=\"(?!data:,\")", page)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", page)
+    assert not re.search(r"\son\w+=\"|\sstyle=\"|@import|url\(", page)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+def cut(run: Path) -> None:
+    """Stopped in the middle of writing its last line."""
+    whole = (run / "metrics.jsonl").read_bytes()
+    (run / "metrics.jsonl").write_bytes(whole[:-200])
+
+
+def garbled(run: Path) -> None:
+    """Bytes that are no text, and lines that say too little."""
+    lines = (run / "metrics.jsonl").read_bytes().splitlines()
+    bad = [b"\xff\xfe\x00", b"[]", b'{"kind": "epoch", "epoch": 9}', b'{"kind": "epoch", "epoch": 2, "train": []}']
+    (run / "metrics.jsonl").write_bytes(b"\n".join([*bad, *lines]))
+
+
+def emptied(run: Path) -> None:
+    """No epoch had ended."""
+    (run / "metrics.jsonl").write_text("")
+    shutil.rmtree(run / "checkpoints")
+
+
+def unconfigured(run: Path) -> None:
+    """Settings that are none."""
+    (run / "config.yaml").write_text("network: {layered: {inputs: -1}}")
+
+
+def unreadable(run: Path) -> None:
+    """Settings that are no text."""
+    (run / "config.yaml").write_bytes(b"\xff\xfe\x00")
+
+
+def configless(run: Path) -> None:
+    """A record alone."""
+    (run / "config.yaml").unlink()
+
+
+def strange(run: Path) -> None:
+    """Lines with the right keys and the wrong values."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    first, last = (line for line in lines if line["kind"] == "epoch")
+    first["train"]["edges"] = {"h1>h2 state": {"messages": "many"}}
+    last["lambda"] = 3
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (first, last)))
+    actors = {"h1": {"edges": {"h2": {"age_ms": [1, 2]}}}}
+    (run / "machinery.jsonl").write_text(json.dumps({"kind": "epoch", "epoch": 1, "seconds": {}, "actors": actors}))
+
+
+def bare(run: Path) -> None:
+    """Nothing but its settings."""
+    (run / "metrics.jsonl").unlink()
+    (run / "machinery.jsonl").unlink()
+    shutil.rmtree(run / "checkpoints")
+
+
+def unmachined(run: Path) -> None:
+    """Strange values in the machinery's record, and weights that do not say what they are."""
+    (run / "machinery.jsonl").write_text('{"kind": "epoch", "epoch": 1, "seconds": 3, "actors": []}\nnonsense\n')
+    (run / "checkpoints" / "best" / "manifest.json").write_text("{")
+
+
+DAMAGES: list[tuple[Callable[[Path], None], str, tuple[str, ...]]] = [
+    (cut, "damaged", ("metrics.jsonl: line ", "epoch 2: the run was stopped")),
+    (garbled, "damaged", ("metrics.jsonl: lines 1, 2 damaged", "metrics.jsonl: 2 lines of kind epoch damaged")),
+    (emptied, "unfinished", ("no finished epoch", "the best weights: not saved yet")),
+    (unconfigured, "damaged", ("the configuration: ", "layered.inputs")),
+    (unreadable, "damaged", ("the configuration: ", "damaged, not YAML")),
+    (configless, "damaged", ("config.yaml: the file is missing",)),
+    (strange, "damaged", ("metrics.jsonl: 2 lines of kind epoch damaged", "machinery.jsonl: 1 line of kind epoch")),
+    (bare, "unfinished", ("metrics.jsonl: the file is missing", "machinery.jsonl: the file is missing")),
+    (unmachined, "damaged", ("machinery.jsonl: line 2 damaged", "kind epoch damaged", "the best weights: ")),
+]
+
+
+@pytest.mark.parametrize(("damage", "state", "words"), DAMAGES, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_damaged_run_gives_a_report_that_says_what_is_missing(
+    copy: Path, damage: Callable[[Path], None], state: str, words: tuple[str, ...]
+) -> None:
+    damage(copy)
+    (run,) = values(report([copy]))["runs"]
+    assert run["state"] == state
+    assert (run["planned"] is None) == (damage in (unconfigured, unreadable, configless))
+    for word in words:
+        assert any(word in text for text in run["missing"]), (word, run["missing"])
+
+
+def test_a_name_that_looks_like_markup_stays_a_name(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    odd = tmp_path / "<script>alert(1)<!--"
+    shutil.copytree(runs[0], odd)
+    page = report([odd])
+    assert "<script>alert" not in page
+    assert values(page)["runs"][0]["name"] == odd.name
+
+
+def test_ages_of_a_free_run_are_added_over_its_epochs(copy: Path) -> None:
+    free_running(copy)
+    (edge,) = contents(read(copy))["ages"]
+    assert edge["edge"] == "h2 → h1"
+    assert edge["age_ms"][12:15] == [10, 40, 6]
+    assert sum(edge["age_updates"]) == 0
+
+
+def test_a_folder_without_a_run_is_one_line_and_exit_code_2(
+    tmp_path: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["report", str(copy), str(folder), "--out", str(tmp_path / "page.html")])
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert "no run here" in line
+        assert not (tmp_path / "page.html").exists()
+
+
+def test_a_report_takes_the_place_of_the_last_one_or_leaves_it(copy: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    write([copy], page)
+    before = page.read_bytes()
+    with pytest.raises(dn.RunFolderError):
+        write([copy, tmp_path / "nowhere"], page)
+    assert page.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if "page" in path.name] == ["page.html"]
+
+
+def test_the_command_says_where_the_page_is_and_what_it_lacks(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut(copy)
+    (copy / "report.html").unlink()
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", str(copy), "--json"])
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[-1])["report"] == str(copy / "report.html")
+    assert "damaged" in said.err
+    assert (copy / "report.html").exists()
+
+
+def shown(chromium: Any, page: Path, *, dark: bool = False) -> Callable[[str], list[str]]:
+    """Open a page; the answer finds the text of what a selector names."""
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    chromium.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    chromium.get(page.as_uri())
+    script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.textContent)"
+    return lambda selector: list(chromium.execute_script(script, selector))
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_page_of_a_run_opens_with_its_plots(copy: Path, chromium: Any, dark: bool) -> None:
+    free_running(copy)
+    write([copy], copy / "report.html")
+    texts = shown(chromium, copy / "report.html", dark=dark)
+    titles = texts("h2")
+    assert [title.split(":")[0] for title in titles] == [
+        "Network", "Training", "Layers", "Course", "Messages", "Ages", "Time", "Configuration",
+    ]  # fmt: skip
+    assert texts(".state span") == ["finished"]
+    assert len(texts("g.block")) == 3
+    charts = texts(".chart")
+    assert len(charts) == len(texts(".chart:has(path.curve)")) >= 14
+    assert len(texts(".stack")) == 2
+    ground = chromium.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
+    assert ground == ("rgb(13, 16, 20)" if dark else "rgb(244, 243, 239)")
+    chromium.find_element("css selector", "[data-by=residual]").click()
+    assert all(re.fullmatch(r"[\d.e-]+", text) for text in texts("g.block .value"))
+    assert errors(chromium) == []
+
+
+def test_the_page_of_several_runs_compares_them(runs: tuple[Path, Path], copy: Path, chromium: Any) -> None:
+    emptied(copy)
+    page = copy / "page.html"
+    write([*runs, copy], page)
+    texts = shown(chromium, page)
+    assert texts("h1") == ["3 runs compared"]
+    assert texts("section:first-of-type td:first-child")[:3] == ["perfect", "lossy", "copy"]
+    assert "imperfections.channel.loss.p" in texts("td:first-child")
+    assert len(texts("#content > section .chart:has(path.curve)")) >= 7
+    assert len(texts("details.run")) == 3
+    assert "no finished epoch" in texts("details.run:last-of-type .why")[0]
+    assert errors(chromium) == []
+
+
+@pytest.mark.parametrize("damage", [damage for damage, *_ in DAMAGES], ids=lambda damage: damage.__name__)
+def test_the_page_of_a_damaged_run_opens(copy: Path, chromium: Any, damage: Callable[[Path], None]) -> None:
+    damage(copy)
+    write([copy], copy / "report.html")
+    assert shown(chromium, copy / "report.html")(".why li")
+    assert errors(chromium) == []
