@@ -19,6 +19,7 @@ from actors.echo import Line
 from actors.free import FreeRun, Pace
 from actors.heart import Pulse
 from actors.inbox import Decision, Envelope, Inbox, Letter
+from actors.judges import LockstepJudge
 from actors.ledger import Ledger
 from actors.lockstep import Lane
 from actors.opening import Opening
@@ -42,6 +43,8 @@ from dyadnet.topology import Topology
 
 Key = tuple[str, str, Kind]
 """(target, source, kind) of an ideal message."""
+
+_AT_ONCE = contextlib.nullcontext()
 
 
 class Host:
@@ -86,6 +89,7 @@ class Host:
         for lanes in self.dyads.values():
             for dyad in lanes:
                 dyad.incarnation = home.incarnation
+                dyad.rooms = {t: transport.empty for t, host in home.homes.items() if host != home.index}
         self._dataset = dataset
         self._transport = transport
         self._inbox = inbox
@@ -134,18 +138,23 @@ class Host:
                 next(iter(lanes.values())).reach = self._sabotage.reach
 
             def carry(messages: Sequence[Message]) -> None:
-                self._post.carry(messages, lambda message: lanes[message.lane].accept(message))
+                self._post.collect(messages, lambda message: lanes[message.lane].accept(message))
 
+            reporters = {index: self._reporter(index) for index in lanes}
+            moved = True
             while True:
+                letters = self._inbox.read(0.0 if moved else None)
                 with self._slowed():
-                    for letter in self._inbox.read():
+                    for letter in letters:
                         self._take(letter, lanes)
-                    moved = [lane.advance(carry, self._reporter(lane.index)) for lane in lanes.values()]
-                if all(lane.done for lane in lanes.values()):
+                    moved = False
+                    for index, lane in lanes.items():
+                        # A lane goes as far as it can, which is as many ticks as the smallest delay has, and what
+                        # it sent meanwhile travels together, while the next lane computes.
+                        moved |= lane.advance(carry, reporters[index])
+                        self._post.release()
+                if moved and all(lane.done for lane in lanes.values()):
                     break
-                if not any(moved):
-                    for letter in self._inbox.read(timeout=None):
-                        self._take(letter, lanes)
             if relaxation.exact:
                 for name, block in self.blocks.items():
                     block.keep(self._active(name), relaxation.phases[-1].beta, len(relaxation.rows))
@@ -355,7 +364,8 @@ class Host:
 
     # Letters
 
-    def _open(self, number: int, activity: str) -> None:
+    def _open(self, number: int, activity: str, judge: LockstepJudge | None = None) -> None:
+        self._transport.convene(judge)
         self._post.round = number
         self._activity = activity
         self._ahead = []
@@ -390,8 +400,13 @@ class Host:
         }
         self._lanes = dict(lanes)
         self._rows = {index: len(lane.rows) for index, lane in lanes.items()}
-        self._open(number, "relaxation")
+        self._open(number, "relaxation", self._judge(relaxation))
         return lanes
+
+    def _judge(self, relaxation: Relaxation) -> LockstepJudge:
+        """Gives the verdicts of a relaxation where the transport hears every host; the coordinator's twin."""
+        courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in self._lanes}
+        return LockstepJudge(courses, list(self.topology.blocks), max(self.home.homes.values()) + 1)
 
     def _active(self, name: str) -> list[Dyads]:
         return [self.dyads[name][lane] for lane in self._lanes]
@@ -430,15 +445,17 @@ class Host:
     def _slow_down(self, factor: float) -> None:
         self._slowness = max(self._slowness, factor)
 
-    @contextlib.contextmanager
-    def _slowed(self) -> Iterator[None]:
+    def _slowed(self) -> contextlib.AbstractContextManager[None]:
         """Make a straggler of this host, if it is to be one: what it does takes so many times as long."""
+        return self._prolonged() if self._slowness > 1.0 else _AT_ONCE
+
+    @contextlib.contextmanager
+    def _prolonged(self) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        if self._slowness > 1.0:
-            done = time.perf_counter()
-            time.sleep((self._slowness - 1.0) * (done - started))
-            self._ledger.seconds["held"] += time.perf_counter() - done
+        done = time.perf_counter()
+        time.sleep((self._slowness - 1.0) * (done - started))
+        self._ledger.seconds["held"] += time.perf_counter() - done
 
     def _reporter(self, lane: int) -> Callable[[int, Any], None]:
         def report(check: int, content: Any) -> None:

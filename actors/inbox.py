@@ -7,12 +7,13 @@ those of a round that is over are dropped and counted.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from dyadnet.errors import DyadnetError
 
@@ -55,16 +56,80 @@ class Decision:
 Letter = Envelope | Decision
 
 
+class Source(Protocol):
+    """Where letters lie until the computing thread takes them."""
+
+    @property
+    def refused(self) -> Counter[str]:
+        """By reason, what came and was no letter."""
+
+    def put(self, letter: Letter) -> None:
+        """Take a letter in; from any thread."""
+
+    def take(self, timeout: float | None) -> list[Letter]:
+        """Letters in the order in which they came, waiting for something up to `timeout` seconds (None: however long).
+
+        May return early, and with nothing.
+        """
+
+    def wake(self) -> None:
+        """Make `take` return; from any thread."""
+
+
+class Letterbox:
+    """Implements `Source` for letters that other threads of this process put there.
+
+    A queue that is safe by itself lies between, so no lock is needed.
+    """
+
+    def __init__(self) -> None:
+        self._refused: Counter[str] = Counter()
+        self._queue: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
+
+    @property
+    def refused(self) -> Counter[str]:
+        """See `Source`."""
+        return self._refused
+
+    def put(self, letter: Letter) -> None:
+        """See `Source`."""
+        self._queue.put(letter)
+
+    def take(self, timeout: float | None) -> list[Letter]:
+        """See `Source`."""
+        letters = self._drained()
+        if not letters and timeout != 0.0:
+            with contextlib.suppress(queue.Empty):
+                first = self._queue.get(timeout=timeout)
+                letters = ([] if first is None else [first]) + self._drained()
+        return letters
+
+    def wake(self) -> None:
+        """See `Source`."""
+        self._queue.put(None)
+
+    def _drained(self) -> list[Letter]:
+        letters: list[Letter] = []
+        while True:
+            try:
+                letter = self._queue.get_nowait()
+            except queue.Empty:
+                return letters
+            if letter is not None:
+                letters.append(letter)
+
+
 class Inbox:
     """Letters in the order in which they came.
 
-    Any thread may `put` and `close`; one thread calls `open` and `read`. A queue that is safe by itself lies
-    between, so no lock is needed.
+    Any thread may `put` and `close`; one thread calls `open` and `read`.
 
     Parameters
     ----------
     after
         Rounds up to this one were over before this life began; their letters are late.
+    source
+        Where they lie; a `Letterbox` unless given.
 
     Attributes
     ----------
@@ -72,8 +137,8 @@ class Inbox:
         Letters of this life by the host that sent them, as they came in.
     """
 
-    def __init__(self, after: int = 0) -> None:
-        self._queue: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
+    def __init__(self, after: int = 0, source: Source | None = None) -> None:
+        self.source: Source = source or Letterbox()
         self._early: list[Letter] = []
         self._ready: list[Letter] = []
         self._round = after
@@ -86,14 +151,12 @@ class Inbox:
 
     def put(self, letter: Letter) -> None:
         """Take a letter in."""
-        if isinstance(letter, Envelope) and letter.round > self._after:
-            self.received[letter.origin] += 1
-        self._queue.put(letter)
+        self.source.put(letter)
 
     def close(self) -> None:
         """Make every `read` raise `StoppedError` from now on."""
         self._closed = True
-        self._queue.put(None)
+        self.source.wake()
 
     def open(self, number: int) -> None:
         """Begin a round: its letters that came early can be read now."""
@@ -103,6 +166,10 @@ class Inbox:
         for letter in early:
             self._sort(letter)
 
+    def drain(self) -> None:
+        """Note what has come, for whoever asks; it can be read later."""
+        self._take(0.0)
+
     def read(self, timeout: float | None = 0.0) -> list[Letter]:
         """Letters of this round that have come, waiting for one up to `timeout` seconds (None: however long).
 
@@ -111,35 +178,30 @@ class Inbox:
         StoppedError
             Once the inbox is closed.
         """
-        self._drain()
-        if not self._ready and timeout != 0.0 and not self._closed:
+        if timeout == 0.0 or self._ready or self._closed:
+            self._take(0.0)
+        else:
             started = time.perf_counter()
-            deadline = None if timeout is None else started + timeout
-            while not self._ready and not self._closed:
-                remaining = None if deadline is None else deadline - time.perf_counter()
-                if remaining is not None and remaining <= 0:
+            remaining = timeout
+            while True:
+                self._take(remaining)
+                now = time.perf_counter()
+                remaining = None if timeout is None else started + timeout - now
+                if self._ready or self._closed or (remaining is not None and remaining <= 0):
                     break
-                try:
-                    self._sort(self._queue.get(timeout=remaining))
-                except queue.Empty:
-                    break
-                self._drain()
-            self.waited += time.perf_counter() - started
+            self.waited += now - started
         if self._closed:
             raise StoppedError("stopped")
         letters, self._ready = self._ready, []
         return letters
 
-    def _drain(self) -> None:
-        while True:
-            try:
-                self._sort(self._queue.get_nowait())
-            except queue.Empty:
-                return
+    def _take(self, timeout: float | None) -> None:
+        for letter in self.source.take(timeout):
+            self._sort(letter)
 
-    def _sort(self, letter: Letter | None) -> None:
-        if letter is None:
-            return
+    def _sort(self, letter: Letter) -> None:
+        if isinstance(letter, Envelope) and letter.round > self._after:
+            self.received[letter.origin] += 1
         if letter.round == self._round:
             self._ready.append(letter)
         elif letter.round > self._round:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actors.inbox import Decision
 from actors.transport import Report
 from dyadnet.errors import DivergedError
 from dyadnet.relaxation import Phase, PhaseOutcome, Progress
-from dyadnet.settling import Settling
+from dyadnet.settling import Kind, Settling, Verdict
 
 
 class Judge(Protocol):
@@ -31,6 +32,15 @@ class Judge(Protocol):
         """Take in a report; the decision that it leads to, if any."""
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Verdicts that the hosts have given on consecutive checks of a lane; of a divergence its block and why."""
+
+    kinds: tuple[Kind, ...]
+    block: str = ""
+    why: str = ""
+
+
 class LockstepJudge:
     """One verdict a check tick and lane, once every host has reported.
 
@@ -42,6 +52,11 @@ class LockstepJudge:
         All blocks in their order.
     hosts
         How many report.
+
+    Attributes
+    ----------
+    last
+        The verdict that was given last.
     """
 
     def __init__(self, courses: Mapping[int, Settling], blocks: Sequence[str], hosts: int) -> None:
@@ -50,6 +65,7 @@ class LockstepJudge:
         self._hosts = hosts
         self._heard: dict[tuple[int, int], dict[int, Any]] = {}
         self._diverged: dict[int, DivergedError] = {}
+        self.last = Verdict("continue")
 
     @property
     def done(self) -> bool:
@@ -67,20 +83,36 @@ class LockstepJudge:
         return tuple(tuple(course.outcomes) for course in self._courses.values())
 
     def hear(self, report: Report) -> Decision | None:
-        """See `Judge`."""
+        """See `Judge`; a report of verdicts that the hosts have given is followed."""
+        if isinstance(report.content, Given):
+            self._follow(report.lane, report.content)
+            return None
         key = (report.lane, report.check)
         so_far = self._heard.setdefault(key, {})
         so_far[report.host] = report.content
         if len(so_far) < self._hosts:
             return None
         del self._heard[key]
-        course = self._courses[report.lane]
+        return self.decide(report.round, report.lane, report.check, [p for part in so_far.values() for p in part])
+
+    def decide(self, number: int, lane: int, check: int, told: Iterable[tuple[str, int, int, float]]) -> Decision:
+        """The decision on a check of which everything has been told: fields of every block's `Progress`."""
+        course = self._courses[lane]
         tick = course.next_check
-        progress = {p[0]: Progress(*p) for part in so_far.values() for p in part}
+        progress = {p[0]: Progress(*p) for p in told}
         verdict = course.judge([progress[name] for name in self._blocks])
+        self.last = verdict
         if verdict.kind == "diverged":
-            self._diverged[report.lane] = DivergedError(verdict.block, tick, verdict.why)
-        return Decision(report.round, report.lane, report.check, verdict.kind)
+            self._diverged[lane] = DivergedError(verdict.block, tick, verdict.why)
+        return Decision(number, lane, check, verdict.kind)
+
+    def _follow(self, lane: int, given: Given) -> None:
+        course = self._courses[lane]
+        for kind in given.kinds:
+            tick = course.next_check
+            course.follow(kind)
+            if kind == "diverged":
+                self._diverged[lane] = DivergedError(given.block, tick, given.why)
 
 
 class FreeJudge:

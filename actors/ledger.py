@@ -79,6 +79,7 @@ class Ledger:
         post.traffic.clear()
         post.dropped.clear()
         self._inbox.late = self._inbox.refused = 0
+        self._inbox.source.refused.clear()
         return spent
 
     def total(self) -> Spent:
@@ -103,7 +104,7 @@ class Ledger:
 
     def _refused(self) -> Counter[str]:
         """Messages that were not taken, by reason."""
-        refused = Counter(self._post.dropped)
+        refused = self._post.dropped + self._inbox.source.refused
         refused["late"] += self._inbox.late
         refused["malformed"] += self._inbox.refused
         return refused

@@ -181,11 +181,14 @@ class Lane:
             self.reach(tick)
         self.tick = tick
         out = [message for name in firing for message in self.dyads[name].fire(tick)]
-        send(out)
-        if tick == self._settling.next_check:
+        checked = tick == self._settling.next_check
+        if checked:
+            # First, so that whoever is woken by what is sent finds it.
             self._reported = True
             progress = [dyad.progress() for dyad in self.dyads.values()]
             report(self._settling.checks, [(p.block, p.fired, p.over, p.residual) for p in progress])
+        if out or checked:
+            send(out)
         return True
 
     def _finish(self) -> bool:

@@ -16,7 +16,7 @@ from actors.transport import Transport, packed
 from dyadnet.messages import KINDS, Address, Kind, Message, MessageError, decode
 from dyadnet.topology import Topology
 
-REASONS = ("malformed", "late", "twice", "of another relaxation", "of an earlier incarnation")
+REASONS = ("malformed", "late", "twice", "of another relaxation", "of an earlier incarnation", "unauthenticated")
 """For which a message is not taken."""
 
 
@@ -86,6 +86,7 @@ class Post:
         self.cut: set[int] = set()
         self._home = home
         self._transport = transport
+        self._waiting: dict[int, list[Message]] = {}
 
     def parcel(self, source: str, target: str, kind: Kind, vector: NDArray[Any], step: int) -> Message:
         """A vector of a power iteration as a message."""
@@ -95,15 +96,24 @@ class Post:
 
     def carry(self, messages: Sequence[Message], accept: Callable[[Message], Any]) -> None:
         """Messages to blocks of this host stay in memory and are accepted, the others go out together."""
-        away: dict[int, list[Message]] = {}
+        self.collect(messages, accept)
+        self.release()
+
+    def collect(self, messages: Sequence[Message], accept: Callable[[Message], Any]) -> None:
+        """As `carry`, but what is to go out waits for `release`."""
         for message in messages:
             host = self._home.homes[message.target]
             if host == self._home.index:
                 accept(message)
             else:
-                away.setdefault(host, []).append(message)
-        for host, those in away.items():
-            self.send(host, those)
+                self._waiting.setdefault(host, []).append(message)
+
+    def release(self) -> None:
+        """Send what was collected, to each host in one letter."""
+        waiting, self._waiting = self._waiting, {}
+        for host, messages in waiting.items():
+            self.send(host, messages)
+        self._transport.flush()
 
     def send(self, host: int, messages: Sequence[Message], stamps: tuple[float, ...] = ()) -> None:
         """Send messages to one other host."""

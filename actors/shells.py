@@ -8,6 +8,7 @@ can be under way.
 
 from __future__ import annotations
 
+import gc
 import os
 import queue
 import threading
@@ -16,15 +17,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
+from numpy.typing import NDArray
 from ray.actor import ActorHandle
 
-from actors import wire
+from actors import tasks, wire
 from actors.cluster import NAMESPACE
 from actors.detached import Ending, lived
+from actors.fast import setup as fast
+from actors.fast.keys import Card
+from actors.fast.transport import FastTransport
 from actors.heart import Pulse
 from actors.host import Host
 from actors.inbox import Envelope, Inbox
+from actors.judges import LockstepJudge
 from actors.news import Item, News
 from actors.post import Home
 from actors.recovering import Attempts
@@ -35,11 +42,13 @@ from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
 from dyadnet.data import Dataset, DataShape
+from dyadnet.faults import Fault
 from dyadnet.messages import MessageError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
 from dyadnet.record import Recorder, RunFolder
+from dyadnet.relaxation import BlockReport
 from dyadnet.train import load_data
 
 UNHEARD = 1000
@@ -64,6 +73,16 @@ class RayTransport:
     def report(self, report: Report) -> None:
         """See `Transport`."""
         self._coordinator.report.remote(wire.seal_report(report))
+
+    def flush(self) -> None:
+        """See `Transport`."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
+        """See `Transport`: the coordinator judges."""
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """See `Transport`: letters are copied anyway."""
+        return np.empty(shape, dtype)
 
 
 class BlockActor:
@@ -91,12 +110,19 @@ class BlockActor:
     ) -> None:
         self._config = config
         self._dataset = dataset
-        self._transport = RayTransport(coordinator)
+        self._ray = RayTransport(coordinator)
+        self._fast: FastTransport | None = None
         self._live(home, after)
+        # What is there by now stays: no collection looks at all of it again.
+        gc.freeze()
 
     def _live(self, home: Home, after: int) -> None:
-        self._inbox = Inbox(after)
-        self._host = Host(self._config, home, self._dataset, self._transport, self._inbox)
+        if self._config.cluster.transport == "fast":
+            if self._fast is not None:
+                self._fast.close()
+            self._fast = fast.transport(self._config, home)
+        self._inbox = Inbox(after, self._fast)
+        self._host = Host(self._config, home, self._dataset, self._fast or self._ray, self._inbox)
 
     def renew(self, incarnation: int, after: int) -> None:
         """Begin a new life in the same process, with the weights that the run began with; `stop` comes first."""
@@ -104,7 +130,7 @@ class BlockActor:
 
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
         """Get to know the other actors, by index; returns where and how this one runs."""
-        self._transport.peers = peers
+        self._ray.peers = peers
         context = ray.get_runtime_context()
         code = str(Path(__file__).parent)
         return {
@@ -115,9 +141,38 @@ class BlockActor:
             "code": code,
         }
 
+    def introduce(self, others: bool) -> Card:
+        """Where the fast transport of this actor is reached; with `others`, from other machines too."""
+        assert self._fast is not None
+        if others:
+            self._fast.endpoint.open(fast.network(self._config, ray.util.get_node_ip_address()))
+        return self._fast.endpoint.card
+
+    def know(self, cards: Sequence[Card]) -> None:
+        """Learn where everybody's fast transport is reached."""
+        assert self._fast is not None
+        self._fast.know(cards)
+
+    def greet(self, timeout: float) -> None:
+        """Connect to everybody, and hear from everybody."""
+        assert self._fast is not None
+        self._fast.greet(timeout)
+
+    def relax(self, number: int, task: bytes, faults: Sequence[Fault] = ()) -> tuple[BlockReport, ...]:
+        """Ask the host to relax; see `actors.tasks`."""
+        found: tuple[BlockReport, ...] = self.ask("relax", number, *tasks.unseal(task), faults)
+        return found
+
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""
-        return getattr(self._host, method)(*arguments)
+        if self._fast is None:
+            return getattr(self._host, method)(*arguments)
+        self._fast.endpoint.stir()
+        try:
+            return getattr(self._host, method)(*arguments)
+        finally:
+            self._inbox.drain()
+            self._fast.endpoint.rest()
 
     @ray.method(concurrency_group="mail", num_returns=0)
     def deliver(self, envelope: bytes) -> None:

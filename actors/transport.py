@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.inbox import Envelope
 from dyadnet.messages import Message, encode
+
+if TYPE_CHECKING:
+    from actors.judges import LockstepJudge
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,19 @@ class Transport(Protocol):
     def report(self, report: Report) -> None:
         """Tell the coordinator."""
 
+    def flush(self) -> None:
+        """All that belongs to a firing has been reported and sent."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
+        """A relaxation begins, whose reports may be judged where all of them are heard; None: something else does."""
+
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """An array of no particular content, from where it can be sent without a copy."""
+
 
 def packed(messages: Sequence[Message]) -> list[Any]:
-    """Headers and buffers in turn, as they go over a wire; buffers stay the payloads' own memory."""
+    """Headers and numbers in turn, as they go over a wire; numbers stay in the payloads' own memory."""
     parts: list[Any] = []
     for message in messages:
-        header, buffer = encode(message)
-        parts += (header, np.frombuffer(buffer, dtype=np.uint8))
+        parts += encode(message)
     return parts

@@ -14,12 +14,14 @@ from typing import Any
 import msgpack
 
 from actors.inbox import Decision, Envelope
+from actors.judges import Given
 from actors.transport import Report
 from dyadnet.messages import MessageError
 
 VERSION = 1
 _LENGTH = struct.Struct("<I")
 _MOST_PARTS = 1 << 16
+VERDICTS = ("continue", "settled", "capped", "diverged")
 
 
 def seal(envelope: Envelope) -> bytes:
@@ -59,7 +61,10 @@ def unseal(blob: bytes) -> Envelope:
 
 def seal_report(report: Report) -> bytes:
     """A report as bytes."""
-    return bytes(msgpack.packb((report.round, report.lane, report.check, report.host, report.content)))
+    content = report.content
+    if isinstance(content, Given):
+        content = {"given": (content.kinds, content.block, content.why)}
+    return bytes(msgpack.packb((report.round, report.lane, report.check, report.host, content)))
 
 
 def unseal_report(blob: bytes) -> Report:
@@ -73,6 +78,8 @@ def unseal_report(blob: bytes) -> Report:
     number, lane, check, host, content = _unpacked(memoryview(blob), 5)
     if not _counts((number, lane, check, host)):
         raise MessageError("a report's counts are not whole numbers")
+    if isinstance(content, dict) and set(content) == {"given"}:
+        content = _given(content["given"])
     return Report(number, lane, check, host, content)
 
 
@@ -93,6 +100,15 @@ def unseal_decision(blob: bytes) -> Decision:
     if not _counts((number, lane, check)):
         raise MessageError("a decision's counts are not whole numbers")
     return Decision(number, lane, check, content)
+
+
+def _given(fields: Any) -> Given:
+    if type(fields) is not list or [type(field) for field in fields] != [list, str, str]:
+        raise MessageError("verdicts of other fields")
+    kinds, block, why = fields
+    if not all(type(kind) is str and kind in VERDICTS for kind in kinds):
+        raise MessageError("verdicts that there are not")
+    return Given(tuple(kinds), block, why)
 
 
 def _unpacked(blob: memoryview, length: int) -> list[Any]:

@@ -16,8 +16,10 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors import wire
+from actors import tasks, wire
 from actors.failures import ActorLostError, FailedError, StalledError
+from actors.fast import setup as fast
+from actors.fast.transport import Desk
 from actors.heart import Heart
 from actors.inbox import Decision
 from actors.placement import homes, reserve
@@ -29,6 +31,8 @@ from dyadnet.topology import Topology
 
 START = 120.0
 """Seconds within which every actor must have come up."""
+SOON = 0.1
+"""Seconds within which most answers come together."""
 LOOK = 5.0
 """Seconds within which an actor that is not hung tells its status."""
 
@@ -70,7 +74,13 @@ class RayAnswers:
     def result(self, timeout: float) -> list[Any]:
         """The answers in actor order."""
         deadline = time.monotonic() + timeout
-        waiting = list(self._references)
+        # Most come at once, and one look at all of them is cheaper than one at each.
+        ready, waiting = ray.wait(self._references, num_returns=len(self._references), timeout=SOON, fetch_local=False)
+        if not waiting:
+            with contextlib.suppress(RayError):
+                return list(ray.get(self._references))
+        for reference in ready:
+            self._get(reference)
         while waiting:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -129,6 +139,7 @@ class RayWorkers:
         self._name = ray.get_runtime_context().get_actor_name() or ""
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
+        self._desk: Desk | None = None
         hosts = range(max(self._homes.values()) + 1)
         self.labels = [Home(index, self._homes).label(index) for index in hosts]
         self.round = 0
@@ -233,6 +244,11 @@ class RayWorkers:
             dict(enumerate(self.labels)), [handle.meet.remote(self._handles) for handle in self._handles]
         )
         self._places = _within(answers, range(len(self.labels)), START)
+        if self._config.cluster.transport == "fast":
+            if self._desk is not None:
+                self._desk.close()
+            self._desk = fast.desk(self._config, len(self._handles))
+            fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
         self._heart = Heart(self.labels, self._config.recovery.heartbeat)
         self._complete = True
         return dict(zip(self.labels, self._places, strict=True))
@@ -263,21 +279,34 @@ class RayWorkers:
         if symptom is not None:
             raise symptom
 
+    def _call(self, method: str, *arguments: Any) -> list[Any]:
+        """Call a method of every actor itself; the answers."""
+        references = [getattr(handle, method).remote(*arguments) for handle in self._handles]
+        return _within(RayAnswers(dict(enumerate(self.labels)), references), range(len(self.labels)), START)
+
     def ask(self, method: str, *arguments: Any) -> RayAnswers:
         """Call a method on every host; see `Workers.ask`."""
+        if method == "relax":
+            number, relaxation, update, *faults = arguments
+            task = tasks.seal(relaxation, update)
+            references = [handle.relax.remote(number, task, *faults) for handle in self._handles]
+            return RayAnswers(dict(enumerate(self.labels)), references)
         return RayAnswers(
             dict(enumerate(self.labels)), [handle.ask.remote(method, *arguments) for handle in self._handles]
         )
 
     def decide(self, decision: Decision) -> None:
         """Tell every host a decision."""
+        if self._desk is not None:
+            self._desk.decide(decision)
+            return
         blob = wire.seal_decision(decision)
         for handle in self._handles:
             handle.decide.remote(blob)
 
     def report(self, timeout: float) -> Report:
         """The next report of any host; see `Workers.report`."""
-        report = self._reports.get(timeout=timeout)
+        report = self._reports.get(timeout=timeout) if self._desk is None else self._desk.get(timeout)
         if report.round > self.round:
             self._heart.hear(report.host)
         return report
@@ -293,6 +322,8 @@ class RayWorkers:
         handles, self._handles = self._handles, []
         for handle in handles:
             _kill(handle)
+        # Whoever still listens at it, in another thread, is told by the actors' end.
+        self._desk = None
         self._pulses = {}
         group, self._group = self._group, None
         if group is not None:

@@ -72,6 +72,10 @@ def train(
     actors: Annotated[int | None, typer.Option(help="Actors that share the blocks; one a block unless given.")] = None,
     placement: Annotated[str | None, typer.Option(help="pack (default), spread or strict-spread.")] = None,
     ship_code: Annotated[bool, typer.Option("--ship-code", help="Send this dyadnet to the cluster's nodes.")] = False,
+    transport: Annotated[str | None, typer.Option(help="fast, or ray: through Ray's own ports.")] = None,
+    insecure_transport: Annotated[
+        bool, typer.Option("--insecure-transport", help="Between machines without encryption and keys.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave the run to the cluster of --address; see dyadnet attach.")
     ] = False,
@@ -113,6 +117,8 @@ def train(
         "cluster.actors": actors,
         "cluster.placement": placement,
         "cluster.ship_code": ship_code or None,
+        "cluster.transport": transport,
+        "cluster.insecure_transport": insecure_transport or None,
         "cluster.detach": detach or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
         "faults": [parsed(text) for text in fault] if fault else None,

@@ -284,6 +284,9 @@ class RecordSpec(Spec):
     every: Positive = 50
 
 
+Port = Annotated[int, Field(ge=1024, le=65535)]
+
+
 class ClusterSpec(Spec):
     """Where the actors of engine ``ray`` run. Nothing here changes a bit of the result.
 
@@ -303,6 +306,14 @@ class ClusterSpec(Spec):
         Seconds of silence after which a run ends and names what every actor waits for.
     slow
         Stragglers on purpose: blocks whose actor takes so many times as long for all it does.
+    transport
+        ``fast``: shared memory on one machine, ZeroMQ between machines; ``ray``: plain actor calls, which need no
+        ports but Ray's.
+    ports
+        First and last port at which ``fast`` takes letters from other machines, one for each actor and one for the
+        coordinator.
+    insecure_transport
+        Let ``fast`` send between machines without CURVE: neither encrypted nor authenticated by keys.
     detach
         Leave the run to the cluster once it has begun; needs `address`, and a folder that the head node sees.
     """
@@ -315,6 +326,16 @@ class ClusterSpec(Spec):
     timeout: float = Field(120.0, gt=0)
     slow: dict[str, Annotated[float, Field(ge=1)]] = {}
     detach: bool = False
+    transport: Literal["fast", "ray"] = "fast"
+    ports: tuple[Port, Port] = (20000, 20999)
+    insecure_transport: bool = False
+
+    @field_validator("ports")
+    @classmethod
+    def _range(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise ValueError("a first port, and a last one that is not below it")
+        return value
 
 
 class RunConfig(Spec):

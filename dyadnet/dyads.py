@@ -35,7 +35,7 @@ from dyadnet.losses import LOSSES
 from dyadnet.mailbox import Expected, Inbound, Mailbox
 from dyadnet.messages import Kind, Message
 from dyadnet.probes import Probe
-from dyadnet.products import Feedback, Forward
+from dyadnet.products import Empty, Feedback, Forward
 from dyadnet.relaxation import Progress
 from dyadnet.turns import Turn, dyadic
 
@@ -77,6 +77,8 @@ class Dyads:
         Which compartments settle, if they take turns, and what is kept of the first; see `dyadnet.turns`.
     incarnation
         Which life of this block its messages are from.
+    rooms
+        By target, what makes the arrays that go there, where that is not memory of this process alone.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Dyads:
         self.loss = LOSSES[block.topology.network.loss]
         self.probe: Probe | None = None
         self.incarnation = 0
+        self.rooms: dict[str, Empty] = {}
         self.course = Course()
         self._stopped = 0
         self._tolerance = tolerance
@@ -229,7 +232,7 @@ class Dyads:
                 if message is not None:
                     self.A += self._product(synapses, message)[0]
         self.D = np.zeros((batch, size), dtype=self._dtype)
-        self.state = np.empty((1, batch, size), dtype=self._dtype)
+        self.state = self._room((1, batch, size), self._dtype)
         self.block.activation.means(self.device.seen(self.A), self.state[0])
 
     def place(self, A: Array, D: Array) -> None:
@@ -332,9 +335,14 @@ class Dyads:
         if self.probe is not None:
             self.probe.record(self)
 
+    @property
+    def _room(self) -> Empty:
+        """What makes the array of the state: it goes to every block above."""
+        return next((self.rooms[a.target] for a in self.block.axons if a.target in self.rooms), np.empty)
+
     def _activity(self, *, dyadic: bool) -> Array:
         """(m, d) of the present A and D, or (m,) while there are no differences."""
-        state = np.empty((1 + dyadic, *self.A.shape), dtype=self._dtype)
+        state = self._room((1 + dyadic, *self.A.shape), self._dtype)
         A = self.device.seen(self.A)
         if dyadic:
             self.block.activation.compartments(A, self.device.scaled(self.D), state[0], state[1])
@@ -428,6 +436,7 @@ class Dyads:
                 course.difference_since,
                 self.block.backward(synapses),
                 synapses.coupling,
+                self.rooms.get(synapses.source, np.empty),
             )
             message = self._message(synapses.source, "feedback", payload, synapses.coupling != 0, self.speaks)
             out.append(self._read_anew(synapses, message) if self.device.reads and not ideal else message)

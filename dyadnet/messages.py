@@ -4,12 +4,13 @@ A `state` message carries (m, d) of the block that sends it to the blocks above;
 (κθᵀm, θᵀd) to the blocks below. Streams that κ makes zero, and differences before a nudge has reached a block, are
 not sent.
 
-On the wire a message is a msgpack header and one raw little-endian buffer. A header is checked against the known
-topology before anything is allocated from its numbers; nothing is ever unpickled.
+On the wire a message is a msgpack header (an array of the fields in `HEADER`) and one raw little-endian buffer. A
+header is checked against the known topology before anything is allocated from its numbers; nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from dyadnet.errors import DyadnetError
 
-VERSION = 1
+VERSION = 2
 """Of the wire format."""
 
 Kind = Literal["state", "feedback"]
@@ -92,27 +93,29 @@ _FIELDS = (
     "relaxation",
     "phase",
     "lane",
-    "mean",
-    "difference",
     "mean_since",
     "difference_since",
     "incarnation",
+    "mean",
+    "difference",
 )
-_COUNTS = ("tick", "sequence", "relaxation", "phase", "lane", "mean_since", "difference_since", "incarnation")
+HEADER = ("version", *_FIELDS, "shape", "dtype")
+"""Fields of a header in their order."""
+_NAMES, _COUNTS = slice(1, 4), slice(4, 12)
+_of = operator.attrgetter(*_FIELDS)
 
 
-def encode(message: Message) -> tuple[bytes, memoryview]:
-    """Header and buffer of a message; the buffer is the payload's own memory where it is little-endian already."""
+def encode(message: Message) -> tuple[bytes, NDArray[np.uint8]]:
+    """Header and numbers of a message; those are the payload's own memory where it is little-endian already."""
     payload = np.ascontiguousarray(message.payload)
     payload = payload.astype(payload.dtype.newbyteorder("<"), copy=False)
-    header = {name: getattr(message, name) for name in _FIELDS}
-    header |= {"version": VERSION, "shape": list(payload.shape), "dtype": payload.dtype.str}
-    return msgpack.packb(header), payload.reshape(-1).view(np.uint8).data
+    header = msgpack.packb((VERSION, *_of(message), payload.shape, payload.dtype.str))
+    return header, payload.reshape(-1).view(np.uint8)
 
 
 def decode(
     header: bytes | memoryview,
-    buffer: bytes | memoryview,
+    buffer: bytes | memoryview | NDArray[np.uint8],
     widths: Mapping[Address, int],
     rows: Mapping[int, int],
     dtype: np.dtype[Any],
@@ -121,6 +124,8 @@ def decode(
 
     Parameters
     ----------
+    buffer
+        The numbers. An array of bytes is used where it lies: whoever passes one vouches that it stays as it is.
     widths
         Neurons carried by each known channel.
     rows, dtype
@@ -132,31 +137,54 @@ def decode(
         If anything in it is not as the receiver's own topology says.
     """
     try:
-        fields = msgpack.unpackb(header, max_str_len=256, max_array_len=8, max_map_len=32)
+        fields = msgpack.unpackb(header)
     except (ValueError, msgpack.exceptions.UnpackException) as problem:
         raise MessageError(f"header is not msgpack: {problem}") from None
-    if not isinstance(fields, dict) or set(fields) != {*_FIELDS, "version", "shape", "dtype"}:
+    if type(fields) is not list or len(fields) != len(HEADER):
         raise MessageError("header has not the fields of this version")
-    if fields["version"] != VERSION:
-        raise MessageError(f"wire version {fields['version']!r}, not {VERSION}")
-    if not all(type(fields[name]) is str for name in ("source", "target", "kind")):
+    if fields[0] != VERSION:
+        raise MessageError(f"wire version {fields[0]!r}, not {VERSION}")
+    address, numbers = tuple(fields[_NAMES]), fields[_COUNTS]
+    if set(map(type, address)) != {str}:
         raise MessageError("source, target and kind must be names")
-    address = (fields["source"], fields["target"], fields["kind"])
     if address not in widths:
         raise MessageError(f"no channel {address!r}")
-    if not all(type(fields[name]) is int and 0 <= fields[name] < 2**63 for name in _COUNTS):
+    if set(map(type, numbers)) != {int} or min(numbers) < 0 or max(numbers) >= 2**63:
         raise MessageError("a count is not a whole number of at least 0")
-    if not all(type(fields[name]) is bool for name in ("mean", "difference")):
+    mean, difference, shape, letters = fields[12:]
+    if type(mean) is not bool or type(difference) is not bool:
         raise MessageError("a stream is neither present nor absent")
-    if fields["lane"] not in rows:
-        raise MessageError(f"no lane {fields['lane']}")
-    expected = [fields["mean"] + fields["difference"], rows[fields["lane"]], widths[address]]
+    lane = numbers[4]
+    if lane not in rows:
+        raise MessageError(f"no lane {lane}")
+    expected = [mean + difference, rows[lane], widths[address]]
     little = dtype.newbyteorder("<")
-    if fields["dtype"] != little.str or fields["shape"] != expected:
-        raise MessageError(f"{fields['dtype']}{fields['shape']} on {address!r}, not {little.str}{expected}")
-    size = expected[0] * expected[1] * expected[2]
-    if memoryview(buffer).nbytes != size * dtype.itemsize:
-        raise MessageError(f"{memoryview(buffer).nbytes} bytes on {address!r}, not {size * dtype.itemsize}")
-    # Arrays of our own: aligned, writable and in native order, as those that never left the process.
-    payload = np.frombuffer(buffer, dtype=little, count=size).reshape(expected).astype(dtype)
-    return Message(payload=payload, **{name: fields[name] for name in _FIELDS})
+    if letters != little.str or shape != expected:
+        raise MessageError(f"{letters}{shape} on {address!r}, not {little.str}{expected}")
+    size = expected[0] * expected[1] * expected[2] * dtype.itemsize
+    found = buffer.nbytes if isinstance(buffer, np.ndarray) else len(buffer)
+    if found != size:
+        raise MessageError(f"{found} bytes on {address!r}, not {size}")
+    if isinstance(buffer, np.ndarray):
+        payload = buffer.view(little).reshape(expected).astype(dtype, copy=False)
+    else:
+        # Arrays of our own: aligned, writable and in native order, as those that never left the process.
+        payload = np.frombuffer(buffer, dtype=little).reshape(expected).astype(dtype)
+    source, target, kind = address
+    tick, sequence, relaxation, phase, _, mean_since, difference_since, incarnation = numbers
+    return Message(
+        source,
+        target,
+        kind,
+        tick,
+        sequence,
+        relaxation,
+        phase,
+        lane,
+        payload,
+        mean,
+        difference,
+        mean_since,
+        difference_since,
+        incarnation,
+    )

@@ -6,6 +6,7 @@ how a block is run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from dyadnet.messages import Message
 
 Array = NDArray[Any]
+Empty = Callable[[tuple[int, ...], np.dtype[Any]], Array]
+"""Makes an array of no particular content."""
 
 
 @dataclass(slots=True)
@@ -62,7 +65,15 @@ class Feedback:
     mean_since: int = -1
     difference_since: int = -1
 
-    def update(self, state: Array, mean_since: int, difference_since: int, weights: Array, coupling: float) -> Array:
+    def update(
+        self,
+        state: Array,
+        mean_since: int,
+        difference_since: int,
+        weights: Array,
+        coupling: float,
+        empty: Empty = np.empty,
+    ) -> Array:
         """The feedback of a state, shape (streams, batch, n_pre).
 
         Parameters
@@ -71,6 +82,8 @@ class Feedback:
             (m, d) or (m,), shape (streams, batch, n_post).
         mean_since, difference_since
             Firing since which m and d have had these bits.
+        empty
+            Makes the array that the feedback is written into.
         """
         mean, difference = coupling != 0, state.shape[0] == 2
         streams, batch = mean + difference, state.shape[1]
@@ -80,7 +93,7 @@ class Feedback:
         same_difference = not difference or (kept and self.difference_since == difference_since)
         if last is not None and kept and same_mean and same_difference:
             return last
-        payload = np.empty((streams, batch, weights.shape[1]), dtype=state.dtype)
+        payload = empty((streams, batch, weights.shape[1]), state.dtype)
         if mean and difference and not same_mean and not same_difference:
             np.matmul(state.reshape(2 * batch, -1), weights, out=payload.reshape(2 * batch, -1))
             _scale(payload[0], coupling)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +12,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.description import Network, Population, Projection
 from dyadnet.engine.local import LocalEngine
+from dyadnet.messages import HEADER
 from dyadnet.relaxation import Outcome, Phase, Relaxation
 
 EXACT = {"dtype": "float64", "tolerance": 1e-13, "tolerance_difference": 1e-11, "patience": 5000}
@@ -32,6 +34,12 @@ def engine(
     values = {"network": network, "dynamics": EXACT | dynamics, "imperfections": imperfections or {}, "seed": seed}
     config = RunConfig.read(values)
     return LocalEngine(config, data(network, samples, seed))
+
+
+def rewritten(header: bytes, **fields: Any) -> bytes:
+    """The header of a message with other fields; one that it does not know is added at its end."""
+    found = dict(zip(HEADER, msgpack.unpackb(header), strict=True)) | fields
+    return bytes(msgpack.packb(list(found.values())))
 
 
 class Settler:

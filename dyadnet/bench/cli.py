@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -182,6 +183,10 @@ def phases(
     Console(stderr=True, width=140).print(table)
     if as_json:
         typer.echo(json.dumps(rows))
+
+
+for _point in entry_points(group="dyadnet.bench"):
+    app.command(_point.name)(_point.load())
 
 
 def _count(value: float | None) -> str:

@@ -199,7 +199,8 @@ _LISTED = [
         "messages_refused_total",
         "counter",
         ("actor", "reason"),
-        "Messages that an actor refused: malformed, late, twice, of another relaxation or of an earlier incarnation.",
+        "Messages that an actor refused: malformed, late, twice, of another relaxation, of an earlier incarnation, "
+        "unauthenticated.",
         "messages",
     ),
     Metric("actor_info", "gauge", ("actor", "address", "pid"), "Always 1; where an actor runs.", "1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from hypothesis import given, settings
@@ -248,3 +249,33 @@ def test_a_graph_with_cycles_and_self_loops() -> None:
     for actors in (1, 2, 4):
         config = RunConfig.read(values | {"cluster": {"actors": actors, "timeout": 20}})
         assert record(config, dataset, threaded(config, dataset)) == expected
+
+
+class Spending(Notes):
+    """A record in memory, with the sums of what the actors spent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sums: Counter[str] = Counter()
+
+    def machinery(self, line: dict[str, Any]) -> None:
+        """See `Recorder`."""
+        for spent in line["actors"].values():
+            self.sums.update({name: spent[name] for name in ("letters", "messages")})
+
+
+def test_as_many_ticks_travel_together_as_the_smallest_delay_has() -> None:
+    dataset = load("digits").limited(60, 20)
+    letters = {}
+    for delay in (1, 6):
+        dynamics = {"delay": delay, "clock": "every-tick", "step": 0.1, "fixed": True, "sweeps": 60}
+        config = RunConfig.read(settings_of(dynamics=dynamics, probe={}, cluster={"actors": 3, "timeout": 20}))
+        notes = Spending()
+        engine = threaded(config, dataset)
+        try:
+            Coordinator(config, dataset.shape, engine, notes).run()
+        finally:
+            engine.close()
+        letters[delay] = notes.sums["letters"] / notes.sums["messages"]
+    assert letters[1] > 0.5
+    assert letters[6] < letters[1] / 2

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import msgpack
 import pytest
 
 from actors.engine import ActorEngine
 from actors.inbox import Envelope, Inbox
+from actors.judges import LockstepJudge
 from actors.shells import BlockActor
 from actors.transport import Report
 from dyadnet.config import RunConfig
@@ -20,6 +20,7 @@ from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from tests.actors.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadTransport, ThreadWorkers
+from tests.support import rewritten
 
 
 def altered(**fields: Any) -> Callable[[Envelope], Envelope]:
@@ -27,7 +28,7 @@ def altered(**fields: Any) -> Callable[[Envelope], Envelope]:
 
     def alter(envelope: Envelope) -> Envelope:
         parts = list(envelope.parts)
-        parts[::2] = [msgpack.packb(msgpack.unpackb(header) | fields) for header in parts[::2]]
+        parts[::2] = [rewritten(header, **fields) for header in parts[::2]]
         return replace(envelope, parts=parts)
 
     return alter
@@ -80,6 +81,16 @@ class Saboteur:
     def report(self, report: Report) -> None:
         """See `Transport`."""
         self._inner.report(report)
+
+    def flush(self) -> None:
+        """See `Transport`."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
+        """See `Transport`."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """See `Transport`."""
+        return self._inner.empty(shape, dtype)
 
 
 class Counts(Notes):

@@ -45,6 +45,7 @@ def last_epoch(out: Path) -> dict[str, Any]:
     blocks=st.integers(1, 2),
     lanes=st.integers(1, 2),
     actors=st.integers(1, 3),
+    transport=st.sampled_from(["fast", "ray"]),
     placement=st.sampled_from(["pack", "spread"]),
 )
 def test_ray_gives_the_local_engines_bits(
@@ -55,6 +56,7 @@ def test_ray_gives_the_local_engines_bits(
     blocks: int,
     lanes: int,
     actors: int,
+    transport: str,
     placement: str,
 ) -> None:
     layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
@@ -63,7 +65,8 @@ def test_ray_gives_the_local_engines_bits(
     values["dynamics"]["patience"] = 1000
     folder = tmp_path_factory.mktemp("runs")
     expected = trained(values, folder / "local")
-    values = merged(values, {"engine": "ray", "cluster": {"actors": actors, "placement": placement, "timeout": 30}})
+    cluster = {"actors": actors, "transport": transport, "placement": placement, "timeout": 30}
+    values = merged(values, {"engine": "ray", "cluster": cluster})
     assert trained(values, folder / "ray") == expected
 
 
@@ -151,7 +154,7 @@ def test_what_cannot_be_placed_leaves_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("flags", [{}, {"slow": {"h1": 4}}])
+@pytest.mark.parametrize("flags", [{}, {"slow": {"h1": 4}}, {"transport": "ray"}])
 def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     values = preset("digits", "sshm")
     values["network"]["layered"]["hidden"] = [40, 40]

@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
 from actors import wire
 from actors.engine import ActorEngine
 from actors.host import Host
 from actors.inbox import Decision, Envelope, Inbox
+from actors.judges import LockstepJudge
 from actors.placement import homes
 from actors.post import Home
 from actors.transport import Report, Transport
@@ -34,6 +37,16 @@ class ThreadTransport:
     def report(self, report: Report) -> None:
         """See `Transport`."""
         self._report(report)
+
+    def flush(self) -> None:
+        """See `Transport`."""
+
+    def convene(self, judge: LockstepJudge | None) -> None:
+        """See `Transport`: the coordinator judges."""
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """See `Transport`."""
+        return np.empty(shape, dtype)
 
 
 class FutureAnswers:

@@ -1,0 +1,1 @@
+"""Measurements that need Ray: messages between actors, and actors against one process."""

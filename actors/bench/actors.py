@@ -1,0 +1,148 @@
+"""Settled samples a second: one actor a layer against the local engine with all cores, the same relaxations."""
+
+from __future__ import annotations
+
+import queue
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import ray
+
+from actors.engine import ActorEngine
+from actors.shells import BlockActor
+from actors.workers import RayWorkers
+from dyadnet.bench.networks import images, machine
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import COLD_ITERATIONS
+from dyadnet.data import Dataset
+from dyadnet.engine.local import LocalEngine
+from dyadnet.engine.protocol import Engine
+from dyadnet.presets import preset
+from dyadnet.relaxation import Phase, Relaxation
+from dyadnet.timing import timing
+from dyadnet.topology import Topology
+
+SAMPLES = 2048
+"""Of the synthetic inputs."""
+BETA = 0.1
+
+
+def measure(
+    inputs: int,
+    hidden: Sequence[int],
+    minibatches: Sequence[int],
+    models: Sequence[str],
+    lanes: int,
+    relaxations: int,
+    repetitions: int,
+    dataset: Dataset | None = None,
+    told: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Rates for each model and minibatch: medians over interleaved repetitions of so many relaxations.
+
+    Every relaxation is one that training begins with: the presets' weights, phases, tolerances and step. Both engines
+    settle the same minibatches, in the same number of sweeps; that is checked.
+    """
+    data = dataset or images(inputs, SAMPLES)
+    rows = []
+    for model in models:
+        for minibatch in minibatches:
+            if told is not None:
+                told(f"{model}, minibatch {minibatch}")
+            rows.append(_row(model, inputs, hidden, minibatch, lanes, relaxations, repetitions, data))
+    return {
+        "machine": machine(),
+        "network": [inputs, *hidden, 10],
+        "data": data.name,
+        "lanes": lanes,
+        "relaxations": relaxations,
+        "repetitions": repetitions,
+        "rows": rows,
+    }
+
+
+def configuration(model: str, inputs: int, hidden: Sequence[int], minibatch: int, lanes: int) -> RunConfig:
+    """The preset of the image sets, with other sizes."""
+    values = preset("mnist", model)
+    values["network"]["layered"] |= {"inputs": inputs, "hidden": list(hidden)}
+    values["dynamics"]["lanes"] = lanes
+    values["learning"]["minibatch"] = minibatch
+    return RunConfig.read(values | {"cluster": {"transport": "fast"}}, "bench")
+
+
+def _row(
+    model: str,
+    inputs: int,
+    hidden: Sequence[int],
+    minibatch: int,
+    lanes: int,
+    relaxations: int,
+    repetitions: int,
+    data: Dataset,
+) -> dict[str, Any]:
+    config = configuration(model, inputs, hidden, minibatch, lanes)
+    workers = RayWorkers(config, ray.put(data), None, queue.SimpleQueue(), BlockActor)
+    actors = ActorEngine(config, workers)
+    local = LocalEngine(config, data)
+    try:
+        workers.start(lambda text: None)
+        runs = [Course(engine, config, data) for engine in (local, actors)]
+        for run in runs:
+            run.rate(max(relaxations // 2, 1))
+        found = [tuple(run.rate(relaxations) for run in runs) for _ in range(repetitions)]
+        assert runs[0].sweeps == runs[1].sweeps
+        return {
+            "model": model,
+            "minibatch": minibatch,
+            "sweeps": statistics.mean(runs[0].sweeps),
+            "local_per_s": statistics.median(one for one, _ in found),
+            "actors_per_s": statistics.median(other for _, other in found),
+            "ratio": statistics.median(other / one for one, other in found),
+        }
+    finally:
+        actors.close()
+        local.close()
+
+
+class Course:
+    """One engine through the same relaxations as the other.
+
+    Attributes
+    ----------
+    sweeps
+        Of each relaxation so far.
+    """
+
+    def __init__(self, engine: Engine, config: RunConfig, data: Dataset) -> None:
+        self.sweeps: list[float] = []
+        self._engine = engine
+        self._minibatch = config.learning.minibatch
+        self._samples = data.shape.train
+        self._couplings = tuple(p.coupling for p in config.network.recurrent)
+        found = timing(config, Topology(config.network))
+        radius = 0.0
+        if found.rule.needs_radius:
+            radius = engine.spectral_radius(self._couplings, found.symmetric_radius, COLD_ITERATIONS)
+        self._step = found.rule.step(radius)
+        self._phases = phases(config)
+
+    def rate(self, relaxations: int) -> float:
+        """Settled samples a second."""
+        started = time.perf_counter()
+        for _ in range(relaxations):
+            number = len(self.sweeps) + 1
+            rows = (np.arange(self._minibatch) + number * self._minibatch) % self._samples
+            outcome = self._engine.relax(Relaxation(number, "train", rows, self._phases, self._couplings, self._step))
+            self.sweeps.append(outcome.sweeps)
+        return relaxations * self._minibatch / (time.perf_counter() - started)
+
+
+def phases(config: RunConfig) -> tuple[Phase, ...]:
+    """Those of training, at one β for all models."""
+    dynamics = config.dynamics
+    if any(p.coupling > 0 for p in config.network.recurrent):
+        return (Phase("free", 0.0, dynamics.sweeps), Phase("nudged", BETA, dynamics.nudged_sweeps))
+    return (Phase("dyadic", BETA, dynamics.sweeps),)

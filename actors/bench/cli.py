@@ -1,0 +1,113 @@
+"""``dyadnet bench messages`` and ``dyadnet bench actors``; entry points of the group ``dyadnet.bench``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dyadnet.bench.networks import sizes as parsed
+from dyadnet.description import MODELS
+from dyadnet.errors import ConfigError
+
+Address = Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, or auto; its own unless given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+
+
+def messages(
+    sizes: Annotated[str, typer.Option(help="Kilobytes of a message's numbers.")] = "16,512",
+    repetitions: Annotated[int, typer.Option(min=1)] = 7,
+    address: Address = None,
+    apart: Annotated[bool, typer.Option("--apart", help="The two actors on different nodes of the cluster.")] = False,
+    insecure: Annotated[bool, typer.Option("--insecure-transport", help="Without CURVE between nodes.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Messages a second between two actors: the fast transport over plain Ray calls."""
+    from actors.cluster import connected
+    from dyadnet.config import ClusterSpec
+
+    chosen = [1024 * size for size in _numbers("--sizes", sizes)]
+    console = Console(stderr=True)
+    with connected(ClusterSpec(address=address)), console.status("measuring") as status:
+        from actors.bench.messages import measure
+
+        results = measure(
+            chosen, repetitions, apart=apart, insecure=insecure, told=lambda what: status.update(f"measuring {what}")
+        )
+    table = Table(title=f"messages a second, medians of {repetitions}; at most {results['window']} under way, or one")
+    for column in ("size", "Ray, many", "fast, many", "ratio", "Ray, one", "fast, one", "ratio"):
+        table.add_column(column, justify="right")
+    for row in results["rows"]:
+        cells = [f"{row['bytes'] >> 10} KB"]
+        for name in ("streamed", "one_at_a_time"):
+            found = row[name]
+            cells += [f"{found['ray_per_s']:.0f}", f"{found['fast_per_s']:.0f}", f"{found['ratio']:.1f}"]
+        table.add_row(*cells)
+    console.print(table)
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
+def actors(
+    network: Annotated[str, typer.Option(help="Sizes of a chain, input to output.")] = "784-500-500-500-10",
+    minibatch: Annotated[str, typer.Option(help="Samples that settle together; several with commas.")] = "128,256",
+    models: Annotated[str, typer.Option(help="hm, ffm and sshm, with commas.")] = "sshm,hm,ffm",
+    lanes: Annotated[int, typer.Option(min=1, help="Of both engines.")] = 2,
+    relaxations: Annotated[int, typer.Option(min=1, help="In one repetition.")] = 10,
+    repetitions: Annotated[int, typer.Option(min=1)] = 7,
+    address: Address = None,
+    data_name: Annotated[str | None, typer.Option("--data", help="Real inputs of the network's size.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Settled samples a second: one actor a layer over the local engine with all cores."""
+    from actors.cluster import connected
+    from dyadnet.config import ClusterSpec
+    from dyadnet.data import load
+
+    inputs, hidden = parsed(network)
+    minibatches = _numbers("--minibatch", minibatch)
+    chosen = models.split(",")
+    if unknown := [model for model in chosen if model not in MODELS]:
+        raise ConfigError("--models", unknown[0], "hm, ffm or sshm")
+    dataset = None if data_name is None else load(data_name, data_dir)
+    if dataset is not None and dataset.features != inputs:
+        raise ConfigError("--network", network, f"{dataset.name} has {dataset.features} features a sample")
+    console = Console(stderr=True)
+    with connected(ClusterSpec(address=address)), console.status("measuring") as status:
+        from actors.bench.actors import measure
+
+        results = measure(
+            inputs,
+            hidden,
+            minibatches,
+            chosen,
+            lanes,
+            relaxations,
+            repetitions,
+            dataset,
+            lambda what: status.update(f"measuring {what}"),
+        )
+    table = Table(title=f"settled samples a second, {network}, {results['data']} inputs, {lanes} lanes")
+    for column in ("model", "minibatch", "sweeps", "local", "actors", "actors / local"):
+        table.add_column(column, justify="right")
+    for row in results["rows"]:
+        rates = (f"{row['sweeps']:.1f}", f"{row['local_per_s']:.0f}", f"{row['actors_per_s']:.0f}")
+        table.add_row(row["model"], str(row["minibatch"]), *rates, f"{row['ratio']:.2f}")
+    console.print(table)
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
+def _numbers(flag: str, text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise ConfigError(flag, text, "positive whole numbers with commas between")
+    return found

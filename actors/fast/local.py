@@ -1,0 +1,305 @@
+"""Notices between processes of one machine: sockets without a file, known by user and secret.
+
+The computing thread itself sends and receives, so a notice wakes one thread and no other. A connection goes one way,
+from whoever opened it; it begins with a hello, without which nothing else is read. Names of such sockets vanish with
+their process, so nothing is left behind by any death.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import hmac
+import os
+import select
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from actors.fast.keys import Card
+from actors.fast.letters import HELLO, LARGEST, pack, unpack
+from dyadnet.errors import DyadnetError
+from dyadnet.messages import MessageError
+
+STRANGERS = 64
+"""Connections without a hello yet, at most."""
+_BUFFER = LARGEST + 4096
+_TRUNCATED = int(socket.MSG_TRUNC)
+_ANCILLARY = socket.CMSG_SPACE(array.array("i").itemsize)
+Refuse = Callable[[str, str, str], None]
+"""Takes sender, reason and what was wrong."""
+Packet = tuple[int, Any, int]
+"""Peer, bytes, and a descriptor that came along (-1: none)."""
+
+
+class PeerLostError(DyadnetError):
+    """Nobody is where a card says."""
+
+
+class _Outgoing:
+    """A connection to one peer, and what did not fit into it yet."""
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        self.queue: deque[tuple[bytes, int]] = deque()
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self.socket.connect(_name(card.life))
+        except OSError as problem:
+            self.socket.close()
+            raise PeerLostError(f"{card.label} is not there any more ({problem.strerror})") from None
+        self.socket.setblocking(False)
+        self.dead = False
+
+    def put(self, packet: bytes, descriptor: int = -1) -> bool:
+        """Send a packet or keep it for later; whether it went."""
+        if self.dead or (not self.queue and self._sent(packet, descriptor)):
+            return True
+        self.queue.append((packet, -1 if descriptor < 0 else os.dup(descriptor)))
+        return False
+
+    def flush(self) -> bool:
+        """Send what waits; whether nothing does any more."""
+        while self.queue:
+            packet, descriptor = self.queue[0]
+            if not self._sent(packet, descriptor):
+                return False
+            self.queue.popleft()
+            if descriptor >= 0:
+                os.close(descriptor)
+        return True
+
+    def _sent(self, packet: bytes, descriptor: int) -> bool:
+        try:
+            if descriptor < 0:
+                self.socket.send(packet)
+            else:
+                socket.send_fds(self.socket, [packet], [descriptor])
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            # Whoever looks after the actors notices that it is gone.
+            self.dead = True
+        return True
+
+    def close(self) -> None:
+        for _, descriptor in self.queue:
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.queue.clear()
+        self.socket.close()
+
+
+class _Incoming:
+    """A connection from one peer, unknown until its hello."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.peer = -1
+        self.life = ""
+
+
+class LocalSockets:
+    """All connections of one endpoint on its machine.
+
+    Parameters
+    ----------
+    card
+        Of this endpoint.
+    refuse
+        Hears of everything that is not taken.
+
+    Attributes
+    ----------
+    greeted
+        Life of every peer that has said hello.
+    """
+
+    def __init__(self, card: Card, refuse: Refuse) -> None:
+        self.greeted: dict[int, str] = {}
+        self._card = card
+        self._refuse = refuse
+        self._epoll = select.epoll()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(_name(card.life))
+        self._listener.listen(512)
+        self._listener.setblocking(False)
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._outgoing: dict[int, _Outgoing] = {}
+        self._incoming: dict[int, _Incoming] = {}
+        self._buffer = bytearray(_BUFFER)
+        self._lives: dict[int, str] = {}
+        self._full = False
+        self._flusher: threading.Thread | None = None
+        self._epoll.register(self._listener, select.EPOLLIN)
+        self._epoll.register(self._bell, select.EPOLLIN)
+
+    def watch(self, descriptor: int) -> None:
+        """Return from `wait` when something of others is to be read there."""
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
+
+    def know(self, lives: dict[int, str]) -> None:
+        """Which life of every peer is the present one; connections of earlier ones end."""
+        self._lives = lives
+        for incoming in list(self._incoming.values()):
+            if incoming.peer >= 0 and lives.get(incoming.peer) != incoming.life:
+                self._drop(incoming)
+        for peer, outgoing in list(self._outgoing.items()):
+            if lives.get(peer) != outgoing.card.life:
+                self._outgoing.pop(peer).close()
+
+    def connect(self, card: Card) -> bool:
+        """Connect to a peer and say hello; False if that has been done.
+
+        Raises
+        ------
+        PeerLostError
+            If nobody is there.
+        """
+        if card.index in self._outgoing:
+            return False
+        outgoing = self._outgoing[card.index] = _Outgoing(card)
+        outgoing.put(pack(HELLO, self._card.index, card.secret, self._card.life))
+        return True
+
+    def send(self, peer: int, packet: bytes, descriptor: int = -1) -> None:
+        """Send a packet; one that does not fit into the socket goes out later."""
+        if not self._outgoing[peer].put(packet, descriptor):
+            self._full = True
+
+    def receive(self, timeout: float | None) -> Iterator[Packet]:
+        """What has come, waiting for something up to `timeout` seconds (None: however long)."""
+        if self._full:
+            self._flush()
+        for descriptor, _ in self._epoll.poll(timeout):
+            if descriptor == self._bell:
+                with contextlib.suppress(BlockingIOError):
+                    os.eventfd_read(self._bell)
+            elif descriptor == self._listener.fileno():
+                self._accept()
+            elif descriptor in self._incoming:
+                yield from self._read(self._incoming[descriptor])
+
+    def ring(self) -> None:
+        """Make `receive` return; from any thread."""
+        os.eventfd_write(self._bell, 1)
+
+    def rest(self) -> None:
+        """Nobody will call `receive` for a while: what waits to go out is sent by a thread."""
+        if self._full:
+            self._flusher = threading.Thread(target=self._flush_all, daemon=True)
+            self._flusher.start()
+
+    def stir(self) -> None:
+        """The computing thread is back."""
+        if self._flusher is not None:
+            self._flusher.join()
+            self._flusher = None
+
+    def close(self) -> None:
+        """End every connection."""
+        for incoming in list(self._incoming.values()):
+            self._drop(incoming)
+        for outgoing in self._outgoing.values():
+            outgoing.close()
+        self._outgoing.clear()
+        self._listener.close()
+        self._epoll.close()
+        os.close(self._bell)
+
+    def _flush(self) -> None:
+        left = [outgoing for outgoing in self._outgoing.values() if not outgoing.flush()]
+        self._full = bool(left)
+
+    def _flush_all(self) -> None:
+        waiting = [outgoing for outgoing in self._outgoing.values() if outgoing.queue]
+        while waiting := [outgoing for outgoing in waiting if not outgoing.flush()]:
+            select.select([], [outgoing.socket for outgoing in waiting], [], 1.0)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                connection, _ = self._listener.accept()
+                connection.setblocking(False)
+                user = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+                strangers = sum(incoming.peer < 0 for incoming in self._incoming.values())
+                if user != os.getuid() or strangers >= STRANGERS:
+                    self._refuse(f"user {user}", "unauthenticated", "another user, or too many strangers")
+                    connection.close()
+                    continue
+                self._incoming[connection.fileno()] = _Incoming(connection)
+                self._epoll.register(connection, select.EPOLLIN)
+
+    def _read(self, incoming: _Incoming) -> Iterator[Packet]:
+        while True:
+            try:
+                length, ancillary, flags, _ = incoming.socket.recvmsg_into([self._buffer], _ANCILLARY)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                length, ancillary, flags = 0, [], 0
+            if not length:
+                self._drop(incoming)
+                return
+            descriptor = _descriptor(ancillary)
+            packet = memoryview(self._buffer)[:length]
+            if incoming.peer < 0:
+                if not self._greets(incoming, packet, descriptor):
+                    return
+                continue
+            if flags & _TRUNCATED:
+                _close(descriptor)
+                self._refuse(f"host {incoming.peer}", "malformed", "a packet that is too large")
+                continue
+            yield incoming.peer, packet, descriptor
+
+    def _greets(self, incoming: _Incoming, packet: memoryview, descriptor: int) -> bool:
+        """Whether a connection's first packet is a hello of somebody who knows our secret; it ends if not."""
+        _close(descriptor)
+        try:
+            kind, *fields = unpack(packet)
+            if kind != HELLO or len(fields) != 3 or [type(f) for f in fields] != [int, bytes, str]:
+                raise MessageError("no hello")
+            peer, secret, life = fields
+            if not hmac.compare_digest(secret, self._card.secret):
+                raise MessageError("a hello without our secret")
+            if self._lives.get(peer) != life:
+                raise MessageError(f"a hello of nobody known, or of an earlier life of host {peer}")
+        except MessageError as problem:
+            (process, *_) = struct.unpack("3i", incoming.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            self._refuse(f"process {process}", "unauthenticated", str(problem))
+            self._drop(incoming)
+            return False
+        incoming.peer, incoming.life = peer, life
+        self.greeted[peer] = life
+        return True
+
+    def _drop(self, incoming: _Incoming) -> None:
+        self._incoming.pop(incoming.socket.fileno(), None)
+        self._epoll.unregister(incoming.socket)
+        incoming.socket.close()
+
+
+def _name(life: str) -> str:
+    return f"\0dyadnet-{life}"
+
+
+def _descriptor(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
+    """The one descriptor that came along; more than one do not fit into what is asked for."""
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found = array.array("i")
+            found.frombytes(data[: len(data) - len(data) % found.itemsize])
+            for extra in found[1:]:
+                os.close(extra)
+            if found:
+                return found[0]
+    return -1
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)

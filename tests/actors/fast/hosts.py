@@ -1,0 +1,127 @@
+"""Hosts on threads of one process that talk by the fast transport, as if on one machine or on many."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.engine import ActorEngine
+from actors.fast import setup
+from actors.fast.keys import Card
+from actors.fast.transport import Desk, FastTransport
+from actors.host import Host
+from actors.inbox import Decision, Inbox
+from actors.placement import homes
+from actors.post import Home
+from actors.transport import Report
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+from tests.actors.threads import FutureAnswers
+
+
+class Shell:
+    """What `actors.shells.BlockActor` is, without Ray."""
+
+    def __init__(self, config: RunConfig, home: Home, dataset: Dataset) -> None:
+        self._config = config
+        self.transport = FastTransport(home, config.dynamics.lanes, 4)
+        self.inbox = Inbox(source=self.transport)
+        self.host = Host(config, home, dataset, self.transport, self.inbox)
+
+    def introduce(self, others: bool) -> Card:
+        """See `BlockActor`."""
+        if others:
+            self.transport.endpoint.open(setup.network(self._config, "127.0.0.1"))
+        return self.transport.endpoint.card
+
+    def know(self, cards: Sequence[Card]) -> None:
+        """See `BlockActor`."""
+        self.transport.know(cards)
+
+    def greet(self, timeout: float) -> None:
+        """See `BlockActor`."""
+        self.transport.greet(timeout)
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """See `BlockActor`."""
+        self.transport.endpoint.stir()
+        try:
+            return getattr(self.host, method)(*arguments)
+        finally:
+            self.transport.endpoint.rest()
+
+
+class FastWorkers:
+    """See `actors.engine.Workers`."""
+
+    def __init__(self, config: RunConfig, dataset: Dataset, incarnation: int = 0) -> None:
+        self.round = 0
+        where = homes(config)
+        count = max(where.values()) + 1
+        self.labels = [f"host {index}" for index in range(count)]
+        self.shells = [Shell(config, Home(index, where, incarnation), dataset) for index in range(count)]
+        self._threads = [ThreadPoolExecutor(1) for _ in self.shells]
+        self.desk: Desk = setup.desk(config, count)
+        setup.acquaint(self.desk, self._call, "127.0.0.1", config)
+
+    def _call(self, method: str, *arguments: Any) -> list[Any]:
+        return FutureAnswers(self._submit(lambda shell: getattr(shell, method)(*arguments))).result(60)
+
+    def _submit(self, work: Callable[[Shell], Any]) -> list[Future[Any]]:
+        return [thread.submit(work, shell) for thread, shell in zip(self._threads, self.shells, strict=True)]
+
+    def ask(self, method: str, *arguments: Any) -> FutureAnswers:
+        """See `Workers`."""
+        return FutureAnswers(self._submit(lambda shell: shell.ask(method, *arguments)))
+
+    def decide(self, decision: Decision) -> None:
+        """See `Workers`."""
+        self.desk.decide(decision)
+
+    def report(self, timeout: float) -> Report:
+        """See `Workers`."""
+        return self.desk.get(timeout)
+
+    def look(self) -> None:
+        """See `Workers`."""
+
+    def describe(self) -> list[str]:
+        """See `Workers`."""
+        return [shell.host.describe() for shell in self.shells]
+
+    def close(self) -> None:
+        """See `Workers`."""
+        for shell in self.shells:
+            shell.inbox.close()
+        for thread in self._threads:
+            thread.shutdown()
+        for shell in self.shells:
+            shell.transport.close()
+        self.desk.close()
+
+
+def open_descriptors() -> int:
+    """How many this process has."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@contextlib.contextmanager
+def machines(*, apart: bool) -> Iterator[None]:
+    """Endpoints that are made meanwhile share a machine, or take each other to be on different ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        if apart:
+            names = map(str, itertools.count())
+            patch.setattr("actors.fast.keys.machine", lambda: next(names))
+        yield
+
+
+def fast_engine(config: RunConfig, dataset: Dataset, *, apart: bool = False) -> ActorEngine:
+    """An engine over such hosts, as many as ``cluster.actors`` says."""
+    with machines(apart=apart):
+        return ActorEngine(config, FastWorkers(config, dataset))

@@ -1,0 +1,297 @@
+"""What is not as it should be is counted, logged once with its sender, and dropped; what is, still comes through."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+import zmq
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actors.fast.endpoint import Endpoint, Network
+from actors.fast.letters import BOARD, DECISION, HELLO, LARGEST, LETTER, SEGMENT, VERSION, pack
+from actors.fast.local import STRANGERS, PeerLostError
+from actors.fast.segments import PAGE, create
+from actors.fast.transport import FastTransport
+from actors.inbox import Envelope
+from actors.post import Home
+from tests.actors.fast.hosts import machines, open_descriptors
+
+HOMES = {"a": 0, "b": 1}
+NETWORK = Network("127.0.0.1", (20000, 20999), 1 << 16, False)
+WHOLE = pack(LETTER, 7, 1, (0.5,), (b"header", b"numbers"))
+
+
+class Raw:
+    """Somebody with a socket who sends what they like."""
+
+    def __init__(self, victim: FastTransport, hello: Any = None) -> None:
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.connect(f"\0dyadnet-{victim.endpoint.card.life}")
+        if hello is not None:
+            self.socket.send(hello)
+
+
+@pytest.fixture
+def victim() -> Iterator[FastTransport]:
+    """Host 0 of two; nobody has connected yet."""
+    transport = FastTransport(Home(0, HOMES), 1, 4)
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
+def peer(victim: FastTransport) -> Raw:
+    """Host 1, authenticated, and not to be trusted."""
+    card = victim.endpoint.card
+    victim.know([card, replace(card, index=1, label="host 1", life="life")])
+    return Raw(victim, pack(HELLO, 1, victim.endpoint.card.secret, "life"))
+
+
+def heard(victim: FastTransport, tries: int = 1) -> list[Envelope]:
+    """What gets through."""
+    found = [letter for _ in range(tries) for letter in victim.take(0.0)]
+    assert all(isinstance(letter, Envelope) for letter in found)
+    return found  # type: ignore[return-value]
+
+
+def still_there(victim: FastTransport, peer: Raw) -> bool:
+    """Whether a letter as it should be gets through."""
+    peer.socket.send(WHOLE)
+    return [letter.parts for letter in heard(victim, 3)][-1:] == [[b"header", b"numbers"]]
+
+
+BAD: dict[str, bytes] = {
+    "truncated": WHOLE[:-3],
+    "oversized": b"x" * (LARGEST + 8000),
+    "empty list": msgpack.packb([]),
+    "another version": msgpack.packb([VERSION + 1, LETTER, 7, 1, [], []]),
+    "unknown kind": pack(99, 1, 2),
+    "kind of another type": pack("letter", 1),  # type: ignore[arg-type]
+    "of another host": pack(LETTER, 7, 0, (), ()),
+    "of another round": pack(LETTER, -1, 1, (), ()),
+    "stamps": pack(LETTER, 7, 1, ("now",), ()),
+    "odd parts": pack(LETTER, 7, 1, (), (b"header",)),
+    "header of another type": pack(LETTER, 7, 1, (), (3, b"")),
+    "numbers nowhere": pack(LETTER, 7, 1, (), (b"header", 3)),
+    "no such segment": pack(LETTER, 7, 1, (), (b"header", (5, 0, 100))),
+    "no such slot": pack(LETTER, 7, 1, (), (b"header", (0, 2**62, 2**62))),
+    "place of another shape": pack(LETTER, 7, 1, (), (b"header", (0, 0))),
+    "place of another type": pack(LETTER, 7, 1, (), (b"header", (0, True, 100))),
+    "segment without memory": pack(SEGMENT, 0, PAGE, 4, 2),
+    "board without memory": pack(BOARD),
+    "decision of no coordinator": pack(DECISION, b""),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_packet_is_counted_logged_once_and_dropped(
+    what: str, victim: FastTransport, peer: Raw, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "dyadnet.transport"):
+        for _ in range(3):
+            peer.socket.send(BAD[what])
+        assert heard(victim, 4) == []
+    assert victim.refused == {"malformed": 3}
+    assert len(caplog.records) == 1
+    assert "host 1" in caplog.text
+    assert still_there(victim, peer)
+
+
+def test_thousands_of_mutated_packets_do_nothing(victim: FastTransport, peer: Raw) -> None:
+    numbers = victim.pool.empty((64,), np.dtype(np.uint8))
+    packets = [WHOLE, pack(SEGMENT, 0, PAGE, 4, 2), pack(LETTER, 7, 1, (), (b"h" * 30, (0, 1, 64)) * 3)]
+    generator = np.random.default_rng(0)
+    passed = 0
+    for count in range(6000):
+        packet = bytearray(packets[count % len(packets)])
+        for _ in range(generator.integers(1, 5)):
+            packet[generator.integers(len(packet))] = generator.integers(256)
+        peer.socket.send(packet[: generator.integers(1, len(packet) + 1)] if count % 2 else packet)
+        passed += len(heard(victim))
+    passed += len(heard(victim, 3))
+    assert victim.refused["malformed"] > 4000
+    assert victim.refused["malformed"] + passed <= 6000
+    assert len(victim.pool.segments) == 1
+    assert numbers.nbytes == 64
+    assert still_there(victim, peer)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    fields=st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.binary(max_size=9) | st.text(),
+        lambda inner: st.lists(inner, max_size=5),
+        max_leaves=12,
+    ).filter(lambda fields: isinstance(fields, list))
+)
+def test_any_fields_at_all_are_taken_or_refused(fields: list[Any], victim: FastTransport, peer: Raw) -> None:
+    for kind in (LETTER, SEGMENT, BOARD, DECISION, 4, 5):
+        peer.socket.send(msgpack.packb([VERSION, kind, *fields]))
+    heard(victim, 7)
+    assert still_there(victim, peer)
+
+
+def test_a_segment_that_is_a_lie_maps_nothing(victim: FastTransport, peer: Raw) -> None:
+    descriptor, _ = create(PAGE, "a test")
+    before = open_descriptors()
+    for fields in ((0, PAGE, 1 << 19, 2), (1, PAGE, 1, 2), (0, 2**62, 2**62, 2**62), (0, PAGE, 4, 2)):
+        socket.send_fds(peer.socket, [pack(SEGMENT, *fields)], [descriptor])
+    assert heard(victim, 6) == []
+    assert victim.refused == {"malformed": 4}
+    assert open_descriptors() <= before + 1
+    os.close(descriptor)
+    assert still_there(victim, peer)
+
+
+STRANGE: dict[str, Callable[[FastTransport], bytes]] = {
+    "no hello": lambda victim: WHOLE,
+    "a wrong secret": lambda victim: pack(HELLO, 1, b"\0" * 32, "life"),
+    "a secret of another type": lambda victim: pack(HELLO, 1, "secret", "life"),
+    "an earlier life": lambda victim: pack(HELLO, 1, victim.endpoint.card.secret, "an earlier one"),
+    "junk": lambda victim: b"\xc1\xc1",
+}
+
+
+@pytest.mark.parametrize("what", STRANGE)
+def test_a_stranger_is_turned_away(what: str, victim: FastTransport, caplog: pytest.LogCaptureFixture) -> None:
+    other = FastTransport(Home(1, HOMES), 1, 4)
+    victim.know([victim.endpoint.card, other.endpoint.card])
+    with caplog.at_level(logging.WARNING, "dyadnet.transport"):
+        strangers = [Raw(victim, STRANGE[what](victim)) for _ in range(3)]
+        for stranger in strangers:
+            stranger.socket.send(WHOLE)
+        assert heard(victim, 4) == []
+    assert victim.refused == {"unauthenticated": 3}
+    assert len(caplog.records) == 1
+    assert f"process {os.getpid()}" in caplog.text
+    with contextlib.suppress(ConnectionResetError):
+        assert strangers[0].socket.recv(10) == b""
+    other.close()
+
+
+def test_silent_strangers_use_up_no_more_than_their_share(victim: FastTransport) -> None:
+    strangers = [Raw(victim) for _ in range(STRANGERS + 20)]
+    heard(victim, 3)
+    assert victim.refused == {"unauthenticated": 20}
+    assert len(strangers) == STRANGERS + 20
+
+
+# Between machines
+
+
+def far(insecure: bool = False) -> tuple[Endpoint, Endpoint, list[Any]]:
+    """Two endpoints that take each other to be on different machines, and what the second one hears."""
+    taken: list[Any] = []
+    network = Network(NETWORK.host, NETWORK.ports, NETWORK.largest, insecure)
+    with machines(apart=True):
+        one = Endpoint(0, "one", lambda *found: None)
+        two = Endpoint(
+            1, "two", lambda peer, fields, fd, frames: taken.append((peer, fields, [bytes(f) for f in frames]))
+        )
+    for endpoint in (one, two):
+        endpoint.open(network)
+    return one, two, taken
+
+
+def until(endpoint: Endpoint, done: Callable[[], bool]) -> None:
+    """Let an endpoint listen until something has happened."""
+    deadline = time.monotonic() + 20
+    while not done():
+        assert time.monotonic() < deadline
+        endpoint.receive(0.05)
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+def test_only_who_is_known_is_heard(insecure: bool, caplog: pytest.LogCaptureFixture) -> None:
+    one, two, taken = far(insecure)
+    with machines(apart=True):
+        stranger = Endpoint(0, "stranger", lambda *found: None)
+    stranger.open(Network(NETWORK.host, NETWORK.ports, NETWORK.largest, insecure))
+    try:
+        two.know([one.card, two.card])
+        for endpoint in (one, stranger):
+            wrong = (
+                two.card
+                if endpoint is one or not insecure
+                else type(two.card)(1, "two", two.card.machine, two.card.life, b"\0" * 32, two.card.address)
+            )
+            endpoint.know([endpoint.card, wrong])
+            endpoint.connect()
+            endpoint.send(1, pack(LETTER, endpoint is one), buffers=[np.arange(4, dtype=np.uint8)])
+        with caplog.at_level(logging.WARNING, "dyadnet.transport"):
+            until(two, lambda: bool(taken) and two.refused["unauthenticated"] > 0)
+        assert taken == [(0, [LETTER, True], [bytes([0, 1, 2, 3])])]
+        assert "two dropped what" in caplog.text
+    finally:
+        for endpoint in (one, two, stranger):
+            endpoint.close()
+
+
+def test_without_curve_nobody_gets_in() -> None:
+    one, two, taken = far()
+    context = zmq.Context()
+    plain = context.socket(zmq.PUSH)
+    plain.setsockopt(zmq.LINGER, 0)
+    try:
+        two.know([one.card, two.card])
+        plain.connect(two.card.address)
+        plain.send(b"x" * 100)
+        until(two, lambda: two.refused["unauthenticated"] > 0)
+        assert taken == []
+    finally:
+        plain.close()
+        context.term()
+        one.close()
+        two.close()
+
+
+def test_a_frame_that_is_too_large_is_never_read() -> None:
+    one, two, taken = far()
+    try:
+        for endpoint in (one, two):
+            endpoint.know([one.card, two.card])
+        one.connect()
+        one.send(1, pack(LETTER, 1), buffers=[np.zeros(NETWORK.largest + 1, np.uint8)])
+        time.sleep(0.3)
+        two.receive(0.0)
+        assert taken == []
+    finally:
+        one.close()
+        two.close()
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_peer_that_never_answers_is_named(apart: bool) -> None:
+    with machines(apart=apart):
+        one, two = Endpoint(0, "h1", lambda *found: None), Endpoint(1, "h2", lambda *found: None)
+    try:
+        if apart:
+            one.open(NETWORK)
+            two.open(NETWORK)
+        one.know([one.card, two.card])
+        one.connect()
+        with pytest.raises(PeerLostError, match=r"h1 at .* has heard nothing of h2 at .* within 0.2 s"):
+            one.await_greetings(0.2)
+    finally:
+        one.close()
+        two.close()
+
+
+def test_a_peer_of_this_machine_that_is_gone_is_named() -> None:
+    one, two = Endpoint(0, "h1", lambda *found: None), Endpoint(1, "h2", lambda *found: None)
+    one.know([one.card, two.card])
+    two.close()
+    with pytest.raises(PeerLostError, match="h2 is not there any more"):
+        one.connect()
+    one.close()
