@@ -11,7 +11,7 @@ from dyadnet.config import RunConfig
 from dyadnet.presets import preset
 from dyadnet.train import train
 from dyadnet.watcher import Silent
-from tests.actors.test_ray import block_actors
+from tests.actors.clusters import named
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 MEGABYTE = 1e6
@@ -61,7 +61,7 @@ class Scales(Silent):
         due = {mark for mark in self._at if mark <= now}
         if due:
             self._at -= due
-            self.sizes.append([resident(pid) for pid in block_actors()])
+            self.sizes.append([resident(pid) for pid in named("ray::BlockActor")])
 
 
 def test_a_layer_actor_takes_little_more_than_an_empty_one(tmp_path: Path) -> None:
