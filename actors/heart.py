@@ -2,7 +2,8 @@
 
 Ray notices a dead process at once, a stopped one never, and a machine that was cut off late. So the coordinator asks
 every host it has not heard of for a pulse; a pulse also tells how many letters went out and came in, by which letters
-that were lost are known.
+that were lost are known. Letters come in when a host looks for them, so one that is busy may be slow to; a letter is
+lost if a host that has looked for it, once its time was over, has not found it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,50 @@ STEP = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a host answers: letters to and from each other host, in this life of it."""
+    """What a host answers.
+
+    Attributes
+    ----------
+    sent, received
+        Letters to and from each other host, in this life of it.
+    looks
+        How often it has looked for letters.
+    waiting
+        Whether it is waiting for one.
+    """
 
     sent: Mapping[int, int] = field(default_factory=dict)
     received: Mapping[int, int] = field(default_factory=dict)
+    looks: int = 0
+    waiting: bool = True
+
+
+@dataclass(slots=True)
+class Lack:
+    """Letters that one host sent and another has not received.
+
+    Attributes
+    ----------
+    received
+        How many it has.
+    since
+        When that was first noticed.
+    first, latest
+        Of its pulses since their time was over; None before.
+    """
+
+    received: int
+    since: float
+    first: Pulse | None = None
+    latest: Pulse | None = None
+
+    def proven(self, pulse: Pulse) -> bool:
+        """Whether they cannot be lying there unread, by one more pulse."""
+        first, latest = self.first or pulse, self.latest or pulse
+        self.first, self.latest = first, pulse
+        waited = latest is not pulse and latest.waiting and pulse.waiting and latest.looks == pulse.looks
+        # The first of two looks may have begun before.
+        return waited or pulse.looks >= first.looks + 2
 
 
 class Heart:
@@ -42,7 +83,7 @@ class Heart:
         self._seen: float | None = None
         self._heard = dict.fromkeys(range(len(labels)), 0.0)
         self._pulses: dict[int, Pulse] = {}
-        self._lacking: dict[tuple[int, int], tuple[int, float]] = {}
+        self._lacking: dict[tuple[int, int], Lack] = {}
 
     def tick(self, now: float) -> None:
         """Time has passed, of which no more than `STEP` counts."""
@@ -67,17 +108,17 @@ class Heart:
         if silent:
             names = " and ".join(self._labels[host] for host in silent)
             return ActorLostError(f"actor {names} hangs: no sign of life for {self._patience:g} s", silent)
-        for (source, target), (received, since) in self._lacking.items():
-            if self._clock - since >= self._patience:
+        for (source, target), lack in self._lacking.items():
+            if self._clock - lack.since >= self._patience and lack.proven(self._pulses[target]):
                 sent = self._pulses[source].sent[target]
                 names = f"from actor {self._labels[source]} to actor {self._labels[target]}"
-                told = f"{sent} were sent, {received} came, none in {self._patience:g} s"
+                told = f"{sent} were sent, {lack.received} came, none in {self._patience:g} s"
                 return LinkLostError(f"letters {names} are lost: {told}", [target])
         return None
 
     def _compare(self) -> None:
         """Note since when a host has received nothing of what another sent it."""
-        lacking: dict[tuple[int, int], tuple[int, float]] = {}
+        lacking: dict[tuple[int, int], Lack] = {}
         for source, pulse in self._pulses.items():
             for target, sent in pulse.sent.items():
                 if target not in self._pulses:
@@ -85,6 +126,6 @@ class Heart:
                 received = self._pulses[target].received.get(source, 0)
                 if sent > received:
                     before = self._lacking.get((source, target))
-                    since = before[1] if before is not None and before[0] == received else self._clock
-                    lacking[source, target] = (received, since)
+                    same = before is not None and before.received == received
+                    lacking[source, target] = before if before is not None and same else Lack(received, self._clock)
         self._lacking = lacking

@@ -219,7 +219,10 @@ class Host:
 
     def pulse(self) -> Pulse:
         """A sign of life, while it computes."""
-        return Pulse(dict(self._post.sent), dict(self._inbox.received))
+        inbox = self._inbox
+        # In this order: what comes meanwhile counts as received, and not as missed.
+        looks, waiting = inbox.looks, inbox.waiting
+        return Pulse(dict(self._post.sent), dict(inbox.received), looks, waiting)
 
     def describe(self) -> str:
         """What this host is doing or waiting for, in words."""

@@ -135,6 +135,10 @@ class Inbox:
     ----------
     received
         Letters of this life by the host that sent them, as they came in.
+    looks
+        How often letters were looked for.
+    waiting
+        Whether they are being waited for.
     """
 
     def __init__(self, after: int = 0, source: Source | None = None) -> None:
@@ -144,6 +148,8 @@ class Inbox:
         self._round = after
         self._after = after
         self.received: Counter[int] = Counter()
+        self.looks = 0
+        self.waiting = False
         self._closed = False
         self.late = 0
         self.refused = 0
@@ -196,8 +202,12 @@ class Inbox:
         return letters
 
     def _take(self, timeout: float | None) -> None:
-        for letter in self.source.take(timeout):
+        self.waiting = timeout != 0.0
+        letters = self.source.take(timeout)
+        self.waiting = False
+        for letter in letters:
             self._sort(letter)
+        self.looks += 1
 
     def _sort(self, letter: Letter) -> None:
         if isinstance(letter, Envelope) and letter.round > self._after:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,30 @@ def test_letters_that_were_sent_and_never_come_are_lost() -> None:
     assert problem.hosts == (1,)
     assert "letters from actor h1 to actor h2 are lost: 12 were sent, 11 came" in str(problem)
     assert PATIENCE <= now <= PATIENCE + 2
+
+
+def test_letters_that_a_busy_host_has_not_looked_for_are_not_lost() -> None:
+    heart = Heart(["h1", "h2"], PATIENCE)
+    sent, busy = Pulse({1: 12}), Pulse({}, {0: 11}, looks=7, waiting=False)
+    for now in range(60):
+        assert look(heart, float(now), {0: sent, 1: busy}) is None
+    # It begins to wait just before it finds them: that alone proves nothing.
+    assert look(heart, 60.0, {0: sent, 1: Pulse({}, {0: 11}, looks=7, waiting=True)}) is None
+    assert look(heart, 61.0, {0: sent, 1: Pulse({}, {0: 12}, looks=8, waiting=False)}) is None
+
+
+@pytest.mark.parametrize(("looks", "waiting"), [((7, 7), True), ((7, 8, 9), False)])
+def test_letters_that_a_host_has_looked_for_in_vain_are(looks: tuple[int, ...], waiting: bool) -> None:
+    heart = Heart(["h1", "h2"], PATIENCE)
+    sent = Pulse({1: 12})
+    for now in range(int(PATIENCE)):
+        look(heart, float(now), {0: sent, 1: Pulse({}, {0: 11}, looks=7, waiting=False)})
+    found = [
+        look(heart, PATIENCE + n, {0: sent, 1: Pulse({}, {0: 11}, looks=number, waiting=waiting)})
+        for n, number in enumerate(looks)
+    ]
+    assert found[:-1] == [None] * (len(looks) - 1)
+    assert isinstance(found[-1], LinkLostError)
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 5.9), st.integers(1, 9)), min_size=1, max_size=60))
