@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from dyadnet.description import MODELS
 from dyadnet.errors import DivergedError
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, cosine, count_edges
 from dyadnet.metrics.history import History
-from dyadnet.recovery import Failure
+from dyadnet.recovery import Failure, What
 from dyadnet.relaxation import Outcome, Part, Spent
 from dyadnet.topology import Topology
 
@@ -74,7 +74,8 @@ class Snapshot:
         self.seconds: dict[str, float] = {}
         self.checkpoints: dict[str, Saved] = {}
         self.lives: Counter[str] = Counter()
-        self.failures: Counter[str] = Counter()
+        # All from the beginning, so that the first one is an increase.
+        self.failures: Counter[str] = Counter(dict.fromkeys(get_args(What), 0))
         self.curve = History()
         self.epoch_curve = History()
         self._measuring = measuring

@@ -162,7 +162,9 @@ def test_the_diverging_alert_fires_when_a_run_diverges(watch: Watch) -> None:
 
 
 def test_the_stalled_alert_fires_when_an_actor_is_stopped(watch: Watch) -> None:
-    values: dict[str, Any] = {"engine": "ray", "learning": {"epochs": 5000}, "cluster": {"timeout": 12}}
+    # Nobody takes its place, and it is noticed late enough for the alert to come first.
+    recovery = {"actor_failures": 0, "heartbeat": 10}
+    values: dict[str, Any] = {"engine": "ray", "learning": {"epochs": 5000}, "recovery": recovery}
     with watch.running("still", **values):
         until(lambda: watch.in_state("still", "training"))
         place = next(line for line in lines(watch.folder / "still", "machinery.jsonl") if line["kind"] == "placement")
