@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from dyadnet import data, plots, report
+from dyadnet import data, report
 from dyadnet.checkpoint.continuing import check_length, check_same_run, continued
 from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.opening import opened
@@ -138,6 +138,9 @@ def load_data(config: RunConfig) -> data.Dataset:
 
 def draw(run: Path) -> None:
     """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report."""
+    # Matplotlib takes a third of an actor's time to start, and no actor draws.
+    from dyadnet import plots
+
     plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")
     plots.ages(read_machinery(run), run / "ages.png", f"{run.name}")
     for recorded in sorted((run / PROBES).glob("*.npz")):

@@ -17,6 +17,7 @@ import pytest
 import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
+from dyadnet.watcher import Silent
 from tests.deploy.manifests import documented, panel_queries, rule_queries
 from tests.deploy.server import Prometheus, hurried, serving, until
 from tests.metrics.runs import lines, settings
@@ -26,7 +27,8 @@ pytestmark = [
     pytest.mark.usefixtures("ray_session"),
 ]
 EPOCHS = 15
-"""Of the run in lockstep: long enough for an alert to wait out its time while phases are still being counted."""
+PACE = 0.7
+"""Seconds between two epochs of the run in lockstep, at least: however fast the machine, the server sees it count."""
 LINGER = 12.0
 """Seconds that a run is scraped after its end: longer than an alert waits, however soon the run ends."""
 RUNS = ("lockstep", "free")
@@ -40,6 +42,14 @@ EXCUSED = {
     "DyadnetCheckpointStale": "an epoch is over within seconds; rules_test.yml makes it fire",
 }
 """Alerts that cannot fire in an undisturbed run, each with the reason."""
+
+
+class Slowly(Silent):
+    """Takes its time over every epoch; a run waits at its checkpoints until its record is kept."""
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """See `Watcher`."""
+        time.sleep(PACE)
 
 
 class Watch:
@@ -59,7 +69,7 @@ class Watch:
 
         def work() -> None:
             with contextlib.suppress(DyadnetError):
-                dn.train(config, self.folder / name)
+                dn.train(config, self.folder / name, watcher=Slowly())
 
         thread = threading.Thread(target=work)
         thread.start()
