@@ -59,14 +59,21 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(model: str, tmp_
 @pytest.mark.parametrize(
     "dynamics",
     [
-        {"clock": {"kind": "bernoulli", "p": 0.6}, "delay": {"kind": "uniform", "low": 1, "high": 3}, "lanes": 2},
+        {
+            "clock": {"kind": "bernoulli", "p": 0.6},
+            "delay": {"kind": "uniform", "low": 1, "high": 3},
+            "lanes": 2,
+            "sweeps": 150,
+        },
         {"clock": "every-tick", "delay": 2, "initial": "previous"},
         {"initial": "zero", "fixed": True, "sweeps": 10, "nudged_sweeps": 5, "dtype": "float64"},
     ],
     ids=["random", "delayed", "fixed"],
 )
 def test_other_dynamics_learn_and_repeat(dynamics: dict[str, Any], tmp_path: Path) -> None:
-    summaries = [train(small("sshm", dynamics=dynamics), tmp_path / str(i)) for i in range(2)]
+    summaries = [
+        train(small("sshm", dynamics=dynamics, data={"limit_train": 600}), tmp_path / str(i)) for i in range(2)
+    ]
     assert summaries[0].weights_sha256 == summaries[1].weights_sha256
     assert summaries[0].test_accuracy > 0.6
 

@@ -120,6 +120,7 @@ def test_two_hosts_give_the_local_engines_bits(settings: Path, tmp_path: Path) -
     assert records[0] == records[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(REASON), reason=REASON)
 def test_a_host_that_is_cut_off_is_done_without(settings: Path, tmp_path: Path) -> None:
     values = yaml.safe_load(settings.read_text())

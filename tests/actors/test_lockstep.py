@@ -88,7 +88,7 @@ DELAYS = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     lam=st.sampled_from([0.0, 0.5, 1.0, 0.3]),
     clock=st.sampled_from(CLOCKS),
@@ -185,7 +185,7 @@ def test_any_number_of_hosts_gives_the_same_record_with_any_imperfections(
     assert record(spread, dataset, threaded(spread, dataset)) == expected
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     lam=st.sampled_from([0.0, 1.0, [0.0, 1.0]]),
     clock=st.sampled_from(CLOCKS),

@@ -37,7 +37,7 @@ def last_epoch(out: Path) -> dict[str, Any]:
     return next(line for line in reversed(lines) if line["kind"] == "epoch")
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lam=st.sampled_from([0.0, 0.5, 1.0]),
     clock=st.sampled_from(CLOCKS),
@@ -82,9 +82,9 @@ def test_ray_gives_the_local_engines_bits_with_every_imperfection(tmp_path: Path
     assert all(count > 0 for counts in line["train"]["edges"].values() for count in counts.values())
 
 
-@pytest.mark.parametrize("model", ["hm", "ffm", "sshm"])
+@pytest.mark.parametrize("model", ["ffm", "sshm"])
 def test_one_actor_a_layer_twice_in_a_row(model: str, tmp_path: Path) -> None:
-    lam = {"hm": 1.0, "ffm": 0.5, "sshm": 0.0}[model]
+    lam = {"ffm": 0.5, "sshm": 0.0}[model]
     values = settings_of(network__layered__lam=lam, engine="ray")
     runs = [trained(values, tmp_path / name) for name in ("one", "two")]
     runs.append(trained(values | {"engine": "local", "cluster": {}}, tmp_path / "local"))
@@ -161,13 +161,13 @@ def test_what_cannot_be_placed_leaves_no_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("flags", [{}, {"slow": {"h1": 4}}, {"transport": "ray"}])
+@pytest.mark.parametrize("flags", [{}, {"slow": {"h1": 4}}, pytest.param({"transport": "ray"}, marks=pytest.mark.slow)])
 def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     values = preset("digits", "sshm")
     values["network"]["layered"]["hidden"] = [40, 40]
     # On a busy machine a straggler takes long to settle; it need not.
     values["dynamics"] = {"mode": {"kind": "free", "budget": 3.0}}
-    values["data"]["limit_train"] = 900
+    values["data"]["limit_train"] = 600
     values["learning"] |= {"epochs": 2, "minibatch": 30}
     config = RunConfig.read(values | {"cluster": flags})
     assert dn.train(config, tmp_path / "run").test_accuracy > 0.8

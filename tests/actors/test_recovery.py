@@ -97,7 +97,7 @@ def test_without_checkpoints_a_run_begins_anew_to_the_same_bits(undisturbed: tup
     assert "from its beginning" in warnings[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 def test_the_bits_of_a_run_that_kept_its_coordinator(
     number: signal.Signals, undisturbed: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -118,7 +118,7 @@ def test_more_at_a_time_than_cores_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path, sent: signal.Signals) -> None:
     file, out = tmp_path / "mine.yaml", tmp_path / "out"
     slow: dict[str, Any] = TINY | {"epochs": 12, "seeds": 3, "name": "mine"}

@@ -26,7 +26,7 @@ def test_every_host_count_gives_the_local_bits(apart: bool) -> None:
     check(apart, lam=0.0, clock="auto", delay=1, blocks=1, lanes=2, actors=3, imperfections={})
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     apart=st.booleans(),
     lam=st.sampled_from([0.0, 0.5, 1.0, 0.3]),
