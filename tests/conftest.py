@@ -1,11 +1,19 @@
-"""One Ray session and one browser for all tests that need them."""
+"""One Ray session and one browser for all tests that need them; pictures only where a test looks at them."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this process draw nothing unless the test is marked ``pictures``: a second a run, of hundreds."""
+    if request.node.get_closest_marker("pictures") is None:
+        monkeypatch.setattr(importlib.import_module("dyadnet.train"), "draw", lambda run: None)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return lines[0]
 
 
+@pytest.mark.pictures
 def test_train_prints_one_json_object_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("train", *QUICK, "--out", str(tmp_path / "run"), "--json") == 0
     captured = capsys.readouterr()

@@ -34,6 +34,7 @@ def small(model: str = "sshm", **over: Any) -> RunConfig:
 
 
 @pytest.mark.parametrize("model", ["sshm", "ffm", "hm"])
+@pytest.mark.pictures
 def test_each_model_reaches_95_percent_on_the_digits(model: str, tmp_path: Path) -> None:
     summary = train(RunConfig.read(preset("digits", model) | {"engine": "local"}), tmp_path / "run")
     assert summary.test_accuracy >= 0.95
@@ -175,6 +176,7 @@ def test_damaged_weights_are_refused(tmp_path: Path) -> None:
         evaluate(run)
 
 
+@pytest.mark.pictures
 def test_probes_record_compartments_tick_by_tick(tmp_path: Path) -> None:
     probe = {"neurons": {"h1": [0, 5], "out": list(range(10))}, "samples": [0, 2], "every": 10}
     train(small(probe=probe, dynamics={"clock": "every-tick", "fixed": True, "sweeps": 7}), tmp_path / "run")

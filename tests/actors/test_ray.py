@@ -162,6 +162,7 @@ def test_what_cannot_be_placed_leaves_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [{}, {"slow": {"h1": 4}}, pytest.param({"transport": "ray"}, marks=pytest.mark.slow)])
+@pytest.mark.pictures
 def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     values = preset("digits", "sshm")
     values["network"]["layered"]["hidden"] = [40, 40]
