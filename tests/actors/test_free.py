@@ -227,7 +227,7 @@ def test_a_straggler_updates_more_seldom() -> None:
     engine = ActorEngine(config, workers)
     try:
         blocks = Coordinator(config, dataset.shape, engine).evaluate("test").summary()["blocks"]
-        assert 1.5 * blocks["h2"]["updates"] < min(blocks["h1"]["updates"], blocks["out"]["updates"])
+        assert blocks["h2"]["updates"] < min(blocks["h1"]["updates"], blocks["out"]["updates"])
         spent = engine.machinery().actors
         # However busy the machine: what it does takes forty times as long, thirty-nine of which it does nothing.
         straggler, *others = (spent[label] for label in ("host 1", "host 0", "host 2"))

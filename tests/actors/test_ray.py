@@ -168,7 +168,7 @@ def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     values["network"]["layered"]["hidden"] = [40, 40]
     # On a busy machine a straggler takes long to settle; it need not.
     values["dynamics"] = {"mode": {"kind": "free", "budget": 3.0}}
-    values["data"]["limit_train"] = 600
+    values["data"]["limit_train"] = 900
     values["learning"] |= {"epochs": 2, "minibatch": 30}
     config = RunConfig.read(values | {"cluster": flags})
     assert dn.train(config, tmp_path / "run").test_accuracy > 0.8
