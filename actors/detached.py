@@ -22,7 +22,13 @@ Ending = dict[str, Any]
 
 
 def lived(
-    config: RunConfig, out: Path, watcher: Watcher, train: Callable[[RunFolder], Summary], *, reborn: bool
+    config: RunConfig,
+    out: Path,
+    watcher: Watcher,
+    train: Callable[[RunFolder], Summary],
+    *,
+    resumed: bool,
+    reborn: bool,
 ) -> Ending:
     """Train to the end in a folder that a driver has made, and write down there how it ended.
 
@@ -34,6 +40,8 @@ def lived(
         Is told of what a user should know.
     train
         Does it, given the folder.
+    resumed
+        Whether it goes on from a checkpoint.
     reborn
         Whether a coordinator of this run has died before.
     """
@@ -41,7 +49,8 @@ def lived(
         legal = f"the run's folder, {out}, must be one that the cluster's head node sees too"
         return _wrong(ConfigError("cluster.detach", True, legal))
     try:
-        ending = {"summary": asdict(_trained(config, out, watcher, train, reborn=reborn)), "exit_code": 0}
+        summary = _trained(config, out, watcher, train, resumed=resumed, reborn=reborn)
+        ending = {"summary": asdict(summary), "exit_code": 0}
         _drawn(out, watcher)
     except DyadnetError as problem:
         ending = _wrong(problem)
@@ -63,10 +72,17 @@ def read_ending(out: Path) -> Ending | None:
 
 
 def _trained(
-    config: RunConfig, out: Path, watcher: Watcher, train: Callable[[RunFolder], Summary], *, reborn: bool
+    config: RunConfig,
+    out: Path,
+    watcher: Watcher,
+    train: Callable[[RunFolder], Summary],
+    *,
+    resumed: bool,
+    reborn: bool,
 ) -> Summary:
     sizes = {name: (out / name).stat().st_size if (out / name).exists() else 0 for name in RECORDS}
-    goes_on = reborn and config.checkpoint.enabled and look(store_of(config, out), sizes).newest is not None
+    left_some = reborn and config.checkpoint.enabled and look(store_of(config, out), sizes).newest is not None
+    goes_on = resumed or left_some
     with opened(config, out, watcher.warning, sizes, resume=goes_on) as beginning:
         lengths = {} if beginning.start is None else beginning.start.lengths
         with RunFolder.reopened(out, config, lengths) as folder:

@@ -108,7 +108,7 @@ class RunFolder:
 
     @classmethod
     def reopened(cls, path: Path, config: RunConfig, lengths: Mapping[str, int]) -> Self:
-        """The folder of a run that goes on, its records cut to what belongs to a checkpoint.
+        """The folder of a run that goes on, its records cut to what belongs to a checkpoint, its ending taken back.
 
         Raises
         ------
@@ -119,6 +119,7 @@ class RunFolder:
         folder.path, folder.beginning, folder._made = path, None, False
         try:
             folder._records = {name: Lines(path / name, lengths.get(name, 0)) for name in RECORDS}
+            (path / ENDING).unlink(missing_ok=True)
         except OSError as problem:
             raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
         folder.describe(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,6 +18,7 @@ from dyadnet.checkpoint.weights import put_back_best
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
 from dyadnet.errors import ConfigError, UsageError
+from dyadnet.overrides import merged
 from dyadnet.record import CONFIG, PROBES, RECORDS, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
 from dyadnet.watcher import Silent, Watcher
@@ -72,7 +74,8 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
     run
         Its folder.
     changes
-        Plain values of settings that are to be others from now on; see `dyadnet.checkpoint.continuing`.
+        Plain values of settings that are to be others from now on; see `dyadnet.checkpoint.continuing`. Whether its
+        driver leaves is said anew each time.
     watcher
         Is told how it goes; nobody unless given.
 
@@ -90,28 +93,30 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
         raise CheckpointError(
             f"{run}: checkpoints were off, so there is nothing to go on from; begin anew: dyadnet train {run / CONFIG}"
         )
-    config = continued(old, changes or {})
-    # Whoever resumes a run drives it.
-    config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"detach": False})})
+    config = continued(old, merged({"cluster": {"detach": False}}, dict(changes or {})))
     launch = engine(config.engine)
     dataset = load_data(config)
     check_fit(config, dataset.shape)
     sizes = {name: (run / name).stat().st_size if (run / name).exists() else 0 for name in RECORDS}
-    with opened(config, run, watcher.warning, sizes, resume=True) as beginning:
+    with contextlib.ExitStack() as held:
+        beginning = held.enter_context(opened(config, run, watcher.warning, sizes, resume=True))
         start = beginning.start
         assert start is not None
         check_same_run(config, start.config)
         check_length(start.config, config, start.position)
-        with RunFolder.reopened(run, config, start.lengths) as folder:
-            folder.beginning = beginning
-            put_back_best(folder, beginning, watcher)
-            done = start.position
-            watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
-            try:
-                summary = launch(config, dataset, folder, watcher)
-            except UsageError:
-                folder.describe(old)
-                raise
+        folder = held.enter_context(RunFolder.reopened(run, config, start.lengths))
+        folder.beginning = beginning
+        put_back_best(folder, beginning, watcher)
+        done = start.position
+        watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
+        if config.cluster.detach:
+            # Whoever trains holds the lock and the records, and that is not this process.
+            held.close()
+        try:
+            summary = launch(config, dataset, folder, watcher)
+        except UsageError:
+            folder.describe(old)
+            raise
     draw(run)
     return summary
 

@@ -175,6 +175,7 @@ def test_where_nothing_is_intact_the_run_is_left_as_it_is(tmp_path: Path) -> Non
         ({"dynamics": {"lanes": 2}}, r"dynamics\.lanes: 2 is not legal; it has been 1"),
         ({"record": {"every": 1}}, r"record\.every: 1 is not legal; it has been 3"),
         ({"learning": {"epochs": 1}}, r"learning\.epochs: 1 is not legal; at least 2: so many have begun"),
+        ({"cluster": {"detach": True}}, r"cluster\.detach: True is not legal; only on a running cluster"),
         ({"engine": "abacus"}, r"engine: 'abacus' is not legal; one of local, ray"),
     ],
 )
@@ -219,6 +220,24 @@ def test_checkpoints_of_another_run_are_not_taken(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="it holds checkpoints of another run; name an empty folder"):
         train(settings(**there), tmp_path / "third")
     assert not (tmp_path / "third").exists()
+
+
+def test_data_in_a_file_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    generator = np.random.default_rng(1)
+    for place in (one, other):
+        place.mkdir()
+    np.savez(one / "mine.npz", x=generator.uniform(0, 1, (90, 64)), y=np.arange(90) % 10)
+    monkeypatch.chdir(one)
+    config = settings(data={"name": "mine.npz", "limit_train": None, "limit_test": None})
+    expected = uninterrupted(config, tmp_path / "never")
+    with pytest.raises(StoppedError):
+        train(config, tmp_path / "run", stopping(3))
+    monkeypatch.chdir(tmp_path)
+    shutil.move(one / "mine.npz", other / "mine.npz")
+    with pytest.raises(ConfigError, match=r"data\.name: .* another value would change the science"):
+        resume(tmp_path / "run", {"data": {"name": "other/yours.npz"}})
+    assert outcome(resume(tmp_path / "run", {"data": {"name": "other/mine.npz"}}), tmp_path / "run") == expected
 
 
 def test_without_checkpoints_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
