@@ -81,7 +81,11 @@ class Attempts:
         GaveUpError
             If it is one too many.
         """
-        self._placed(self._workers.start(self._watcher.warning))
+        try:
+            self._placed(self._workers.start(self._watcher.warning))
+        except FailedError as problem:
+            start = None if self._keeper is None else self._keeper.newest
+            self._go_on(problem, 1 if start is None else start.position.updates + 1, self._workers.round)
         while True:
             engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning)
             coordinator = Coordinator(
@@ -111,9 +115,8 @@ class Attempts:
                 raise GaveUpError(why)
             self._recorder.event(failure.plain())
             self._snapshot.failed(failure)
-            self._watcher.warning(
-                f"{problem}; {' and '.join(who)} starts anew, and the run goes on from {self._last()}"
-            )
+            anew = f"{' and '.join(who)} {'starts' if len(who) == 1 else 'start'} anew"
+            self._watcher.warning(f"{problem}; {anew}, and the run goes on from {self._last()}")
             try:
                 places = self._workers.revive(casualties, self._recovery.incarnation, number)
             except FailedError as again:
