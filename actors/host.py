@@ -30,9 +30,10 @@ from dyadnet import assembly, objective
 from dyadnet.checkpoint import blocks as checkpoint
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
+from dyadnet.dynamics import FreeRunning
 from dyadnet.faults import Fault
 from dyadnet.messages import Kind, Message
 from dyadnet.relaxation import BlockReport, Relaxation, Update, lane_slices
