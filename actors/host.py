@@ -89,8 +89,8 @@ class Host:
         }
         for lanes in self.dyads.values():
             for dyad in lanes:
-                dyad.incarnation = home.incarnation
-                dyad.rooms = {t: transport.empty for t, host in home.homes.items() if host != home.index}
+                dyad.sender.incarnation = home.incarnation
+                dyad.sender.rooms = {t: transport.empty for t, host in home.homes.items() if host != home.index}
         self._dataset = dataset
         self._transport = transport
         self._inbox = inbox
