@@ -18,7 +18,7 @@ from dyadnet.contrast import contrasts
 from dyadnet.description import INPUT, Projection
 from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
-from dyadnet.imperfections import Device
+from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import Optimiser, State
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update

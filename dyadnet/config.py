@@ -16,7 +16,7 @@ from dyadnet.consistency import check_consistency
 from dyadnet.description import Network
 from dyadnet.dynamics import Dynamics
 from dyadnet.faults import FaultSpec
-from dyadnet.imperfections import Imperfections
+from dyadnet.imperfections.network import Imperfections
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to

@@ -14,7 +14,7 @@ from dyadnet.channels import ReceivingEnd, SendingEnd
 from dyadnet.clocks import Moment, Periodic
 from dyadnet.delays import Constant, Uniform
 from dyadnet.description import layered
-from dyadnet.imperfections import Channel
+from dyadnet.imperfections.channel import Channel
 from dyadnet.mailbox import Inbound, Mailbox
 from dyadnet.messages import Message
 from dyadnet.random import Stream

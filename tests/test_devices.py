@@ -15,7 +15,7 @@ from dyadnet.description import Network, layered
 from dyadnet.devices import AUTO_RANGE, Hardware
 from dyadnet.dyads import Dyads
 from dyadnet.engine.local import LocalEngine
-from dyadnet.imperfections import Device
+from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import SGD
 from dyadnet.relaxation import Phase, Update
 from dyadnet.topology import Topology
