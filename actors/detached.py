@@ -12,9 +12,10 @@ from dyadnet.checkpoint.finding import look
 from dyadnet.checkpoint.opening import opened, store_of
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
-from dyadnet.errors import ConfigError, DyadnetError, UsageError
+from dyadnet.errors import ConfigError, DyadnetError, RunFolderError, UsageError
 from dyadnet.record import CONFIG, ENDING, RECORDS, RunFolder, whole
 from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.train import draw
 from dyadnet.watcher import Watcher
 
 Ending = dict[str, Any]
@@ -51,14 +52,17 @@ def lived(
     try:
         summary = _trained(config, out, watcher, train, resumed=resumed, reborn=reborn)
         ending = {"summary": asdict(summary), "exit_code": 0}
-        _drawn(out, watcher)
+        draw(out, watcher)
     except DyadnetError as problem:
         ending = _wrong(problem)
     except Exception as problem:
         ending = _wrong(DyadnetError(f"the coordinator failed: {type(problem).__name__}: {problem}"))
     if not ending.get("never_began"):
-        with whole(out / ENDING) as fresh:
-            fresh.write_text(json.dumps(ending), encoding="utf-8")
+        try:
+            with whole(out / ENDING) as fresh:
+                fresh.write_text(json.dumps(ending), encoding="utf-8")
+        except RunFolderError as problem:
+            watcher.warning(f"how the run ended is not written down: {problem}")
     return ending
 
 
@@ -97,15 +101,6 @@ def _trained(
                 folder.event(failure.plain())
                 watcher.warning("the coordinator died; another one goes on")
             return train(folder)
-
-
-def _drawn(out: Path, watcher: Watcher) -> None:
-    from dyadnet.train import draw
-
-    try:
-        draw(out)
-    except OSError as problem:
-        watcher.warning(f"no curves are drawn: {problem}")
 
 
 def _wrong(problem: DyadnetError) -> Ending:

@@ -14,6 +14,7 @@ from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import DataShape
+from dyadnet.errors import ConfigError
 from dyadnet.faults import Faults
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.record import Recorder
@@ -79,7 +80,7 @@ class Attempts:
         FailedError
             If a failure may not be survived.
         GaveUpError
-            If it is one too many.
+            If it is one too many, or there is no room to begin anew.
         """
         try:
             self._placed(self._workers.start(self._watcher.warning))
@@ -122,6 +123,8 @@ class Attempts:
             except FailedError as again:
                 problem = again
                 continue
+            except ConfigError as no_room:
+                raise GaveUpError(f"{problem}; what is left of the cluster is not enough: {no_room}") from None
             newest = None if self._keeper is None else self._keeper.newest
             self._recorder.rewind({} if newest is None else newest.lengths)
             self._placed(places)

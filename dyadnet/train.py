@@ -17,7 +17,7 @@ from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.weights import put_back_best
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
-from dyadnet.errors import ConfigError, UsageError
+from dyadnet.errors import ConfigError, RunFolderError, UsageError
 from dyadnet.overrides import merged
 from dyadnet.record import CONFIG, PROBES, RECORDS, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
@@ -44,7 +44,7 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
     Raises
     ------
     UsageError
-        If the configuration, the data or the folder cannot be used; nothing has been written then.
+        If the configuration, the data or the folder cannot be used; nothing is left of it, unless it had begun.
     DivergedError
         If a relaxation runs away.
     """
@@ -60,9 +60,10 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
             with opened(config, Path(out), watcher.note) as folder.beginning:
                 summary = launch(config, dataset, folder, watcher)
         except UsageError:
-            folder.discard()
+            if not folder.begun:
+                folder.discard()
             raise
-    draw(Path(out))
+    draw(Path(out), watcher)
     return summary
 
 
@@ -117,7 +118,7 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
         except UsageError:
             folder.describe(old)
             raise
-    draw(run)
+    draw(run, watcher)
     return summary
 
 
@@ -141,8 +142,18 @@ def load_data(config: RunConfig) -> data.Dataset:
     return dataset.limited(config.data.limit_train, config.data.limit_test)
 
 
-def draw(run: Path) -> None:
-    """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report."""
+def draw(run: Path, watcher: Watcher) -> None:
+    """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report.
+
+    What was trained is there without its pictures: where they cannot be written, the watcher is warned.
+    """
+    try:
+        _draw(run)
+    except (OSError, RunFolderError) as problem:
+        watcher.warning(f"no pictures and no report: {problem}; once they can be written: dyadnet report {run}")
+
+
+def _draw(run: Path) -> None:
     # Matplotlib takes a third of an actor's time to start, and no actor draws.
     from dyadnet import plots
 

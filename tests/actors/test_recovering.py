@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from actors.recovering import Attempts
 from actors.workers import Casualties
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
+from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.record import RunFolder
 from dyadnet.recovery import GaveUpError
@@ -35,7 +36,7 @@ class Lives:
         Why not, one a life.
     """
 
-    def __init__(self, config: RunConfig, troubles: list[FailedError]) -> None:
+    def __init__(self, config: RunConfig, troubles: Sequence[DyadnetError]) -> None:
         self._config = config
         self._troubles = list(troubles)
         self._dataset = load_data(config)
@@ -67,7 +68,7 @@ class Lives:
 
 
 def attempted(
-    config: RunConfig, troubles: list[FailedError], out: Path
+    config: RunConfig, troubles: Sequence[DyadnetError], out: Path
 ) -> tuple[Summary, list[dict[str, Any]], Watching, Lives]:
     """A run whose first lives do not come up: its summary, its events, what was told, and its lives."""
     workers, watching = Lives(config, troubles), Watching()
@@ -107,6 +108,13 @@ def test_who_never_meets_is_not_tried_for_ever(tmp_path: Path) -> None:
     config = settings(engine="ray", cluster={"actors": 2}, recovery={"actor_failures": 0})
     with pytest.raises(PeerLostError, match=r"h1 at .* heard nothing of h2"):
         attempted(config, [PeerLostError(UNHEARD)], tmp_path / "never")
+
+
+def test_where_nothing_has_room_any_more_it_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
+    config = settings(engine="ray", cluster={"actors": 2})
+    crowded = ConfigError("cluster.cpus_per_actor", "auto", "no room for 2 actors")
+    with pytest.raises(GaveUpError, match=r"nothing of h2 .*; what is left of the cluster is not enough: .*no room"):
+        attempted(config, [PeerLostError(UNHEARD), crowded], tmp_path / "run")
 
 
 def test_a_lost_peer_says_the_same_in_every_process() -> None:

@@ -113,6 +113,27 @@ def test_a_closed_folder_is_named_before_training(tmp_path: Path) -> None:
         train(settings(checkpoint={"folder": str(tmp_path / "closed")}), tmp_path / "run")
 
 
+def test_a_mistake_that_is_found_late_takes_nothing_away(tmp_path: Path) -> None:
+    def mistaken() -> None:
+        raise ConfigError("cluster.actors", 3, "so many do not fit")
+
+    expected = uninterrupted(settings(), tmp_path / "never")
+    with pytest.raises(ConfigError, match="so many do not fit"):
+        train(settings(), tmp_path / "run", Watching(5, mistaken))
+    assert outcome(resume(tmp_path / "run"), tmp_path / "run") == expected
+
+
+@pytest.mark.pictures
+def test_what_was_trained_is_there_without_its_pictures(tmp_path: Path) -> None:
+    watching = Watching(3, (tmp_path / "run" / "curves.png").mkdir)
+    summary = train(settings(), tmp_path / "run", watching)
+    assert summary.best_epoch >= 1
+    (told,) = watching.warnings
+    assert told.startswith("no pictures and no report: ")
+    assert "curves.png: it cannot be written (Is a directory)" in told
+    assert told.endswith(f"once they can be written: dyadnet report {tmp_path / 'run'}")
+
+
 def test_no_password_is_written_down(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="without a user or password in it"):
         settings(checkpoint={"folder": "sftp://me:secret@host/kept"})
