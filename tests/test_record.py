@@ -40,6 +40,12 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         fresh.write_text("new")
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match=r"--out .*file/run: it cannot be written \(Not a directory\)"):
+        RunFolder(tmp_path / "file" / "run", settings())
+
+
 def with_weights(folder: RunFolder, size: int) -> None:
     folder.save("best", {"size": size}, {"h1": {"input": np.ones((size, 10))}})
 
@@ -65,9 +71,7 @@ def test_what_a_full_disk_does_not_take_leaves_what_was_there(
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limit[1]))
         try:
-            with pytest.raises(
-                RecordError, match=rf"{name}: it cannot be written \(File too large\); free"
-            ):
+            with pytest.raises(RecordError, match=rf"{name}: it cannot be written \(File too large\); free"):
                 write(folder, 4000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limit)
