@@ -155,7 +155,7 @@ class RunFolder:
     def machinery(self, line: dict[str, Any]) -> None:
         """Append to the machinery's record: seconds and traffic, which differ from run to run."""
         self._records[MACHINERY].append(line)
-        self.begun |= line["kind"] == "checkpoint"
+        self.begun |= line.get("kind") == "checkpoint"
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Write what the probes saw of one relaxation, as ``probes/<relaxation>.npz`` with keys ``block/series``."""
