@@ -28,7 +28,7 @@ PATIENCE = 60.0
 
 
 def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str) -> None:
-    """Begin a run that needs no driver, and leave it once it trains.
+    """Begin a run that needs no driver, or go on with one, and leave it once it trains.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str) -> 
         num_cpus=0,
         resources={"node:__internal_head__": 0.001},
         max_restarts=config.recovery.actor_failures,
-    ).remote(config, shape, [], str(out), detached=True)
+    ).remote(config, shape, [], str(out), detached=True, resumed=folder.beginning is not None)
     try:
         while ray.get(coordinator.introduction.remote()) is None:
             ending = ray.get(coordinator.ending.remote())

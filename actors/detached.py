@@ -12,9 +12,10 @@ from dyadnet.checkpoint.finding import look
 from dyadnet.checkpoint.opening import opened, store_of
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
-from dyadnet.errors import ConfigError, DyadnetError, UsageError
+from dyadnet.errors import ConfigError, DyadnetError, RunFolderError, UsageError
 from dyadnet.record import CONFIG, ENDING, RECORDS, RunFolder, whole
 from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.train import draw
 from dyadnet.watcher import Watcher
 
 Ending = dict[str, Any]
@@ -22,7 +23,13 @@ Ending = dict[str, Any]
 
 
 def lived(
-    config: RunConfig, out: Path, watcher: Watcher, train: Callable[[RunFolder], Summary], *, reborn: bool
+    config: RunConfig,
+    out: Path,
+    watcher: Watcher,
+    train: Callable[[RunFolder], Summary],
+    *,
+    resumed: bool,
+    reborn: bool,
 ) -> Ending:
     """Train to the end in a folder that a driver has made, and write down there how it ended.
 
@@ -34,6 +41,8 @@ def lived(
         Is told of what a user should know.
     train
         Does it, given the folder.
+    resumed
+        Whether it goes on from a checkpoint.
     reborn
         Whether a coordinator of this run has died before.
     """
@@ -41,15 +50,19 @@ def lived(
         legal = f"the run's folder, {out}, must be one that the cluster's head node sees too"
         return _wrong(ConfigError("cluster.detach", True, legal))
     try:
-        ending = {"summary": asdict(_trained(config, out, watcher, train, reborn=reborn)), "exit_code": 0}
-        _drawn(out, watcher)
+        summary = _trained(config, out, watcher, train, resumed=resumed, reborn=reborn)
+        ending = {"summary": asdict(summary), "exit_code": 0}
+        draw(out, watcher)
     except DyadnetError as problem:
         ending = _wrong(problem)
     except Exception as problem:
         ending = _wrong(DyadnetError(f"the coordinator failed: {type(problem).__name__}: {problem}"))
     if not ending.get("never_began"):
-        with whole(out / ENDING) as fresh:
-            fresh.write_text(json.dumps(ending), encoding="utf-8")
+        try:
+            with whole(out / ENDING) as fresh:
+                fresh.write_text(json.dumps(ending), encoding="utf-8")
+        except RunFolderError as problem:
+            watcher.warning(f"how the run ended is not written down: {problem}")
     return ending
 
 
@@ -63,10 +76,17 @@ def read_ending(out: Path) -> Ending | None:
 
 
 def _trained(
-    config: RunConfig, out: Path, watcher: Watcher, train: Callable[[RunFolder], Summary], *, reborn: bool
+    config: RunConfig,
+    out: Path,
+    watcher: Watcher,
+    train: Callable[[RunFolder], Summary],
+    *,
+    resumed: bool,
+    reborn: bool,
 ) -> Summary:
     sizes = {name: (out / name).stat().st_size if (out / name).exists() else 0 for name in RECORDS}
-    goes_on = reborn and config.checkpoint.enabled and look(store_of(config, out), sizes).newest is not None
+    left_some = reborn and config.checkpoint.enabled and look(store_of(config, out), sizes).newest is not None
+    goes_on = resumed or left_some
     with opened(config, out, watcher.warning, sizes, resume=goes_on) as beginning:
         lengths = {} if beginning.start is None else beginning.start.lengths
         with RunFolder.reopened(out, config, lengths) as folder:
@@ -81,15 +101,6 @@ def _trained(
                 folder.event(failure.plain())
                 watcher.warning("the coordinator died; another one goes on")
             return train(folder)
-
-
-def _drawn(out: Path, watcher: Watcher) -> None:
-    from dyadnet.train import draw
-
-    try:
-        draw(out)
-    except OSError as problem:
-        watcher.warning(f"no curves are drawn: {problem}")
 
 
 def _wrong(problem: DyadnetError) -> Ending:

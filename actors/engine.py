@@ -20,7 +20,8 @@ from actors.judges import FreeJudge, Judge, LockstepJudge
 from actors.transport import Report
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
+from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.protocol import Machinery
 from dyadnet.faults import Fault, Faults
 from dyadnet.relaxation import BlockReport, Outcome, Relaxation, Update, lane_slices

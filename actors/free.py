@@ -25,8 +25,8 @@ from actors.inbox import Decision, Envelope, Letter
 from actors.opening import Opening
 from actors.post import Home, Post
 from actors.underway import MILLISECOND, Underway
-from dyadnet.config import FreeRunning
 from dyadnet.dyads import Dyads
+from dyadnet.dynamics import FreeRunning
 from dyadnet.messages import Kind, Message
 from dyadnet.relaxation import Relaxation
 

@@ -30,9 +30,10 @@ from dyadnet import assembly, objective
 from dyadnet.checkpoint import blocks as checkpoint
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
+from dyadnet.dynamics import FreeRunning
 from dyadnet.faults import Fault
 from dyadnet.messages import Kind, Message
 from dyadnet.relaxation import BlockReport, Relaxation, Update, lane_slices
@@ -88,8 +89,8 @@ class Host:
         }
         for lanes in self.dyads.values():
             for dyad in lanes:
-                dyad.incarnation = home.incarnation
-                dyad.rooms = {t: transport.empty for t, host in home.homes.items() if host != home.index}
+                dyad.sender.incarnation = home.incarnation
+                dyad.sender.rooms = {t: transport.empty for t, host in home.homes.items() if host != home.index}
         self._dataset = dataset
         self._transport = transport
         self._inbox = inbox

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError
@@ -24,10 +29,19 @@ GRAIN = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room for every actor, one bundle each."""
+    """Room for every actor, one bundle each.
+
+    Attributes
+    ----------
+    cpus
+        Of each.
+    nodes
+        Where each is.
+    """
 
     group: PlacementGroup
     cpus: float
+    nodes: tuple[str, ...]
 
 
 def homes(config: RunConfig) -> dict[str, int]:
@@ -98,7 +112,8 @@ def reserve(spec: ClusterSpec, actors: int, name: str = "", without: Collection[
             "are free; end other jobs, or book less by --set cluster.cpus_per_actor"
         )
         raise ConfigError("cluster.cpus_per_actor", spec.cpus_per_actor, legal)
-    return Reservation(group, cpus)
+    where_booked: Mapping[int, str] = placement_group_table(group)["bundles_to_node_id"]
+    return Reservation(group, cpus, tuple(where_booked[bundle] for bundle in range(actors)))
 
 
 def release(name: str) -> None:

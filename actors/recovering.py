@@ -14,6 +14,7 @@ from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import DataShape
+from dyadnet.errors import ConfigError
 from dyadnet.faults import Faults
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.record import Recorder
@@ -79,9 +80,13 @@ class Attempts:
         FailedError
             If a failure may not be survived.
         GaveUpError
-            If it is one too many.
+            If it is one too many, or there is no room to begin anew.
         """
-        self._placed(self._workers.start(self._watcher.warning))
+        try:
+            self._placed(self._workers.start(self._watcher.warning))
+        except FailedError as problem:
+            start = None if self._keeper is None else self._keeper.newest
+            self._go_on(problem, 1 if start is None else start.position.updates + 1, self._workers.round)
         while True:
             engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning)
             coordinator = Coordinator(
@@ -111,14 +116,15 @@ class Attempts:
                 raise GaveUpError(why)
             self._recorder.event(failure.plain())
             self._snapshot.failed(failure)
-            self._watcher.warning(
-                f"{problem}; {' and '.join(who)} starts anew, and the run goes on from {self._last()}"
-            )
+            anew = f"{' and '.join(who)} {'starts' if len(who) == 1 else 'start'} anew"
+            self._watcher.warning(f"{problem}; {anew}, and the run goes on from {self._last()}")
             try:
                 places = self._workers.revive(casualties, self._recovery.incarnation, number)
             except FailedError as again:
                 problem = again
                 continue
+            except ConfigError as no_room:
+                raise GaveUpError(f"{problem}; what is left of the cluster is not enough: {no_room}") from None
             newest = None if self._keeper is None else self._keeper.newest
             self._recorder.rewind({} if newest is None else newest.lengths)
             self._placed(places)

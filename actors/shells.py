@@ -222,6 +222,8 @@ class CoordinatorActor:
         Where its checkpoints go, and which one it goes on from.
     detached
         Whether it has no driver: it begins by itself then, keeps the run's folder and reads the data itself.
+    resumed
+        Whether it goes on from a checkpoint then.
     """
 
     def __init__(
@@ -234,6 +236,7 @@ class CoordinatorActor:
         beginning: Beginning | None = None,
         *,
         detached: bool = False,
+        resumed: bool = False,
     ) -> None:
         self._config = config
         self._shape = shape
@@ -252,13 +255,13 @@ class CoordinatorActor:
         self._detached = detached
         if detached:
             reborn = bool(ray.get_runtime_context().was_current_actor_reconstructed)
-            threading.Thread(target=self._live, args=(reborn,), name="run", daemon=True).start()
+            threading.Thread(target=self._live, args=(resumed, reborn), name="run", daemon=True).start()
 
     def run(self) -> Summary:
         """Create the blocks and train."""
         return self._train(ray.get_runtime_context().current_actor, self._news, self._events, self._beginning)
 
-    def _live(self, reborn: bool) -> None:
+    def _live(self, resumed: bool, reborn: bool) -> None:
         """Train without a driver, wait a while for somebody to hear how it ended, and go."""
         me = ray.get_actor(str(ray.get_runtime_context().get_actor_name()), namespace=NAMESPACE)
 
@@ -266,7 +269,8 @@ class CoordinatorActor:
             self._dataset = ray.put(load_data(self._config))
             return self._train(me, folder, folder.events(), folder.beginning)
 
-        self._ending = lived(self._config, Path(self._news.name), self._news, train, reborn=reborn)
+        out = Path(self._news.name)
+        self._ending = lived(self._config, out, self._news, train, resumed=resumed, reborn=reborn)
         self._told.wait(LINGER)
         ray.kill(me)
 

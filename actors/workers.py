@@ -158,8 +158,8 @@ class RayWorkers:
         ------
         ConfigError
             If they cannot be placed.
-        ActorLostError
-            If one does not come up.
+        FailedError
+            If one does not come up, or is not heard by the others; `revive` begins all over then.
         """
         places = self._start(0)
         niceness = max(place["nice"] for place in self._places)
@@ -171,9 +171,14 @@ class RayWorkers:
         return places
 
     def casualties(self, problem: FailedError) -> Casualties:
-        """Who is dead or does not answer, beside those that a failure names, and which of their machines are."""
+        """Who is dead or does not answer, beside those that a failure names, and which of their machines are.
+
+        All are, where nobody knows whose fault a standstill is, or where not all had come up: some of them wait for
+        others that will never come, and nobody knows which life each of them is in.
+        """
         everyone = range(len(self._handles))
-        known = set(everyone) if isinstance(problem, StalledError) else set(problem.hosts)
+        hopeless = isinstance(problem, StalledError) or not self._complete
+        known = set(everyone) if hopeless else set(problem.hosts)
         asked = {host: self._handles[host].pulse.remote() for host in everyone if host not in known}
         well: set[int] = set()
         if asked:
@@ -225,6 +230,8 @@ class RayWorkers:
         """Book room, and create all actors."""
         reservation = reserve(self._config.cluster, len(self.labels), self._name, self._lost_nodes)
         self._group, self._cpus = reservation.group, reservation.cpus
+        # Until they tell it themselves: some of them may never do.
+        self._places = [{"node": node} for node in reservation.nodes]
         self._handles = [self._create(index, incarnation) for index in range(len(self.labels))]
         return self._meet()
 

@@ -1,8 +1,9 @@
 """dyadnet: networks of dyadic neurons that settle by exchanging means and differences, and learn from them."""
 
-from dyadnet.config import DataSpec, Dynamics, Learning, RunConfig
+from dyadnet.config import DataSpec, Learning, RunConfig
 from dyadnet.coordinator import Summary
 from dyadnet.description import Network, Population, Projection, layered
+from dyadnet.dynamics import Dynamics
 from dyadnet.errors import ConfigError, DataError, DivergedError, DyadnetError, RunFolderError, UsageError
 from dyadnet.train import train
 

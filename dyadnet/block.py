@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.contrast import contrasts
 from dyadnet.description import INPUT, Projection
 from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
-from dyadnet.imperfections import Device
+from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import Optimiser, State
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update
@@ -206,7 +207,7 @@ class Block:
         """
         factor = self.dtype.type(-1.0 / (beta * samples))
         for number, lane in enumerate(lanes):
-            for key, contrast in lane.contrasts():
+            for key, contrast in contrasts(lane):
                 self._accumulate(key, contrast, first=number == 0)
         for gradient in self._gradient.values():
             gradient *= factor

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dyadnet.clocks import Moment
 from dyadnet.delays import Delay
-from dyadnet.imperfections import Channel
+from dyadnet.imperfections.channel import Channel
 from dyadnet.messages import Message
 from dyadnet.quantise import quantised
 from dyadnet.random import Stream

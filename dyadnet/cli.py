@@ -18,7 +18,8 @@ from typing import Annotated, Any
 import typer
 
 from dyadnet.checkpoint.command import resume
-from dyadnet.config import TICKS, RunConfig
+from dyadnet.config import RunConfig
+from dyadnet.dynamics import TICKS
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.faults import parsed
 from dyadnet.overrides import assigned, merged

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dyadnet.activations import Activation
 from dyadnet.clocks import Moment
 from dyadnet.description import Projection
-from dyadnet.imperfections import Device, Mismatch, WeightPrecision
+from dyadnet.imperfections.device import Device, Mismatch, WeightPrecision
 from dyadnet.quantise import quantised
 from dyadnet.random import Stream
 from dyadnet.topology import BlockSpec, Link

@@ -18,8 +18,7 @@ told that nothing comes.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -30,13 +29,14 @@ from dyadnet.block import Block, Synapses
 from dyadnet.channels import SendingEnd
 from dyadnet.clocks import Clock, Moment
 from dyadnet.course import Averages, Course, Tolerance, relative_residual
-from dyadnet.drives import Term, reduced
+from dyadnet.drives import Term, drives, reduced
 from dyadnet.losses import LOSSES
 from dyadnet.mailbox import Expected, Inbound, Mailbox
 from dyadnet.messages import Kind, Message
 from dyadnet.probes import Probe
-from dyadnet.products import Empty, Feedback, Forward
+from dyadnet.products import Forward
 from dyadnet.relaxation import Progress
+from dyadnet.sender import Sender
 from dyadnet.turns import Turn, dyadic
 
 Array = NDArray[Any]
@@ -75,10 +75,8 @@ class Dyads:
         Means over the last firings of a phase that says so.
     side, turn
         Which compartments settle, if they take turns, and what is kept of the first; see `dyadnet.turns`.
-    incarnation
-        Which life of this block its messages are from.
-    rooms
-        By target, what makes the arrays that go there, where that is not memory of this process alone.
+    sender
+        The sending side of every channel that begins here.
     """
 
     def __init__(
@@ -96,17 +94,11 @@ class Dyads:
         self.mail = Mailbox(inbound)
         self.loss = LOSSES[block.topology.network.loss]
         self.probe: Probe | None = None
-        self.incarnation = 0
-        self.rooms: dict[str, Empty] = {}
+        self.sender = Sender(block, outbound)
         self.course = Course()
         self._stopped = 0
         self._tolerance = tolerance
         self._initial = initial
-        self.outbound: dict[tuple[str, Kind], SendingEnd] = {
-            **{(axon.target, "state"): SendingEnd() for axon in block.axons},
-            **{(synapses.source, "feedback"): SendingEnd() for synapses in block.synapses},
-            **(outbound or {}),
-        }
         self.device = block.hardware
         self.averages = Averages()
         self.side = 0
@@ -129,7 +121,6 @@ class Dyads:
         self._phases: list[tuple[int, Moment]] = []
         self._eta = np.ones(size, dtype=dtype)
         self._forward: dict[str, Forward] = {}
-        self._feedback: dict[str, Feedback] = {}
 
     @property
     def held(self) -> dict[tuple[str, Kind], Message]:
@@ -187,14 +178,12 @@ class Dyads:
             self.base = np.repeat(self.block.bias[np.newaxis], batch, axis=0)
         self.mail.begin(moment.relaxation, ideal=self.block.ideal)
         self.course = Course()
-        for end in self.outbound.values():
-            end.begin(ideal=self.block.ideal)
+        self.sender.begin()
         self._stopped = 0
-        self._forward, self._feedback = {}, {}
+        self._forward = {}
         self._set_initial_state(batch)
         messages = self._emit(ideal=True)
-        for message in messages:
-            self.outbound[message.target, message.kind].open(message)
+        self.sender.open(messages)
         return messages
 
     def enter(self, phase: int, beta: float, first_tick: int, average_from: int | None = None, side: int = 0) -> None:
@@ -230,9 +219,9 @@ class Dyads:
             for synapses in self.block.synapses:
                 message = self.held.get((synapses.source, "state"))
                 if message is not None:
-                    self.A += self._product(synapses, message)[0]
+                    self.A += self.product(synapses, message)[0]
         self.D = np.zeros((batch, size), dtype=self._dtype)
-        self.state = self._room((1, batch, size), self._dtype)
+        self.state = self.sender.room((1, batch, size), self._dtype)
         self.block.activation.means(self.device.seen(self.A), self.state[0])
 
     def place(self, A: Array, D: Array) -> None:
@@ -311,7 +300,7 @@ class Dyads:
     def _update(self) -> None:
         """A ← (1−η)A + ηA*, D ← (1−η)D + ηD*, s± = f(A ± D) (paper, eq. 8 and 10)."""
         course = self.course
-        means, differences = self._terms()
+        means, differences = drives(self)
         eta = self._eta
         mask = self.clock.mask(course.tick, self.moment)
         if mask is not None:
@@ -335,14 +324,9 @@ class Dyads:
         if self.probe is not None:
             self.probe.record(self)
 
-    @property
-    def _room(self) -> Empty:
-        """What makes the array of the state: it goes to every block above."""
-        return next((self.rooms[a.target] for a in self.block.axons if a.target in self.rooms), np.empty)
-
     def _activity(self, *, dyadic: bool) -> Array:
         """(m, d) of the present A and D, or (m,) while there are no differences."""
-        state = self._room((1 + dyadic, *self.A.shape), self._dtype)
+        state = self.sender.room((1 + dyadic, *self.A.shape), self._dtype)
         A = self.device.seen(self.A)
         if dyadic:
             self.block.activation.compartments(A, self.device.scaled(self.D), state[0], state[1])
@@ -350,50 +334,13 @@ class Dyads:
             self.block.activation.means(A, state[0])
         return state
 
-    def _terms(self) -> tuple[list[Term], list[Term]]:
-        """Terms of A* (beside the base) and of D*, from what is held."""
-        means: list[Term] = []
-        differences: list[Term] = []
-        at = self.course.tick, self.moment
-        source = self.block.topology.input_projection(self.name)
-        if self.device.reads and source is not None and self.inputs is not None:
-            x = self.inputs[np.newaxis]
-            means.append((self.device.read("input", source, x.shape[2], x, self.block.spec.size, at)[0], 1.0))
-        for synapses in self.block.synapses:
-            message = self.held[synapses.source, "state"]
-            product = self._product(synapses, message)
-            if self.device.reads:
-                link, x = synapses.link, message.payload
-                fan_in, size = link.pre.population.size, self.block.spec.size
-                noise = self.device.read(synapses.source, link.projection, fan_in, x, size, at)
-                product = product[: len(x)] + noise
-            means.append((product[0], 1.0))
-            if message.difference:
-                differences.append((product[1], synapses.coupling))
-        for axon in self.block.axons:
-            message = self.held[axon.target, "feedback"]
-            if message.mean:
-                means.append((message.means, 1.0))
-            if message.difference:
-                differences.append((message.differences, 1.0))
-        if self.beta and self.targets is not None:
-            m = self.state[0]
-            d = self.state[1] if self.speaks else np.zeros_like(m)
-            mean, difference = self.device.nudge(*self.loss.nudge(m, d, self.targets), at)
-            if self.side:
-                means.append((mean, -self.side * self.beta))
-                return means, differences
-            means.append((difference, -self.beta))
-            differences.append((mean, -self.beta))
-        return means, differences
-
     def _relax(self, X: Array, base: Array, terms: list[Term], eta: Array) -> tuple[float, float]:
         """Move X towards the sum of base and terms; largest |X*−X| before and |X| after."""
         first, scale, second = reduced(terms, self._none)
         residual, size = kernels.relax(X, base, first, scale, second, eta, self._row, self._bits, self._magnitude)
         return float(residual), float(size)
 
-    def _product(self, synapses: Synapses, message: Message) -> Array:
+    def product(self, synapses: Synapses, message: Message) -> Array:
         """θ·m_pre and θ·d_pre, shape (2, batch, n); the second only where the message has differences."""
         product = self._forward.get(synapses.source)
         if product is None:
@@ -412,94 +359,11 @@ class Dyads:
             course.difference_since = upcoming
         self.state = state
 
-    # Sending
-
     def _emit(self, targets: Container[str] | None = None, *, ideal: bool = False) -> list[Message]:
-        """State to the blocks above, feedback to the blocks below; streams that κ makes zero are left out."""
-        course = self.course
-        if not ideal:
-            course.sequence += 1
-        out: list[Message] = []
-        for axon in self.block.axons:
-            if targets is not None and axon.target not in targets:
-                continue
-            difference = self.speaks and axon.coupling != 0
-            payload = self.state if difference or not self.speaks else self.state[:1]
-            out.append(self._message(axon.target, "state", payload, True, difference))
-        for synapses in self.block.synapses:
-            if targets is not None and synapses.source not in targets:
-                continue
-            feedback = self._feedback.setdefault(synapses.source, Feedback())
-            payload = feedback.update(
-                self.state,
-                course.mean_since,
-                course.difference_since,
-                self.block.backward(synapses),
-                synapses.coupling,
-                self.rooms.get(synapses.source, np.empty),
-            )
-            message = self._message(synapses.source, "feedback", payload, synapses.coupling != 0, self.speaks)
-            out.append(self._read_anew(synapses, message) if self.device.reads and not ideal else message)
-        if ideal:
-            return out
-        return [self.outbound[message.target, message.kind].send(message) for message in out]
+        """State to the blocks above, feedback to the blocks below."""
+        return self.sender.emit(self.state, self.device, self.course, self.moment, targets, ideal=ideal)
 
-    def _read_anew(self, synapses: Synapses, message: Message) -> Message:
-        """Feedback as a noisy read finds it, which never has the same bits twice."""
-        link, at = synapses.link, (self.course.tick, self.moment)
-        fan_in = link.pre.population.size
-        key = f"feedback {synapses.source}"
-        noise = self.device.read(key, link.projection, fan_in, self.state, link.pre.size, at)
-        noise[0] *= noise.dtype.type(synapses.coupling)
-        payload = message.payload + noise[0 if message.mean else 1 :]
-        mark = self.course.sequence
-        return replace(message, payload=payload, mean_since=mark, difference_since=mark)
-
-    def _message(self, target: str, kind: Kind, payload: Array, mean: bool, difference: bool) -> Message:
-        course, moment = self.course, self.moment
-        return Message(
-            source=self.name,
-            target=target,
-            kind=kind,
-            tick=course.tick,
-            sequence=course.sequence,
-            relaxation=moment.relaxation,
-            phase=moment.phase,
-            lane=moment.lane,
-            payload=payload,
-            mean=mean,
-            difference=difference,
-            mean_since=course.mean_since,
-            difference_since=course.difference_since,
-            incarnation=self.incarnation,
-        )
-
-    # Learning, and going back
-
-    def contrasts(self) -> Iterator[tuple[str, tuple[Array, ...]]]:
-        """The factors of −β times the gradient (paper, eq. 5) of this lane, by parameter name.
-
-        A pair (left, right) stands for leftᵀ·right, a single array for itself.
-        """
-        averages = self.averages
-        state = self.readout
-        m = state[0]
-        d = state[1] if len(state) == 2 else np.zeros_like(m)
-        if self.block.input_weights is not None and self.inputs is not None:
-            yield "input", (d, self.inputs)
-        for synapses in self.block.synapses:
-            held = self.held[synapses.source, "state"].payload
-            if averages.own.count:
-                held = averages.held[synapses.source].value(self._dtype)
-            if self.turn is not None:
-                side = self.block.sides[synapses.link.pre.population.name]
-                held = dyadic(self.turn.held[synapses.source], held[0], side)
-            if synapses.coupling and len(held) == 2:
-                left = np.concatenate((d, m if synapses.coupling == 1 else m * m.dtype.type(synapses.coupling)))
-                yield synapses.source, (left, held.reshape(-1, held.shape[2]))
-            else:
-                yield synapses.source, (d, held[0])
-        yield "bias", (d.sum(axis=0),)
+    # Going back
 
     def snapshot(self) -> dict[str, Any]:
         """All that running on changes; arrays that are never written again are shared, not copied.
@@ -518,9 +382,8 @@ class Dyads:
             "side": self.side,
             "turn": self.turn,
             "mail": self.mail.snapshot(),
-            "outbound": {channel: end.snapshot() for channel, end in self.outbound.items()},
+            "sender": self.sender.snapshot(),
             "forward": {source: product.copy() for source, product in self._forward.items()},
-            "feedback": {source: feedback.copy() for source, feedback in self._feedback.items()},
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -532,7 +395,5 @@ class Dyads:
         self.averages = snapshot["averages"]
         self.side, self.turn = snapshot["side"], snapshot["turn"]
         self.mail.restore(snapshot["mail"])
-        for channel, end in self.outbound.items():
-            end.restore(snapshot["outbound"][channel])
+        self.sender.restore(snapshot["sender"])
         self._forward = {source: product.copy() for source, product in snapshot["forward"].items()}
-        self._feedback = {source: feedback.copy() for source, feedback in snapshot["feedback"].items()}

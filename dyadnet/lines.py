@@ -12,12 +12,24 @@ from dyadnet.errors import DyadnetError
 
 
 class RecordError(DyadnetError):
-    """A line of a run's record that could not be written; those before it are there."""
+    """Something of a run's record that could not be written; what was written before is there."""
 
 
 def encoded(line: dict[str, Any]) -> bytes:
     """A line as it is written."""
     return (json.dumps(line) + "\n").encode()
+
+
+def unwritten(path: Path, problem: OSError, run: Path) -> RecordError:
+    """What to say of something in a run's folder that cannot be written, and how to go on."""
+    return RecordError(
+        f"{path}: it cannot be written ({problem.strerror}); free space there, then go on with: dyadnet resume {run}"
+    )
+
+
+def complete(path: Path) -> int:
+    """Bytes of a file's whole lines, 0 if there is no file: what ended a process may have cut off the last one."""
+    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
 
 
 class Lines:
@@ -60,10 +72,7 @@ class Lines:
         except OSError as problem:
             with contextlib.suppress(OSError):
                 self.rewind(self.length)
-            raise RecordError(
-                f"{self.path}: it cannot be written ({problem.strerror}); free space there, then go on with: "
-                f"dyadnet resume {self.path.parent}"
-            ) from None
+            raise unwritten(self.path, problem, self.path.parent) from None
         self.length += len(data)
 
     def settle(self) -> None:

@@ -13,7 +13,7 @@ Array = NDArray[Any]
 def quantised(
     x: Array, bits: int, limits: tuple[float, float] | None, draws: NDArray[np.float64] | None = None
 ) -> Array:
-    """Each number of `x` on one of the levels; see `dyadnet.imperfections.Quantisation`.
+    """Each number of `x` on one of the levels; see `dyadnet.imperfections.channel.Quantisation`.
 
     Parameters
     ----------

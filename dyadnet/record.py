@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError
-from dyadnet.lines import Lines
+from dyadnet.lines import Lines, complete, unwritten
 
 if TYPE_CHECKING:
     from dyadnet.checkpoint.keeper import Beginning
@@ -83,6 +82,8 @@ class RunFolder:
     ----------
     beginning
         Where the run's checkpoints go and what it starts from; there are none unless somebody says so.
+    begun
+        Whether there is something to lose: a checkpoint, or a line of the scientific record.
 
     Raises
     ------
@@ -93,6 +94,7 @@ class RunFolder:
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
         self.beginning: Beginning | None = None
+        self.begun = False
         self._made = not path.exists()
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
@@ -108,7 +110,7 @@ class RunFolder:
 
     @classmethod
     def reopened(cls, path: Path, config: RunConfig, lengths: Mapping[str, int]) -> Self:
-        """The folder of a run that goes on, its records cut to what belongs to a checkpoint.
+        """The folder of a run that goes on, its records cut to what belongs to a checkpoint, its ending taken back.
 
         Raises
         ------
@@ -116,9 +118,10 @@ class RunFolder:
             If it cannot be written.
         """
         folder = cls.__new__(cls)
-        folder.path, folder.beginning, folder._made = path, None, False
+        folder.path, folder.beginning, folder.begun, folder._made = path, None, True, False
         try:
             folder._records = {name: Lines(path / name, lengths.get(name, 0)) for name in RECORDS}
+            (path / ENDING).unlink(missing_ok=True)
         except OSError as problem:
             raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
         folder.describe(config)
@@ -147,28 +150,38 @@ class RunFolder:
     def metrics(self, line: dict[str, Any]) -> None:
         """Append to the scientific record: what the same seed gives again, bit by bit."""
         self._records[METRICS].append(line)
+        self.begun = True
 
     def machinery(self, line: dict[str, Any]) -> None:
         """Append to the machinery's record: seconds and traffic, which differ from run to run."""
         self._records[MACHINERY].append(line)
+        self.begun |= line.get("kind") == "checkpoint"
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Write what the probes saw of one relaxation, as ``probes/<relaxation>.npz`` with keys ``block/series``."""
-        folder = self.path / PROBES
-        folder.mkdir(exist_ok=True)
+        path = self.path / PROBES / f"{relaxation:08d}.npz"
         arrays = {f"{block}/{name}": array for block, series in recorded.items() for name, array in series.items()}
-        np.savez_compressed(folder / f"{relaxation:08d}.npz", **arrays)  # type: ignore[arg-type]
+        fresh = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+        with self._writing(path):
+            path.parent.mkdir(exist_ok=True)
+            try:
+                with fresh.open("wb") as file:
+                    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+                fresh.replace(path)
+            finally:
+                fresh.unlink(missing_ok=True)
 
     def event(self, line: dict[str, Any]) -> None:
         """Append to ``events.jsonl``, which nothing takes back; it is on the disk when this returns."""
-        with (self.path / EVENTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line | {"at": round(time.time(), 3)}) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        path = self.path / EVENTS
+        with self._writing(path), closing(Lines(path, complete(path) if path.exists() else None)) as lines:
+            lines.append(line | {"at": round(time.time(), 3)})
+            lines.settle()
 
     def events(self) -> list[dict[str, Any]]:
         """What has happened once in the run's life so far."""
-        return _lines(self.path, EVENTS) if (self.path / EVENTS).exists() else []
+        path = self.path / EVENTS
+        return _parsed(path, path.read_bytes()[: complete(path)]) if path.exists() else []
 
     def fired(self) -> list[str]:
         """Faults on purpose that have happened, as they are written."""
@@ -190,7 +203,17 @@ class RunFolder:
 
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Write weights to ``checkpoints/<name>``, whole or not at all, in place of what was there."""
-        weights.save(self.path / CHECKPOINTS / name, manifest, parameters)
+        path = self.path / CHECKPOINTS / name
+        with self._writing(path):
+            weights.save(path, manifest, parameters)
+
+    @contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Say in one line that something cannot be written."""
+        try:
+            yield
+        except OSError as problem:
+            raise unwritten(path, problem, self.path) from None
 
     def discard(self) -> None:
         """Take back what was written: the run could not begin."""
@@ -272,8 +295,14 @@ def read_machinery(run: Path) -> list[dict[str, Any]]:
 def _lines(run: Path, name: str) -> list[dict[str, Any]]:
     path = run / name
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+        data = path.read_bytes()
     except OSError:
         raise RunFolderError(f"{run}: no run here ({name} is missing)") from None
+    return _parsed(path, data)
+
+
+def _parsed(path: Path, data: bytes) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in data.decode().splitlines() if line]
     except ValueError:
         raise RunFolderError(f"{path}: damaged, a line is not JSON") from None

@@ -17,8 +17,8 @@ from dyadnet.errors import DyadnetError
 from dyadnet.spec import Spec
 
 What = Literal["actor", "node", "link", "stall", "coordinator"]
-"""An actor died or hangs, its machine does, letters between two actors were lost, nobody knows why nothing moves, or
-the coordinator died."""
+"""An actor died or hangs, its machine does, letters between two actors were lost or they never met, nobody knows why
+nothing moves, or the coordinator died."""
 
 
 class RecoverySpec(Spec):

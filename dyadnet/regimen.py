@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
+from dyadnet.dynamics import FreeRunning
 from dyadnet.relaxation import Phase
 
 

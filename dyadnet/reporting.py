@@ -39,8 +39,8 @@ def lane_report(dyads: Dyads) -> BlockReport:
         mean_square=_square(m),
         difference_square=_square(state[1]) if len(state) == 2 else 0.0,
         updates=dyads.course.updates,
-        messages=sum(end.counts["messages"] for end in dyads.outbound.values()),
-        values=sum(end.counts["values"] for end in dyads.outbound.values()),
+        messages=sum(end.counts["messages"] for end in dyads.sender.outbound.values()),
+        values=sum(end.counts["values"] for end in dyads.sender.outbound.values()),
         stale=dyads.mail.stale,
         loss=loss,
         correct=correct,
@@ -82,7 +82,9 @@ def combined(lanes: Sequence[BlockReport]) -> BlockReport:
 
 def _edges(dyads: Dyads) -> tuple[EdgeReport, ...]:
     """What was counted at this end of each channel: first those that begin here, then those that end here."""
-    out = [EdgeReport(dyads.name, target, kind, dict(end.counts)) for (target, kind), end in dyads.outbound.items()]
+    out = [
+        EdgeReport(dyads.name, target, kind, dict(end.counts)) for (target, kind), end in dyads.sender.outbound.items()
+    ]
     back = [
         EdgeReport(source, dyads.name, kind, dict(counts)) for (source, kind), counts in dyads.mail.report().items()
     ]

@@ -19,9 +19,10 @@ try:
 except ImportError as problem:
     raise ImportError("dyadnet.sklearn needs scikit-learn 1.6 or newer: pip install 'dyadnet[sklearn]'") from problem
 
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split, validation_split
+from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, UsageError
 from dyadnet.observer import Unobserved

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dyadnet.errors import ConfigError
+
+Positive = Annotated[int, Field(ge=1)]
+"""A whole number of at least 1."""
 
 
 class Spec(BaseModel):

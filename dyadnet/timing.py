@@ -7,18 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dyadnet.clocks import Bernoulli, Clock, Periodic
-from dyadnet.config import (
-    BernoulliClock,
-    ClockSpec,
-    Dynamics,
-    EveryTick,
-    FreeRunning,
-    PeriodicClock,
-    RedBlackClock,
-    RunConfig,
-)
+from dyadnet.config import RunConfig
 from dyadnet.delays import Delay
 from dyadnet.description import Network, Projection
+from dyadnet.dynamics import BernoulliClock, ClockSpec, Dynamics, EveryTick, FreeRunning, PeriodicClock, RedBlackClock
 from dyadnet.errors import ConfigError
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase

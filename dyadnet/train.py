@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,7 +17,8 @@ from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.weights import put_back_best
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
-from dyadnet.errors import ConfigError, UsageError
+from dyadnet.errors import ConfigError, RunFolderError, UsageError
+from dyadnet.overrides import merged
 from dyadnet.record import CONFIG, PROBES, RECORDS, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
 from dyadnet.watcher import Silent, Watcher
@@ -42,7 +44,7 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
     Raises
     ------
     UsageError
-        If the configuration, the data or the folder cannot be used; nothing has been written then.
+        If the configuration, the data or the folder cannot be used; nothing is left of it, unless it had begun.
     DivergedError
         If a relaxation runs away.
     """
@@ -58,9 +60,10 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
             with opened(config, Path(out), watcher.note) as folder.beginning:
                 summary = launch(config, dataset, folder, watcher)
         except UsageError:
-            folder.discard()
+            if not folder.begun:
+                folder.discard()
             raise
-    draw(Path(out))
+    draw(Path(out), watcher)
     return summary
 
 
@@ -72,7 +75,8 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
     run
         Its folder.
     changes
-        Plain values of settings that are to be others from now on; see `dyadnet.checkpoint.continuing`.
+        Plain values of settings that are to be others from now on; see `dyadnet.checkpoint.continuing`. Whether its
+        driver leaves is said anew each time.
     watcher
         Is told how it goes; nobody unless given.
 
@@ -90,29 +94,31 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
         raise CheckpointError(
             f"{run}: checkpoints were off, so there is nothing to go on from; begin anew: dyadnet train {run / CONFIG}"
         )
-    config = continued(old, changes or {})
-    # Whoever resumes a run drives it.
-    config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"detach": False})})
+    config = continued(old, merged({"cluster": {"detach": False}}, dict(changes or {})))
     launch = engine(config.engine)
     dataset = load_data(config)
     check_fit(config, dataset.shape)
     sizes = {name: (run / name).stat().st_size if (run / name).exists() else 0 for name in RECORDS}
-    with opened(config, run, watcher.warning, sizes, resume=True) as beginning:
+    with contextlib.ExitStack() as held:
+        beginning = held.enter_context(opened(config, run, watcher.warning, sizes, resume=True))
         start = beginning.start
         assert start is not None
         check_same_run(config, start.config)
         check_length(start.config, config, start.position)
-        with RunFolder.reopened(run, config, start.lengths) as folder:
-            folder.beginning = beginning
-            put_back_best(folder, beginning, watcher)
-            done = start.position
-            watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
-            try:
-                summary = launch(config, dataset, folder, watcher)
-            except UsageError:
-                folder.describe(old)
-                raise
-    draw(run)
+        folder = held.enter_context(RunFolder.reopened(run, config, start.lengths))
+        folder.beginning = beginning
+        put_back_best(folder, beginning, watcher)
+        done = start.position
+        watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
+        if config.cluster.detach:
+            # Whoever trains holds the lock and the records, and that is not this process.
+            held.close()
+        try:
+            summary = launch(config, dataset, folder, watcher)
+        except UsageError:
+            folder.describe(old)
+            raise
+    draw(run, watcher)
     return summary
 
 
@@ -136,8 +142,18 @@ def load_data(config: RunConfig) -> data.Dataset:
     return dataset.limited(config.data.limit_train, config.data.limit_test)
 
 
-def draw(run: Path) -> None:
-    """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report."""
+def draw(run: Path, watcher: Watcher) -> None:
+    """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report.
+
+    What was trained is there without its pictures: where they cannot be written, the watcher is warned.
+    """
+    try:
+        _draw(run)
+    except (OSError, RunFolderError) as problem:
+        watcher.warning(f"no pictures and no report: {problem}; once they can be written: dyadnet report {run}")
+
+
+def _draw(run: Path) -> None:
     # Matplotlib takes a third of an actor's time to start, and no actor draws.
     from dyadnet import plots
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.clocks import Moment
-from dyadnet.imperfections import Channel
+from dyadnet.imperfections.channel import Channel
 from dyadnet.messages import Message
 from dyadnet.random import Stream
 

@@ -14,7 +14,7 @@ from dyadnet.channels import ReceivingEnd, SendingEnd
 from dyadnet.clocks import Moment, Periodic
 from dyadnet.delays import Constant, Uniform
 from dyadnet.description import layered
-from dyadnet.imperfections import Channel
+from dyadnet.imperfections.channel import Channel
 from dyadnet.mailbox import Inbound, Mailbox
 from dyadnet.messages import Message
 from dyadnet.random import Stream
@@ -268,7 +268,7 @@ def test_a_network_goes_back_to_a_snapshot_and_on_to_the_same_bits(draw: str) ->
                     dyad.readout.tobytes(),
                     dyad.mail.report(),
                     dyad.course.copy(),
-                    [dict(channel.counts) for channel in dyad.outbound.values()],
+                    [dict(channel.counts) for channel in dyad.sender.outbound.values()],
                 )
                 for dyad in dyads.values()
             ]

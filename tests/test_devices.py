@@ -10,11 +10,12 @@ import pytest
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.block import Block
 from dyadnet.clocks import Moment
+from dyadnet.contrast import contrasts
 from dyadnet.description import Network, layered
 from dyadnet.devices import AUTO_RANGE, Hardware
 from dyadnet.dyads import Dyads
 from dyadnet.engine.local import LocalEngine
-from dyadnet.imperfections import Device
+from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import SGD
 from dyadnet.relaxation import Phase, Update
 from dyadnet.topology import Topology
@@ -274,7 +275,7 @@ def test_noise_on_the_nudge_is_independent_in_each_compartment() -> None:
 
 def contrast(built: LocalEngine, lane: Dyads) -> Array:
     """The bias gradient that a lane would learn from."""
-    return np.concatenate([pair[0].ravel() for key, pair in lane.contrasts() if key == "bias"])
+    return np.concatenate([pair[0].ravel() for key, pair in contrasts(lane) if key == "bias"])
 
 
 @pytest.mark.parametrize("average", [1, 5, 40])
@@ -300,7 +301,7 @@ def test_an_average_is_the_mean_over_the_last_firings(average: int) -> None:
     relaxation = Relaxation(settler.number, "train", np.arange(5), phases, settler.couplings, 0.3, probed=True)
     built.relax(relaxation)
     np.testing.assert_allclose(dyad.readout, np.mean(own[-average:], axis=0))
-    found = dict(dyad.contrasts())["h1"]
+    found = dict(contrasts(dyad))["h1"]
     m, d = np.mean(own[-average:], axis=0)
     np.testing.assert_allclose(found[0], np.concatenate((d, -m)))
     np.testing.assert_allclose(found[1], np.mean(held[-average:], axis=0).reshape(-1, 9))

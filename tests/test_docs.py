@@ -9,8 +9,10 @@ import pytest
 
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.checkpoint.settings import CheckpointSpec
-from dyadnet.config import ClusterSpec, DataSpec, Dynamics, FreeRunning, Learning, ProbeSpec, RecordSpec
-from dyadnet.imperfections import Channel, Device
+from dyadnet.config import ClusterSpec, DataSpec, Learning, ProbeSpec, RecordSpec
+from dyadnet.dynamics import Dynamics, FreeRunning
+from dyadnet.imperfections.channel import Channel
+from dyadnet.imperfections.device import Device
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.spec import Spec
 from dyadnet.study import Study, ready

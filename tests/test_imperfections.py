@@ -14,7 +14,9 @@ from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import evaluate
-from dyadnet.imperfections import Channel, Device, Imperfections
+from dyadnet.imperfections.channel import Channel
+from dyadnet.imperfections.device import Device
+from dyadnet.imperfections.network import Imperfections
 from dyadnet.record import read_metrics
 from dyadnet.train import train
 from tests.actors.test_lockstep import record, settings_of

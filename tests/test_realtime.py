@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dyadnet.config import FreeRunning
+from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import ConfigError
 
 

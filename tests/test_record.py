@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dyadnet.errors import RunFolderError
-from dyadnet.record import whole
+from dyadnet.lines import RecordError
+from dyadnet.record import EVENTS, RunFolder, whole
+from tests.checkpoint.runs import settings
 
 
 def half(path: Path) -> None:
@@ -33,3 +38,53 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing" / "found.json"
     with pytest.raises(RunFolderError, match=r"missing/found\.json: it cannot be written"), whole(path) as fresh:
         fresh.write_text("new")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match=r"--out .*file/run: it cannot be written \(Not a directory\)"):
+        RunFolder(tmp_path / "file" / "run", settings())
+
+
+def with_weights(folder: RunFolder, size: int) -> None:
+    folder.save("best", {"size": size}, {"h1": {"input": np.ones((size, 10))}})
+
+
+def with_probes(folder: RunFolder, size: int) -> None:
+    folder.probes(7, {"h1": {"A": np.random.default_rng(size).normal(size=(size, 10))}})
+
+
+def with_events(folder: RunFolder, size: int) -> None:
+    folder.event({"kind": "fault", "fault": "k" * size})
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [(with_weights, "checkpoints/best"), (with_probes, "probes/00000007.npz"), (with_events, EVENTS)],
+)
+def test_what_a_full_disk_does_not_take_leaves_what_was_there(
+    write: Callable[[RunFolder, int], None], name: str, tmp_path: Path
+) -> None:
+    with RunFolder(tmp_path / "run", settings()) as folder:
+        write(folder, 10)
+        before = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limit[1]))
+        try:
+            with pytest.raises(RecordError, match=rf"{name}: it cannot be written \(File too large\); free"):
+                write(folder, 4000)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        after = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
+        assert after == before
+
+
+def test_an_event_that_was_cut_off_is_as_if_it_had_never_been(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", settings()) as folder:
+        assert folder.events() == []
+        folder.event({"kind": "fault", "fault": "kill"})
+        with (tmp_path / "run" / EVENTS).open("a") as file:
+            file.write('{"kind": "fau')
+        assert folder.fired() == ["kill"]
+        folder.event({"kind": "fault", "fault": "hang"})
+        assert folder.fired() == ["kill", "hang"]

@@ -9,6 +9,7 @@ import pytest
 
 from dyadnet.bench.turns import TOLERANCES, measure
 from dyadnet.config import RunConfig
+from dyadnet.contrast import contrasts
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.description import Network, Population, Projection, layered
@@ -177,16 +178,16 @@ def test_a_block_goes_back_into_the_second_turn_with_what_it_kept_of_the_first()
     Settler(ours).run(Phase("first", BETA, 20, fixed=True, side=1), Phase("second", BETA, 3, fixed=True, side=-1))
     lanes = {name: lanes[0] for name, lanes in ours.dyads.items()}
     kept = {name: lane.snapshot() for name, lane in lanes.items()}
-    contrasts = {name: [tuple(map(np.copy, pair)) for _, pair in lane.contrasts()] for name, lane in lanes.items()}
+    before = {name: [tuple(map(np.copy, pair)) for _, pair in contrasts(lane)] for name, lane in lanes.items()}
     Settler(ours).run(Phase("free", 0.0, 5, fixed=True))
     for name, lane in lanes.items():
         assert lane.turn is None
         lane.restore(kept[name])
         assert lane.turn is not None
-        again = [pair for _, pair in lane.contrasts()]
+        again = [pair for _, pair in contrasts(lane)]
         assert all(
             np.array_equal(one, other)
-            for pairs in zip(again, contrasts[name], strict=True)
+            for pairs in zip(again, before[name], strict=True)
             for one, other in zip(*pairs, strict=True)
         )
     ours.close()

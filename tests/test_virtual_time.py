@@ -180,10 +180,10 @@ def test_an_unchanged_stream_costs_no_product_again() -> None:
 
     run(range(1000, 1100))
     since = {name: (dyad.course.mean_since, dyad.course.difference_since) for name, dyad in dyads.items()}
-    payload = dyads["out"]._feedback["h2"].payload
+    payload = dyads["out"].sender.feedback["h2"].payload
     run(range(1100, 1110))
     assert {name: (d.course.mean_since, d.course.difference_since) for name, d in dyads.items()} == since
-    assert dyads["out"]._feedback["h2"].payload is payload
+    assert dyads["out"].sender.feedback["h2"].payload is payload
     built.close()
 
 

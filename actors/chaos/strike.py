@@ -63,8 +63,17 @@ def undisturbed(folder: Path) -> str:
 
 
 def struck(trial: Trial, folder: Path) -> Ending:
-    """Run a trial."""
+    """Run a trial; what goes wrong around it goes wrong with it alone."""
     started = time.monotonic()
+    try:
+        weights, happened, why = _struck(trial, folder)
+    except (DyadnetError, OSError) as problem:
+        weights, happened, why = "", False, str(problem)
+    return Ending(trial, weights, happened, time.monotonic() - started, why)
+
+
+def _struck(trial: Trial, folder: Path) -> tuple[str, bool, str]:
+    """Hash of the last weights, whether the fault happened, and what was wrong."""
     with _surroundings() as environment, contextlib.ExitStack() as stack:
         flags = ["--fault", str(trial.fault)]
         nodes = None
@@ -87,7 +96,7 @@ def struck(trial: Trial, folder: Path) -> Ending:
             stack.callback(_end, process)
             out, errors = _communicated(process)
         happened = happened and _happened(folder, trial)
-    return Ending(trial, _hash(out), happened, time.monotonic() - started, "" if _hash(out) else _last(errors))
+    return _hash(out), happened, "" if _hash(out) else _last(errors)
 
 
 def _begin(folder: Path, environment: Mapping[str, str], *flags: str) -> subprocess.Popen[str]:

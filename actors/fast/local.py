@@ -17,12 +17,13 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from actors.failures import FailedError
 from actors.fast.keys import Card
 from actors.fast.letters import HELLO, LARGEST, pack, unpack
-from dyadnet.errors import DyadnetError
 from dyadnet.messages import MessageError
+from dyadnet.recovery import What
 
 STRANGERS = 64
 """Connections without a hello yet, at most."""
@@ -35,8 +36,10 @@ Packet = tuple[int, Any, int]
 """Peer, bytes, and a descriptor that came along (-1: none)."""
 
 
-class PeerLostError(DyadnetError):
-    """Nobody is where a card says."""
+class PeerLostError(FailedError):
+    """Nobody is where a card says, or is heard from there; names who, and cannot know who of the two is at fault."""
+
+    what: ClassVar[What] = "link"
 
 
 class _Outgoing:

@@ -11,7 +11,8 @@ from actors.fast.endpoint import Network
 from actors.fast.keys import Card
 from actors.fast.transport import Desk, FastTransport
 from actors.post import Home
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
+from dyadnet.dynamics import FreeRunning
 from dyadnet.timing import timing
 from dyadnet.topology import Topology
 

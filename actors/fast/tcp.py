@@ -72,7 +72,7 @@ class Tcp:
         self._in = self._context.socket(zmq.PULL)
         self._in.setsockopt(zmq.MAXMSGSIZE, largest)
         self._in.setsockopt(zmq.RCVHWM, HIGH_WATER)
-        self._common(self._in, host)
+        self._common(self._in, _shown(host))
         self.key = b""
         self._own_secret = b""
         self._authenticator: ThreadAuthenticator | None = None
@@ -84,7 +84,12 @@ class Tcp:
             self._in.setsockopt(zmq.CURVE_SERVER, 1)
             self._in.setsockopt(zmq.CURVE_SECRETKEY, self._own_secret)
         self._monitor = self._in.get_monitor_socket(_FAILED)
-        self.address = _bound(self._in, host, ports)
+        try:
+            self.address = _bound(self._in, host, ports)
+        except ConfigError:
+            # What is left open would be waited for, for ever, when it is collected.
+            self.close()
+            raise
         self.descriptor = int(self._in.getsockopt(zmq.FD))
 
     def callback(self, domain: str, key: bytes) -> bool:
@@ -187,7 +192,7 @@ class Tcp:
         socket.setsockopt(zmq.RCVBUF, KERNEL)
         socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 2 * HEARTBEAT)
-        socket.setsockopt(zmq.IPV6, int(address.count(":") > 2))
+        socket.setsockopt(zmq.IPV6, int("[" in address))
 
     def close(self) -> None:
         """End every connection."""
@@ -209,13 +214,17 @@ def _key(frame: zmq.Frame) -> bytes:
         return b""
 
 
+def _shown(host: str) -> str:
+    """A host as an address has it."""
+    return f"[{host}]" if ":" in host else host
+
+
 def _bound(socket: zmq.Socket[bytes], host: str, ports: tuple[int, int]) -> str:
     first, last = ports
-    shown = f"[{host}]" if ":" in host else host
     tried = list(range(first, last + 1))
     random.SystemRandom().shuffle(tried)
     for port in tried:
-        address = f"tcp://{shown}:{port}"
+        address = f"tcp://{_shown(host)}:{port}"
         try:
             socket.bind(address)
         except zmq.ZMQError as problem:

@@ -20,6 +20,9 @@ def resume(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster: HOST:PORT, auto, or own for one of its own.")
     ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave the run to the cluster of --address; see dyadnet attach.")
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part, those before included.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets, if it is another now.")] = None,
     settings: Annotated[
@@ -39,6 +42,7 @@ def resume(
         ("engine", engine),
         ("cluster.actors", actors),
         ("cluster.address", address),
+        ("cluster.detach", detach or None),
         ("learning.epochs", epochs),
         ("data.dir", None if data_dir is None else str(data_dir)),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from dyadnet.checkpoint.errors import CheckpointError
@@ -14,7 +15,8 @@ from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Cosine, Linear, Schedule
 
 FREE = ("engine", "cluster", "recovery", "faults", "metrics", "checkpoint", "data.dir", "learning.epochs")
-"""Settings that may be others; everything else would give other bits or another record."""
+"""Settings that may be others; everything else would give other bits or another record. A file of data may lie
+elsewhere."""
 
 
 def continued(old: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
@@ -100,12 +102,17 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") 
     for key in dict.fromkeys([*old, *new]):
         path = f"{within}{key}"
         was, value = old.get(key), new.get(key)
-        if was == value or path in FREE:
+        if was == value or path in FREE or (path == "data.name" and _moved(was, value)):
             continue
         if isinstance(was, Mapping) and isinstance(value, Mapping):
             yield from differing(was, value, f"{path}.")
         else:
             yield path, was, value
+
+
+def _moved(was: Any, value: Any) -> bool:
+    """Whether a data set is the same file in another folder, or named from another one."""
+    return str(was).endswith(".npz") and Path(str(was)).name == Path(str(value)).name
 
 
 def _brief(value: Any, limit: int = 60) -> str:

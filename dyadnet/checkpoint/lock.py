@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.store import Store
 
 LOCK = "run.lock"
+MOMENT = 0.3
+"""Seconds within which whoever takes over the same lock at the same time has done so."""
 
 
 @contextlib.contextmanager
@@ -46,10 +49,9 @@ def locked(store: Store, say: Callable[[str], None] = lambda text: None) -> Iter
                 f"{store.folder}: {who} is using it; wait for its end or stop it, and if it is over already remove "
                 f"{store.folder}/{LOCK}"
             )
-        say(f"the lock of process {other['pid']}, which is over, is taken over")
-        store.remove(LOCK)
-        if not store.create(LOCK, data):
+        if not _taken_over(store, other, mine, data):
             raise CheckpointError(f"{store.folder}: another run has just begun to use it; wait for its end or stop it")
+        say(f"the lock of process {other['pid']}, which is over, is taken over")
     try:
         yield
     finally:
@@ -71,6 +73,20 @@ def stale(lock: dict[str, Any]) -> bool:
         return True
     began = _began(lock["pid"])
     return began is None or began != lock["began"]
+
+
+def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data: bytes) -> bool:
+    """Put our lock in place of one that is stale; whether it is there to stay.
+
+    Between a look and the removal somebody else may have done the same, and lost their lock by it: so everybody looks
+    again a moment later, and the last one has it.
+    """
+    if _read(store) == other:
+        store.remove(LOCK)
+    if not store.create(LOCK, data):
+        return False
+    time.sleep(MOMENT)
+    return bool(_read(store).get("token") == mine["token"])
 
 
 def _read(store: Store) -> dict[str, Any]:

@@ -27,10 +27,11 @@ from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.checkpoint.store import Store
 from dyadnet.clocks import Moment
-from dyadnet.config import ClusterSpec, FreeRunning, RunConfig
+from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.coordinator import Coordinator, Summary, check_fit
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
+from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.metrics.endpoint import exposed

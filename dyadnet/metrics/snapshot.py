@@ -14,8 +14,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
 from dyadnet.description import MODELS
+from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import DivergedError
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, cosine, count_edges
 from dyadnet.metrics.history import History

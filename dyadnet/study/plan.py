@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dyadnet.config import ClusterSpec, FreeRunning, RunConfig
+from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import ConfigError
 from dyadnet.overrides import merged
 from dyadnet.start import starting_point

@@ -97,17 +97,38 @@ def test_it_goes_on_without_its_driver_and_after_its_coordinators_death(
     assert coordinators(node) == []
 
 
-def test_it_can_be_stopped_and_resumed(node: Cluster, settings: Path, tmp_path: Path) -> None:
+def test_its_folder_is_its_coordinators_and_it_can_be_stopped_and_resumed(
+    node: Cluster, settings: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "halted"
     arguments = ("train", str(settings), "--address", node.address, "--detach", "--slow", "h1=8", "--out", str(out))
     assert node.dyadnet(*arguments).returncode == 0
+    (coordinator,) = coordinators(node)
+    kept = f"checkpoint.folder={out / 'checkpoints'}"
+    for second in (
+        ("resume", str(out), "--engine", "local", "--address", "own"),
+        ("resume", str(out), "--address", node.address, "--detach"),
+        ("train", str(settings), "--engine", "local", "--set", kept, "--out", str(tmp_path / "second")),
+    ):
+        told = complaint(node.dyadnet(*second))
+        assert f"process {coordinator} on " in told
+        assert "is using it; wait for its end or stop it" in told
+    assert not (tmp_path / "second").exists()
+
     stopped = node.dyadnet("attach", "halted", "--address", node.address, "--stop")
     assert stopped.returncode == 75, stopped.stderr
     assert f"go on with: dyadnet resume {out}" in stopped.stderr
+    left = node.dyadnet("resume", str(out), "--address", node.address, "--detach")
+    assert left.returncode == 0, left.stderr
+    assert "the run goes on without us; come back with: dyadnet attach halted" in left.stderr
+    again = node.dyadnet("attach", str(out), "--address", node.address, "--stop")
+    assert again.returncode == 75, again.stderr
     resumed = node.dyadnet("resume", str(out), "--engine", "local", "--address", "own", "--json")
     assert resumed.returncode == 0, resumed.stderr
     found = json.loads(resumed.stdout.splitlines()[-1])["weights_sha256"]
     assert found == local_hash(node, settings, tmp_path / "local")
+    assert (out / "metrics.jsonl").read_text() == (tmp_path / "local" / "metrics.jsonl").read_text()
+    assert not (out / "ending.json").exists()
 
 
 def test_what_cannot_be_left_or_come_back_to(node: Cluster, settings: Path, tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from actors.engine import ActorEngine
 from actors.free import GUESS, MEMORY, Pacer
 from actors.judges import FreeJudge
 from actors.transport import Report
-from dyadnet.config import FreeRunning, RunConfig
+from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
+from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.relaxation import Phase

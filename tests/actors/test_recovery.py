@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,43 @@ def test_the_bits_of_a_run_without_the_fault(
     assert [event["kind"] for event in events] == ["fault", "failure"]
     assert events[0]["fault"] == fault
     assert events[1]["minibatch"] == int(fault.split("minibatch=")[1].split(",")[0])
+    assert gone("ray::BlockActor")
+
+
+def test_an_actor_that_dies_before_it_has_met_the_others(undisturbed: tuple[str, str], tmp_path: Path) -> None:
+    def strike() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (found := named("ray::BlockActor")):
+            time.sleep(0.002)
+        os.kill(found[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=strike)
+    killer.start()
+    found, warnings = trained(settings(), tmp_path / "run")
+    killer.join()
+    assert found == undisturbed
+    assert len(warnings) == 1
+    assert "died" in warnings[0]
+    assert "h1 and h2 and out start anew" in warnings[0]
+    (event,) = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
+    assert (event["what"], event["minibatch"]) == ("actor", 1)
+    assert gone("ray::BlockActor")
+
+
+def test_another_actor_that_dies_while_one_starts_anew(undisturbed: tuple[str, str], tmp_path: Path) -> None:
+    class Striking(Warned):
+        def warning(self, text: str) -> None:
+            super().warning(text)
+            if len(self.told) == 1 and "h2 starts anew" in text:
+                # One that was alive, before the one that is new has met it.
+                os.kill(named("ray::BlockActor")[0], signal.SIGKILL)
+
+    found, warnings = trained(settings("kill:block=h2,minibatch=8,tick=3"), tmp_path / "run", Striking())
+    assert found == undisturbed
+    assert "h2 starts anew" in warnings[0]
+    assert "h1 and h2 and out start anew" in warnings[1]
+    lines = [json.loads(line) for line in (tmp_path / "run" / "machinery.jsonl").read_text().splitlines()]
+    assert [line["life"] for line in lines if line["kind"] == "recovery"] == [2]
     assert gone("ray::BlockActor")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import gc
 import ipaddress
 import json
 import os
@@ -16,6 +18,7 @@ import yaml
 
 import dyadnet as dn
 from actors import wire
+from actors.fast.endpoint import Endpoint, Network
 from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.messages import MessageError
@@ -36,7 +39,10 @@ def listening() -> Iterator[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address,
         try:
             if descends(int(entry.name), os.getpid()):
                 command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:60]
-                owners |= {str(fd.readlink())[8:-1]: command for fd in (entry / "fd").iterdir()}
+                for fd in (entry / "fd").iterdir():
+                    # Some are closed meanwhile; that by which they are listed is one of them.
+                    with contextlib.suppress(OSError):
+                        owners[str(fd.readlink())[8:-1]] = command
         except OSError:
             continue
     for table in ("tcp", "tcp6"):
@@ -72,6 +78,32 @@ def test_on_one_machine_everything_listens_on_the_loopback_interface(tmp_path: P
         assert plain.is_loopback, f"{command} listens on {address}:{port}"
 
 
+def test_an_address_that_is_not_ours_is_refused_and_nothing_stays_open() -> None:
+    before = list(Path("/proc/self/fd").iterdir())
+    endpoint = Endpoint(0, "h1", lambda *packet: None)
+    with pytest.raises(dn.ConfigError, match=r"cluster\.ports: '20000-20999' .* tcp://192\.0\.2\.1:\d+ cannot be op"):
+        endpoint.open(Network("192.0.2.1", (20000, 20999), 1 << 16, False))
+    endpoint.close()
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= len(before)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.3", "::1"])
+@pytest.mark.parametrize("insecure", [False, True])
+def test_for_other_machines_the_nodes_own_address_listens_and_no_other(host: str, insecure: bool) -> None:
+    before = {(address, port) for address, port, _ in listening()}
+    endpoint = Endpoint(0, "h1", lambda *packet: None)
+    try:
+        endpoint.open(Network(host, (20000, 20999), 1 << 16, insecure))
+        found = {(address, port) for address, port, _ in listening()} - before
+        assert {address for address, _ in found} == {ipaddress.ip_address(host)}
+        (port,) = {port for _, port in found}
+        assert 20000 <= port <= 20999
+        assert endpoint.card.address.endswith(f":{port}")
+    finally:
+        endpoint.close()
+
+
 @pytest.mark.usefixtures("ray_session")
 def test_no_secret_is_written_down(tmp_path: Path) -> None:
     token = os.environ.get("RAY_AUTH_TOKEN", "")
@@ -83,8 +115,11 @@ def test_no_secret_is_written_down(tmp_path: Path) -> None:
     written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert {path.name for path in written} >= {"config.yaml", "machinery.jsonl", "metrics.jsonl", "events.jsonl"}
     assert len(token) >= 32
-    for path in written:
-        assert token.encode() not in path.read_bytes()
+    session = Path(ray._private.worker._global_node.get_session_dir_path())
+    logs = [path for path in (session / "logs").rglob("*") if path.is_file()]
+    assert any(path.name.startswith("worker-") for path in logs)
+    for path in [*written, *logs]:
+        assert token.encode() not in path.read_bytes(), path
 
 
 def test_nothing_unpickles() -> None:

@@ -113,6 +113,27 @@ def test_a_closed_folder_is_named_before_training(tmp_path: Path) -> None:
         train(settings(checkpoint={"folder": str(tmp_path / "closed")}), tmp_path / "run")
 
 
+def test_a_mistake_that_is_found_late_takes_nothing_away(tmp_path: Path) -> None:
+    def mistaken() -> None:
+        raise ConfigError("cluster.actors", 3, "so many do not fit")
+
+    expected = uninterrupted(settings(), tmp_path / "never")
+    with pytest.raises(ConfigError, match="so many do not fit"):
+        train(settings(), tmp_path / "run", Watching(5, mistaken))
+    assert outcome(resume(tmp_path / "run"), tmp_path / "run") == expected
+
+
+@pytest.mark.pictures
+def test_what_was_trained_is_there_without_its_pictures(tmp_path: Path) -> None:
+    watching = Watching(3, (tmp_path / "run" / "curves.png").mkdir)
+    summary = train(settings(), tmp_path / "run", watching)
+    assert summary.best_epoch >= 1
+    (told,) = watching.warnings
+    assert told.startswith("no pictures and no report: ")
+    assert "curves.png: it cannot be written (Is a directory)" in told
+    assert told.endswith(f"once they can be written: dyadnet report {tmp_path / 'run'}")
+
+
 def test_no_password_is_written_down(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="without a user or password in it"):
         settings(checkpoint={"folder": "sftp://me:secret@host/kept"})
@@ -135,15 +156,32 @@ def test_two_runs_never_share_a_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / "checkpoints" / LOCK).exists()
 
 
-def test_the_lock_of_a_process_that_is_over_is_taken_over(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def over() -> bytes:
+    """The lock of a process of this machine that is over."""
     code = "import json; from dyadnet.checkpoint.lock import holder; print(json.dumps(holder()))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    place = store(str(tmp_path))
-    place.write(LOCK, found.stdout.encode())
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("folder", ["{tmp}/kept", "memory://{tmp}/kept"])
+def test_the_lock_of_a_process_that_is_over_is_taken_over(folder: str, over: bytes, tmp_path: Path) -> None:
+    place = store(folder.format(tmp=tmp_path))
+    place.write(LOCK, over)
     told: list[str] = []
     with locked(place, told.append):
         assert json.loads(place.read(LOCK))["pid"] == os.getpid()
-    assert told == [f"the lock of process {json.loads(found.stdout)['pid']}, which is over, is taken over"]
+    assert told == [f"the lock of process {json.loads(over)['pid']}, which is over, is taken over"]
+    assert place.names() == []
+
+
+@pytest.mark.parametrize("folder", ["{tmp}/kept", "memory://{tmp}/kept"])
+@pytest.mark.parametrize("content", [b"", b"{", b'{"pid": 7}', json.dumps(holder() | {"host": "elsewhere"}).encode()])
+def test_a_lock_of_another_machine_or_that_nobody_can_read_is_left(folder: str, content: bytes, tmp_path: Path) -> None:
+    place = store(folder.format(tmp=tmp_path))
+    place.write(LOCK, content)
+    with pytest.raises(RunFolderError, match=r"is using it; wait .* if it is over already remove .*/kept/run\.lock$"):
+        locked(place).__enter__()
+    assert place.read(LOCK) == content
 
 
 def test_only_what_is_certainly_over_is_stale() -> None:
@@ -155,8 +193,11 @@ def test_only_what_is_certainly_over_is_stale() -> None:
     assert not stale({})
 
 
-def test_of_many_at_once_one_gets_the_lock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stands", [False, True])
+def test_of_many_at_once_one_gets_the_lock(stands: bool, over: bytes, tmp_path: Path) -> None:
     place, gate, got = store(str(tmp_path)), threading.Barrier(8), []
+    if stands:
+        place.write(LOCK, over)
 
     def attempt() -> None:
         gate.wait()
@@ -173,6 +214,7 @@ def test_of_many_at_once_one_gets_the_lock(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert got == [1]
+    assert place.names() == []
 
 
 def damaged(engine: LocalEngine, block: str, key: str, value: float) -> None:

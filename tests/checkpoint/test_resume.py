@@ -13,6 +13,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from dyadnet.checkpoint.errors import CheckpointError
+from dyadnet.checkpoint.manifest import Manifest
+from dyadnet.checkpoint.position import Position
+from dyadnet.checkpoint.store import store
+from dyadnet.data import load
+from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError, StoppedError
 from dyadnet.evaluate import evaluate
 from dyadnet.train import resume, train
@@ -175,6 +181,7 @@ def test_where_nothing_is_intact_the_run_is_left_as_it_is(tmp_path: Path) -> Non
         ({"dynamics": {"lanes": 2}}, r"dynamics\.lanes: 2 is not legal; it has been 1"),
         ({"record": {"every": 1}}, r"record\.every: 1 is not legal; it has been 3"),
         ({"learning": {"epochs": 1}}, r"learning\.epochs: 1 is not legal; at least 2: so many have begun"),
+        ({"cluster": {"detach": True}}, r"cluster\.detach: True is not legal; only on a running cluster"),
         ({"engine": "abacus"}, r"engine: 'abacus' is not legal; one of local, ray"),
     ],
 )
@@ -216,9 +223,59 @@ def test_checkpoints_of_another_run_are_not_taken(tmp_path: Path) -> None:
         RunFolderError, match=r"the checkpoint is of another run: seed is 4 there and 3 in config\.yaml"
     ):
         resume(tmp_path / "run", there)
+    with pytest.raises(StoppedError):
+        train(settings(network={"layered": {"hidden": [20, 12]}}), tmp_path / "smaller", stopping(3))
+    with pytest.raises(
+        RunFolderError, match=r"the checkpoint is of another run: network\.populations is .* and .* in c"
+    ):
+        resume(tmp_path / "run", {"checkpoint": {"folder": str(tmp_path / "smaller" / "checkpoints")}})
     with pytest.raises(RunFolderError, match="it holds checkpoints of another run; name an empty folder"):
         train(settings(**there), tmp_path / "third")
     assert not (tmp_path / "third").exists()
+
+
+def test_data_in_a_file_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    generator = np.random.default_rng(1)
+    for place in (one, other):
+        place.mkdir()
+    np.savez(one / "mine.npz", x=generator.uniform(0, 1, (90, 64)), y=np.arange(90) % 10)
+    monkeypatch.chdir(one)
+    config = settings(data={"name": "mine.npz", "limit_train": None, "limit_test": None})
+    expected = uninterrupted(config, tmp_path / "never")
+    with pytest.raises(StoppedError):
+        train(config, tmp_path / "run", stopping(3))
+    monkeypatch.chdir(tmp_path)
+    shutil.move(one / "mine.npz", other / "mine.npz")
+    with pytest.raises(ConfigError, match=r"data\.name: .* another value would change the science"):
+        resume(tmp_path / "run", {"data": {"name": "other/yours.npz"}})
+    assert outcome(resume(tmp_path / "run", {"data": {"name": "other/mine.npz"}}), tmp_path / "run") == expected
+
+
+@pytest.mark.parametrize(
+    ("hidden", "complaint"),
+    [
+        (
+            [20, 12],
+            r"block h2: parameter h1 is float32\[16, 20\], not float32\[12, 20\]; it is a checkpoint of another",
+        ),
+        ([20, 16, 8], r"it has no block h3; it is of another run"),
+        ([20], r"block out: not the arrays of this network; it is a checkpoint of another run"),
+    ],
+)
+def test_blocks_take_no_arrays_of_another_network(hidden: list[int], complaint: str, tmp_path: Path) -> None:
+    place, dataset = store(str(tmp_path / "kept")), load("digits")
+    one, other = (
+        LocalEngine(settings(), dataset),
+        LocalEngine(settings(network={"layered": {"hidden": hidden}}), dataset),
+    )
+    try:
+        files = one.save(place, "00000001-0123abcd")
+        with pytest.raises(CheckpointError, match=complaint):
+            other.restore(place, Manifest("00000001-0123abcd", {}, Position(), files, {}, (), 0.0))
+    finally:
+        one.close()
+        other.close()
 
 
 def test_without_checkpoints_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:

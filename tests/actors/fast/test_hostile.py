@@ -65,6 +65,13 @@ def heard(victim: FastTransport, tries: int = 1) -> list[Envelope]:
     return found  # type: ignore[return-value]
 
 
+def secrets_in(text: str, victim: FastTransport) -> list[str]:
+    """Ways of writing an endpoint's secret that are in a text."""
+    card = victim.endpoint.card
+    forms = [repr(card.secret), repr(card.secret)[2:-1], card.secret.hex(), str(list(card.secret))[1:-1]]
+    return [form for form in forms if form in text or form in repr(card)]
+
+
 def still_there(victim: FastTransport, peer: Raw) -> bool:
     """Whether a letter as it should be gets through."""
     peer.socket.send(WHOLE)
@@ -105,6 +112,7 @@ def test_a_bad_packet_is_counted_logged_once_and_dropped(
     assert victim.refused == {"malformed": 3}
     assert len(caplog.records) == 1
     assert "host 1" in caplog.text
+    assert secrets_in(caplog.text, victim) == []
     assert still_there(victim, peer)
 
 
@@ -175,6 +183,7 @@ def test_a_stranger_is_turned_away(what: str, victim: FastTransport, caplog: pyt
     assert victim.refused == {"unauthenticated": 3}
     assert len(caplog.records) == 1
     assert f"process {os.getpid()}" in caplog.text
+    assert secrets_in(caplog.text, victim) == []
     with contextlib.suppress(ConnectionResetError):
         assert strangers[0].socket.recv(10) == b""
     other.close()

@@ -1,0 +1,140 @@
+"""What no single setting can know: names that refer to the network, and settings that exclude or need each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dyadnet.dynamics import TICKS, Dynamics, FreeRunning
+from dyadnet.errors import ConfigError
+from dyadnet.faults import check_faults
+from dyadnet.topology import Topology
+from dyadnet.turns import sides
+
+if TYPE_CHECKING:
+    from dyadnet.config import RunConfig
+
+
+def check_consistency(config: RunConfig) -> None:
+    """What no single setting can know: names that refer to the network, and schedules over the whole run.
+
+    Raises
+    ------
+    ConfigError
+        Naming the field, its value and what is legal.
+    """
+    network = config.network
+    populations = [p.name for p in network.populations]
+    projections = [p.name for p in network.recurrent]
+    for name in config.dynamics.clocks:
+        if name not in populations:
+            raise ConfigError("dynamics.clocks", name, f"one of {', '.join(populations)}")
+    for name in config.dynamics.delays:
+        if name not in projections:
+            raise ConfigError("dynamics.delays", name, f"one of {', '.join(projections)}")
+    epochs = config.learning.epochs
+    lam = config.learning.lam
+    for name, schedule in lam.items() if isinstance(lam, dict) else [("", lam)] if lam is not None else []:
+        if name and name not in projections:
+            raise ConfigError("learning.lam", name, f"one of {', '.join(projections)}")
+        low, high = schedule.extremes(epochs)
+        if low < 0 or high > 1:
+            raise ConfigError("learning.lam", low if low < 0 else high, "λ must stay from 0 to 1 throughout the run")
+    if config.learning.beta.extremes(epochs)[0] <= 0:
+        raise ConfigError("learning.beta", config.learning.beta.extremes(epochs)[0], "β must stay above 0")
+    if config.learning.learning_rate.extremes(epochs)[0] < 0:
+        raise ConfigError(
+            "learning.learning_rate", config.learning.learning_rate.extremes(epochs)[0], "it must stay at least 0"
+        )
+    if isinstance(config.dynamics.mode, FreeRunning):
+        if config.dynamics.mode.budget >= config.cluster.timeout:
+            legal = f"below cluster.timeout ({config.cluster.timeout:g} s), after which silence counts as a stall"
+            raise ConfigError("dynamics.mode.budget", config.dynamics.mode.budget, legal)
+        for name in TICKS:
+            value = getattr(config.dynamics, name)
+            if value != getattr(Dynamics(), name):
+                plain = config.dynamics.model_dump(mode="json")[name]
+                raise ConfigError(f"dynamics.{name}", plain, "there are no ticks in mode free; leave it out")
+    if config.dynamics.lanes > config.learning.minibatch:
+        raise ConfigError(
+            "dynamics.lanes", config.dynamics.lanes, f"at most the minibatch size, {config.learning.minibatch}"
+        )
+    blocks = len(Topology(network).blocks)
+    if config.cluster.actors is not None and config.cluster.actors > blocks:
+        raise ConfigError("cluster.actors", config.cluster.actors, f"at most one for each of the {blocks} blocks")
+    if config.cluster.detach and config.cluster.address is None:
+        legal = "only on a running cluster, which outlives this process; name one by --address"
+        raise ConfigError("cluster.detach", True, legal)
+    for name in config.cluster.slow:
+        if name not in Topology(network).blocks:
+            raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
+    topology = Topology(network)
+    channels = {frozenset((link.pre.name, link.post.name)) for link in topology.links}
+    check_faults(config.faults, channels, topology.blocks)
+    _check_probes(config)
+    _check_imperfections(config)
+    _check_turns(config)
+    _check_metrics(config)
+
+
+def _check_imperfections(config: RunConfig) -> None:
+    imperfections, dynamics = config.imperfections, config.dynamics
+    projections = [p.name for p in config.network.recurrent]
+    blocks = dict.fromkeys([p.name for p in config.network.populations] + list(Topology(config.network).blocks))
+    for name in imperfections.channels:
+        if name not in projections:
+            raise ConfigError("imperfections.channels", name, f"one of {', '.join(projections)}")
+    for name in imperfections.devices:
+        if name not in blocks:
+            raise ConfigError("imperfections.devices", name, f"one of {', '.join(blocks)}")
+    noisy = imperfections.noisy(config.network)
+    if isinstance(dynamics.mode, FreeRunning):
+        if noisy and dynamics.mode.settle:
+            legal = (
+                "under noise nothing settles; set it to false, and updates (or the budget) to what a phase is to have"
+            )
+            raise ConfigError("dynamics.mode.settle", True, legal)
+        return
+    if dynamics.average != "auto" and dynamics.average:
+        if not (noisy or dynamics.fixed):
+            legal = "0 where a network may settle at any time; an average needs fixed: true, or noise"
+            raise ConfigError("dynamics.average", dynamics.average, legal)
+        shortest = min(dynamics.sweeps, dynamics.nudged_sweeps)
+        if dynamics.average > shortest:
+            raise ConfigError("dynamics.average", dynamics.average, f"at most the sweeps of a phase, {shortest}")
+
+
+def _check_turns(config: RunConfig) -> None:
+    """That compartments which take turns never mix, and that nothing is asked for that needs both at once."""
+    dynamics, lam = config.dynamics, config.learning.lam
+    if dynamics.phases != "in-turn":
+        return
+    field, value = "dynamics.phases", "in-turn"
+    if isinstance(dynamics.mode, FreeRunning):
+        raise ConfigError(field, value, "compartments take turns in virtual time only; leave out mode free")
+    if lam is not None:
+        raise ConfigError(field, value, "it needs λ = 0 or 1 throughout the run; leave out learning.lam")
+    if config.imperfections.noisy(config.network) or dynamics.average not in ("auto", 0):
+        raise ConfigError(field, value, "under noise both compartments are averaged at once; use dyadic or free-nudged")
+    sides(config.network, [projection.coupling for projection in config.network.recurrent])
+
+
+def _check_probes(config: RunConfig) -> None:
+    sizes = {name: block.size for name, block in Topology(config.network).blocks.items()}
+    for block, neurons in config.probe.neurons.items():
+        if block not in sizes:
+            raise ConfigError("probe.neurons", block, f"one of {', '.join(sizes)}")
+        for neuron in neurons:
+            if neuron >= sizes[block]:
+                raise ConfigError(f"probe.neurons.{block}", neuron, f"a neuron from 0 to {sizes[block] - 1}")
+    for sample in config.probe.samples:
+        if sample >= -(-config.learning.minibatch // config.dynamics.lanes):
+            raise ConfigError("probe.samples", sample, "a row of the minibatch's first lane")
+
+
+def _check_metrics(config: RunConfig) -> None:
+    every = config.metrics.cosine
+    if every is not None and isinstance(config.dynamics.mode, FreeRunning):
+        raise ConfigError("metrics.cosine", every, "there is no exact gradient in mode free; leave it out")
+    if every is not None and config.dynamics.initial == "previous":
+        legal = "a further relaxation would change where the next begins (dynamics.initial: previous); leave it out"
+        raise ConfigError("metrics.cosine", every, legal)

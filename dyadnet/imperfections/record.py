@@ -1,0 +1,42 @@
+"""What the records of imperfections have in common: how they are written, and their kinds of numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from dyadnet.spec import Spec
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Size = Annotated[float, Field(ge=0)]
+Bits = Annotated[int, Field(ge=1, le=24)]
+
+
+def _range(value: Any) -> tuple[float, float] | None:
+    if value is None or value == "auto":
+        return None
+    numbers = list(value) if isinstance(value, list | tuple) else [value]
+    if len(numbers) > 2 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+        raise ValueError("auto, a number R for [-R, R], or a pair [low, high]")
+    low, high = (-float(numbers[0]), float(numbers[0])) if len(numbers) == 1 else map(float, numbers)
+    if not -1e30 < low < high < 1e30:
+        raise ValueError("auto, a number above 0, or a pair [low, high] with low below high")
+    return low, high
+
+
+Range = Annotated[tuple[float, float] | None, BeforeValidator(_range)]
+"""A range of numbers as a configuration writes it: ``auto``, R for [−R, R], or [low, high]."""
+
+
+class Record(Spec):
+    """A record that may be written as the number of its field `short`."""
+
+    short: ClassVar[str] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        if cls.short and isinstance(value, int | float) and not isinstance(value, bool):
+            return {cls.short: value}
+        return value
