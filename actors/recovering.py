@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.engine import ActorEngine
 from actors.failures import FailedError
+from actors.stall import Diagnosis
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.keeper import Beginning, Keeper
 from dyadnet.checkpoint.stop import Stop
@@ -83,22 +84,28 @@ class Attempts:
         """
         self._placed(self._workers.start(self._watcher.warning))
         while True:
-            engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning)
+            engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning, self._stalls)
             coordinator = Coordinator(
                 self._config, self._shape, engine, self._recorder, self._watcher, self._snapshot, self._keeper
             )
             try:
                 return coordinator.run()
             except FailedError as problem:
-                self._go_on(problem, coordinator.updates + 1, engine.round)
+                self._go_on(problem, coordinator.updates + 1, engine.round, engine.lookout.unresolved)
 
     def stop(self) -> None:
         """End all actors; `run` raises then."""
         self._stopped = True
         self._workers.close()
 
-    def _go_on(self, problem: FailedError, minibatch: int, number: int) -> None:
-        """Begin a new life of all actors, or raise why not."""
+    def _go_on(self, problem: FailedError, minibatch: int, number: int, stall: Diagnosis | None) -> None:
+        """Begin a new life of all actors, or raise why not.
+
+        Parameters
+        ----------
+        stall
+            What the failure was seen by at first.
+        """
         noticed = time.monotonic()
         while not self._stopped:
             casualties = self._workers.casualties(problem)
@@ -121,11 +128,19 @@ class Attempts:
                 continue
             newest = None if self._keeper is None else self._keeper.newest
             self._recorder.rewind({} if newest is None else newest.lengths)
+            if stall is not None:
+                # What led to this is no part of what is repeated.
+                self._recorder.machinery(_line(stall))
             self._placed(places)
             seconds = time.monotonic() - noticed
             self._recorder.machinery({"kind": "recovery", "life": self._recovery.incarnation, "seconds": seconds})
             return
         raise problem
+
+    def _stalls(self, found: Diagnosis) -> None:
+        """Nothing moves, and this is why."""
+        self._recorder.machinery(_line(found))
+        self._watcher.warning(f"nothing has moved for {found.still:.1f} s: {found.text}")
 
     def _last(self) -> str:
         newest = None if self._keeper is None else self._keeper.newest
@@ -141,3 +156,7 @@ class Attempts:
         """A fault is about to happen, and what is to come may end this process."""
         self._recorder.event({"kind": "fault", "fault": fault})
         self._recorder.settle()
+
+
+def _line(stall: Diagnosis) -> dict[str, Any]:
+    return {"kind": "stall"} | stall.plain()
