@@ -163,7 +163,7 @@ def growth(
             cells += [f"{unit * row[name]['cost_s']:.1f}", f"{row[name]['ratio']:.2f}"]
         cells += ["–" if size is None else f"{size / 1e6:.1f}" for size in row["memory"].values()]
         table.add_row(*cells)
-    console.print(table)
+    Console(stderr=True, width=120).print(table)
     if as_json:
         typer.echo(json.dumps(results))
 
