@@ -149,6 +149,11 @@ class Attempts:
     def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
         """Note where actors run."""
         line = {"kind": "placement", "actors": dict(actors)}
+        costs = self._workers.costs
+        if costs:
+            # Seconds that a relaxation and an update take, by which blocks were shared out.
+            line["costs"] = dict(costs)
+            line["loads"] = {label: sum(costs[name] for name in label.split("+")) for label in actors}
         self._recorder.machinery(line)
         self._snapshot.machinery(line)
 

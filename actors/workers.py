@@ -17,12 +17,13 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors import tasks, wire
+from actors.costs import measured
 from actors.failures import ActorLostError, FailedError, StalledError
 from actors.fast import setup as fast
 from actors.fast.transport import Desk
 from actors.heart import Heart
 from actors.inbox import Decision
-from actors.placement import homes, reserve
+from actors.placement import homes, reserve, to_be_measured
 from actors.post import Home
 from actors.standing import Absence, Told
 from actors.transport import Report
@@ -153,6 +154,11 @@ class RayWorkers:
         Where it puts them.
     actor
         The class of a block actor.
+
+    Attributes
+    ----------
+    costs
+        Of each block in seconds a relaxation, where they were measured to share out the blocks.
     """
 
     def __init__(
@@ -168,7 +174,8 @@ class RayWorkers:
         self._coordinator = coordinator
         self._reports = reports
         self._actor = actor
-        self.homes = homes(config)
+        self.costs = measured(config) if to_be_measured(config) else {}
+        self.homes = homes(config, self.costs or None)
         self._name = ray.get_runtime_context().get_actor_name() or ""
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
