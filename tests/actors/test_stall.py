@@ -237,7 +237,7 @@ class Stopper(Silent):
 
 
 @pytest.mark.usefixtures("ray_session")
-@pytest.mark.parametrize("transport", ["fast", "ray"])
+@pytest.mark.parametrize("transport", ["fast", pytest.param("ray", marks=pytest.mark.slow)])
 def test_an_actor_that_was_stopped_is_named_and_the_run_goes_on(
     transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
