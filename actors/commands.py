@@ -18,20 +18,20 @@ def status(
     address: Address = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """The runs on a cluster, or one of them and what each of its actors waits for."""
+    """The runs on a cluster, or one of them, what each of its actors waits for, and where the waiting ends."""
     from actors import runs as cluster
     from actors.cluster import connected
-    from actors.screen import console, overview, waiting
+    from actors.screen import chains, console, overview, waiting
     from dyadnet.config import ClusterSpec
 
     screen = console()
     with connected(ClusterSpec(address=address)):
         found = cluster.runs()
         shown = found if run is None else [cluster.chosen(found, run)]
-        states = {} if run is None else cluster.actors(shown[0].coordinator)
+        standing = {} if run is None else cluster.standing(shown[0].coordinator)
     if as_json:
         told = [{"coordinator": one.coordinator, **_brief(one.glance)} for one in shown]
-        typer.echo(json.dumps({"runs": told} if run is None else told[0] | {"actors": states}))
+        typer.echo(json.dumps({"runs": told} if run is None else told[0] | standing))
         return
     if not shown:
         screen.print("no run is on this cluster")
@@ -39,7 +39,10 @@ def status(
     screen.print(overview([(one.coordinator, one.glance) for one in shown]))
     if run is not None:
         screen.print()
-        screen.print(waiting(states, shown[0].glance))
+        screen.print(waiting(standing["actors"], shown[0].glance))
+        if standing["waiting"] is not None:
+            screen.print()
+            screen.print(chains(standing["waiting"]))
 
 
 def top(

@@ -17,6 +17,8 @@ from actors.failures import StalledError
 from actors.free import Pacer
 from actors.inbox import Decision
 from actors.judges import FreeJudge, Judge, LockstepJudge
+from actors.lookout import Inquiry, Lookout
+from actors.stall import Diagnosis
 from actors.transport import Report
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
@@ -56,6 +58,10 @@ class Workers(Protocol):
     def labels(self) -> list[str]:
         """A name for each host that a user recognises."""
 
+    @property
+    def homes(self) -> Mapping[str, int]:
+        """Host of every block, by index."""
+
     def ask(self, method: str, *arguments: Any) -> Answers:
         """Call a method on every host; each runs what it is asked in order."""
 
@@ -78,8 +84,8 @@ class Workers(Protocol):
     def look(self) -> None:
         """Raise what is wrong with any host: dead, hung, or cut off from another; quick, and to be called often."""
 
-    def describe(self) -> list[str]:
-        """What each host is doing or waiting for; hosts that do not answer say so."""
+    def inquire(self) -> Inquiry:
+        """Ask every host what it is doing or waiting for; does not wait for the answers."""
 
     def close(self) -> None:
         """End all hosts."""
@@ -98,6 +104,13 @@ class ActorEngine:
         That are to happen on purpose; none unless given.
     warn
         Told of one that could not happen.
+    stalled
+        Told why nothing moves, if nothing does.
+
+    Attributes
+    ----------
+    lookout
+        Looks after the hosts.
     """
 
     def __init__(
@@ -106,6 +119,7 @@ class ActorEngine:
         workers: Workers,
         faults: Faults | None = None,
         warn: Callable[[str], None] = lambda text: None,
+        stalled: Callable[[Diagnosis], None] = lambda diagnosis: None,
     ) -> None:
         self.config = config
         self.topology = Topology(config.network)
@@ -119,6 +133,9 @@ class ActorEngine:
         self._update: Update | None = None
         mode = config.dynamics.mode
         self._pacer = Pacer(mode) if isinstance(mode, FreeRunning) else None
+        # Who runs freely waits for nobody.
+        patience = config.recovery.stalled if self._pacer is None else float("inf")
+        self.lookout = Lookout(workers, patience, stalled)
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
 
@@ -267,8 +284,9 @@ class ActorEngine:
     def _hear(self, number: int, answers: Answers) -> Report:
         """The next report of a round; looks after the actors meanwhile."""
         deadline = time.monotonic() + self._patience
+        self.lookout.moved()
         while True:
-            self._workers.look()
+            self.lookout.look()
             try:
                 report = self._workers.report(POLL)
             except queue.Empty:
@@ -281,11 +299,12 @@ class ActorEngine:
 
     def _result(self, answers: Answers) -> list[Any]:
         deadline = time.monotonic() + self._patience
+        self.lookout.moved()
         while True:
             try:
                 return answers.result(POLL)
             except TimeoutError:
-                self._workers.look()
+                self.lookout.look()
                 if time.monotonic() > deadline:
                     self._stalled()
 
@@ -296,9 +315,8 @@ class ActorEngine:
         return self._workers.ask(method, *arguments)
 
     def _stalled(self) -> NoReturn:
-        states = zip(self._workers.labels, self._workers.describe(), strict=True)
-        told = "; ".join(f"{label}: {state}" for label, state in states)
-        raise StalledError(f"nothing has happened for {self._patience:g} s (cluster.timeout); {told}")
+        found = self.lookout.last()
+        raise StalledError(f"nothing has happened for {self._patience:g} s (cluster.timeout); {found.text}")
 
     def _by_block(self, method: str, *arguments: Any) -> dict[str, Any]:
         found = {name: value for part in self._result(self._ask(method, *arguments)) for name, value in part.items()}

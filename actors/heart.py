@@ -95,6 +95,10 @@ class Heart:
         """Hosts of which nothing was heard for so long."""
         return [host for host, heard in self._heard.items() if self._clock - heard >= seconds]
 
+    def silence(self, host: int) -> float:
+        """Seconds since the last sign of life of a host."""
+        return self._clock - self._heard[host]
+
     def hear(self, host: int, pulse: Pulse | None = None) -> None:
         """A sign of life."""
         self._heard[host] = self._clock

@@ -25,6 +25,7 @@ from actors.lockstep import Lane
 from actors.opening import Opening
 from actors.post import Home, Post
 from actors.sabotage import Effects, Process, Sabotage
+from actors.standing import LaneStanding, Standing, Want
 from actors.transport import Report, Transport
 from dyadnet import assembly, objective
 from dyadnet.checkpoint import blocks as checkpoint
@@ -52,7 +53,7 @@ class Host:
     """Runs blocks of one network.
 
     Its methods are called by one thread, one after the other; letters come in through the inbox from any thread, and
-    `describe` and `pulse` may be called from any thread.
+    `standing` and `pulse` may be called from any thread.
 
     Parameters
     ----------
@@ -113,6 +114,10 @@ class Host:
         self._rows: dict[int, int] = {}
         self._ahead: list[Letter] = []
         self._activity = "idle"
+        self._moved_at = time.monotonic()
+        self._expected: tuple[int, set[Key], dict[Key, Message]] | None = None
+        self._undecided: int | None = None
+        self._reading = False
 
     # Settling and learning
 
@@ -144,7 +149,9 @@ class Host:
             reporters = {index: self._reporter(index) for index in lanes}
             moved = True
             while True:
+                self._reading = not moved
                 letters = self._inbox.read(0.0 if moved else None)
+                self._reading = False
                 with self._slowed():
                     for letter in letters:
                         self._take(letter, lanes)
@@ -154,6 +161,8 @@ class Host:
                         # it sent meanwhile travels together, while the next lane computes.
                         moved |= lane.advance(carry, reporters[index])
                         self._post.release()
+                if moved:
+                    self._moved_at = time.monotonic()
                 if moved and all(lane.done for lane in lanes.values()):
                     break
             if relaxation.exact:
@@ -207,6 +216,7 @@ class Host:
             while not run.done:
                 with self._slowed():
                     run.advance()
+                self._moved_at = time.monotonic()
                 for letter in self._inbox.read(timeout=run.patience):
                     run.take(letter)
             reports = self._reports()
@@ -214,9 +224,11 @@ class Host:
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
+        self._enter("learning")
         with self._timed("learning"), self._slowed():
             for name, block in self.blocks.items():
                 block.learn(self._active(name), update)
+        self._enter("idle")
 
     def pulse(self) -> Pulse:
         """A sign of life, while it computes."""
@@ -225,12 +237,27 @@ class Host:
         looks, waiting = inbox.looks, inbox.waiting
         return Pulse(dict(self._post.sent), dict(inbox.received), looks, waiting)
 
-    def describe(self) -> str:
-        """What this host is doing or waiting for, in words."""
-        lanes = [lane.describe() for lane in list(self._lanes.values()) if not lane.done]
-        if self._activity != "relaxation" or not lanes:
-            return self._activity
-        return f"relaxation {self._relaxation}, " + "; ".join(lanes)
+    def standing(self) -> Standing:
+        """What this host is doing or waiting for, while it does."""
+        activity, lanes = self._activity, list(self._lanes.values())
+        still = time.monotonic() - self._moved_at
+        standings: list[LaneStanding] = []
+        busy, expected = False, self._expected
+        if expected is not None:
+            step, wanted, got = expected
+            lacking = sorted(wanted - set(got))
+            wants = tuple(Want(target, source, kind, step) for target, source, kind in lacking)
+            standings = [LaneStanding(0, step, "waiting" if wants else "computing", wants)]
+        elif self._undecided is not None:
+            standings = [LaneStanding(0, self._undecided, "checking")]
+        elif activity == "relaxation":
+            activity = f"relaxation {self._relaxation}"
+            # Whoever does not read has something to do, if only to be held back.
+            busy = not self._reading
+            standings = [lane.standing() for lane in lanes if isinstance(lane, Lane)]
+            told = [lane.describe() for lane in lanes if isinstance(lane, FreeRun) and not lane.done]
+            activity = ", ".join([activity, *told])
+        return Standing(activity, self._post.round, still, tuple(standings), busy)
 
     # Further phases over the same blocks, with ideal channels
 
@@ -247,7 +274,7 @@ class Host:
             found[lane] = {name: objective.contribution(dyad, beta) for name, dyad in dyads.items()}
             for name, dyad in dyads.items():
                 dyad.restore(before[name])
-        self._activity = "idle"
+        self._enter("idle")
         return found
 
     def spectrum(self, number: int, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> None:
@@ -261,7 +288,7 @@ class Host:
             for half, application in enumerate(ITERATION[symmetric]):
                 self._respond(application, 2 * iteration + half + 1)
             self._rescale(iteration + 1)
-        self._activity = "idle"
+        self._enter("idle")
         self._ledger.seconds["radius"] += time.perf_counter() - started
 
     def _respond(self, application: Application, step: int) -> None:
@@ -279,6 +306,7 @@ class Host:
     def _rescale(self, check: int) -> None:
         squares = {name: response.square for name, response in self._responses.items()}
         self._transport.report(Report(self._post.round, 0, check, self.home.index, squares))
+        self._moved_at, self._undecided = time.monotonic(), check
         decided = False
         while not decided:
             for letter in self._inbox.read(timeout=None):
@@ -289,6 +317,7 @@ class Host:
                     decided = True
                     for response in self._responses.values():
                         response.scale(letter.content)
+        self._undecided = None
 
     def _exchange(self, out: Sequence[Message], lane: int, step: int | None = None) -> dict[Key, Message]:
         """Send ideal messages and wait for those of every neighbour.
@@ -307,6 +336,8 @@ class Host:
 
         self._post.carry(out, accept)
         wanted = {(target, source, kind) for source, target, kind in self._post.widths}
+        self._moved_at = time.monotonic()
+        self._expected = (step or 0, wanted, got)
         letters, self._ahead = self._ahead, []
         while True:
             for letter in letters:
@@ -319,6 +350,7 @@ class Host:
                         self._ahead.append(letter)
                         break
             if wanted <= set(got):
+                self._expected = None
                 return got
             letters = self._inbox.read(timeout=None)
 
@@ -371,9 +403,14 @@ class Host:
     def _open(self, number: int, activity: str, judge: LockstepJudge | None = None) -> None:
         self._transport.convene(judge)
         self._post.round = number
-        self._activity = activity
+        self._enter(activity)
         self._ahead = []
         self._inbox.open(number)
+
+    def _enter(self, activity: str) -> None:
+        self._activity = activity
+        self._expected = self._undecided = None
+        self._moved_at = time.monotonic()
 
     def _couple(self, relaxation: Relaxation) -> list[dict[str, Dyads]]:
         """Make the blocks ready for a relaxation; of each lane its neurons."""
@@ -426,7 +463,7 @@ class Host:
                 self._post.dropped["twice"] += 1
 
     def _reports(self) -> tuple[BlockReport, ...]:
-        self._activity = "idle"
+        self._enter("idle")
         reports = tuple(combined([lane_report(dyad) for dyad in self._active(name)]) for name in self.blocks)
         self._ledger.updates += max(report.updates for report in reports)
         return reports

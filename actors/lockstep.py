@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.opening import Opening, Send
+from actors.standing import Doing, LaneStanding, Want
 from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
 from dyadnet.mailbox import Expected
@@ -48,6 +49,11 @@ class Outstanding:
         self._heard.add(key)
         self._owed.discard(key)
         return True
+
+    @property
+    def owed(self) -> list[Expected]:
+        """What has been asked after and has not come; from any thread, because it asks after nothing itself."""
+        return sorted(self._owed)
 
     def lacks(self, tick: int) -> set[Expected]:
         """What arrives by `tick` and has not come yet."""
@@ -99,6 +105,7 @@ class Lane:
         self._opening = Opening(index, relaxation, rows, self.dyads, dataset, feedforward=feedforward)
         self._outstanding = {name: Outstanding(dyad, largest_delay) for name, dyad in dyads.items()}
         self._reported = False
+        self._stuck = False
         self.reach: Callable[[int], None] | None = None
         self._turning = False
 
@@ -123,23 +130,25 @@ class Lane:
 
     def advance(self, send: Send, report: Report) -> bool:
         """Run on until a message or a verdict is lacking; whether anything moved."""
-        moved = False
+        moved = self._stuck = False
         while not self.done and self._step(send, report):
             moved = True
+        self._stuck = True
         return moved
 
-    def describe(self) -> str:
-        """How far it has come and what it waits for, in words."""
-        if self._reported:
-            return f"lane {self.index} waits at check tick {self.tick} for the coordinator's verdict"
-        tick = self.tick if self._settling.done else self.tick + 1
-        beginning = self._opening.waiting[:1]
-        missing = [
-            f"{name} waits for {kind} of {source} sent at tick {sent}"
-            for name in beginning or self.dyads
-            for source, kind, sent in sorted(self._outstanding[name].lacks(0 if beginning else tick))[:2]
-        ]
-        return f"lane {self.index} at tick {tick}: {'; '.join(missing) or 'computing'}"
+    def standing(self) -> LaneStanding:
+        """How far it has come and what it waits for; from any thread."""
+        wants: list[Want] = []
+        if self._stuck:
+            wants = [Want(name, source, kind, 0) for name, source, kind in self._opening.needs()] or [
+                Want(name, source, kind, sent)
+                for name, outstanding in self._outstanding.items()
+                for source, kind, sent in outstanding.owed
+            ]
+        doing: Doing = "waiting" if wants else "computing"
+        if self.done or self._reported:
+            doing, wants = "done" if self.done else "checking", []
+        return LaneStanding(self.index, self.tick, doing, tuple(wants), tuple(self._opening.waiting))
 
     def _step(self, send: Send, report: Report) -> bool:
         if self._reported:

@@ -76,16 +76,28 @@ class Opening:
             if (name, source, kind) not in self._heard
         )
 
+    def needs(self) -> list[tuple[str, str, Kind]]:
+        """(block, source, kind) of what the next block has still to hear before it can begin; from any thread."""
+        return [
+            (name, source, "state")
+            for name in self.waiting[:1]
+            for source in sorted(self._before(name))
+            if (name, source, "state") not in self._heard
+        ]
+
+    def _before(self, name: str) -> set[str]:
+        """Blocks whose first states that of a block needs."""
+        block = self._dyads[name].block
+        index = block.spec.index
+        return {s.source for s in block.synapses if s.link.pre.index < index} if self._feedforward else set()
+
     def advance(self, send: Send) -> bool:
         """Begin the next block if it can; whether it has."""
         name = self.waiting[0]
         dyad = self._dyads[name]
-        before: set[str] = set()
-        if self._feedforward:
-            index = dyad.block.spec.index
-            before = {s.source for s in dyad.block.synapses if s.link.pre.index < index}
-            if not all((name, source, "state") in self._heard for source in before):
-                return False
+        before = self._before(name)
+        if not all((name, source, "state") in self._heard for source in before):
+            return False
         # The pass sees the blocks before this one and no others, whoever else has begun already.
         first = [m for m in self._early[name] if m.kind == "state" and m.source in before]
         dyad.mail.begin(self._relaxation.number)

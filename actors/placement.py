@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,8 @@ STRATEGIES = {"pack": "PACK", "spread": "SPREAD", "strict-spread": "STRICT_SPREA
 PATIENCE = 30.0
 """Seconds to wait for CPUs that others on the cluster have booked."""
 NODE_LABEL = "ray.io/node-id"
+ROUNDING = 1e-9
+"""Relative; sums of the same weights may differ by so much."""
 GRAIN = 1e-4
 """Ray books CPUs in steps of this."""
 
@@ -44,11 +48,91 @@ class Reservation:
     nodes: tuple[str, ...]
 
 
-def homes(config: RunConfig) -> dict[str, int]:
-    """The actor of every block, in block order: contiguous and as equal in number as can be."""
+def homes(config: RunConfig, costs: Mapping[str, float] | None = None) -> dict[str, int]:
+    """The actor of every block, in block order: neighbours together, the most loaded actor as little loaded as can be.
+
+    Parameters
+    ----------
+    costs
+        Of each block; all the same unless given.
+    """
     blocks = list(Topology(config.network).blocks)
     actors = config.cluster.actors or len(blocks)
-    return {name: index * actors // len(blocks) for index, name in enumerate(blocks)}
+    where = {name: index for index, name in enumerate(blocks)}
+    # A link that is to be cut on purpose has to lead from one actor to another.
+    links = [[where[name] for name in fault.blocks] for fault in config.faults if fault.link is not None]
+    apart = [(min(link), max(link)) for link in links]
+    weights = [1.0] * len(blocks) if costs is None else [costs[name] for name in blocks]
+    return dict(zip(blocks, partition(weights, actors, apart), strict=True))
+
+
+def to_be_measured(config: RunConfig) -> bool:
+    """Whether it depends on what blocks cost where they go."""
+    return 1 < (config.cluster.actors or 0) < len(Topology(config.network).blocks)
+
+
+def partition(weights: Sequence[float], parts: int, apart: Collection[tuple[int, int]] = ()) -> list[int]:
+    """Cut a row of weights into contiguous parts: of those with the smallest largest sum, the most even ones.
+
+    This is chains-on-chains partitioning, also known as the linear partition problem. Blocks are listed layer by layer,
+    so what is contiguous are mostly neighbours, whose messages stay in memory.
+
+    Parameters
+    ----------
+    weights
+        Above 0.
+    parts
+        How many, none of them empty; at most as many as there are weights.
+    apart
+        Pairs of indices, the smaller first, that must not share a part, if that is possible.
+
+    Returns
+    -------
+    list
+        The part of each weight.
+    """
+    largest, _ = _best(weights, parts, apart, lambda before, size: max(before, size))
+    if largest == math.inf:
+        return partition(weights, parts)
+    limit = largest * (1.0 + ROUNDING)
+    _, found = _best(weights, parts, apart, lambda before, size: before + size * size if size <= limit else math.inf)
+    return found
+
+
+def _best(
+    weights: Sequence[float],
+    parts: int,
+    apart: Collection[tuple[int, int]],
+    worth: Callable[[float, float], float],
+) -> tuple[float, list[int]]:
+    """The partition that is worth least, and what: infinity if there is none.
+
+    Parameters
+    ----------
+    worth
+        Of some parts and one more, from what those are worth and the sum of that; no less for a larger sum.
+    """
+    count = len(weights)
+    sums = [0.0, *itertools.accumulate(weights)]
+    # The first that must not be in the part that begins at an index.
+    limits = [min([b for a, b in apart if a >= begin], default=count) for begin in range(count)]
+    # Of the first weights in so many parts: what they are worth, and where the last part begins.
+    table = [[(0.0, 0)] + [(math.inf, 0)] * count]
+    for part in range(1, parts + 1):
+        row = [(math.inf, 0)] * (count + 1)
+        for end in range(part, count - (parts - part) + 1):
+            for begin in range(end - 1, part - 2, -1):
+                if limits[begin] < end or worth(0.0, sums[end] - sums[begin]) >= row[end][0]:
+                    break
+                row[end] = min(row[end], (worth(table[-1][begin][0], sums[end] - sums[begin]), begin))
+        table.append(row)
+    found: list[int] = []
+    end = count
+    for part in range(parts, 0, -1):
+        begin = table[part][end][1]
+        found[:0] = [part - 1] * (end - begin)
+        end = begin
+    return table[parts][count][0], found
 
 
 def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:

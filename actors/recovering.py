@@ -8,6 +8,7 @@ from typing import Any
 
 from actors.engine import ActorEngine
 from actors.failures import FailedError
+from actors.stall import Diagnosis
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.keeper import Beginning, Keeper
 from dyadnet.checkpoint.stop import Stop
@@ -88,22 +89,28 @@ class Attempts:
             start = None if self._keeper is None else self._keeper.newest
             self._go_on(problem, 1 if start is None else start.position.updates + 1, self._workers.round)
         while True:
-            engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning)
+            engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning, self._stalls)
             coordinator = Coordinator(
                 self._config, self._shape, engine, self._recorder, self._watcher, self._snapshot, self._keeper
             )
             try:
                 return coordinator.run()
             except FailedError as problem:
-                self._go_on(problem, coordinator.updates + 1, engine.round)
+                self._go_on(problem, coordinator.updates + 1, engine.round, engine.lookout.unresolved)
 
     def stop(self) -> None:
         """End all actors; `run` raises then."""
         self._stopped = True
         self._workers.close()
 
-    def _go_on(self, problem: FailedError, minibatch: int, number: int) -> None:
-        """Begin a new life of all actors, or raise why not."""
+    def _go_on(self, problem: FailedError, minibatch: int, number: int, stall: Diagnosis | None) -> None:
+        """Begin a new life of all actors, or raise why not.
+
+        Parameters
+        ----------
+        stall
+            What the failure was seen by at first.
+        """
         noticed = time.monotonic()
         while not self._stopped:
             casualties = self._workers.casualties(problem)
@@ -127,11 +134,19 @@ class Attempts:
                 raise GaveUpError(f"{problem}; what is left of the cluster is not enough: {no_room}") from None
             newest = None if self._keeper is None else self._keeper.newest
             self._recorder.rewind({} if newest is None else newest.lengths)
+            if stall is not None:
+                # What led to this is no part of what is repeated.
+                self._recorder.machinery(_line(stall))
             self._placed(places)
             seconds = time.monotonic() - noticed
             self._recorder.machinery({"kind": "recovery", "life": self._recovery.incarnation, "seconds": seconds})
             return
         raise problem
+
+    def _stalls(self, found: Diagnosis) -> None:
+        """Nothing moves, and this is why."""
+        self._recorder.machinery(_line(found))
+        self._watcher.warning(f"nothing has moved for {found.still:.1f} s: {found.text}")
 
     def _last(self) -> str:
         newest = None if self._keeper is None else self._keeper.newest
@@ -140,6 +155,11 @@ class Attempts:
     def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
         """Note where actors run."""
         line = {"kind": "placement", "actors": dict(actors)}
+        costs = self._workers.costs
+        if costs:
+            # Seconds that a relaxation and an update take, by which blocks were shared out.
+            line["costs"] = dict(costs)
+            line["loads"] = {label: sum(costs[name] for name in label.split("+")) for label in actors}
         self._recorder.machinery(line)
         self._snapshot.machinery(line)
 
@@ -147,3 +167,7 @@ class Attempts:
         """A fault is about to happen, and what is to come may end this process."""
         self._recorder.event({"kind": "fault", "fault": fault})
         self._recorder.settle()
+
+
+def _line(stall: Diagnosis) -> dict[str, Any]:
+    return {"kind": "stall"} | stall.plain()

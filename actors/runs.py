@@ -81,16 +81,19 @@ def glance(coordinator: str) -> dict[str, Any] | None:
     return found
 
 
-def actors(coordinator: str) -> dict[str, str]:
-    """What every actor of a run is doing or waiting for; hung ones take seconds to be told from busy ones."""
+def standing(coordinator: str) -> dict[str, Any]:
+    """What every actor of a run is doing or waiting for, by name, and who waits for whom (`actors.stall`), if known.
+
+    Hung ones take seconds to be told from busy ones.
+    """
     import ray
     from ray.exceptions import RayError
 
     try:
         handle = ray.get_actor(coordinator, namespace=NAMESPACE)
-        found: dict[str, str] = ray.get(handle.status.remote(), timeout=3 * ANSWER)
+        found: dict[str, Any] = ray.get(handle.status.remote(), timeout=3 * ANSWER)
     except (ValueError, RayError) as problem:
-        return {"coordinator": f"does not answer ({type(problem).__name__})"}
+        return {"actors": {"coordinator": f"does not answer ({type(problem).__name__})"}, "waiting": None}
     return found
 
 

@@ -15,6 +15,8 @@ from rich.text import Text
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 10
 """Characters of a bar."""
+STILL = 1.0
+"""Seconds after which a run that does not move is said to stand still."""
 COLUMNS = 112
 """Width of what is drawn into a file or a pipe."""
 STATES = {
@@ -134,9 +136,16 @@ def waiting(states: Mapping[str, str], glance: Glance) -> RenderableType:
     for name, state in states.items():
         place = glance.get("places", {}).get(name)
         where = f"{place['address']} pid {place['pid']}" if place else ""
-        bad = "hung" in state or "dead" in state or "does not answer" in state
+        bad = "dead" in state or "does not answer" in state
         table.add_row(name, Text(where, style="grey58"), Text(state, style="bold red" if bad else ""))
     return table
+
+
+def chains(found: Mapping[str, Any]) -> RenderableType:
+    """Who waits for whom, from `actors.stall.Diagnosis.plain`: why a run stands still, or one moment of it."""
+    stands = found["still"] >= STILL
+    head = f"nothing has moved for {found['still']:.1f} s: " if stands else "at this moment: "
+    return Text.assemble((head, "bold red" if stands else "bold"), found["text"] or "nobody waits for anybody")
 
 
 def board(glance: Glance, found: Rates) -> RenderableType:

@@ -35,6 +35,8 @@ from actors.judges import LockstepJudge
 from actors.news import Item, News
 from actors.post import Home
 from actors.recovering import Attempts
+from actors.stall import diagnose
+from actors.standing import Standing
 from actors.transport import Report
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.keeper import Beginning
@@ -51,6 +53,8 @@ from dyadnet.record import Recorder, RunFolder
 from dyadnet.relaxation import BlockReport
 from dyadnet.train import load_data
 
+LOOK = 3.0
+"""Seconds within which an actor that is not hung tells its status."""
 UNHEARD = 1000
 """Of what a run without a driver tells, so many of the newest are kept for whoever comes."""
 LINGER = 60.0
@@ -112,6 +116,7 @@ class BlockActor:
         self._dataset = dataset
         self._ray = RayTransport(coordinator)
         self._fast: FastTransport | None = None
+        self._asked: str | None = None
         self._live(home, after)
         # What is there by now stays: no collection looks at all of it again.
         gc.freeze()
@@ -165,14 +170,16 @@ class BlockActor:
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""
-        if self._fast is None:
-            return getattr(self._host, method)(*arguments)
-        self._fast.endpoint.stir()
+        self._asked = method.replace("_", " ")
+        if self._fast is not None:
+            self._fast.endpoint.stir()
         try:
             return getattr(self._host, method)(*arguments)
         finally:
-            self._inbox.drain()
-            self._fast.endpoint.rest()
+            self._asked = None
+            if self._fast is not None:
+                self._inbox.drain()
+                self._fast.endpoint.rest()
 
     @ray.method(concurrency_group="mail", num_returns=0)
     def deliver(self, envelope: bytes) -> None:
@@ -193,9 +200,11 @@ class BlockActor:
         return self._host.pulse()
 
     @ray.method(concurrency_group="control")
-    def status(self) -> str:
+    def status(self) -> Standing:
         """What this actor is doing or waiting for, while it does so."""
-        return self._host.describe()
+        standing = self._host.standing()
+        asked = self._asked
+        return standing if asked is None or standing.activity != "idle" else replace(standing, activity=asked)
 
     @ray.method(concurrency_group="control")
     def stop(self) -> None:
@@ -333,11 +342,16 @@ class CoordinatorActor:
         return view(self._snapshot) | {"out": self._news.name, "places": places, "detached": self._detached}
 
     @ray.method(concurrency_group="control")
-    def status(self) -> dict[str, str]:
-        """What every actor is doing or waiting for."""
-        if self._workers is None:
-            return {}
-        return dict(zip(self._workers.labels, self._workers.describe(), strict=True))
+    def status(self) -> dict[str, Any]:
+        """What every actor is doing or waiting for, in words, and who waits for whom."""
+        workers = self._workers
+        if workers is None:
+            return {"actors": {}, "waiting": None}
+        inquiry = workers.inquire()
+        inquiry.complete(LOOK)
+        told = inquiry.answers()
+        actors = dict(zip(workers.labels, map(str, told), strict=False))
+        return {"actors": actors, "waiting": diagnose(workers.homes, workers.labels, told).plain()}
 
     @ray.method(concurrency_group="control")
     def halt(self) -> None:

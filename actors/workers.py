@@ -17,13 +17,15 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors import tasks, wire
+from actors.costs import measured
 from actors.failures import ActorLostError, FailedError, StalledError
 from actors.fast import setup as fast
 from actors.fast.transport import Desk
 from actors.heart import Heart
 from actors.inbox import Decision
-from actors.placement import homes, reserve
+from actors.placement import homes, reserve, to_be_measured
 from actors.post import Home
+from actors.standing import Absence, Told
 from actors.transport import Report
 from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
@@ -33,9 +35,6 @@ START = 120.0
 """Seconds within which every actor must have come up."""
 SOON = 0.1
 """Seconds within which most answers come together."""
-LOOK = 5.0
-"""Seconds within which an actor that is not hung tells its status."""
-
 
 KNOCK = 2.0
 """Seconds within which a machine that is not dead lets us in, and an actor that is not answers."""
@@ -105,6 +104,41 @@ class RayAnswers:
             raise ActorLostError(f"actor {label} died: {_first_line(problem)}", [host]) from None
 
 
+class RayInquiry:
+    """Implements `actors.engine.Inquiry`: one reference an actor.
+
+    Parameters
+    ----------
+    silence
+        Seconds since the last sign of life of each actor, at the time of asking.
+    """
+
+    def __init__(self, references: list[Any], silence: list[float]) -> None:
+        self._references = references
+        self._silence = silence
+        self._asked = time.monotonic()
+
+    def complete(self, timeout: float = 0.0) -> bool:
+        """Whether all have answered, which is waited for."""
+        ready, _ = ray.wait(self._references, num_returns=len(self._references), timeout=timeout, fetch_local=False)
+        return len(ready) == len(self._references)
+
+    def answers(self) -> list[Told]:
+        """What each has said by now."""
+        return [
+            self._answer(reference, silence) for reference, silence in zip(self._references, self._silence, strict=True)
+        ]
+
+    def _answer(self, reference: Any, silence: float) -> Told:
+        try:
+            told: Told = ray.get(reference, timeout=SOON)
+        except GetTimeoutError:
+            return Absence(silence + time.monotonic() - self._asked)
+        except RayError as problem:
+            return Absence(silence, _first_line(problem))
+        return told
+
+
 class RayWorkers:
     """All block actors of a run.
 
@@ -120,6 +154,11 @@ class RayWorkers:
         Where it puts them.
     actor
         The class of a block actor.
+
+    Attributes
+    ----------
+    costs
+        Of each block in seconds a relaxation, where they were measured to share out the blocks.
     """
 
     def __init__(
@@ -135,13 +174,14 @@ class RayWorkers:
         self._coordinator = coordinator
         self._reports = reports
         self._actor = actor
-        self._homes = homes(config)
+        self.costs = measured(config) if to_be_measured(config) else {}
+        self.homes = homes(config, self.costs or None)
         self._name = ray.get_runtime_context().get_actor_name() or ""
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
         self._desk: Desk | None = None
-        hosts = range(max(self._homes.values()) + 1)
-        self.labels = [Home(index, self._homes).label(index) for index in hosts]
+        hosts = range(max(self.homes.values()) + 1)
+        self.labels = [Home(index, self.homes).label(index) for index in hosts]
         self.round = 0
         self._cpus = 0.0
         self._complete = False
@@ -237,7 +277,7 @@ class RayWorkers:
 
     def _create(self, index: int, incarnation: int) -> ActorHandle[Any]:
         remote = ray.remote(concurrency_groups={"mail": 1, "control": 1})(self._actor)
-        home = Home(index, self._homes, incarnation)
+        home = Home(index, self.homes, incarnation)
         strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=index)
         options = {"num_cpus": self._cpus, "scheduling_strategy": strategy, "max_restarts": 0}
         dataset = self._dataset if _readers(self._config) & set(home.blocks) else None
@@ -318,11 +358,11 @@ class RayWorkers:
             self._heart.hear(report.host)
         return report
 
-    def describe(self) -> list[str]:
-        """What each actor is doing or waiting for; one that does not answer is named as hung or dead."""
-        references = [handle.status.remote() for handle in self._handles]
-        ray.wait(references, num_returns=len(references), timeout=LOOK)
-        return [_status(reference) for reference in references]
+    def inquire(self) -> RayInquiry:
+        """See `Workers.inquire`."""
+        handles = list(self._handles)
+        silence = [self._heart.silence(host) for host in range(len(handles))]
+        return RayInquiry([handle.status.remote() for handle in handles], silence)
 
     def close(self) -> None:
         """End all actors and give back what they booked."""
@@ -368,15 +408,6 @@ def _unreachable(node: str) -> bool:
                 return True
             return False
     return True
-
-
-def _status(reference: Any) -> str:
-    try:
-        return str(ray.get(reference, timeout=0.1))
-    except GetTimeoutError:
-        return f"does not answer within {LOOK:g} s: hung"
-    except RayError as problem:
-        return f"dead ({_first_line(problem)})"
 
 
 def _readers(config: RunConfig) -> set[str]:

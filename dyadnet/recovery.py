@@ -29,6 +29,8 @@ class RecoverySpec(Spec):
     heartbeat
         Seconds without a sign of life after which an actor counts as hung, and seconds of standstill after which
         letters that were sent and never came count as lost.
+    stalled
+        Seconds of standstill after which a run in lockstep says who waits for whom.
     actor_failures
         Of actors, the coordinator and links, in the whole run; 0: the first ends it.
     node_failures
@@ -38,6 +40,7 @@ class RecoverySpec(Spec):
     """
 
     heartbeat: float = Field(6.0, gt=0)
+    stalled: float = Field(4.0, gt=0)
     actor_failures: int = Field(10, ge=0)
     node_failures: int = Field(3, ge=0)
     same_minibatch: int = Field(3, ge=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from dyadnet.channels import ReceivingEnd
 from dyadnet.clocks import Bernoulli, Moment, Periodic
 from dyadnet.delays import Constant, Geometric, Uniform
 from dyadnet.description import layered
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engine.local import LocalEngine, cores
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase, added
 from tests.support import Settler, cyclic, engine
@@ -295,3 +296,14 @@ def test_stretching_makes_every_message_fresh_again() -> None:
         sweeps.append(Settler(built).run(Phase("free", 0.0, 500)).sweeps)
         built.close()
     assert sweeps[0] == sweeps[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not bind processes to cores")
+def test_a_process_has_no_more_threads_than_it_may_use_cores() -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert cores() == len(before)

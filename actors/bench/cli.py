@@ -1,4 +1,4 @@
-"""``dyadnet bench messages`` and ``dyadnet bench actors``; entry points of the group ``dyadnet.bench``."""
+"""``dyadnet bench messages``, ``actors`` and ``growth``; entry points of the group ``dyadnet.bench``."""
 
 from __future__ import annotations
 
@@ -99,6 +99,71 @@ def actors(
         rates = (f"{row['sweeps']:.1f}", f"{row['local_per_s']:.0f}", f"{row['actors_per_s']:.0f}")
         table.add_row(row["model"], str(row["minibatch"]), *rates, f"{row['ratio']:.2f}")
     console.print(table)
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
+def growth(
+    blocks: Annotated[str, typer.Option(help="Blocks of each chain, the one to compare with first.")] = "4,16,64",
+    neurons: Annotated[int, typer.Option(min=1, help="Of a block.")] = 125,
+    model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
+    minibatch: Annotated[int, typer.Option(min=1)] = 128,
+    lanes: Annotated[int, typer.Option(min=1, help="Of both engines.")] = 2,
+    number: Annotated[int, typer.Option("--actors", min=1, help="That share the blocks of each chain.")] = 4,
+    sweeps: Annotated[int, typer.Option(min=1, help="By which two timed relaxations differ, at least.")] = 34,
+    repetitions: Annotated[int, typer.Option(min=1)] = 7,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Chains that grow: cost of a block and tick, memory of a block, the coordinator's cost of a minibatch."""
+    from actors.cluster import connected
+    from dyadnet.config import ClusterSpec
+
+    sizes = _numbers("--blocks", blocks)
+    if min(sizes) < 2 or len(set(sizes)) < len(sizes):
+        raise ConfigError("--blocks", blocks, "chains of two blocks or more, each once")
+    if model not in MODELS:
+        raise ConfigError("--model", model, "hm, ffm or sshm")
+    if lanes > minibatch:
+        raise ConfigError("--lanes", lanes, f"at most the minibatch, {minibatch}")
+    console = Console(stderr=True)
+    with connected(ClusterSpec(address=address)), console.status("measuring") as status:
+        from actors.bench.growth import measure
+
+        results = measure(
+            sizes,
+            neurons,
+            model,
+            minibatch,
+            lanes,
+            number,
+            sweeps,
+            repetitions,
+            lambda what: status.update(f"measuring: {what}"),
+        )
+    title = f"{model}, blocks of {neurons} neurons, minibatch {minibatch}, {lanes} lanes: µs a block and tick (ratio)"
+    table = Table(title=title)
+    for column in (
+        "blocks",
+        "links a block",
+        "",
+        "local",
+        "",
+        f"{number} actors",
+        "",
+        "coordinator, ms",
+        "",
+        "MB local",
+        "MB actors",
+    ):
+        table.add_column(column, justify="right")
+    for row in results["rows"]:
+        cells = [str(row["blocks"]), f"{row['links_per_block']:.2f}", f"{row['links_ratio']:.2f}"]
+        for name, unit in (("local", 1e6), ("actors", 1e6), ("coordinator", 1e3)):
+            cells += [f"{unit * row[name]['cost_s']:.1f}", f"{row[name]['ratio']:.2f}"]
+        cells += ["–" if size is None else f"{size / 1e6:.1f}" for size in row["memory"].values()]
+        table.add_row(*cells)
+    Console(stderr=True, width=120).print(table)
     if as_json:
         typer.echo(json.dumps(results))
 

@@ -86,6 +86,13 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
             engine.close()
 
 
+def cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class LocalEngine:
     """Implements `dyadnet.engine.protocol.Engine` in this process.
 
@@ -96,7 +103,7 @@ class LocalEngine:
     dataset
         Where blocks with an input projection and the output block find their rows.
     threads
-        Threads of our own; as many as cores unless given. Never changes a bit.
+        Threads of our own; as many as cores of ours unless given. Never changes a bit.
     """
 
     def __init__(self, config: RunConfig, dataset: Dataset, threads: int | None = None) -> None:
@@ -113,7 +120,7 @@ class LocalEngine:
         self._active: list[int] = []
         self._probed: dict[str, Any] = {name: lanes[0].probe for name, lanes in self.dyads.items()}
         self._blas = threadpool_limits(limits=1, user_api="blas")
-        self._pool = ThreadPoolExecutor(threads or os.cpu_count() or 1, thread_name_prefix="dyadnet")
+        self._pool = ThreadPoolExecutor(threads or cores(), thread_name_prefix="dyadnet")
         self._seconds: dict[str, float] = {}
         self._totals: dict[str, float] = {}
         self._messages = self._bytes = 0

@@ -66,7 +66,9 @@ def test_training_on_a_running_cluster_with_shipped_code(node: Cluster, settings
     found = json.loads(done.stdout.splitlines()[-1])["weights_sha256"]
     assert found == local_hash(node, settings, tmp_path / "local")
     placement = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[0])["actors"]
-    assert list(placement) == ["h1+h2", "out"]
+    # Where the row of three is cut depends on what they cost here.
+    assert "+".join(placement) == "h1+h2+out"
+    assert len(placement) == 2
     for place in placement.values():
         assert place["nice"] == 0
         assert place["code"].startswith(node.environment["RAY_TMPDIR"])

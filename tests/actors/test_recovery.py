@@ -83,8 +83,11 @@ def test_the_bits_of_a_run_without_the_fault(
 ) -> None:
     found, warnings = trained(settings(fault), tmp_path / "run")
     assert found == undisturbed
-    assert len(warnings) == 1
-    assert told in warnings[0]
+    # Why nothing moves may have been told first, where it took longer to be sure.
+    *stalls, last = warnings
+    assert told in last
+    assert all("nothing has moved" in stall for stall in stalls)
+    assert len(stalls) <= 1
     events = [json.loads(line) for line in (tmp_path / "run" / "events.jsonl").read_text().splitlines()]
     assert [event["kind"] for event in events] == ["fault", "failure"]
     assert events[0]["fault"] == fault

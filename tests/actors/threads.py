@@ -16,6 +16,7 @@ from actors.inbox import Decision, Envelope, Inbox
 from actors.judges import LockstepJudge
 from actors.placement import homes
 from actors.post import Home
+from actors.standing import Told
 from actors.transport import Report, Transport
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
@@ -66,6 +67,21 @@ class FutureAnswers:
         return [future.result(timeout) for future in self._futures]
 
 
+class Answered:
+    """See `actors.lookout.Inquiry`."""
+
+    def __init__(self, told: list[Told]) -> None:
+        self._told = told
+
+    def complete(self, timeout: float = 0.0) -> bool:
+        """See `Inquiry`."""
+        return True
+
+    def answers(self) -> list[Told]:
+        """See `Inquiry`."""
+        return self._told
+
+
 class ThreadWorkers:
     """See `actors.engine.Workers`."""
 
@@ -76,7 +92,7 @@ class ThreadWorkers:
         incarnation: int = 0,
         wrap: Callable[[ThreadTransport], Transport] = lambda transport: transport,
     ) -> None:
-        where = homes(config)
+        self.homes = where = homes(config)
         count = max(where.values()) + 1
         self.labels = [f"host {index}" for index in range(count)]
         self.inboxes = {index: Inbox() for index in range(count)}
@@ -106,9 +122,9 @@ class ThreadWorkers:
     def look(self) -> None:
         """See `Workers`."""
 
-    def describe(self) -> list[str]:
+    def inquire(self) -> Answered:
         """See `Workers`."""
-        return [host.describe() for host in self.hosts]
+        return Answered([host.standing() for host in self.hosts])
 
     def close(self) -> None:
         """See `Workers`."""

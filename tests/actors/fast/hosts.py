@@ -22,7 +22,7 @@ from actors.post import Home
 from actors.transport import Report
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from tests.actors.threads import FutureAnswers
+from tests.actors.threads import Answered, FutureAnswers
 
 
 class Shell:
@@ -62,7 +62,7 @@ class FastWorkers:
 
     def __init__(self, config: RunConfig, dataset: Dataset, incarnation: int = 0) -> None:
         self.round = 0
-        where = homes(config)
+        self.homes = where = homes(config)
         count = max(where.values()) + 1
         self.labels = [f"host {index}" for index in range(count)]
         self.shells = [Shell(config, Home(index, where, incarnation), dataset) for index in range(count)]
@@ -91,9 +91,9 @@ class FastWorkers:
     def look(self) -> None:
         """See `Workers`."""
 
-    def describe(self) -> list[str]:
+    def inquire(self) -> Answered:
         """See `Workers`."""
-        return [shell.host.describe() for shell in self.shells]
+        return Answered([host.standing() for host in [shell.host for shell in self.shells]])
 
     def close(self) -> None:
         """See `Workers`."""

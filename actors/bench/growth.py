@@ -1,0 +1,149 @@
+"""Chains that grow, on the local engine and on a few actors: does the cost of a block stay the same?"""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import re
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from actors.engine import ActorEngine
+from actors.shells import BlockActor
+from actors.workers import RayWorkers
+from dyadnet.bench.growth import Course, configuration, data, held
+from dyadnet.bench.networks import machine
+from dyadnet.engine.local import LocalEngine
+
+SHARE = 0.9
+"""Of the cluster's CPUs, what all actors book together: every chain has actors of its own, of which few compute."""
+MINIBATCHES = 5
+"""Relaxations over which the coordinator's time is taken."""
+_PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
+
+
+def measure(
+    sizes: Sequence[int],
+    neurons: int,
+    model: str,
+    minibatch: int,
+    lanes: int,
+    actors: int,
+    sweeps: int,
+    repetitions: int,
+    told: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Costs of each chain: medians over interleaved repetitions, ratios to the first chain of the same repetition.
+
+    Parameters
+    ----------
+    sizes
+        Blocks of each chain; the first is what the others are compared with.
+    sweeps
+        See `dyadnet.bench.growth.Course`.
+    """
+    say = told or (lambda text: None)
+    chains = [_Chain(model, size, neurons, minibatch, lanes, min(actors, size), actors * len(sizes)) for size in sizes]
+    try:
+        courses = [chain.start(sweeps) for chain in chains]
+        found: dict[str, list[list[float]]] = {"local": [], "actors": [], "coordinator": []}
+        # The first repetition warms everything up.
+        for repetition in range(repetitions + 1):
+            say(f"repetition {repetition} of {repetitions}")
+            local = [one.cost(chain.ticks) for chain, (one, _) in zip(chains, courses, strict=True)]
+            spread = [other.cost(chain.ticks) for chain, (_, other) in zip(chains, courses, strict=True)]
+            spent = [sum(other.relax()[1] for _ in range(MINIBATCHES)) / MINIBATCHES for _, other in courses]
+            if repetition:
+                for name, values in (("local", local), ("actors", spread), ("coordinator", spent)):
+                    found[name].append(values)
+        for _, other in courses:
+            other.learn()
+        shared = [chain.resident() for chain in chains]
+    finally:
+        for chain in chains:
+            chain.close()
+    say("memory")
+    alone = [held(model, size, neurons, minibatch, lanes) for size in sizes]
+    summed = {name: _summed(values) for name, values in found.items()}
+    rows = [
+        {
+            "blocks": size,
+            "links_per_block": (size - 1) / size,
+            "links_ratio": (size - 1) / size / ((sizes[0] - 1) / sizes[0]),
+            "local": {"cost_s": summed["local"][0][index], "ratio": summed["local"][1][index]},
+            "actors": {"cost_s": summed["actors"][0][index], "ratio": summed["actors"][1][index]},
+            "coordinator": {"cost_s": summed["coordinator"][0][index], "ratio": summed["coordinator"][1][index]},
+            "memory": {"local": alone[index], "actors": shared[index]},
+        }
+        for index, size in enumerate(sizes)
+    ]
+    return {
+        "machine": machine(),
+        "model": model,
+        "neurons": neurons,
+        "minibatch": minibatch,
+        "lanes": lanes,
+        "actors": actors,
+        "repetitions": repetitions,
+        "rows": rows,
+        "memory": {
+            "local": slopes(sizes, alone),
+            "actors": None if None in shared else slopes(sizes, [value or 0 for value in shared]),
+        },
+    }
+
+
+def slopes(sizes: Sequence[int], values: Sequence[float]) -> list[float]:
+    """By how much a value grows for one more block, between one size and the next: equal ones mean a straight line."""
+    pairs = list(zip(sizes, values, strict=True))
+    return [(b - a) / (n - m) for (m, a), (n, b) in itertools.pairwise(pairs)]
+
+
+class _Chain:
+    """One chain on both engines."""
+
+    def __init__(
+        self, model: str, size: int, neurons: int, minibatch: int, lanes: int, actors: int, everybody: int
+    ) -> None:
+        cpus = SHARE * ray.cluster_resources().get("CPU", 1.0) / everybody
+        cluster = {"actors": actors, "cpus_per_actor": min(1.0, cpus), "transport": "fast"}
+        self.config = configuration(model, size, neurons, minibatch, lanes, cluster)
+        self._samples = data(neurons)
+        self._local = LocalEngine(self.config, self._samples)
+        self.ticks = self._local.timing.sweep
+        self._workers = RayWorkers(self.config, ray.put(self._samples), None, queue.SimpleQueue(), BlockActor)
+        self._actors = ActorEngine(self.config, self._workers)
+        self._places: dict[str, dict[str, Any]] = {}
+
+    def start(self, sweeps: int) -> tuple[Course, Course]:
+        """Create the actors; both engines, ready to be measured."""
+        self._places = self._workers.start(lambda text: None)
+        return Course(self._local, self.config, sweeps), Course(self._actors, self.config, sweeps)
+
+    def resident(self) -> int | None:
+        """Bytes of all actors, what several share divided among them; None where the system does not say."""
+        try:
+            kilobytes = [
+                int(found.group(1))
+                for place in self._places.values()
+                if (found := _PSS.search(Path(f"/proc/{place['pid']}/smaps_rollup").read_text(encoding="ascii")))
+            ]
+        except OSError:
+            return None
+        return 1024 * sum(kilobytes) if len(kilobytes) == len(self._places) else None
+
+    def close(self) -> None:
+        """End both engines."""
+        self._actors.close()
+        self._local.close()
+
+
+def _summed(found: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
+    """Of repetitions with a value for each chain: the medians, and those of the ratios to the first chain."""
+    columns = list(zip(*found, strict=True))
+    ratios = list(zip(*([value / row[0] for value in row] for row in found), strict=True))
+    return [statistics.median(column) for column in columns], [statistics.median(column) for column in ratios]

@@ -1,0 +1,128 @@
+"""What an actor says of itself when it is asked, while it computes or waits: the records of a stall's diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dyadnet.messages import Kind
+
+Doing = Literal["computing", "waiting", "checking", "done"]
+"""A lane computes or is about to, waits for messages, waits for a verdict at a check tick, or is over."""
+SHOWN = 2
+"""Messages that one lane is said to wait for, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """A message that a block waits for.
+
+    Attributes
+    ----------
+    tick
+        At which its source sends it; 0: the initial state.
+    """
+
+    block: str
+    source: str
+    kind: Kind
+    tick: int
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.block} waits for {self.kind} of {self.source} of tick {self.tick}"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStanding:
+    """How far one lane of an actor has come.
+
+    Attributes
+    ----------
+    tick
+        The last that has begun.
+    wants
+        Messages without which it cannot go on.
+    unborn
+        Blocks that have not sent their initial state yet.
+    """
+
+    lane: int
+    tick: int
+    doing: Doing
+    wants: tuple[Want, ...] = ()
+    unborn: tuple[str, ...] = ()
+
+    def has_sent(self, source: str, tick: int) -> bool:
+        """Whether what a block here sends at a tick has left, unless the lane computes."""
+        return self.doing == "done" or (source not in self.unborn and (tick == 0 or self.tick >= tick))
+
+    def __str__(self) -> str:
+        """In words."""
+        if self.doing == "checking":
+            return f"lane {self.lane} waits at check tick {self.tick} for the verdict"
+        wants = "; ".join(map(str, self.wants[:SHOWN]))
+        return f"lane {self.lane} at tick {self.tick}: {wants or self.doing}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an actor is at.
+
+    Attributes
+    ----------
+    activity
+        In words; ``idle`` between two rounds.
+    round
+        The last that it has begun.
+    still
+        Seconds for which nothing has moved here.
+    lanes
+        Of a round in which messages are waited for.
+    busy
+        Whether it has something to do, although its lanes wait: reading what has come, or being held back.
+    """
+
+    activity: str
+    round: int = 0
+    still: float = 0.0
+    lanes: tuple[LaneStanding, ...] = ()
+    busy: bool = False
+
+    @property
+    def computing(self) -> bool:
+        """Whether it has something to do and waits for nobody."""
+        if self.activity == "idle":
+            return False
+        lanes = [lane for lane in self.lanes if lane.doing != "done"]
+        return self.busy or not lanes or any(lane.doing == "computing" for lane in lanes)
+
+    def __str__(self) -> str:
+        """In words."""
+        lanes = [str(lane) for lane in self.lanes if lane.doing != "done" and not self.busy]
+        return ", ".join([self.activity, *(["; ".join(lanes)] if lanes else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """In place of what an actor would say, had it answered.
+
+    Attributes
+    ----------
+    seconds
+        Since its last sign of life.
+    died
+        Why it is known to be dead; empty if it only does not answer.
+    """
+
+    seconds: float = 0.0
+    died: str = ""
+
+    def __str__(self) -> str:
+        """In words."""
+        if self.died:
+            return f"dead ({self.died})"
+        return f"does not answer: no sign of life for {self.seconds:.1f} s"
+
+
+Told = Standing | Absence
