@@ -87,7 +87,7 @@ class Attempts:
             self._placed(self._workers.start(self._watcher.warning))
         except FailedError as problem:
             start = None if self._keeper is None else self._keeper.newest
-            self._go_on(problem, 1 if start is None else start.position.updates + 1, self._workers.round)
+            self._go_on(problem, 1 if start is None else start.position.updates + 1, self._workers.round, None)
         while True:
             engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning, self._stalls)
             coordinator = Coordinator(
