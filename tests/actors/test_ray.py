@@ -168,10 +168,10 @@ def test_free_running_learns(flags: dict[str, Any], tmp_path: Path) -> None:
     values["network"]["layered"]["hidden"] = [40, 40]
     # On a busy machine a straggler takes long to settle; it need not.
     values["dynamics"] = {"mode": {"kind": "free", "budget": 3.0}}
-    values["data"]["limit_train"] = 900
+    values["data"]["limit_train"] = 600
     values["learning"] |= {"epochs": 2, "minibatch": 30}
     config = RunConfig.read(values | {"cluster": flags})
-    assert dn.train(config, tmp_path / "run").test_accuracy > 0.8
+    assert dn.train(config, tmp_path / "run").test_accuracy > 0.7
     assert (tmp_path / "run" / "ages.png").stat().st_size > 10_000
     spent = last_epoch(tmp_path / "run")
     rates = {actor: found["updates_per_second"] for actor, found in spent["actors"].items()}
