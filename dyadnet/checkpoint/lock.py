@@ -16,6 +16,8 @@ from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.store import Store
 
 LOCK = "run.lock"
+TAKING = "run.lock.taking"
+"""There while somebody puts a lock in the place of one whose process is over."""
 MOMENT = 0.3
 """Seconds within which whoever takes over the same lock at the same time has done so."""
 
@@ -78,21 +80,34 @@ def stale(lock: dict[str, Any]) -> bool:
 def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data: bytes) -> bool:
     """Put our lock in place of one that is stale; whether it is there to stay.
 
-    Between a look and the removal somebody else may have done the same, and lost their lock by it: so everybody looks
-    again a moment later, and the last one has it.
+    Only one at a time may: who looks, removes and creates without that may remove the lock of somebody who did so a
+    moment before. A store that creates no file exclusively has the later one of two, so that everybody looks again.
+
+    Raises
+    ------
+    CheckpointError
+        If somebody died while doing so.
     """
-    if _read(store) == other:
-        store.remove(LOCK)
-    if not store.create(LOCK, data):
+    if not store.create(TAKING, data):
+        if stale(_read(store, TAKING)):
+            raise CheckpointError(f"{store.folder}: a run died while it began here; remove {store.folder}/{TAKING}")
         return False
+    try:
+        if _read(store) != other:
+            return False
+        store.remove(LOCK)
+        if not store.create(LOCK, data):
+            return False
+    finally:
+        store.remove(TAKING)
     time.sleep(MOMENT)
     return bool(_read(store).get("token") == mine["token"])
 
 
-def _read(store: Store) -> dict[str, Any]:
+def _read(store: Store, name: str = LOCK) -> dict[str, Any]:
     """The lock; empty if there is none, or it is not readable as one."""
     try:
-        found = json.loads(store.read(LOCK))
+        found = json.loads(store.read(name))
         complete = isinstance(found, dict) and {"pid", "host", "boot", "began"} <= set(found)
         return found if complete and isinstance(found["pid"], int) else {}
     except (CheckpointError, ValueError):

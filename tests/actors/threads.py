@@ -103,6 +103,7 @@ class ThreadWorkers:
             for index in range(count)
         ]
         self.round = 0
+        self.costs: dict[str, float] = {}
         self._threads = [ThreadPoolExecutor(1) for _ in self.hosts]
 
     def ask(self, method: str, *arguments: Any) -> FutureAnswers:

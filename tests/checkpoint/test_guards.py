@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dyadnet.checkpoint.lock import LOCK, holder, locked, stale
+from dyadnet.checkpoint.lock import LOCK, TAKING, holder, locked, stale
 from dyadnet.checkpoint.store import store
 from dyadnet.config import RunConfig
 from dyadnet.data import load
@@ -215,6 +215,15 @@ def test_of_many_at_once_one_gets_the_lock(stands: bool, over: bytes, tmp_path: 
         thread.join()
     assert got == [1]
     assert place.names() == []
+
+
+def test_who_died_while_taking_a_lock_over_is_told_of(over: bytes, tmp_path: Path) -> None:
+    place = store(str(tmp_path))
+    place.write(LOCK, over)
+    place.write(TAKING, over)
+    with pytest.raises(RunFolderError, match=r"a run died while it began here; remove .*/run\.lock\.taking$"):
+        locked(place).__enter__()
+    assert place.names() == [LOCK, TAKING]
 
 
 def damaged(engine: LocalEngine, block: str, key: str, value: float) -> None:
