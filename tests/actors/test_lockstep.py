@@ -88,7 +88,7 @@ DELAYS = [
 ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     lam=st.sampled_from([0.0, 0.5, 1.0, 0.3]),
     clock=st.sampled_from(CLOCKS),
@@ -150,7 +150,7 @@ def only(*names: str) -> dict[str, Any]:
     return {part: {k: v for k, v in IMPERFECT[part].items() if k in names} for part in ("channel", "device")}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     imperfections=st.one_of(
         st.just(IMPERFECT),
