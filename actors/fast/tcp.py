@@ -11,6 +11,7 @@ import hmac
 import random
 import struct
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from dyadnet.errors import ConfigError
 _PREFIX = struct.Struct("<I32s")
 """Of every letter: who sends it, and the receiver's secret, which is all the proof there is without CURVE."""
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+LOOK = 0.05
+"""Seconds between two looks for connections that failed."""
 HEARTBEAT = 5000
 """Milliseconds after which a silent connection is tried, and twice of which end it."""
 KERNEL = 4 << 20
@@ -69,6 +72,7 @@ class Tcp:
         self._names: dict[bytes, int] = {}
         self._lock = threading.Lock()
         self._failures: list[tuple[str, str, str]] = []
+        self._next_look = 0.0
         self._in = self._context.socket(zmq.PULL)
         self._in.setsockopt(zmq.MAXMSGSIZE, largest)
         self._in.setsockopt(zmq.RCVHWM, HIGH_WATER)
@@ -155,7 +159,9 @@ class Tcp:
             sender = self._sender(first)
             if sender is not None:
                 yield sender, first.buffer[_PREFIX.size :], buffers
-        self._report_failures()
+        if (now := time.monotonic()) >= self._next_look:
+            self._next_look = now + LOOK
+            self._report_failures()
 
     def _sender(self, frame: zmq.Frame) -> int | None:
         """Who has sent a letter, proven by key or secret; None if nobody has."""

@@ -30,6 +30,8 @@ from dyadnet.messages import MessageError
 
 INLINE = 2048
 """Bytes of numbers that travel in the notice itself."""
+INLINE_FAR = 32 << 10
+"""Bytes of numbers that travel to another machine in the frame of the letter: a copy costs less than one more frame."""
 NAP = 0.02
 """Seconds after which a host that waits for a verdict looks again, should nobody have woken it."""
 
@@ -209,7 +211,7 @@ class FastTransport:
         buffers: list[Any] = []
         for header, numbers in zip(envelope.parts[::2], envelope.parts[1::2], strict=True):
             parts.append(header)
-            if numbers.nbytes <= INLINE:
+            if numbers.nbytes <= INLINE_FAR:
                 parts.append(numbers.tobytes())
             else:
                 parts.append((len(buffers), numbers.nbytes))
