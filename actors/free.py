@@ -27,7 +27,7 @@ from actors.post import Home, Post
 from dyadnet.cohort import Cohort
 from dyadnet.dyads import Dyads
 from dyadnet.dynamics import FreeRunning
-from dyadnet.messages import Kind, Message
+from dyadnet.messages import Kind
 from dyadnet.relaxation import Relaxation
 from dyadnet.trace.script import Scribe
 from dyadnet.underway import MILLISECOND

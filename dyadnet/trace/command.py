@@ -69,6 +69,5 @@ def _check_size(trace: Path, config: RunConfig) -> None:
     needed = weights * np.dtype(config.dynamics.dtype).itemsize
     room = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > room:
-        raise TraceError(
-            f"{trace}: its network needs {needed / 2**30:.3g} GiB for its weights alone, this machine has {room / 2**30:.3g}"
-        )
+        asked, there = (f"{size / 2**30:.3g}" for size in (needed, room))
+        raise TraceError(f"{trace}: its network needs {asked} GiB for its weights alone, this machine has {there}")

@@ -223,9 +223,10 @@ class Trace:
             for offset, frame in frames:
                 check(not last, "something follows its end")
                 if frame[0] == "relaxation":
-                    number = frame[1] if len(frame) > 1 else None
                     upcoming = len(self._offsets) + 1
-                    check(type(number) is int and 1 <= number <= upcoming, f"relaxation {upcoming} is missing")
+                    check(len(frame) > 1 and type(frame[1]) is int, f"relaxation {upcoming} has no number")
+                    number: int = frame[1]
+                    check(1 <= number <= upcoming, f"relaxation {upcoming} is missing")
                     del self._offsets[number - 1 :]
                     self._offsets.append(offset)
                 else:

@@ -238,7 +238,7 @@ class Scene:
         self._cohort.update(now, now - self._at, self._time_constant)
         self._at = now
         self._read += self._reads[self._done]
-        told = self._targets[self._told : self._told + self._tells[self._done]]
+        told: list[int] = self._targets[self._told : self._told + self._tells[self._done]]
         self._told += len(told)
         self._done += 1
         return told
