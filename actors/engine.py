@@ -30,6 +30,7 @@ from dyadnet.relaxation import BlockReport, Outcome, Relaxation, Update, lane_sl
 from dyadnet.spectrum import factor, radius
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
+from dyadnet.trace.file import recorded
 
 POLL = 0.5
 """Seconds of silence after which to look whether every actor is alive."""
@@ -106,6 +107,8 @@ class ActorEngine:
         Told of one that could not happen.
     stalled
         Told why nothing moves, if nothing does.
+    trace
+        Takes every relaxation as a trace carries it, if the run is to be traced.
 
     Attributes
     ----------
@@ -120,7 +123,9 @@ class ActorEngine:
         faults: Faults | None = None,
         warn: Callable[[str], None] = lambda text: None,
         stalled: Callable[[Diagnosis], None] = lambda diagnosis: None,
+        trace: Callable[[bytes], None] = lambda record: None,
     ) -> None:
+        self._trace = trace
         self.config = config
         self.topology = Topology(config.network)
         self.timing = timing(config, self.topology)
@@ -153,6 +158,7 @@ class ActorEngine:
         update, self._update = self._update, None
         faults = self._faults.due(relaxation.minibatch)
         judge: Judge
+        scripts: list[bytes] = []
         if self._pacer is None:
             courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
             judge = LockstepJudge(courses, list(self.topology.blocks), len(self._workers.labels))
@@ -162,11 +168,14 @@ class ActorEngine:
             pace = self._pacer.pace(relaxation.step)
             answers = self._workers.ask("relax_freely", number, relaxation, pace, update, faults)
             both = self._settle(number, judge, answers)
-            self._pacer.note([delay for _, delay in both])
-            found = [reports for reports, _ in both]
+            self._pacer.note([delay for _, delay, _ in both])
+            found = [reports for reports, _, _ in both]
+            scripts = [script for _, _, script in both if script is not None]
         self._spend("relax", started)
         if judge.diverged is not None:
             raise judge.diverged
+        if scripts:
+            self._trace(recorded(relaxation.number, relaxation.minibatch, judge.outcomes[0], scripts))
         by_block: dict[str, BlockReport] = {report.block: report for part in found for report in part}
         reports = tuple(by_block[name] for name in self.topology.blocks)
         self._messages += sum(report.messages for report in reports)

@@ -24,11 +24,13 @@ from actors.echo import Line
 from actors.inbox import Decision, Envelope, Letter
 from actors.opening import Opening
 from actors.post import Home, Post
-from actors.underway import MILLISECOND, Underway
+from dyadnet.cohort import Cohort
 from dyadnet.dyads import Dyads
 from dyadnet.dynamics import FreeRunning
-from dyadnet.messages import Kind, Message
+from dyadnet.messages import Kind
 from dyadnet.relaxation import Relaxation
+from dyadnet.trace.script import Scribe
+from dyadnet.underway import MILLISECOND
 
 State = Literal["restless", "quiet", "spent", "diverged"]
 Report = Callable[[int, tuple[State, dict[str, int], str]], None]
@@ -114,6 +116,8 @@ class FreeRun:
         Tells the coordinator.
     seed
         Of the draws of channels that are not ideal.
+    scribe
+        Writes down what happens, if somebody is to repeat it.
     """
 
     def __init__(
@@ -129,6 +133,7 @@ class FreeRun:
         post: Post,
         report: Report,
         seed: int = 0,
+        scribe: Scribe | None = None,
     ) -> None:
         self.rows = rows
         self.done = False
@@ -136,6 +141,8 @@ class FreeRun:
         self._mode = mode
         self._phases = relaxation.phases
         self._dyads = dict(dyads)
+        self._cohort = Cohort(dyads, mode.delay, seed)
+        self._scribe = scribe
         self._opening = opening
         self._lines = lines
         self._post = post
@@ -147,8 +154,6 @@ class FreeRun:
         self._rows_of_lane = {0: len(rows)}
         self._newest: dict[int, Envelope] = {}
         self._letters: list[Envelope] = []
-        self._underway: Underway | None = None
-        self._seed = seed
         self._channels = {host: self._channels_from(host) for host in lines}
         self._delays: list[float] = []
         self._phase = 0
@@ -167,12 +172,18 @@ class FreeRun:
         if not self._running:
             return None
         longest = min(max(self._pace.time_constant / 8, 1e-3), 0.05)
-        return longest if self._underway is None else min(longest, self._underway.patience(time.perf_counter()))
+        underway = self._cohort.underway
+        return longest if underway is None else min(longest, underway.patience(time.perf_counter()))
 
     @property
     def delay(self) -> float:
         """The age of what was read plus the interval between updates, in seconds: nearly the largest."""
         return float(np.quantile(self._delays, QUANTILE)) if self._delays else 0.0
+
+    @property
+    def timed(self) -> bool:
+        """Whether it matters when a letter came in, and not only before which update it was read."""
+        return self._cohort.underway is not None
 
     def take(self, letter: Letter) -> None:
         """Take in a letter; of several from one host the newest is read."""
@@ -184,7 +195,7 @@ class FreeRun:
                 self._opening.accept(message)
         elif letter.origin in self._lines and len(letter.stamps) == 4:
             self._letters.append(letter)
-            if letter.origin in self._newest and self._underway is None:
+            if letter.origin in self._newest and self._cohort.underway is None:
                 self._lines[letter.origin].superseded += 1
                 for name, channel in self._channels[letter.origin]:
                     self._dyads[name].mail.counts[channel]["stale"] += 1
@@ -197,9 +208,8 @@ class FreeRun:
         """Begin what can begin; then one update of every block here, and letters to whom may have one."""
         if not self._running and not self._begun():
             return
-        for envelope in self._newest.values() if self._underway is None else self._letters:
-            for message in self._post.opened(envelope, self._rows_of_lane, self._dtype):
-                self._hold(message, envelope.arrived)
+        for envelope in self._newest.values() if self._cohort.underway is None else self._letters:
+            self._read(envelope)
         self._newest.clear()
         self._letters.clear()
         now = time.perf_counter()
@@ -208,19 +218,17 @@ class FreeRun:
         ages += [line.read(now) for line in self._lines.values()]
         self._delays.append(max(ages, default=0.0) + interval)
         if self.reach is not None:
-            self.reach(1 + max(dyad.course.updates for dyad in self._dyads.values()))
-        fraction = -math.expm1(-interval / self._pace.time_constant)
-        for dyad in self._dyads.values():
-            dyad.integrate(fraction)
-        for dyad in self._dyads.values():
-            for message in dyad.tell(self._here):
-                self._hold(message, now)
+            self.reach(1 + self._cohort.updates)
+        self._cohort.update(now, interval, self._pace.time_constant)
+        if self._scribe is not None:
+            self._scribe.update(now)
         for host, line in self._lines.items():
             if line.may_send:
                 line.may_send = False
-                messages = [message for dyad in self._dyads.values() for message in dyad.tell(self._there[host])]
-                updates = max(dyad.course.updates for dyad in self._dyads.values())
-                self._post.send(host, messages, line.stamps(now, updates))
+                messages = self._cohort.tell(self._there[host])
+                self._post.send(host, messages, line.stamps(now, self._cohort.updates))
+                if self._scribe is not None:
+                    self._scribe.tell(host)
         self._judge(now)
 
     def describe(self) -> str:
@@ -229,7 +237,7 @@ class FreeRun:
             lacking = [f"{name} waits for the first {kind} of {source}" for name, source, kind in self._opening.lacks()]
             return "; ".join(lacking[:2]) or "beginning"
         now = time.perf_counter()
-        updates = max(dyad.course.updates for dyad in self._dyads.values())
+        updates = self._cohort.updates
         ages = [f"{1e3 * age:.1f} ms" for line in self._lines.values() if (age := line.age(now)) is not None]
         heard = f", newest messages {', '.join(ages)} old" if ages else ""
         return f"phase {self._phases[self._phase].name}, {updates} updates, {self._state}{heard}"
@@ -238,20 +246,24 @@ class FreeRun:
     def _dtype(self) -> np.dtype[Any]:
         return next(iter(self._dyads.values())).block.dtype
 
-    def _hold(self, message: Message, made: float) -> None:
-        if self._underway is None:
-            self._dyads[message.target].mail.hold(message)
-        else:
-            self._underway.put(message, made)
+    def _read(self, envelope: Envelope) -> None:
+        """Read a letter; of what the post refuses nothing is read, and nothing written down."""
+        tick = None
+        for message in self._post.opened(envelope, self._rows_of_lane, self._dtype):
+            self._cohort.read(message, envelope.arrived)
+            tick = message.tick
+        if self._scribe is not None and tick is not None:
+            self._scribe.read(envelope.origin, tick, envelope.arrived)
 
     def _deliver(self, now: float) -> list[float]:
         """Deliver what has arrived over channels that are not ideal; ages of what is read of this host's own blocks."""
-        if self._underway is None:
+        underway = self._cohort.underway
+        if underway is None:
             return []
-        self._underway.deliver(now)
+        self._cohort.deliver(now)
         for host, line in self._lines.items():
-            line.read_from = self._underway.oldest(self._there[host])
-        oldest = self._underway.oldest(self._here)
+            line.read_from = underway.oldest(self._there[host])
+        oldest = underway.oldest(self._here)
         return [] if oldest is None else [now - oldest]
 
     def _channels_from(self, host: int) -> list[tuple[str, tuple[str, Kind]]]:
@@ -266,8 +278,9 @@ class FreeRun:
             return False
         self._running = True
         self._at = time.perf_counter()
-        if self._mode.delay is not None or any(dyad.mail.disturbed for dyad in self._dyads.values()):
-            self._underway = Underway(self._dyads, self._mode.delay, self._seed)
+        self._cohort.begin()
+        if self._scribe is not None:
+            self._scribe.begin(self._at, self._pace.time_constant)
         self._enter()
         return True
 
@@ -277,8 +290,9 @@ class FreeRun:
         self._before = {name: dyad.course.updates for name, dyad in self._dyads.items()}
         self._state = "restless"
         self._averaging = False
-        for dyad in self._dyads.values():
-            dyad.enter(self._phase, phase.beta, dyad.course.tick + 1)
+        self._cohort.enter(self._phase, phase.beta)
+        if self._scribe is not None:
+            self._scribe.enter(self._phase)
 
     def _follow(self, verdict: str) -> None:
         """The coordinator has ended this phase."""
@@ -300,8 +314,9 @@ class FreeRun:
         spent = passed >= 1
         if passed >= AVERAGED and self._phases[self._phase].average and not self._averaging:
             self._averaging = True
-            for dyad in dyads:
-                dyad.average()
+            self._cohort.average()
+            if self._scribe is not None:
+                self._scribe.average()
         state: State = "restless"
         worst = max(dyads, key=lambda dyad: dyad.course.worst)
         if not math.isfinite(worst.course.worst):

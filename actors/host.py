@@ -42,6 +42,7 @@ from dyadnet.reporting import combined, lane_report
 from dyadnet.spectrum import ITERATION, Application, Response
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
+from dyadnet.trace.script import Scribe
 
 Key = tuple[str, str, Kind]
 """(target, source, kind) of an ideal message."""
@@ -178,13 +179,14 @@ class Host:
         pace: Pace,
         update: Update | None = None,
         faults: Sequence[Fault] = (),
-    ) -> tuple[tuple[BlockReport, ...], float]:
+    ) -> tuple[tuple[BlockReport, ...], float, bytes | None]:
         """Settle one minibatch in real time, waiting for nobody; see `actors.free`.
 
         Returns
         -------
         tuple
-            The reports, and the delay δ that was measured, in seconds.
+            The reports, the delay δ that was measured, in seconds, and what happened, if somebody is to repeat it; see
+            `dyadnet.trace.script`.
         """
         if update is not None:
             self.learn(update)
@@ -194,6 +196,7 @@ class Host:
             dyads = self._couple(relaxation)[0]
             rows = relaxation.rows
             opening = Opening(0, relaxation, rows, dyads, self._dataset, feedforward=self._feedforward)
+            scribe = None if self.config.record.trace is None else Scribe(dyads.values())
             run = FreeRun(
                 relaxation,
                 pace,
@@ -206,6 +209,7 @@ class Host:
                 self._post,
                 self._reporter(0),
                 self.config.seed,
+                scribe,
             )
             if faults:
                 self._sabotage.arm(faults)
@@ -220,7 +224,8 @@ class Host:
                 for letter in self._inbox.read(timeout=run.patience):
                     run.take(letter)
             reports = self._reports()
-        return self._with_spent(reports), run.delay
+            script = None if scribe is None else scribe.script(timed=run.timed).packed()
+        return self._with_spent(reports), run.delay, script
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""

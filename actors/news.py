@@ -20,7 +20,7 @@ Item = tuple[str, tuple[Any, ...]]
 
 KEPT = 60.0
 """Seconds within which whoever keeps the record has taken it."""
-_RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind")
+_RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind", "trace")
 
 
 class News:
@@ -108,6 +108,10 @@ class News:
         """See `Recorder`."""
         self._lengths[MACHINERY] += len(encoded(line))
         self._tell(("machinery", (line,)))
+
+    def trace(self, record: bytes) -> None:
+        """See `Recorder`."""
+        self._tell(("trace", (record,)))
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, Any]]) -> None:
         """See `Recorder`."""

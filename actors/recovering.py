@@ -89,7 +89,9 @@ class Attempts:
             start = None if self._keeper is None else self._keeper.newest
             self._go_on(problem, 1 if start is None else start.position.updates + 1, self._workers.round, None)
         while True:
-            engine = ActorEngine(self._config, self._workers, self._faults, self._watcher.warning, self._stalls)
+            engine = ActorEngine(
+                self._config, self._workers, self._faults, self._watcher.warning, self._stalls, self._recorder.trace
+            )
             coordinator = Coordinator(
                 self._config, self._shape, engine, self._recorder, self._watcher, self._snapshot, self._keeper
             )

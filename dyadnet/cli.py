@@ -1,4 +1,4 @@
-"""The command line: ``dyadnet train``, ``resume``, ``evaluate``, ``doctor``, and what other packages add.
+"""The command line: ``dyadnet train``, ``resume``, ``replay``, ``evaluate``, ``doctor``, and what other packages add.
 
 Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 75 stopped by
 a signal after writing a checkpoint, 1 anything else.
@@ -24,6 +24,7 @@ from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.faults import parsed
 from dyadnet.overrides import assigned, merged
 from dyadnet.start import starting_point
+from dyadnet.trace.command import replay
 
 COMMANDS = "dyadnet.commands"
 
@@ -92,6 +93,9 @@ def train(
             help="kill, hang, slow (factor=) or cut (link=a:b), at that point; may be repeated.",
         ),
     ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="In mode free, write what dyadnet replay repeats the run from.")
+    ] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Serve metrics and a live page here; 0: any port.")] = None,
     metrics_host: Annotated[str | None, typer.Option(help="Address for them, or node; loopback if not given.")] = None,
     metrics_linger: Annotated[float | None, typer.Option(help="Seconds to serve them after the end.")] = None,
@@ -123,6 +127,7 @@ def train(
         "cluster.detach": detach or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
         "faults": [parsed(text) for text in fault] if fault else None,
+        "record.trace": None if trace is None else str(trace),
         "metrics.port": metrics_port,
         "metrics.host": metrics_host,
         "metrics.linger": metrics_linger,
@@ -199,6 +204,7 @@ def doctor(
 
 
 app.command()(resume)
+app.command()(replay)
 
 
 def _stopped(config: RunConfig, folder: Path) -> str:

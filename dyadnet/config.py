@@ -101,9 +101,22 @@ class ProbeSpec(Spec):
 
 
 class RecordSpec(Spec):
-    """How often the run's record is written: minibatches between two lines, beside one line an epoch."""
+    """What is recorded of a run.
+
+    Attributes
+    ----------
+    every
+        Minibatches between two lines, beside one line an epoch.
+    trace
+        In mode free, a file for all that `dyadnet replay` needs to repeat the run bit by bit.
+    """
 
     every: Positive = 50
+    trace: Path | None = None
+
+    @field_serializer("trace")
+    def _plain(self, value: Path | None) -> str | None:
+        return None if value is None else str(value)
 
 
 Port = Annotated[int, Field(ge=1024, le=65535)]

@@ -74,6 +74,7 @@ def check_consistency(config: RunConfig) -> None:
     _check_imperfections(config)
     _check_turns(config)
     _check_metrics(config)
+    _check_trace(config)
 
 
 def _check_imperfections(config: RunConfig) -> None:
@@ -138,3 +139,15 @@ def _check_metrics(config: RunConfig) -> None:
     if every is not None and config.dynamics.initial == "previous":
         legal = "a further relaxation would change where the next begins (dynamics.initial: previous); leave it out"
         raise ConfigError("metrics.cosine", every, legal)
+
+
+def _check_trace(config: RunConfig) -> None:
+    trace = config.record.trace
+    if trace is None:
+        return
+    if not isinstance(config.dynamics.mode, FreeRunning):
+        legal = "only mode free needs a trace to be repeated; lockstep gives the same bits again anyway"
+        raise ConfigError("record.trace", str(trace), legal)
+    if config.cluster.detach:
+        legal = "the driver writes the trace, and a run that is left has none; leave out --trace or --detach"
+        raise ConfigError("record.trace", str(trace), legal)

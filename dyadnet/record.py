@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from dyadnet import weights
 from dyadnet.config import RunConfig
-from dyadnet.errors import RunFolderError
+from dyadnet.errors import ConfigError, RunFolderError
 from dyadnet.lines import Lines, complete, unwritten
+from dyadnet.trace.file import TraceWriter
 
 if TYPE_CHECKING:
     from dyadnet.checkpoint.keeper import Beginning
@@ -53,6 +54,9 @@ class Recorder(Protocol):
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Keep what the probes saw of one relaxation."""
+
+    def trace(self, record: bytes) -> None:
+        """Write a relaxation into the run's trace; see `dyadnet.trace.file`."""
 
     def event(self, line: dict[str, Any]) -> None:
         """Note something that happens once in a run's life and that no rewinding undoes: a fault, a failure."""
@@ -96,6 +100,7 @@ class RunFolder:
         self.beginning: Beginning | None = None
         self.begun = False
         self._made = not path.exists()
+        self._trace: TraceWriter | None = None
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
         if path.is_dir() and any(path.iterdir()):
@@ -107,6 +112,11 @@ class RunFolder:
             (path / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
         except OSError as problem:
             raise RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})") from None
+        try:
+            self._trace = None if config.record.trace is None else TraceWriter(config.record.trace, config)
+        except ConfigError:
+            self.discard()
+            raise
 
     @classmethod
     def reopened(cls, path: Path, config: RunConfig, lengths: Mapping[str, int]) -> Self:
@@ -119,6 +129,8 @@ class RunFolder:
         """
         folder = cls.__new__(cls)
         folder.path, folder.beginning, folder.begun, folder._made = path, None, True, False
+        # What a trace would not begin with, it cannot repeat.
+        folder._trace = None
         try:
             folder._records = {name: Lines(path / name, lengths.get(name, 0)) for name in RECORDS}
             (path / ENDING).unlink(missing_ok=True)
@@ -170,6 +182,16 @@ class RunFolder:
                 fresh.replace(path)
             finally:
                 fresh.unlink(missing_ok=True)
+
+    def trace(self, record: bytes) -> None:
+        """See `Recorder`."""
+        if self._trace is not None:
+            self._trace.append(record)
+
+    def finish(self, weights_sha256: str) -> None:
+        """The run has ended with these weights: its trace is whole."""
+        if self._trace is not None:
+            self._trace.finish(weights_sha256)
 
     def event(self, line: dict[str, Any]) -> None:
         """Append to ``events.jsonl``, which nothing takes back; it is on the disk when this returns."""
@@ -223,7 +245,9 @@ class RunFolder:
             self.path.mkdir(exist_ok=True)
 
     def close(self) -> None:
-        """Close the records."""
+        """Close the records; of a trace that is not whole nothing is left."""
+        if self._trace is not None:
+            self._trace.discard()
         for lines in self._records.values():
             lines.close()
 

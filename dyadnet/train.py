@@ -59,6 +59,7 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
                 launch(config, dataset, folder, watcher)
             with opened(config, Path(out), watcher.note) as folder.beginning:
                 summary = launch(config, dataset, folder, watcher)
+            folder.finish(summary.weights_sha256)
         except UsageError:
             if not folder.begun:
                 folder.discard()
@@ -95,6 +96,9 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
             f"{run}: checkpoints were off, so there is nothing to go on from; begin anew: dyadnet train {run / CONFIG}"
         )
     config = continued(old, merged({"cluster": {"detach": False}}, dict(changes or {})))
+    if config.record.trace is not None:
+        legal = "a run that goes on has no trace of what was before; go on without one: --set record.trace=null"
+        raise ConfigError("record.trace", str(config.record.trace), legal)
     launch = engine(config.engine)
     dataset = load_data(config)
     check_fit(config, dataset.shape)

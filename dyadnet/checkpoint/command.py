@@ -27,7 +27,9 @@ def resume(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets, if it is another now.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="key.path=value", help="Of cluster, checkpoint, metrics, recovery."),
+        typer.Option(
+            "--set", metavar="key.path=value", help="Of cluster, checkpoint, metrics, recovery; record.trace=null."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")

@@ -14,7 +14,17 @@ from dyadnet.overrides import merged
 from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Cosine, Linear, Schedule
 
-FREE = ("engine", "cluster", "recovery", "faults", "metrics", "checkpoint", "data.dir", "learning.epochs")
+FREE = (
+    "engine",
+    "cluster",
+    "recovery",
+    "faults",
+    "metrics",
+    "checkpoint",
+    "data.dir",
+    "learning.epochs",
+    "record.trace",
+)
 """Settings that may be others; everything else would give other bits or another record. A file of data may lie
 elsewhere."""
 

@@ -48,6 +48,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+Course = Callable[[Mapping[str, Dyads], Relaxation], tuple[PhaseOutcome, ...]]
+"""Takes the neurons of one lane from their first states to the end of a relaxation; how each phase ended."""
 ACTIVITIES = {"relax": "computing", "learn": "learning", "radius": "radius"}
 """What an actor would call what this process spends its time on."""
 
@@ -104,9 +106,13 @@ class LocalEngine:
         Where blocks with an input projection and the output block find their rows.
     threads
         Threads of our own; as many as cores of ours unless given. Never changes a bit.
+    course
+        What each lane goes through; the ticks of virtual time unless given.
     """
 
-    def __init__(self, config: RunConfig, dataset: Dataset, threads: int | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, dataset: Dataset, threads: int | None = None, course: Course | None = None
+    ) -> None:
         self.config = config
         self.topology = Topology(config.network)
         self.timing: Timing = timing(config, self.topology)
@@ -115,6 +121,7 @@ class LocalEngine:
             name: assembly.dyads(config, self.topology, self.timing, block) for name, block in self.blocks.items()
         }
         self._dataset = dataset
+        self._course = course or self._ticks
         self._dtype = np.dtype(config.dynamics.dtype)
         self._responses = [Response(block, config.seed) for block in self.blocks.values()]
         self._active: list[int] = []
@@ -239,9 +246,13 @@ class LocalEngine:
         self._blas.restore_original_limits()
 
     def _settle(self, lane: int, relaxation: Relaxation, rows: np.ndarray[Any, Any]) -> tuple[PhaseOutcome, ...]:
-        """Run one lane's phases: the tick loop, which only this engine has."""
+        """Run one lane's phases."""
         dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
         self._begin(dyads, Moment(relaxation.number, 0, lane), relaxation, rows)
+        return self._course(dyads, relaxation)
+
+    def _ticks(self, dyads: Mapping[str, Dyads], relaxation: Relaxation) -> tuple[PhaseOutcome, ...]:
+        """The tick loop, which only this engine has."""
         course = settling(relaxation.phases, self.config.dynamics, self.timing)
         tick = 0
         while not course.done:

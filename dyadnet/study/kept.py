@@ -42,6 +42,9 @@ class Best:
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
         """Not kept."""
 
+    def trace(self, record: bytes) -> None:
+        """Not kept."""
+
     def event(self, line: dict[str, Any]) -> None:
         """Not kept."""
 

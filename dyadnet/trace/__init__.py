@@ -1,0 +1,1 @@
+"""Traces: what a free-running run read and when, on record, and the same run again in one process, bit by bit."""

@@ -1,0 +1,115 @@
+"""Whatever is wrong with a trace, it is one line and nothing worse."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.trace.errors import TraceError
+from dyadnet.trace.file import FORMAT, MAGIC, Trace, TraceWriter
+from dyadnet.trace.replaying import replay
+from dyadnet.trace.script import Script, unpacked
+from tests.trace.files import frames_of, written
+from tests.trace.runs import digits, settings, traced
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole trace."""
+    found = tmp_path_factory.mktemp("trace") / "run.trace"
+    traced(settings(found))
+    return found
+
+
+def script(updates: int, letters: int) -> Script:
+    """A host that read so many letters before its first update."""
+    reads, tells = np.zeros(updates, np.uint16), np.zeros(updates, np.uint16)
+    reads[0], tells[-1] = letters, 1
+    sent = np.arange(letters, dtype=np.uint32)
+    times = np.linspace(1.0, 2.0, updates)
+    nothing = np.zeros(0)
+    one = np.ones(1, np.uint16)
+    origins = np.ones(letters, np.uint16)
+    return Script(("h1",), (7,), (8,), 0.5, 0.1, times, reads, origins, sent, nothing, tells, one, ((0, 0), (1, -1)))
+
+
+@given(updates=st.integers(1, 30), letters=st.integers(0, 30))
+def test_a_script_comes_back(updates: int, letters: int) -> None:
+    before = script(updates, letters)
+    assert unpacked(before.packed(), hosts=2, phases=1).packed() == before.packed()
+
+
+@pytest.mark.parametrize(("hosts", "phases"), [(1, 1), (2, 2), (2, 0)])
+def test_a_script_of_another_run_is_refused(hosts: int, phases: int) -> None:
+    with pytest.raises(TraceError):
+        unpacked(script(4, 3).packed(), hosts=hosts, phases=phases)
+
+
+@given(cut=st.integers(0, 10_000), flip=st.integers(0, 10_000), bit=st.integers(0, 7))
+@examples(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_file_that_is_cut_off_or_altered_is_refused(
+    path: Path, tmp_path: Path, cut: int, flip: int, bit: int
+) -> None:
+    whole = path.read_bytes()
+    for name, data in (("cut", whole[: cut % len(whole)]), ("flipped", bytearray(whole))):
+        if isinstance(data, bytearray):
+            data[flip % len(whole)] ^= 1 << bit
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(TraceError, match=r"no trace|cut off or was altered"):
+            Trace(tmp_path / name)
+
+
+@given(frame=st.integers(0, 3), at=st.integers(0, 5000), byte=st.integers(0, 255), longer=st.binary(max_size=2))
+@examples(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_wrong_bytes_under_the_right_hash_are_refused_or_make_a_difference(
+    path: Path, tmp_path: Path, frame: int, at: int, byte: int, longer: bytes
+) -> None:
+    frames = frames_of(path)
+    data = bytearray(frames[frame])
+    data[at % len(data)] = byte
+    frames[frame] = bytes(data) + longer
+    written(tmp_path / "wrong.trace", frames)
+    # Any other error fails this test. What the run is to be is believed if it is legal, and is not trained here.
+    with contextlib.suppress(DyadnetError), Trace(tmp_path / "wrong.trace") as trace:
+        if frame > 0:
+            replay(trace, trace.config, digits(trace.config))
+
+
+@pytest.mark.parametrize(
+    ("frames", "why"),
+    [
+        ([], "not of format"),
+        ([["run", FORMAT + 1, "x", {}]], "not of format"),
+        ([["run", FORMAT, "x", {}]], "it has no end"),
+        ([["run", FORMAT, "x", {}], ["end", "h"], ["end", "h"]], "something follows its end"),
+        ([["run", FORMAT, "x", {}], ["relaxation", 2], ["end", "h"]], "relaxation 1 is missing"),
+        ([["run", FORMAT, "x", {}], 7], "a frame of no kind"),
+    ],
+)
+def test_what_is_not_as_a_trace_should_be_is_named(frames: list[object], why: str, tmp_path: Path) -> None:
+    written(tmp_path / "wrong.trace", [msgpack.packb(frame) for frame in frames])
+    with pytest.raises(TraceError, match=why):
+        Trace(tmp_path / "wrong.trace")
+
+
+def test_a_file_that_is_there_is_not_written_over(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="there is something already"):
+        TraceWriter(path, settings(path))
+    assert path.read_bytes() == before
+
+
+def test_of_a_run_that_does_not_end_nothing_is_left(tmp_path: Path) -> None:
+    writer = TraceWriter(tmp_path / "run.trace", settings(tmp_path / "run.trace"))
+    writer.append(msgpack.packb(["relaxation", 1]))
+    assert [file.read_bytes()[: len(MAGIC)] for file in tmp_path.iterdir()] in ([MAGIC], [b""])
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
