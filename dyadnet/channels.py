@@ -189,6 +189,10 @@ class ReceivingEnd:
         """Whether a message may be lost or duplicated."""
         return self.transit is not None and self.transit.uncertain
 
+    def constant(self, *, ideal: bool) -> int | None:
+        """Delay of every message, if each arrives once, whole, and after the same time; else None."""
+        return self._constant if ideal or not self.uncertain else None
+
     def last(self, neurons: NDArray[np.bool_] | None, copy: int) -> bool:
         """Whether a message, or its duplicate, has arrived as a whole once these neurons have."""
         end = self if copy == 0 or self._copies is None else self._copies

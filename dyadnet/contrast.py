@@ -19,7 +19,7 @@ Array = NDArray[Any]
 def contrasts(dyads: Dyads) -> Iterator[tuple[str, tuple[Array, ...]]]:
     """The factors of −β times the gradient (paper, eq. 5) of this lane, by parameter name.
 
-    A pair (left, right) stands for leftᵀ·right, a single array for itdyads.
+    A pair (left, right) stands for leftᵀ·right, a single array for itself.
     """
     averages = dyads.averages
     state = dyads.readout

@@ -96,11 +96,13 @@ class Mailbox:
             self.hold(message)
             return
         channel = self._inbound[message.source, message.kind]
+        delay = channel.end.constant(ideal=self._ideal)
+        if delay is not None:
+            self._await(channel, message, message.tick + delay)
+            return
         moment = Moment(message.relaxation, message.phase, message.lane)
         for arrival, neurons, copy in self._fate(channel, message.tick, moment).arrivals:
-            self._received += 1
-            entry = (arrival, channel.order, message.sequence, self._received, message, neurons, copy)
-            heapq.heappush(self._pending, entry)
+            self._await(channel, message, arrival, neurons, copy)
 
     def hold(self, message: Message) -> None:
         """Hold an ideal message, whatever was held before."""
@@ -189,6 +191,12 @@ class Mailbox:
             return {(channel.source, channel.kind, 0) for channel in self._inbound.values()}
         due: set[Expected] = set()
         for channel in self._inbound.values():
+            delay = channel.end.constant(ideal=self._ideal)
+            if delay is not None:
+                sent = tick - delay
+                if sent >= 1 and channel.clock.fires(sent, moment_at(sent)):
+                    due.add((channel.source, channel.kind, sent))
+                continue
             for sent in range(max(1, tick - channel.end.largest), tick):
                 moment = moment_at(sent)
                 if not channel.clock.fires(sent, moment):
@@ -196,6 +204,18 @@ class Mailbox:
                 if any(arrival == tick for arrival, _, _ in self._fate(channel, sent, moment).arrivals):
                     due.add((channel.source, channel.kind, sent))
         return due
+
+    def _await(
+        self,
+        channel: Inbound,
+        message: Message,
+        arrival: int,
+        neurons: NDArray[np.bool_] | None = None,
+        copy: int = 0,
+    ) -> None:
+        self._received += 1
+        entry = (arrival, channel.order, message.sequence, self._received, message, neurons, copy)
+        heapq.heappush(self._pending, entry)
 
     def _fate(self, channel: Inbound, tick: int, moment: Moment) -> Fate:
         if self._ideal or not channel.end.uncertain:
