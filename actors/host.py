@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from actors.echo import Line
+from actors.exchange import Exchange
 from actors.free import FreeRun, Pace
 from actors.heart import Pulse
-from actors.inbox import Decision, Envelope, Inbox, Letter
+from actors.inbox import Decision, Inbox, Letter
 from actors.judges import LockstepJudge
 from actors.ledger import Ledger
 from actors.lockstep import Lane
 from actors.opening import Opening
 from actors.post import Home, Post
 from actors.sabotage import Effects, Process, Sabotage
-from actors.standing import LaneStanding, Standing, Want
+from actors.standing import Standing
 from actors.transport import Report, Transport
 from dyadnet import assembly, objective
 from dyadnet.checkpoint import blocks as checkpoint
@@ -36,16 +37,13 @@ from dyadnet.data import Dataset
 from dyadnet.dyads import Dyads
 from dyadnet.dynamics import FreeRunning
 from dyadnet.faults import Fault
-from dyadnet.messages import Kind, Message
+from dyadnet.messages import Message
 from dyadnet.relaxation import BlockReport, Relaxation, Update, lane_slices
 from dyadnet.reporting import combined, lane_report
-from dyadnet.spectrum import ITERATION, Application, Response
+from dyadnet.spectrum import Response
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
 from dyadnet.trace.script import Scribe
-
-Key = tuple[str, str, Kind]
-"""(target, source, kind) of an ideal message."""
 
 _AT_ONCE = contextlib.nullcontext()
 
@@ -113,11 +111,9 @@ class Host:
         self._relaxation = 0
         self._lanes: dict[int, Lane | FreeRun] = {}
         self._rows: dict[int, int] = {}
-        self._ahead: list[Letter] = []
         self._activity = "idle"
         self._moved_at = time.monotonic()
-        self._expected: tuple[int, set[Key], dict[Key, Message]] | None = None
-        self._undecided: int | None = None
+        self._exchange = Exchange(home.index, self._responses, self._post, inbox, transport, self._stir)
         self._reading = False
 
     # Settling and learning
@@ -246,23 +242,15 @@ class Host:
         """What this host is doing or waiting for, while it does."""
         activity, lanes = self._activity, list(self._lanes.values())
         still = time.monotonic() - self._moved_at
-        standings: list[LaneStanding] = []
-        busy, expected = False, self._expected
-        if expected is not None:
-            step, wanted, got = expected
-            lacking = sorted(wanted - set(got))
-            wants = tuple(Want(target, source, kind, step) for target, source, kind in lacking)
-            standings = [LaneStanding(0, step, "waiting" if wants else "computing", wants)]
-        elif self._undecided is not None:
-            standings = [LaneStanding(0, self._undecided, "checking")]
-        elif activity == "relaxation":
+        busy, standings = False, self._exchange.standings()
+        if not standings and activity == "relaxation":
             activity = f"relaxation {self._relaxation}"
             # Whoever does not read has something to do, if only to be held back.
             busy = not self._reading
-            standings = [lane.standing() for lane in lanes if isinstance(lane, Lane)]
+            standings = tuple(lane.standing() for lane in lanes if isinstance(lane, Lane))
             told = [lane.describe() for lane in lanes if isinstance(lane, FreeRun) and not lane.done]
             activity = ", ".join([activity, *told])
-        return Standing(activity, self._post.round, still, tuple(standings), busy)
+        return Standing(activity, self._post.round, still, standings, busy)
 
     # Further phases over the same blocks, with ideal channels
 
@@ -273,7 +261,8 @@ class Host:
         for lane in sorted(self._lanes):
             dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
             before = {name: dyad.snapshot() for name, dyad in dyads.items()}
-            incoming = self._exchange([m for dyad in dyads.values() for m in dyad.announce()], lane)
+            announced = [message for dyad in dyads.values() for message in dyad.announce()]
+            incoming = self._exchange.swap(announced, lane, self._rows, self._dtype)
             for (target, _, _), message in incoming.items():
                 dyads[target].mail.hold(message)
             found[lane] = {name: objective.contribution(dyad, beta) for name, dyad in dyads.items()}
@@ -288,76 +277,9 @@ class Host:
         self._open(number, "power iteration")
         for block in self.blocks.values():
             block.couple(couplings)
-        self._rescale(0)
-        for iteration in range(iterations):
-            for half, application in enumerate(ITERATION[symmetric]):
-                self._respond(application, 2 * iteration + half + 1)
-            self._rescale(iteration + 1)
+        self._exchange.spectrum(symmetric, iterations)
         self._enter("idle")
         self._ledger.seconds["radius"] += time.perf_counter() - started
-
-    def _respond(self, application: Application, step: int) -> None:
-        out = [
-            self._post.parcel(name, target, kind, vector, step)
-            for name, response in self._responses.items()
-            for target, kind, vector in response.emit(application)
-        ]
-        mail: dict[str, dict[tuple[str, Kind], NDArray[np.float64]]] = {name: {} for name in self.blocks}
-        for (target, source, kind), message in self._exchange(out, 0, step).items():
-            mail[target][source, kind] = message.payload[0, 0]
-        for name, response in self._responses.items():
-            response.absorb(application, mail[name])
-
-    def _rescale(self, check: int) -> None:
-        squares = {name: response.square for name, response in self._responses.items()}
-        self._transport.report(Report(self._post.round, 0, check, self.home.index, squares))
-        self._moved_at, self._undecided = time.monotonic(), check
-        decided = False
-        while not decided:
-            for letter in self._inbox.read(timeout=None):
-                if isinstance(letter, Envelope):
-                    # A faster neighbour is at its next step already.
-                    self._ahead.append(letter)
-                elif letter.check == check:
-                    decided = True
-                    for response in self._responses.values():
-                        response.scale(letter.content)
-        self._undecided = None
-
-    def _exchange(self, out: Sequence[Message], lane: int, step: int | None = None) -> dict[Key, Message]:
-        """Send ideal messages and wait for those of every neighbour.
-
-        Parameters
-        ----------
-        step
-            Of a power iteration, whose messages are single float64 vectors.
-        """
-        rows = {lane: 1} if step is not None else self._rows
-        dtype = self._dtype if step is None else np.dtype(np.float64)
-        got: dict[Key, Message] = {}
-
-        def accept(message: Message) -> None:
-            got[message.target, message.source, message.kind] = message
-
-        self._post.carry(out, accept)
-        wanted = {(target, source, kind) for source, target, kind in self._post.widths}
-        self._moved_at = time.monotonic()
-        self._expected = (step or 0, wanted, got)
-        letters, self._ahead = self._ahead, []
-        while True:
-            for letter in letters:
-                if not isinstance(letter, Envelope):
-                    continue
-                for message in self._post.opened(letter, rows, dtype):
-                    if message.lane == lane and step in (None, message.tick):
-                        accept(message)
-                    else:
-                        self._ahead.append(letter)
-                        break
-            if wanted <= set(got):
-                self._expected = None
-                return got
-            letters = self._inbox.read(timeout=None)
 
     # What blocks hold
 
@@ -409,12 +331,14 @@ class Host:
         self._transport.convene(judge)
         self._post.round = number
         self._enter(activity)
-        self._ahead = []
         self._inbox.open(number)
 
     def _enter(self, activity: str) -> None:
         self._activity = activity
-        self._expected = self._undecided = None
+        self._exchange.open()
+        self._stir()
+
+    def _stir(self) -> None:
         self._moved_at = time.monotonic()
 
     def _couple(self, relaxation: Relaxation) -> list[dict[str, Dyads]]:
