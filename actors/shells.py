@@ -24,6 +24,7 @@ from ray.actor import ActorHandle
 
 from actors import tasks, wire
 from actors.cluster import NAMESPACE
+from actors.cores import cores, pin
 from actors.detached import Ending, lived
 from actors.fast import setup as fast
 from actors.fast.keys import Card
@@ -117,6 +118,7 @@ class BlockActor:
         self._ray = RayTransport(coordinator)
         self._fast: FastTransport | None = None
         self._asked: str | None = None
+        self._cores = cores()
         self._live(home, after)
         # What is there by now stays: no collection looks at all of it again.
         gc.freeze()
@@ -145,6 +147,14 @@ class BlockActor:
             "nice": os.nice(0),
             "code": code,
         }
+
+    def cores(self) -> list[int]:
+        """Of this machine, those that this process could use when it began."""
+        return self._cores
+
+    def pin(self, core: int) -> None:
+        """Stay on one core, with all threads."""
+        pin(core)
 
     def introduce(self, others: bool) -> Card:
         """Where the fast transport of this actor is reached; with `others`, from other machines too."""

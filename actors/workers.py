@@ -17,6 +17,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors import tasks, wire
+from actors.cores import assigned
 from actors.costs import measured
 from actors.failures import ActorLostError, FailedError, StalledError
 from actors.fast import setup as fast
@@ -28,7 +29,7 @@ from actors.post import Home
 from actors.standing import Absence, Told
 from actors.transport import Report
 from dyadnet.config import RunConfig
-from dyadnet.errors import DyadnetError
+from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.topology import Topology
 
 START = 120.0
@@ -174,7 +175,7 @@ class RayWorkers:
         self._coordinator = coordinator
         self._reports = reports
         self._actor = actor
-        self.costs = measured(config) if to_be_measured(config) else {}
+        self.costs = measured(config) if config.cluster.pin or to_be_measured(config) else {}
         self.homes = homes(config, self.costs or None)
         self._name = ray.get_runtime_context().get_actor_name() or ""
         self._handles: list[ActorHandle[Any]] = []
@@ -296,9 +297,31 @@ class RayWorkers:
                 self._desk.close()
             self._desk = fast.desk(self._config, len(self._handles))
             fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
+        if self._config.cluster.pin:
+            self._pin()
         self._heart = Heart(self.labels, self._config.recovery.heartbeat)
         self._complete = True
         return dict(zip(self.labels, self._places, strict=True))
+
+    def _pin(self) -> None:
+        """Keep every actor on one core.
+
+        Raises
+        ------
+        ConfigError
+            If a machine cannot.
+        """
+        nodes = [place["node"] for place in self._places]
+        available = dict(zip(nodes, self._call("cores"), strict=True))
+        if not all(available.values()):
+            raise ConfigError("cluster.pin", True, "Linux on every node of the cluster, or leave it out")
+        loads = [0.0] * len(self.labels)
+        for name, host in self.homes.items():
+            loads[host] += self.costs[name]
+        chosen = assigned(nodes, loads, available)
+        references = [handle.pin.remote(core) for handle, core in zip(self._handles, chosen, strict=True)]
+        _within(RayAnswers(dict(enumerate(self.labels)), references), range(len(self.labels)), START)
+        self._places = [place | {"core": core} for place, core in zip(self._places, chosen, strict=True)]
 
     def look(self) -> None:
         """See `Workers.look`; asks those for a pulse that have not reported lately."""

@@ -81,6 +81,9 @@ def train(
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave the run to the cluster of --address; see dyadnet attach.")
     ] = False,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Keep every actor on one core, for a machine of one's own.")
+    ] = False,
     mode: Annotated[str | None, typer.Option(help="lockstep (default), or free: nobody waits for anybody.")] = None,
     slow: Annotated[
         list[str] | None, typer.Option("--slow", metavar="block=factor", help="Make a straggler; may be repeated.")
@@ -125,6 +128,7 @@ def train(
         "cluster.transport": transport,
         "cluster.insecure_transport": insecure_transport or None,
         "cluster.detach": detach or None,
+        "cluster.pin": pin or None,
         "cluster.slow": dict(_factor(text) for text in slow) if slow else None,
         "faults": [parsed(text) for text in fault] if fault else None,
         "record.trace": None if trace is None else str(trace),

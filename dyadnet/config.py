@@ -151,6 +151,8 @@ class ClusterSpec(Spec):
         Let ``fast`` send between machines without CURVE: neither encrypted nor authenticated by keys.
     detach
         Leave the run to the cluster once it has begun; needs `address`, and a folder that the head node sees.
+    pin
+        Keep every actor on one core of its machine, the cores loaded as evenly as blocks' measured costs allow.
     """
 
     address: str | None = None
@@ -164,6 +166,7 @@ class ClusterSpec(Spec):
     transport: Literal["fast", "ray"] = "fast"
     ports: tuple[Port, Port] = (20000, 20999)
     insecure_transport: bool = False
+    pin: bool = False
 
     @field_validator("ports")
     @classmethod

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from dyadnet import data, report
-from dyadnet.checkpoint.continuing import check_length, check_same_run, continued
+from dyadnet.checkpoint.continuing import continued
 from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.opening import opened
-from dyadnet.checkpoint.weights import put_back_best
+from dyadnet.checkpoint.reopening import reopened
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
 from dyadnet.errors import ConfigError, RunFolderError, UsageError
 from dyadnet.overrides import merged
-from dyadnet.record import CONFIG, PROBES, RECORDS, RunFolder, read_config, read_machinery, read_metrics
+from dyadnet.record import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
 from dyadnet.watcher import Silent, Watcher
 
@@ -102,16 +102,11 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
     launch = engine(config.engine)
     dataset = load_data(config)
     check_fit(config, dataset.shape)
-    sizes = {name: (run / name).stat().st_size if (run / name).exists() else 0 for name in RECORDS}
     with contextlib.ExitStack() as held:
-        beginning = held.enter_context(opened(config, run, watcher.warning, sizes, resume=True))
-        start = beginning.start
+        folder = held.enter_context(reopened(config, run, watcher))
+        assert folder.beginning is not None
+        start = folder.beginning.start
         assert start is not None
-        check_same_run(config, start.config)
-        check_length(start.config, config, start.position)
-        folder = held.enter_context(RunFolder.reopened(run, config, start.lengths))
-        folder.beginning = beginning
-        put_back_best(folder, beginning, watcher)
         done = start.position
         watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
         if config.cluster.detach:

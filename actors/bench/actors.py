@@ -40,6 +40,8 @@ def measure(
     repetitions: int,
     dataset: Dataset | None = None,
     told: Callable[[str], None] | None = None,
+    *,
+    pin: bool = False,
 ) -> dict[str, Any]:
     """Rates for each model and minibatch: medians over interleaved repetitions of so many relaxations.
 
@@ -52,7 +54,8 @@ def measure(
         for minibatch in minibatches:
             if told is not None:
                 told(f"{model}, minibatch {minibatch}")
-            rows.append(_row(model, inputs, hidden, minibatch, lanes, relaxations, repetitions, data))
+            config = configuration(model, inputs, hidden, minibatch, lanes, pin=pin)
+            rows.append(_row(model, config, relaxations, repetitions, data))
     return {
         "machine": machine(),
         "network": [inputs, *hidden, 10],
@@ -60,30 +63,23 @@ def measure(
         "lanes": lanes,
         "relaxations": relaxations,
         "repetitions": repetitions,
+        "pin": pin,
         "rows": rows,
     }
 
 
-def configuration(model: str, inputs: int, hidden: Sequence[int], minibatch: int, lanes: int) -> RunConfig:
+def configuration(
+    model: str, inputs: int, hidden: Sequence[int], minibatch: int, lanes: int, *, pin: bool = False
+) -> RunConfig:
     """The preset of the image sets, with other sizes."""
     values = preset("mnist", model)
     values["network"]["layered"] |= {"inputs": inputs, "hidden": list(hidden)}
     values["dynamics"]["lanes"] = lanes
     values["learning"]["minibatch"] = minibatch
-    return RunConfig.read(values | {"cluster": {"transport": "fast"}}, "bench")
+    return RunConfig.read(values | {"cluster": {"transport": "fast", "pin": pin}}, "bench")
 
 
-def _row(
-    model: str,
-    inputs: int,
-    hidden: Sequence[int],
-    minibatch: int,
-    lanes: int,
-    relaxations: int,
-    repetitions: int,
-    data: Dataset,
-) -> dict[str, Any]:
-    config = configuration(model, inputs, hidden, minibatch, lanes)
+def _row(model: str, config: RunConfig, relaxations: int, repetitions: int, data: Dataset) -> dict[str, Any]:
     workers = RayWorkers(config, ray.put(data), None, queue.SimpleQueue(), BlockActor)
     actors = ActorEngine(config, workers)
     local = LocalEngine(config, data)
@@ -96,7 +92,7 @@ def _row(
         assert runs[0].sweeps == runs[1].sweeps
         return {
             "model": model,
-            "minibatch": minibatch,
+            "minibatch": config.learning.minibatch,
             "sweeps": statistics.mean(runs[0].sweeps),
             "local_per_s": statistics.median(one for one, _ in found),
             "actors_per_s": statistics.median(other for _, other in found),

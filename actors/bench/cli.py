@@ -60,6 +60,7 @@ def actors(
     relaxations: Annotated[int, typer.Option(min=1, help="In one repetition.")] = 10,
     repetitions: Annotated[int, typer.Option(min=1)] = 7,
     address: Address = None,
+    pin: Annotated[bool, typer.Option("--pin", help="Every actor on one core; see cluster.pin.")] = False,
     data_name: Annotated[str | None, typer.Option("--data", help="Real inputs of the network's size.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
     as_json: Json = False,
@@ -91,6 +92,7 @@ def actors(
             repetitions,
             dataset,
             lambda what: status.update(f"measuring {what}"),
+            pin=pin,
         )
     table = Table(title=f"settled samples a second, {network}, {results['data']} inputs, {lanes} lanes")
     for column in ("model", "minibatch", "sweeps", "local", "actors", "actors / local"):

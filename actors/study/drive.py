@@ -17,6 +17,7 @@ from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError, StoppedError
 from dyadnet.study.definition import Study
 from dyadnet.study.folder import TABLE, StudyFolder
+from dyadnet.study.ongoing import is_long
 from dyadnet.study.outcome import draw, write_table
 from dyadnet.study.plan import Trial, plan
 from dyadnet.study.progress import StudyBar
@@ -136,11 +137,15 @@ def _run(
     if left:
         # Once connected, because Ray takes SIGTERM for itself as it starts.
         with connected(cluster), interruptible():
-            from actors.study.pool import Pool, concurrency
+            from actors.study.pool import Pool, concurrency, data_key
 
             workers = concurrency(max_concurrent, len(left))
             written = time.monotonic()
             with StudyBar(trials, results, workers, console) as bar:
+
+                def place(trial: Trial) -> Path | None:
+                    shape = datasets[data_key(trial.config)].shape
+                    return folder.place(trial) if is_long(trial.config, shape) else None
 
                 def ended(trial: Trial, result: Result) -> None:
                     nonlocal written
@@ -153,7 +158,7 @@ def _run(
 
                 pool = Pool(workers)
                 try:
-                    pool.run(left, datasets, ended)
+                    pool.run(left, datasets, ended, place)
                 finally:
                     pool.close()
     write_table(folder, trials, results)

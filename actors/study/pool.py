@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -30,9 +31,10 @@ class TrialActor:
         """Whether it is there."""
         return True
 
-    def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...]) -> Result:
-        """One trial, on one thread."""
-        return run_trial(config, dataset, keep)
+    def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...], place: Path | None) -> Result:
+        """One trial, on one thread; in its folder, if that is a folder of this machine too."""
+        here = place if place is not None and place.parent.is_dir() else None
+        return run_trial(config, dataset, keep, here)
 
 
 class Pool:
@@ -58,7 +60,11 @@ class Pool:
         self._await(self._idle)
 
     def run(
-        self, trials: Sequence[Trial], datasets: Mapping[str, Dataset], ended: Callable[[Trial, Result], None]
+        self,
+        trials: Sequence[Trial],
+        datasets: Mapping[str, Dataset],
+        ended: Callable[[Trial, Result], None],
+        place: Callable[[Trial], Path | None] = lambda trial: None,
     ) -> None:
         """Run trials in their order, and tell of each that ends.
 
@@ -66,6 +72,8 @@ class Pool:
         ----------
         datasets
             By `data_key` of the trials' configurations.
+        place
+            Where a trial is to keep what it goes on from.
         """
         stored = {key: ray.put(dataset) for key, dataset in datasets.items()}
         waiting = deque(trials)
@@ -74,7 +82,7 @@ class Pool:
             while waiting and self._idle:
                 trial = waiting.popleft()
                 worker = self._idle.pop()
-                reference = worker.run.remote(trial.config, stored[data_key(trial.config)], trial.keep)
+                reference = worker.run.remote(trial.config, stored[data_key(trial.config)], trial.keep, place(trial))
                 self._running[reference] = (worker, trial)
             ready, _ = ray.wait(list(self._running), num_returns=1, timeout=1.0)
             for reference in ready:

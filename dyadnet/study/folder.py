@@ -1,7 +1,8 @@
 """A study's folder: its definition, one small file a finished trial, the table, the summary and the plots.
 
 Every file is written whole or not at all. What has finished is known from the trials' files alone, so that a study
-that was stopped anywhere, even by the loss of power, goes on from there.
+that was stopped anywhere, even by the loss of power, goes on from there. Long trials have a folder each while they go
+on, with checkpoints that they go on from.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dyadnet.study.trial import Result
 DEFINITION = "study.yaml"
 BASE = "base.yaml"
 TRIALS = "trials"
+ONGOING = "ongoing"
 TABLE = "results.csv"
 SUMMARY = "summary.md"
 LOCK = ".lock"
@@ -111,9 +113,20 @@ class StudyFolder:
         return found
 
     def save(self, trial: Trial, result: Result) -> None:
-        """Keep how a trial ended."""
+        """Keep how a trial ended; what it would have gone on from is not needed any more."""
         held = trial.identity | {"status": result.status, "error": result.error, "values": result.values}
         write_text(self._file(trial), json.dumps(held, indent=1) + "\n")
+        ongoing = self.path / ONGOING
+        shutil.rmtree(ongoing / f"{trial.number:05d}", ignore_errors=True)
+        # Until the last one.
+        with contextlib.suppress(OSError):
+            ongoing.rmdir()
+
+    def place(self, trial: Trial) -> Path:
+        """Where a trial keeps what it goes on from; its worker looks whether it sees this folder too."""
+        ongoing = (self.path / ONGOING).absolute()
+        ongoing.mkdir(exist_ok=True)
+        return ongoing / f"{trial.number:05d}"
 
     def _file(self, trial: Trial) -> Path:
         return self.path / TRIALS / f"{trial.number:05d}.json"

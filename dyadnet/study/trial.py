@@ -1,11 +1,13 @@
-"""Runs one trial of a study in this process, on one thread, without a folder, and says how it went."""
+"""Runs one trial of a study in this process, on one thread, and says how it went."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from dyadnet.config import RunConfig
@@ -15,6 +17,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.study.definition import Keep
 from dyadnet.study.kept import Best, curves, examined
+from dyadnet.study.ongoing import best, ongoing, told
 from dyadnet.watcher import Silent
 
 Status = Literal["ok", "diverged", "failed"]
@@ -53,7 +56,7 @@ class _Epochs(Silent):
         self.seconds.append(time.perf_counter() - self._began)
 
 
-def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = ()) -> Result:
+def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), place: Path | None = None) -> Result:
     """Train once; whatever goes wrong is part of the result.
 
     Parameters
@@ -64,6 +67,8 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = ()) ->
         Limited as the configuration says.
     keep
         What else the result's values hold, by these names; of a trial that diverged the curves only.
+    place
+        A folder to keep checkpoints in, and to go on from if there are any; without one nothing is written.
     """
     started = time.perf_counter()
     epochs = _Epochs()
@@ -74,14 +79,13 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = ()) ->
         engine = LocalEngine(config, dataset, threads=1)
         try:
             weights = Best() if {"constants", "generalisation"} & set(keep) else None
-            coordinator = Coordinator(config, dataset.shape, engine, folder=weights, watcher=epochs)
-            summary = coordinator.run()
+            with _coordinated(config, dataset, engine, weights, epochs, place) as coordinator:
+                summary = coordinator.run()
             if weights is not None:
-                measured |= examined(coordinator, dataset, weights, keep)
+                measured |= examined(coordinator, dataset, weights if place is None else best(place, config), keep)
         finally:
             engine.close()
-        best = epochs.lines[summary.best_epoch - 1]
-        measured |= learned(best, epochs.lines[-1]) | moved(epochs.lines)
+        measured |= learned(epochs.lines[summary.best_epoch - 1], epochs.lines[-1]) | moved(epochs.lines)
     except DivergedError as problem:
         status, error = "diverged", str(problem)
     except Exception as problem:
@@ -91,6 +95,21 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = ()) ->
         measured["curves"] = curves(config.network, epochs.lines, epochs.seconds)
     measured["seconds"] = time.perf_counter() - started
     return Result(status, error, {name: _finite(value) for name, value in measured.items()})
+
+
+@contextlib.contextmanager
+def _coordinated(
+    config: RunConfig, dataset: Dataset, engine: LocalEngine, weights: Best | None, epochs: _Epochs, place: Path | None
+) -> Iterator[Coordinator]:
+    """Who trains, with the best weights in memory or in a folder; in the end all epochs are known."""
+    if place is None:
+        yield Coordinator(config, dataset.shape, engine, folder=weights, watcher=epochs)
+        return
+    with ongoing(config, dataset.shape, engine, place) as coordinator:
+        try:
+            yield coordinator
+        finally:
+            epochs.lines, epochs.seconds = told(place)
 
 
 def learned(best: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:

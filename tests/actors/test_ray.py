@@ -47,6 +47,7 @@ def last_epoch(out: Path) -> dict[str, Any]:
     actors=st.integers(1, 3),
     transport=st.sampled_from(["fast", "ray"]),
     placement=st.sampled_from(["pack", "spread"]),
+    pin=st.booleans(),
 )
 def test_ray_gives_the_local_engines_bits(
     tmp_path_factory: pytest.TempPathFactory,
@@ -58,6 +59,7 @@ def test_ray_gives_the_local_engines_bits(
     actors: int,
     transport: str,
     placement: str,
+    pin: bool,
 ) -> None:
     layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
     values = settings_of(network__layered=layered, dynamics__clock=clock, dynamics__delay=delay, dynamics__lanes=lanes)
@@ -65,7 +67,7 @@ def test_ray_gives_the_local_engines_bits(
     values["dynamics"]["patience"] = 1000
     folder = tmp_path_factory.mktemp("runs")
     expected = trained(values, folder / "local")
-    cluster = {"actors": actors, "transport": transport, "placement": placement, "timeout": 30}
+    cluster = {"actors": actors, "transport": transport, "placement": placement, "pin": pin, "timeout": 30}
     values = merged(values, {"engine": "ray", "cluster": cluster})
     assert trained(values, folder / "ray") == expected
 

@@ -21,8 +21,9 @@ from dyadnet.cli import main
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError
-from dyadnet.study import Result, Trial, plan
+from dyadnet.study import Result, StudyFolder, Trial, ongoing, plan
 from dyadnet.study.definition import Keep
+from dyadnet.study.folder import ONGOING
 from dyadnet.train import load_data
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.study.definitions import TINY, tiny
@@ -78,7 +79,7 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
         def ready(self) -> bool:
             return True
 
-        def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...]) -> Result:
+        def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...], place: Path | None) -> Result:
             if config.seed == 1 or (config.seed == 2 and not mark.exists()):
                 if config.seed == 2:
                     mark.write_text("died")
@@ -110,6 +111,25 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
     }
     assert "died" in found[1].error
     assert found[3].error == "MemoryError: no room"
+
+
+def test_long_trials_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = tiny(models=["ffm"], seeds=1, reference=False)
+    seen: list[bool] = []
+    drive(study, tmp_path / "short", ClusterSpec())
+    monkeypatch.setattr(ongoing, "LONG", 1)
+    save = StudyFolder.save
+
+    def looking(folder: StudyFolder, trial: Trial, result: Result) -> None:
+        seen.append((folder.path / ONGOING / f"{trial.number:05d}" / "metrics.jsonl").exists())
+        save(folder, trial, result)
+
+    monkeypatch.setattr(StudyFolder, "save", looking)
+    drive(study, tmp_path / "long", ClusterSpec())
+    assert seen == [True] * len(plan(study))
+    assert not (tmp_path / "long" / ONGOING).exists()
+    hashes = [[row["weights_sha256"] for row in table(tmp_path / name)] for name in ("short", "long")]
+    assert hashes[0] == hashes[1]
 
 
 def test_more_at_a_time_than_cores_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""The folder of a run that goes on, cut back to its newest intact checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from dyadnet.checkpoint.continuing import check_length, check_same_run
+from dyadnet.checkpoint.opening import opened
+from dyadnet.checkpoint.weights import put_back_best
+from dyadnet.config import RunConfig
+from dyadnet.record import RECORDS, RunFolder
+from dyadnet.watcher import Watcher
+
+
+@contextlib.contextmanager
+def reopened(config: RunConfig, run: Path, watcher: Watcher) -> Iterator[RunFolder]:
+    """The folder, with the beginning that the run has now; closed at the end.
+
+    Parameters
+    ----------
+    config
+        From now on.
+    watcher
+        Is warned of what could not be used.
+
+    Raises
+    ------
+    UsageError
+        If another run uses the folder, it holds another run, or there is nothing to go on from.
+    """
+    sizes = {name: (run / name).stat().st_size if (run / name).exists() else 0 for name in RECORDS}
+    with opened(config, run, watcher.warning, sizes, resume=True) as beginning:
+        start = beginning.start
+        assert start is not None
+        check_same_run(config, start.config)
+        check_length(start.config, config, start.position)
+        with RunFolder.reopened(run, config, start.lengths) as folder:
+            folder.beginning = beginning
+            put_back_best(folder, beginning, watcher)
+            yield folder

@@ -1,0 +1,83 @@
+"""A long trial's own run folder while it goes on, so that one that is cut off begins where its last checkpoint was."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from dyadnet.checkpoint.keeper import Keeper
+from dyadnet.checkpoint.opening import opened
+from dyadnet.checkpoint.reopening import reopened
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator
+from dyadnet.data import DataShape
+from dyadnet.engine.protocol import Engine
+from dyadnet.errors import DyadnetError
+from dyadnet.observer import Unobserved
+from dyadnet.record import BEST, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
+from dyadnet.study.kept import Best
+from dyadnet.topology import Topology
+from dyadnet.watcher import Silent
+from dyadnet.weights import read, read_manifest
+
+LONG = 250_000
+"""Samples to learn from, all epochs together, from which on a trial is worth a folder."""
+
+
+def is_long(config: RunConfig, shape: DataShape) -> bool:
+    """Whether a trial is to keep checkpoints while it goes on."""
+    return config.checkpoint.enabled and config.learning.epochs * shape.train >= LONG
+
+
+@contextlib.contextmanager
+def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) -> Iterator[Coordinator]:
+    """A coordinator that goes on from what is at `place`, or begins anew there.
+
+    Parameters
+    ----------
+    place
+        The trial's folder. What is there and is no use, damaged or of other settings, is thrown away.
+
+    Raises
+    ------
+    DyadnetError
+        If the folder cannot be written.
+    """
+    # In its own folder, whatever the study says: all trials would write into one.
+    config = config.model_copy(update={"checkpoint": config.checkpoint.model_copy(update={"folder": None})})
+    watcher = Silent()
+    with contextlib.ExitStack() as stack:
+        folder = None
+        if (place / CONFIG).exists():
+            with contextlib.suppress(DyadnetError):
+                folder = stack.enter_context(reopened(config, place, watcher))
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)
+            folder = stack.enter_context(RunFolder(place, config))
+            folder.beginning = stack.enter_context(opened(config, place))
+        assert folder.beginning is not None
+        observer = Unobserved()
+        keeper = Keeper(config, folder.beginning, folder, watcher, observer)
+        yield Coordinator(config, shape, engine, folder, watcher, observer, keeper)
+
+
+def told(place: Path) -> tuple[list[dict[str, object]], list[float]]:
+    """Lines of all epochs of a trial's record, and the seconds of work until each was over."""
+    lines = [line for line in read_metrics(place) if line["kind"] == "epoch"]
+    seconds, total = [], 0.0
+    for line in read_machinery(place):
+        if line["kind"] == "epoch":
+            total += line["seconds"]["training"] + line["seconds"]["evaluation"]
+            seconds.append(total)
+    return lines, seconds
+
+
+def best(place: Path, config: RunConfig) -> Best:
+    """The weights of a trial that were best on validation."""
+    saved = saved_weights(place, BEST)
+    found = Best()
+    found.couplings = tuple(read_manifest(saved)["couplings"])
+    found.parameters = read(saved, Topology(config.network).blocks)
+    return found
