@@ -77,7 +77,8 @@ def test_training_on_a_running_cluster_with_shipped_code(node: Cluster, settings
 def test_ways_not_to_get_in(node: Cluster, settings: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     arguments = ["train", str(settings), "--out", str(out), "--address"]
-    nothing = {"RAY_TMPDIR": str(tmp_path)}
+    # A home of its own: there may be a token in ours.
+    nothing = {"RAY_TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     wrong = {"RAY_TMPDIR": str(tmp_path), "RAY_AUTH_TOKEN": "another-token-altogether-9876543210"}
     assert "'127.0.0.1:1' is not legal; no cluster answers" in complaint(node.dyadnet(*arguments, "127.0.0.1:1"))
     assert "write HOST:PORT" in complaint(node.dyadnet(*arguments, "nowhere"))
