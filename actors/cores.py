@@ -33,7 +33,7 @@ def assigned(nodes: Sequence[str], loads: Sequence[float], available: Mapping[st
     return found
 
 
-def cores() -> list[int]:
+def usable() -> list[int]:
     """Those that this process may use; none where the system does not say."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 

@@ -101,8 +101,8 @@ class Exchange:
 
         self._post.carry(out, accept)
         wanted = {(target, source, kind) for source, target, kind in self._post.widths}
-        self._expected = (step or 0, wanted, got)
         self._moved()
+        self._expected = (step or 0, wanted, got)
         letters, self._ahead = self._ahead, []
         while True:
             for letter in letters:
@@ -134,8 +134,8 @@ class Exchange:
     def _rescale(self, check: int) -> None:
         squares = {name: response.square for name, response in self._responses.items()}
         self._transport.report(Report(self._post.round, 0, check, self._index, squares))
-        self._undecided = check
         self._moved()
+        self._undecided = check
         decided = False
         while not decided:
             for letter in self._inbox.read(timeout=None):

@@ -24,7 +24,7 @@ from ray.actor import ActorHandle
 
 from actors import tasks, wire
 from actors.cluster import NAMESPACE
-from actors.cores import cores, pin
+from actors.cores import pin, usable
 from actors.detached import Ending, lived
 from actors.fast import setup as fast
 from actors.fast.keys import Card
@@ -118,7 +118,7 @@ class BlockActor:
         self._ray = RayTransport(coordinator)
         self._fast: FastTransport | None = None
         self._asked: str | None = None
-        self._cores = cores()
+        self._cores = usable()
         self._live(home, after)
         # What is there by now stays: no collection looks at all of it again.
         gc.freeze()

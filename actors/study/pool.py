@@ -32,8 +32,8 @@ class TrialActor:
         return True
 
     def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...], place: Path | None) -> Result:
-        """One trial, on one thread; in its folder, if that is a folder of this machine too."""
-        here = place if place is not None and place.parent.is_dir() else None
+        """One trial, on one thread; in its folder, if this machine sees it too."""
+        here = place if place is not None and place.is_dir() else None
         return run_trial(config, dataset, keep, here)
 
 

@@ -116,17 +116,20 @@ class StudyFolder:
         """Keep how a trial ended; what it would have gone on from is not needed any more."""
         held = trial.identity | {"status": result.status, "error": result.error, "values": result.values}
         write_text(self._file(trial), json.dumps(held, indent=1) + "\n")
-        ongoing = self.path / ONGOING
-        shutil.rmtree(ongoing / f"{trial.number:05d}", ignore_errors=True)
-        # Until the last one.
+        place = self._ongoing(trial)
+        shutil.rmtree(place, ignore_errors=True)
+        # Which fails until this was the last one.
         with contextlib.suppress(OSError):
-            ongoing.rmdir()
+            place.parent.rmdir()
 
     def place(self, trial: Trial) -> Path:
-        """Where a trial keeps what it goes on from; its worker looks whether it sees this folder too."""
-        ongoing = (self.path / ONGOING).absolute()
-        ongoing.mkdir(exist_ok=True)
-        return ongoing / f"{trial.number:05d}"
+        """A folder where a trial keeps what it goes on from; its worker looks whether it sees it too."""
+        place = self._ongoing(trial).absolute()
+        place.mkdir(parents=True, exist_ok=True)
+        return place
+
+    def _ongoing(self, trial: Trial) -> Path:
+        return self.path / ONGOING / f"{trial.number:05d}"
 
     def _file(self, trial: Trial) -> Path:
         return self.path / TRIALS / f"{trial.number:05d}.json"
