@@ -26,7 +26,8 @@ from dyadnet.config import RunConfig
 from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.protocol import Machinery
 from dyadnet.faults import Fault, Faults
-from dyadnet.relaxation import BlockReport, Outcome, Relaxation, Update, lane_slices
+from dyadnet.relaxation import Relaxation, Update, lane_slices
+from dyadnet.reports import Joiner, Outcome, Share
 from dyadnet.spectrum import factor, radius
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
@@ -143,6 +144,10 @@ class ActorEngine:
         self.lookout = Lookout(workers, patience, stalled)
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
+        homes: list[list[str]] = [[] for _ in workers.labels]
+        for name in self.topology.blocks:
+            homes[workers.homes[name]].append(name)
+        self._joiner = Joiner(self.topology, homes)
 
     @property
     def round(self) -> int:
@@ -162,24 +167,25 @@ class ActorEngine:
         if self._pacer is None:
             courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
             judge = LockstepJudge(courses, list(self.topology.blocks), len(self._workers.labels))
-            found = self._settle(number, judge, self._workers.ask("relax", number, relaxation, update, faults))
+            shares: list[Share] = self._settle(
+                number, judge, self._workers.ask("relax", number, relaxation, update, faults)
+            )
         else:
             judge = FreeJudge(relaxation.phases, len(self._workers.labels), settle=self._pacer.mode.settle)
             pace = self._pacer.pace(relaxation.step)
             answers = self._workers.ask("relax_freely", number, relaxation, pace, update, faults)
             both = self._settle(number, judge, answers)
             self._pacer.note([delay for _, delay, _ in both])
-            found = [reports for reports, _, _ in both]
+            shares = [share for share, _, _ in both]
             scripts = [script for _, _, script in both if script is not None]
         self._spend("relax", started)
         if judge.diverged is not None:
             raise judge.diverged
         if scripts:
             self._trace(recorded(relaxation.number, relaxation.minibatch, judge.outcomes[0], scripts))
-        by_block: dict[str, BlockReport] = {report.block: report for part in found for report in part}
-        reports = tuple(by_block[name] for name in self.topology.blocks)
-        self._messages += sum(report.messages for report in reports)
-        self._values += sum(report.values for report in reports)
+        reports = self._joiner.joined(shares)
+        self._messages += reports.total("messages")
+        self._values += reports.total("values")
         outcome = Outcome(judge.outcomes, reports)
         self._missed(faults, outcome)
         return outcome
@@ -282,11 +288,10 @@ class ActorEngine:
 
     def _missed(self, faults: Sequence[Fault], outcome: Outcome) -> None:
         """Warn of faults whose tick never came."""
-        updates = {report.block: report.updates for report in outcome.reports}
         for fault in faults:
             ticks = sum(phase.ticks for phase in outcome.lanes[0])
             if self._pacer is not None:
-                ticks = min(updates[name] for name in fault.blocks)
+                ticks = min(outcome.reports.of(name).updates for name in fault.blocks)
             if fault.tick > ticks:
                 self._warn(f"fault {fault} could not happen: the minibatch was settled at tick {ticks}")
 

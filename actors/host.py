@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,9 @@ from dyadnet.dyads import Dyads
 from dyadnet.dynamics import FreeRunning
 from dyadnet.faults import Fault
 from dyadnet.messages import Message
-from dyadnet.relaxation import BlockReport, Relaxation, Update, lane_slices
-from dyadnet.reporting import combined, lane_report
+from dyadnet.relaxation import Relaxation, Update, lane_slices
+from dyadnet.reporting import block_report, share
+from dyadnet.reports import BlockReport, Layout, Share
 from dyadnet.spectrum import Response
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
@@ -95,6 +95,7 @@ class Host:
         self._transport = transport
         self._inbox = inbox
         self._post = Post(home, self.topology, transport)
+        self._layout = Layout(self.topology, home.blocks)
         self._dtype = np.dtype(config.dynamics.dtype)
         self._responses = {name: Response(block, config.seed) for name, block in self.blocks.items()}
         self._probes = {name: lanes[0].probe for name, lanes in self.dyads.items()}
@@ -120,7 +121,7 @@ class Host:
 
     def relax(
         self, number: int, relaxation: Relaxation, update: Update | None = None, faults: Sequence[Fault] = ()
-    ) -> tuple[BlockReport, ...]:
+    ) -> Share:
         """Settle one minibatch, as far as this host's blocks go; returns once every lane was told to stop.
 
         Parameters
@@ -166,7 +167,7 @@ class Host:
                 for name, block in self.blocks.items():
                     block.keep(self._active(name), relaxation.phases[-1].beta, len(relaxation.rows))
             reports = self._reports()
-        return self._with_spent(reports)
+        return self._share(reports)
 
     def relax_freely(
         self,
@@ -175,13 +176,13 @@ class Host:
         pace: Pace,
         update: Update | None = None,
         faults: Sequence[Fault] = (),
-    ) -> tuple[tuple[BlockReport, ...], float, bytes | None]:
+    ) -> tuple[Share, float, bytes | None]:
         """Settle one minibatch in real time, waiting for nobody; see `actors.free`.
 
         Returns
         -------
         tuple
-            The reports, the delay δ that was measured, in seconds, and what happened, if somebody is to repeat it; see
+            What its blocks report, the delays that were measured, and what happened, if somebody is to repeat it; see
             `dyadnet.trace.script`.
         """
         if update is not None:
@@ -221,7 +222,7 @@ class Host:
                     run.take(letter)
             reports = self._reports()
             script = None if scribe is None else scribe.script(timed=run.timed).packed()
-        return self._with_spent(reports), run.delay, script
+        return self._share(reports), run.delay, script
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
@@ -391,16 +392,16 @@ class Host:
             elif not lanes[message.lane].accept(message):
                 self._post.dropped["twice"] += 1
 
-    def _reports(self) -> tuple[BlockReport, ...]:
+    def _reports(self) -> list[BlockReport]:
         self._enter("idle")
-        reports = tuple(combined([lane_report(dyad) for dyad in self._active(name)]) for name in self.blocks)
+        reports = [block_report(self._active(name)) for name in self.blocks]
         self._ledger.updates += max(report.updates for report in reports)
         return reports
 
-    def _with_spent(self, reports: tuple[BlockReport, ...]) -> tuple[BlockReport, ...]:
-        """The reports of a relaxation that is over, the first with what this host has spent by now."""
-        first, *others = reports
-        return (replace(first, spent=self._ledger.total()), *others)
+    def _share(self, reports: Sequence[BlockReport]) -> Share:
+        """What is told of a relaxation that is over, with what this host has spent by now."""
+        lanes = {name: self._active(name) for name in self.blocks}
+        return share(self._layout, reports, lanes, self._ledger.total())
 
     @contextlib.contextmanager
     def _timed(self, activity: str = "computing") -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 from actors.echo import Line
 from actors.inbox import Inbox
 from actors.post import REASONS, Home, Post
-from dyadnet.relaxation import Spent
+from dyadnet.reports import Spent
 
 ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius", "held")
 

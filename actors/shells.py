@@ -51,7 +51,7 @@ from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
 from dyadnet.record import Recorder, RunFolder
-from dyadnet.relaxation import BlockReport
+from dyadnet.reports import Share
 from dyadnet.train import load_data
 
 LOOK = 3.0
@@ -173,9 +173,9 @@ class BlockActor:
         assert self._fast is not None
         self._fast.greet(timeout)
 
-    def relax(self, number: int, task: bytes, faults: Sequence[Fault] = ()) -> tuple[BlockReport, ...]:
+    def relax(self, number: int, task: bytes, faults: Sequence[Fault] = ()) -> Share:
         """Ask the host to relax; see `actors.tasks`."""
-        found: tuple[BlockReport, ...] = self.ask("relax", number, *tasks.unseal(task), faults)
+        found: Share = self.ask("relax", number, *tasks.unseal(task), faults)
         return found
 
     def ask(self, method: str, *arguments: Any) -> Any:

@@ -24,7 +24,7 @@ from dyadnet.transit import Fate, Transit
 
 SENT = ("messages", "values", "quantised", "suppressed")
 RECEIVED = ("delayed", "dropped", "duplicated", "stale")
-"""What the two ends count; see `dyadnet.relaxation.EdgeReport`."""
+"""What the two ends count; see `dyadnet.reports.counted`."""
 Arrival = tuple[int, NDArray[np.bool_] | None]
 """Tick of arrival, and which neurons arrive then (None: all)."""
 Array = NDArray[Any]
@@ -46,7 +46,7 @@ class SendingEnd:
     Attributes
     ----------
     counts
-        Of this relaxation; see `dyadnet.relaxation.EdgeReport`.
+        Of this relaxation; see `dyadnet.reports.counted`.
     """
 
     def __init__(self, channel: Channel | None = None, rounding: Stream | None = None) -> None:

@@ -26,7 +26,8 @@ from dyadnet.observer import Observer, Unobserved
 from dyadnet.random import Stream
 from dyadnet.record import BEST, LAST, Recorder
 from dyadnet.regimen import Regimen
-from dyadnet.relaxation import Outcome, Part, Phase, Relaxation, Update
+from dyadnet.relaxation import Part, Phase, Relaxation, Update
+from dyadnet.reports import Layout, Outcome
 from dyadnet.tally import Tally
 from dyadnet.timing import timing
 from dyadnet.topology import Topology
@@ -116,7 +117,9 @@ class Coordinator:
         self.folder = folder
         self.watcher: Watcher = watcher or Silent()
         self.observer: Observer = observer or Unobserved()
-        self.timing = timing(config, Topology(config.network))
+        topology = Topology(config.network)
+        self.timing = timing(config, topology)
+        self._layout = Layout(topology)
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.keeper = keeper
         self._regimen = Regimen(config)
@@ -202,7 +205,9 @@ class Coordinator:
         """One pass over the training part, or what is left of it, then an evaluation of the other two parts."""
         started = time.perf_counter()
         resumed = self._start.tally is not None and epoch == self._start.epoch
-        tally = Tally.from_plain(self._start.tally) if self._start.tally is not None and resumed else Tally()
+        tally = Tally(self._layout)
+        if self._start.tally is not None and resumed:
+            tally = Tally.from_plain(self._layout, self._start.tally)
         done = self._start.minibatch if resumed else 0
         for index, rows in enumerate(self.shuffled(epoch)):
             if index < done:
@@ -246,7 +251,7 @@ class Coordinator:
         rows = self.validation_rows if part == "validation" else np.arange(self.data.test)
         if part == "train":
             rows = self.train_rows
-        tally = Tally()
+        tally = Tally(self._layout)
         phases = self._regimen.evaluating(ideal=ideal)
         size = self.config.learning.evaluation_batch
         if couplings is None:

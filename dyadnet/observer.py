@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from dyadnet.errors import DivergedError
-from dyadnet.relaxation import Outcome, Part
+from dyadnet.relaxation import Part
+from dyadnet.reports import Outcome
 
 
 class Observer(Protocol):

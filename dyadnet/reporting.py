@@ -1,16 +1,48 @@
-"""What a block reports of a relaxation: of each lane, then combined over lanes in their order."""
+"""What the blocks of one process report of a relaxation: of each lane, then combined over lanes in their order."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dyadnet.channels import RECEIVED, SENT
 from dyadnet.dyads import Dyads
-from dyadnet.relaxation import BlockReport, EdgeReport, added
+from dyadnet.reports import BlockReport, Layout, Share, Spent, row
 
 
-def lane_report(dyads: Dyads) -> BlockReport:
+def share(layout: Layout, reports: Sequence[BlockReport], lanes: Mapping[str, Sequence[Dyads]], spent: Spent) -> Share:
+    """The columns of some blocks.
+
+    Parameters
+    ----------
+    reports
+        Of each block of the layout, in its order.
+    lanes
+        Their neurons in the lanes that were active, which know what their channels counted.
+    spent
+        By this process.
+    """
+    sent = np.zeros((len(layout.sent), len(SENT)), dtype=np.int64)
+    received = np.zeros((len(layout.received), len(RECEIVED)), dtype=np.int64)
+    for index, (source, target, kind) in enumerate(layout.sent):
+        for dyads in lanes[source]:
+            counts = dyads.sender.outbound[target, kind].counts
+            sent[index] += [counts[name] for name in SENT]
+    index_of = {channel: index for index, channel in enumerate(layout.received)}
+    for target, active in lanes.items():
+        for dyads in active:
+            for (source, kind), counts in dyads.mail.report().items():
+                received[index_of[source, target, kind]] += [counts[name] for name in RECEIVED]
+    return Share(np.array([row(report) for report in reports]), sent, received, spent)
+
+
+def block_report(lanes: Sequence[Dyads]) -> BlockReport:
+    """The report of one block over its active lanes."""
+    return _combined([_lane_report(dyads) for dyads in lanes])
+
+
+def _lane_report(dyads: Dyads) -> BlockReport:
     """The report of one lane; norms are still sums of squares over its samples."""
     activation, device = dyads.block.activation, dyads.device
     state = dyads.readout
@@ -44,7 +76,6 @@ def lane_report(dyads: Dyads) -> BlockReport:
         stale=dyads.mail.stale,
         loss=loss,
         correct=correct,
-        edges=_edges(dyads),
         age=dyads.age,
         weight_norm=dyads.block.measured[0],
         update_norm=dyads.block.measured[1],
@@ -52,7 +83,7 @@ def lane_report(dyads: Dyads) -> BlockReport:
     )
 
 
-def combined(lanes: Sequence[BlockReport]) -> BlockReport:
+def _combined(lanes: Sequence[BlockReport]) -> BlockReport:
     """One report of all lanes of a block."""
     first = lanes[0]
     if len(lanes) == 1:
@@ -72,23 +103,11 @@ def combined(lanes: Sequence[BlockReport]) -> BlockReport:
         stale=sum(r.stale for r in lanes),
         loss=None if first.loss is None else sum(r.loss or 0.0 for r in lanes),
         correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
-        edges=added(edge for r in lanes for edge in r.edges),
         age=max(r.age for r in lanes),
         weight_norm=first.weight_norm,
         update_norm=first.update_norm,
         agreement=first.agreement,
     )
-
-
-def _edges(dyads: Dyads) -> tuple[EdgeReport, ...]:
-    """What was counted at this end of each channel: first those that begin here, then those that end here."""
-    out = [
-        EdgeReport(dyads.name, target, kind, dict(end.counts)) for (target, kind), end in dyads.sender.outbound.items()
-    ]
-    back = [
-        EdgeReport(source, dyads.name, kind, dict(counts)) for (source, kind), counts in dyads.mail.report().items()
-    ]
-    return (*out, *back)
 
 
 def _square(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> float:

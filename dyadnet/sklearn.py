@@ -27,7 +27,8 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, UsageError
 from dyadnet.observer import Unobserved
 from dyadnet.overrides import merged
-from dyadnet.relaxation import Outcome, Part
+from dyadnet.relaxation import Part
+from dyadnet.reports import Outcome
 
 SCALES = ("standard", "minmax", None)
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}

@@ -6,13 +6,22 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dyadnet.relaxation import EdgeReport, Outcome, added
+import numpy as np
+
+from dyadnet.reports import COUNTED, Layout, Outcome, counted
 
 
 class Tally:
-    """Adds up outcomes; `summary` is what goes into the scientific record."""
+    """Adds up outcomes; `summary` is what goes into the scientific record.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    layout
+        Of the reports of all blocks.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
         self.samples = 0
         self.relaxations = 0
         self._loss = 0.0
@@ -22,8 +31,11 @@ class Tally:
         self._ticks = 0
         self._phases = 0
         self._capped = 0
-        self._blocks: dict[str, dict[str, float]] = {}
-        self._edges: tuple[EdgeReport, ...] = ()
+        blocks = len(layout.blocks)
+        self._sums = np.zeros((blocks, len(_SUMS)))
+        self._largest = np.zeros((blocks, len(_LARGEST)))
+        self._cells = np.zeros(blocks)
+        self._counts = np.zeros((len(layout.channels), len(COUNTED)), dtype=np.int64)
         self._last: Outcome | None = None
 
     @property
@@ -50,33 +62,38 @@ class Tally:
         self._ticks += outcome.ticks
         self._phases += outcome.phases
         self._capped += outcome.capped
-        self._edges = added((*self._edges, *(edge for report in outcome.reports for edge in report.edges)))
-        for report in outcome.reports:
-            if report.loss is not None and report.correct is not None:
-                self.samples += report.samples
-                self._loss += report.loss
-                self._correct += report.correct
-            sums = self._blocks.setdefault(report.block, dict.fromkeys(_SUMS, 0.0) | dict.fromkeys(_LARGEST, 0.0))
-            for name in _SUMS:
-                sums[name] += getattr(report, name)
-            sums["cells"] = sums.get("cells", 0.0) + report.samples * report.neurons
-            for name in _LARGEST:
-                sums[name] = max(sums[name], getattr(report, name))
+        reports = outcome.reports
+        for samples, loss, correct in reports.answers:
+            self.samples += samples
+            self._loss += loss
+            self._correct += correct
+        self._sums += reports.columns(_SUMS)
+        self._cells += reports.column("samples") * reports.column("neurons")
+        # What is no number is no largest one.
+        np.fmax(self._largest, reports.columns(_LARGEST), out=self._largest)
+        self._counts += reports.counts
 
     def plain(self) -> dict[str, Any]:
         """All sums, as plain values."""
-        edges = [[edge.source, edge.target, edge.kind, dict(edge.counts)] for edge in self._edges]
         sums = {name: getattr(self, name) for name in _PLAIN}
-        return sums | {"blocks": {name: dict(block) for name, block in self._blocks.items()}, "edges": edges}
+        counts = counted(self.layout.channels, self._counts).values()
+        edges = [[*channel, row] for channel, row in zip(self.layout.channels, counts, strict=True)]
+        return sums | {"blocks": self._blocks(), "edges": edges}
 
     @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> Tally:
+    def from_plain(cls, layout: Layout, values: Mapping[str, Any]) -> Tally:
         """From plain values; the latest relaxation is not among them."""
-        tally = cls()
+        tally = cls(layout)
         for name in _PLAIN:
             setattr(tally, name, values[name])
-        tally._blocks = {name: dict(sums) for name, sums in values["blocks"].items()}
-        tally._edges = tuple(EdgeReport(*edge) for edge in values["edges"])
+        for row, name in enumerate(layout.blocks):
+            sums = values["blocks"][name]
+            tally._sums[row] = [sums[column] for column in _SUMS]
+            tally._largest[row] = [sums[column] for column in _LARGEST]
+            tally._cells[row] = sums["cells"]
+        of_channel = {tuple(channel): counts for *channel, counts in values["edges"]}
+        for row, counts in enumerate(of_channel[channel] for channel in layout.channels):
+            tally._counts[row] = [counts[column] for column in COUNTED]
         return tally
 
     def summary(self) -> dict[str, Any]:
@@ -98,17 +115,22 @@ class Tally:
                     **{largest: sums[largest] for largest in _LARGEST},
                     **{count: int(sums[count]) for count in ("updates", "messages", "values", "stale")},
                 }
-                for name, sums in self._blocks.items()
+                for name, sums in self._blocks().items()
             },
-            "edges": {edge.name: dict(edge.counts) for edge in self._edges},
+            "edges": counted(self.layout.channels, self._counts),
         }
 
     def latest(self) -> dict[str, Any]:
         """The latest relaxation by itself; edges are left to the epochs."""
         assert self._last is not None
-        alone = Tally()
+        alone = Tally(self.layout)
         alone.add(self._last)
         return {key: value for key, value in alone.summary().items() if key != "edges"}
+
+    def _blocks(self) -> dict[str, dict[str, float]]:
+        rows = np.column_stack([self._sums, self._largest, self._cells]).tolist()
+        names = (*_SUMS, *_LARGEST, "cells")
+        return {name: dict(zip(names, row, strict=True)) for name, row in zip(self.layout.blocks, rows, strict=True)}
 
 
 _SUMS = ("saturated", "mean_square", "difference_square", "updates", "messages", "values", "stale")

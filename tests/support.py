@@ -13,7 +13,8 @@ from dyadnet.data import Dataset, Split
 from dyadnet.description import Network, Population, Projection
 from dyadnet.engine.local import LocalEngine
 from dyadnet.messages import HEADER
-from dyadnet.relaxation import Outcome, Phase, Relaxation
+from dyadnet.relaxation import Phase, Relaxation
+from dyadnet.reports import Outcome
 
 EXACT = {"dtype": "float64", "tolerance": 1e-13, "tolerance_difference": 1e-11, "patience": 5000}
 """Settings under which a relaxation runs to rounding."""
@@ -70,7 +71,7 @@ class Settler:
         """Mean loss at the free fixed point."""
         outcome = self.run(Phase("free", 0.0, 5000))
         assert outcome.capped == 0
-        return sum(report.loss or 0.0 for report in outcome.reports) / self.samples
+        return sum(loss for _, loss, _ in outcome.reports.answers) / self.samples
 
     def gradients(self, beta: float) -> dict[tuple[str, str], NDArray[Any]]:
         """The Hebbian gradient of every parameter of every block."""

@@ -18,7 +18,7 @@ from dyadnet.imperfections.channel import Channel
 from dyadnet.mailbox import Inbound, Mailbox
 from dyadnet.messages import Message
 from dyadnet.random import Stream
-from dyadnet.relaxation import Phase, added
+from dyadnet.relaxation import Phase
 from tests.support import Settler, cyclic, engine
 
 Array = np.ndarray[Any, Any]
@@ -86,7 +86,7 @@ def test_what_the_ends_count_is_what_happened(draw: str) -> None:
     imperfections = {"channel": {"loss": 0.2, "duplication": 0.3}}
     built = engine(layered(6, [9, 8], 4, lam=0.0), imperfections=imperfections, delay=delay, clock="every-tick")
     outcome = Settler(built, step=0.1).run(Phase("free", 0.0, 300, fixed=True))
-    edges = {edge.name: edge.counts for edge in added(e for report in outcome.reports for e in report.edges)}
+    edges = outcome.reports.edges()
     for name, counts in edges.items():
         source, target = name.split()[0].split(">")
         receiving = built.dyads[target][0].mail._inbound[source, name.split()[1]].end  # type: ignore[index]

@@ -16,7 +16,7 @@ from dyadnet.delays import Constant, Geometric, Uniform
 from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine, cores
 from dyadnet.random import Stream
-from dyadnet.relaxation import Phase, added
+from dyadnet.relaxation import Phase
 from tests.support import Settler, cyclic, engine
 
 CLOCKS: list[dict[str, Any]] = [
@@ -156,7 +156,7 @@ def test_the_two_ends_of_each_channel_count_their_parts() -> None:
     delay = {"kind": "uniform", "low": 1, "high": 6}
     built = engine(layered(6, [9, 8], 4, lam=0.0), delay=delay, clock="every-tick", lanes=2)
     outcome = Settler(built, step=0.1).run(Phase("free", 0.0, 40, fixed=True))
-    edges = {edge.name: edge.counts for edge in added(e for report in outcome.reports for e in report.edges)}
+    edges = outcome.reports.edges()
     assert set(edges) == {"h1>h2 state", "h2>out state", "h2>h1 feedback", "out>h2 feedback"}
     assert sum(counts["stale"] for counts in edges.values()) == sum(report.stale for report in outcome.reports)
     for counts in edges.values():

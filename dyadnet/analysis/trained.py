@@ -17,7 +17,8 @@ from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset, Split
 from dyadnet.description import INPUT, Network
 from dyadnet.engine.local import LocalEngine
-from dyadnet.relaxation import Outcome, Phase, Relaxation
+from dyadnet.relaxation import Phase, Relaxation
+from dyadnet.reports import Outcome
 from dyadnet.weights import Parameters
 
 Array = NDArray[np.float64]

@@ -13,7 +13,9 @@ from dyadnet.data import Dataset, Split
 from dyadnet.description import MODELS, layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
+from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.relaxation import Phase, Relaxation, Update
+from dyadnet.tally import Tally
 
 STEP = 0.05
 """Small, so that no stream stands still, and costs no product any more, before the timing ends."""
@@ -57,9 +59,11 @@ class Course:
         # What a nudge does must have reached the other end before the shorter one is over.
         self._sweeps = max(sweeps, self._blocks // 2 + 1)
         self._number = 0
+        self._snapshot = Snapshot(config, "bench")
+        self._tally = Tally(self._snapshot.layout)
 
     def relax(self, factor: int = 1, beta: float = 0.0) -> tuple[float, float]:
-        """Seconds of one relaxation, of the wall and of this thread.
+        """Seconds of one relaxation, of the wall and of this thread, with all that a coordinator does about it.
 
         Of the thread, because a Ray driver's other threads take 4 ms of every second that passes, whatever it does.
 
@@ -69,7 +73,9 @@ class Course:
         self._number += 1
         phases = (Phase("nudged" if beta else "free", beta, factor * self._sweeps, fixed=True),)
         started = time.perf_counter(), time.thread_time()
-        self._engine.relax(Relaxation(self._number, "train", self._rows, phases, self._couplings, STEP))
+        outcome = self._engine.relax(Relaxation(self._number, "train", self._rows, phases, self._couplings, STEP))
+        self._tally.add(outcome)
+        self._snapshot.relaxed("train", outcome)
         return time.perf_counter() - started[0], time.thread_time() - started[1]
 
     def cost(self, ticks: int) -> float:

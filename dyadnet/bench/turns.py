@@ -15,7 +15,8 @@ from dyadnet.dyads import Dyads
 from dyadnet.engine.local import LocalEngine
 from dyadnet.overrides import merged
 from dyadnet.presets import preset
-from dyadnet.relaxation import Outcome, Phase, Relaxation
+from dyadnet.relaxation import Phase, Relaxation
+from dyadnet.reports import Outcome
 from dyadnet.study.plan import placed
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "tolerance_difference": 1e-8, "patience": 5000}
@@ -52,7 +53,7 @@ def measure(data: str, dataset: Dataset, minibatch: int) -> list[dict[str, Any]]
                         "bytes": held,
                         "sweeps": outcome.sweeps,
                         "ticks": outcome.ticks,
-                        "values": sum(report.values for report in outcome.reports),
+                        "values": outcome.reports.total("values"),
                         "settled": not outcome.capped,
                         "cosine": _cosine(found, exact),
                     }

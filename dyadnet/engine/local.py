@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -37,8 +36,9 @@ from dyadnet.errors import ConfigError, DivergedError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.record import RunFolder
 from dyadnet.recovery import RecoverySpec
-from dyadnet.relaxation import BlockReport, Outcome, PhaseOutcome, Relaxation, Spent, Update, lane_slices
-from dyadnet.reporting import combined, lane_report
+from dyadnet.relaxation import PhaseOutcome, Relaxation, Update, lane_slices
+from dyadnet.reporting import block_report, share
+from dyadnet.reports import Joiner, Layout, Outcome, Spent
 from dyadnet.spectrum import Response, spectral_radius
 from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
@@ -131,6 +131,8 @@ class LocalEngine:
         self._seconds: dict[str, float] = {}
         self._totals: dict[str, float] = {}
         self._messages = self._bytes = 0
+        self._layout = Layout(self.topology)
+        self._joiner = Joiner(self.topology, [list(self.blocks)])
 
     def relax(self, relaxation: Relaxation) -> Outcome:
         """Settle one minibatch, each lane on a thread; see `Engine.relax`."""
@@ -145,12 +147,13 @@ class LocalEngine:
         if relaxation.exact:
             beta, count = relaxation.phases[-1].beta, len(relaxation.rows)
             self._map(lambda block: block.keep(self._lanes(block.name), beta, count), self.blocks.values())
-        first, *others = self._map(self._report, self.blocks)
+        active = {name: self._lanes(name) for name in self.blocks}
+        found = self._map(block_report, active.values())
         self._spend("relax", started)
-        seconds = {ACTIVITIES[name]: spent for name, spent in self._totals.items()}
-        reports = (replace(first, spent=Spent("process", seconds=seconds)), *others)
-        self._messages += sum(report.messages for report in reports)
-        self._bytes += sum(report.values for report in reports) * self._dtype.itemsize
+        spent = Spent("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
+        reports = self._joiner.joined([share(self._layout, found, active, spent)])
+        self._messages += reports.total("messages")
+        self._bytes += reports.total("values") * self._dtype.itemsize
         return Outcome(tuple(phases), reports)
 
     def learn(self, update: Update) -> None:
@@ -282,9 +285,6 @@ class LocalEngine:
                 moment, len(rows), relaxation.step, *samples(dyad, relaxation, rows, self._dataset)
             ):
                 dyads[message.target].receive(message)
-
-    def _report(self, name: str) -> BlockReport:
-        return combined([lane_report(dyad) for dyad in self._lanes(name)])
 
     def _lanes(self, name: str) -> list[Dyads]:
         return [self.dyads[name][lane] for lane in self._active]

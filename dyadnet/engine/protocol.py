@@ -13,7 +13,8 @@ from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.record import RunFolder
-from dyadnet.relaxation import Outcome, Relaxation, Update
+from dyadnet.relaxation import Relaxation, Update
+from dyadnet.reports import Outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dyadnet.metrics.catalogue import SWEEPS
-from dyadnet.relaxation import BlockReport, Outcome
+from dyadnet.reports import COUNTED, BlockReport, Counts, Layout, Outcome, Reports
 from dyadnet.topology import Topology
 
 MOST = 256
@@ -37,7 +37,7 @@ class OfPart:
 
     def add(self, outcome: Outcome) -> None:
         """Count a relaxation."""
-        self.samples += outcome.reports[0].samples
+        self.samples += int(outcome.reports.column("samples")[0])
         self.phases += sum(len(lane) for lane in outcome.lanes)
         self.capped += outcome.capped
         self.sweeps[bisect_left(SWEEPS, outcome.sweeps)] += 1
@@ -59,7 +59,7 @@ class OfBlock:
     update_norm: float | None = None
     updates: int = 0
 
-    def look(self, reports: list[BlockReport]) -> None:
+    def look(self, reports: Sequence[BlockReport]) -> None:
         """Take over how a training relaxation ended."""
         cells = sum(report.samples * report.neurons for report in reports)
         self.residual = max(report.residual_mean for report in reports)
@@ -102,35 +102,49 @@ class Names:
         """What the channel between two blocks is shown as."""
         return f"{source}>{target}" if self.by_edge else f"{self._layers[source]}>{self._layers[target]}"
 
-    def grouped(self, outcome: Outcome) -> dict[str, list[BlockReport]]:
-        """Reports by what their blocks are shown as."""
-        groups: dict[str, list[BlockReport]] = {}
-        for report in outcome.reports:
-            groups.setdefault(self.block(report.block), []).append(report)
-        return groups
-
 
 Edges = dict[tuple[str, str], Counter[str]]
 """Counts by (edge, kind)."""
 
 
-def count_edges(edges: Edges, names: Names, outcome: Outcome, itemsize: int) -> None:
-    """Add up what went over each channel in a relaxation."""
-    for report in outcome.reports:
-        for edge in report.edges:
-            counts: Mapping[str, int] = edge.counts
-            sums = edges.setdefault((names.edge(edge.source, edge.target), edge.kind), Counter())
-            sums.update(counts)
-            sums["bytes"] += counts.get("values", 0) * itemsize
+def blocks(names: Names, layout: Layout, latest: Reports | None, updates: Sequence[int]) -> dict[str, OfBlock]:
+    """Every block as it stands, or every layer of many.
+
+    Parameters
+    ----------
+    latest
+        Of the latest training relaxation; None before there was one.
+    updates
+        Firings of each block since the run began.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(layout.blocks):
+        rows.setdefault(names.block(name), []).append(row)
+    found: dict[str, OfBlock] = {}
+    for name, members in rows.items():
+        block = found[name] = OfBlock(names.layer(layout.blocks[members[0]]))
+        block.updates = sum(updates[row] for row in members)
+        if latest is not None:
+            block.look([latest[row] for row in members])
+    return found
+
+
+def edges(names: Names, layout: Layout, counts: Counts, itemsize: int) -> Edges:
+    """What has gone over each channel since the run began, or over those between layers with many."""
+    found: Edges = {}
+    for (source, target, kind), row in zip(layout.channels, counts.tolist(), strict=True):
+        sums = found.setdefault((names.edge(source, target), kind), Counter())
+        sums.update(dict(zip(COUNTED, row, strict=True)))
+    for sums in found.values():
+        sums["bytes"] = sums["values"] * itemsize
+    return found
 
 
 def cosine(outcome: Outcome) -> float | None:
     """Of the latest contrast that was compared, over all blocks, to the exact gradient; None before there is one."""
-    product = own = exact = 0.0
-    for report in outcome.reports:
-        if report.agreement is None:
-            return None
-        product, own, exact = product + report.agreement[0], own + report.agreement[1], exact + report.agreement[2]
+    if outcome.reports.agreement is None:
+        return None
+    product, own, exact = outcome.reports.agreement
     return product / math.sqrt(own * exact) if own and exact else None
 
 

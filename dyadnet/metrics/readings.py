@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dyadnet.histograms import PER_DECADE
@@ -41,12 +41,16 @@ class Spread:
     total: float
 
 
+Blocks = Mapping[str, OfBlock]
+
+
 def readings(snapshot: Snapshot) -> Iterator[Reading | Spread]:
     """Everything that a run shows; the caller holds the snapshot's lock."""
+    blocks = snapshot.blocks
     yield from _run(snapshot)
-    yield from _learning(snapshot)
-    yield from _settling(snapshot)
-    yield from _messages(snapshot)
+    yield from _learning(snapshot, blocks)
+    yield from _settling(snapshot, blocks)
+    yield from _messages(snapshot, blocks)
     yield from _machinery(snapshot)
 
 
@@ -65,7 +69,7 @@ def _run(s: Snapshot) -> Iterator[Reading]:
         yield Reading("samples_total", (part,), counts.samples)
 
 
-def _learning(s: Snapshot) -> Iterator[Reading]:
+def _learning(s: Snapshot, blocks: Blocks) -> Iterator[Reading]:
     for part, value in s.loss.items():
         yield Reading("loss", (part,), value)
     for part, value in s.accuracy.items():
@@ -77,7 +81,7 @@ def _learning(s: Snapshot) -> Iterator[Reading]:
         yield Reading("beta", (), s.settings["beta"])
         for projection, lam in zip(s.config.network.recurrent, s.settings["lambda"], strict=True):
             yield Reading("lambda", (projection.name,), lam)
-    for name, block in s.blocks.items():
+    for name, block in blocks.items():
         if block.weight_norm is not None and block.update_norm is not None:
             yield Reading("weight_norm", (block.layer, name), block.weight_norm)
             yield Reading("update_norm", (block.layer, name), block.update_norm)
@@ -95,7 +99,7 @@ OF_BLOCK = {
 """Attribute of a block's figures that each metric shows."""
 
 
-def _settling(s: Snapshot) -> Iterator[Reading | Spread]:
+def _settling(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
     for part, counts in s.parts.items():
         yield Spread("relaxation_sweeps", (part,), tuple(counts.sweeps), counts.total_sweeps)
         yield Reading("phases_total", (part,), counts.phases)
@@ -108,7 +112,7 @@ def _settling(s: Snapshot) -> Iterator[Reading | Spread]:
     yield Reading("tolerance", ("difference",), s.config.dynamics.tolerance_difference)
     if s.settings:
         for metric, attribute in OF_BLOCK.items():
-            for name, block in s.blocks.items():
+            for name, block in blocks.items():
                 yield Reading(metric, (block.layer, name), getattr(block, attribute))
 
 
@@ -126,14 +130,15 @@ EDGE_COUNTS = {
 """Count of an edge that each metric shows."""
 
 
-def _messages(s: Snapshot) -> Iterator[Reading | Spread]:
-    for name, block in s.blocks.items():
+def _messages(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
+    for name, block in blocks.items():
         yield Reading("updates_total", (block.layer, name), block.updates)
+    edges = s.edges
     for metric, count in EDGE_COUNTS.items():
-        for edge, counts in s.edges.items():
+        for edge, counts in edges.items():
             yield Reading(metric, edge, counts[count])
     if s.settings and not s.free:
-        for name, block in s.blocks.items():
+        for name, block in blocks.items():
             yield _age(name, block)
     for actor, spent in s.actors.items():
         for source, (bins, total) in spent.ages.items():

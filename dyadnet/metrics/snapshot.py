@@ -18,10 +18,12 @@ from dyadnet.config import RunConfig
 from dyadnet.description import MODELS
 from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import DivergedError
-from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart, cosine, count_edges
+from dyadnet.metrics import figures
+from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart
 from dyadnet.metrics.history import History
 from dyadnet.recovery import Failure, What
-from dyadnet.relaxation import Outcome, Part, Spent
+from dyadnet.relaxation import Part
+from dyadnet.reports import COUNTED, Layout, Outcome, Reports, Spent
 from dyadnet.topology import Topology
 
 State = Literal["starting", "training", "evaluating", "finished", "diverged", "failed", "stopped"]
@@ -47,6 +49,10 @@ class Snapshot:
     ----------
     lock
         Held by whoever changes anything or reads more than one value.
+    latest
+        Reports of the latest training relaxation.
+    updates, counts
+        Firings of each block, and what was counted on each channel, since the run began; rows as in `layout`.
     """
 
     def __init__(self, config: RunConfig, run: str, *, measuring: bool = True) -> None:
@@ -67,8 +73,10 @@ class Snapshot:
         self.settings: dict[str, Any] = {}
         self.objective: float | None = None
         self.cosine: float | None = None
-        self.blocks = {self.names.block(name): OfBlock(self.names.layer(name)) for name in self.topology.blocks}
-        self.edges: Edges = {}
+        self.layout = Layout(self.topology)
+        self.latest: Reports | None = None
+        self.updates = np.zeros(len(self.layout.blocks), dtype=np.int64)
+        self.counts = np.zeros((len(self.layout.channels), len(COUNTED)), dtype=np.int64)
         self.actors: dict[str, Spent] = {}
         self.places: dict[str, Mapping[str, Any]] = {}
         self.pace: dict[str, float] = {}
@@ -102,21 +110,18 @@ class Snapshot:
             self.state = "training" if training else "evaluating"
             self.progress_at = time.time()
             self.parts.setdefault(part, OfPart()).add(outcome)
-            count_edges(self.edges, self.names, outcome, self._itemsize)
-            for name, reports in self.names.grouped(outcome).items():
-                block = self.blocks[name]
-                block.updates += sum(report.updates for report in reports)
-                if training:
-                    block.look(reports)
-            for report in outcome.reports:
-                if report.spent is not None:
-                    self.actors[report.spent.actor] = report.spent
-                if training and report.loss is not None and report.correct is not None:
-                    self.loss["minibatch"] = report.loss / report.samples
-                    self.accuracy["minibatch"] = report.correct / report.samples
+            reports = outcome.reports
+            self.counts += reports.counts
+            self.updates += reports.column("updates").astype(np.int64)
+            self.actors.update({spent.actor: spent for spent in reports.spent})
+            if training:
+                self.latest = reports
+                for samples, loss, correct in reports.answers:
+                    self.loss["minibatch"] = loss / samples
+                    self.accuracy["minibatch"] = correct / samples
             if training:
                 self._last_sweeps = outcome.sweeps
-            self.cosine = cosine(outcome)
+            self.cosine = figures.cosine(outcome)
 
     def measures(self, count: int) -> bool:
         """See `Observer`."""
@@ -203,6 +208,16 @@ class Snapshot:
         return self.lives[actor] + self.failures["coordinator"]
 
     # For others
+
+    @property
+    def blocks(self) -> dict[str, OfBlock]:
+        """Every block, or layer of many blocks."""
+        return figures.blocks(self.names, self.layout, self.latest, self.updates.tolist())
+
+    @property
+    def edges(self) -> Edges:
+        """What went over each channel, or between layers with many."""
+        return figures.edges(self.names, self.layout, self.counts, self._itemsize)
 
     def end(self, state: State, why: str = "") -> None:
         """The run is over; what has diverged stays so."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections import Counter
 from pathlib import Path
 from shutil import which
 
+import numpy as np
 import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
@@ -22,7 +22,7 @@ from dyadnet.metrics.figures import OfPart
 from dyadnet.metrics.readings import Spread, readings
 from dyadnet.metrics.snapshot import Snapshot, model_of
 from dyadnet.recovery import Failure
-from dyadnet.relaxation import Spent
+from dyadnet.reports import NUMBERS, Reports, Spent
 from tests.metrics.runs import fetch, lines, running, scraped, settings, state, until, value
 
 
@@ -45,9 +45,9 @@ def complete() -> Snapshot:
     snapshot.loss, snapshot.accuracy = {"train": 1.0}, {"train": 0.5}
     snapshot.objective, snapshot.cosine = 0.1, 0.9
     snapshot.parts["train"] = OfPart(samples=3)
-    for block in snapshot.blocks.values():
-        block.weight_norm = block.update_norm = 1.0
-    snapshot.edges["h1>h2", "state"] = Counter(messages=1)
+    layout = snapshot.layout
+    ones = np.ones((len(layout.blocks), len(NUMBERS)))
+    snapshot.latest = Reports(layout.blocks, layout.channels, ones, snapshot.counts, ())
     snapshot.actors["h1"] = Spent("h1", 0, {"waiting": 1.0}, 2, 3, {"late": 1}, {"h2": ([1] * BINS, 4.0)})
     snapshot.machinery({"kind": "placement", "actors": {"h1": {"address": "10.0.0.1", "pid": 7}}})
     snapshot.machinery({"kind": "epoch", "pace": {"delay_ms": 2.0, "time_constant_ms": 4.0}})

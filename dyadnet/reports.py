@@ -1,0 +1,361 @@
+"""What blocks report once a relaxation is over, as columns: a row for each block, and one for each channel.
+
+The coordinator adds up columns, so that what it does after a relaxation hardly grows with the network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.channels import RECEIVED, SENT
+from dyadnet.messages import KINDS, Kind
+from dyadnet.relaxation import PhaseOutcome
+from dyadnet.topology import Topology
+
+Channel = tuple[str, str, Kind]
+"""Source, target, kind."""
+Table = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+COUNTED = (*SENT, *RECEIVED)
+"""Columns of the counts of a channel: what its sender counts, then what its receiver does."""
+NUMBERS = (
+    "samples",
+    "neurons",
+    "residual_mean",
+    "residual_difference",
+    "saturated",
+    "mean_square",
+    "difference_square",
+    "updates",
+    "messages",
+    "values",
+    "stale",
+    "loss",
+    "correct",
+    "age",
+    "weight_norm",
+    "update_norm",
+    "agreement_product",
+    "agreement_own",
+    "agreement_exact",
+)
+"""Columns of the numbers of a block; NaN where a `BlockReport` has None. Counts are exact up to 2⁵³."""
+_COLUMN = {name: index for index, name in enumerate(NUMBERS)}
+_PLAIN = NUMBERS[: _COLUMN["agreement_product"]]
+_WHOLE = {"samples", "neurons", "updates", "messages", "values", "stale", "correct", "age"}
+_PERHAPS = {"loss", "correct", "weight_norm", "update_norm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an actor has spent since it began. It differs from run to run and is no part of the scientific record.
+
+    Attributes
+    ----------
+    actor
+        Its blocks, joined by ``+``; ``process`` where there are no actors.
+    incarnation
+        Which life of it this is.
+    seconds
+        By activity: computing, waiting, sending, learning, radius, held (a straggler, on purpose).
+    letters, bytes
+        Sent over the wire.
+    refused
+        Messages that it did not take, by reason.
+    ages
+        In free-running mode, of each neighbouring actor: counts of the ages of what was read, in the bins of
+        `dyadnet.histograms`, and their sum in seconds.
+    """
+
+    actor: str
+    incarnation: int = 0
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    letters: int = 0
+    bytes: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    ages: Mapping[str, tuple[Sequence[int], float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """What a block tells the coordinator once a relaxation is over: sums over its lanes, in lane order.
+
+    Attributes
+    ----------
+    residual_mean, residual_difference
+        Largest |A*−A| and largest |D*−D| over the size of D, at the last firing.
+    saturated
+        Number of neurons and samples at either bound, each compartment counting half.
+    mean_square, difference_square
+        Sums of squares of m and of d.
+    updates, messages, values, stale
+        Firings, messages sent and numbers in them, messages dropped because a newer one was held.
+    loss, correct
+        At the output, of the means: summed loss and count of correct predictions.
+    age
+        Ticks since the oldest of the messages that it holds was sent, at the stop tick.
+    weight_norm, update_norm
+        Of the synapses, and of the change that was made to them, at the latest update that was measured.
+    agreement
+        Of the latest contrast that was compared with the exact gradient: their scalar product, and both squares.
+    """
+
+    block: str
+    samples: int
+    neurons: int
+    residual_mean: float
+    residual_difference: float
+    saturated: float
+    mean_square: float
+    difference_square: float
+    updates: int
+    messages: int
+    values: int
+    stale: int
+    loss: float | None = None
+    correct: int | None = None
+    age: int = 0
+    weight_norm: float | None = None
+    update_norm: float | None = None
+    agreement: tuple[float, float, float] | None = None
+
+
+class Layout:
+    """Which row is whose.
+
+    Parameters
+    ----------
+    topology
+        The network.
+    blocks
+        Those that report, in block order; all unless given.
+
+    Attributes
+    ----------
+    blocks
+        One row of numbers each.
+    sent, received
+        Channels that begin at one of them, and that end at one: one row of counts each.
+    channels
+        All of these, by the first block that has to do with one.
+    """
+
+    def __init__(self, topology: Topology, blocks: Sequence[str] | None = None) -> None:
+        self.blocks = tuple(topology.blocks if blocks is None else blocks)
+        begin: dict[str, list[Channel]] = {name: [] for name in self.blocks}
+        end: dict[str, list[Channel]] = {name: [] for name in self.blocks}
+        for kind in KINDS:
+            for link in topology.links:
+                way = (link.pre, link.post) if kind == "state" else (link.post, link.pre)
+                source, target = (spec.name for spec in way)
+                if source in begin:
+                    begin[source].append((source, target, kind))
+                if target in end:
+                    end[target].append((source, target, kind))
+        self.sent = tuple(channel for name in self.blocks for channel in begin[name])
+        self.received = tuple(channel for name in self.blocks for channel in end[name])
+        self.channels = tuple(dict.fromkeys(c for name in self.blocks for c in (*begin[name], *end[name])))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What the blocks of one process report, as its `Layout` says.
+
+    Attributes
+    ----------
+    numbers
+        Shape (blocks, `NUMBERS`).
+    sent, received
+        Shapes (channels that begin here, `SENT`) and (channels that end here, `RECEIVED`).
+    spent
+        By this process, since it began.
+    """
+
+    numbers: Table
+    sent: Counts
+    received: Counts
+    spent: Spent
+
+
+class Reports(Sequence[BlockReport]):
+    """The reports of all blocks, in block order.
+
+    Parameters
+    ----------
+    blocks, channels
+        Whose rows they are.
+    numbers
+        Shape (blocks, `NUMBERS`).
+    counts
+        Shape (channels, `COUNTED`).
+    spent
+        By every process, since it began.
+    """
+
+    def __init__(
+        self,
+        blocks: tuple[str, ...],
+        channels: tuple[Channel, ...],
+        numbers: Table,
+        counts: Counts,
+        spent: tuple[Spent, ...],
+    ) -> None:
+        self.blocks = blocks
+        self.channels = channels
+        self.numbers = numbers
+        self.counts = counts
+        self.spent = spent
+
+    def column(self, name: str) -> Table:
+        """One of `NUMBERS`, of every block."""
+        return self.numbers[:, _COLUMN[name]]
+
+    def columns(self, names: Sequence[str]) -> Table:
+        """Some of `NUMBERS`: shape (blocks, names)."""
+        return self.numbers[:, [_COLUMN[name] for name in names]]
+
+    def total(self, name: str) -> int:
+        """Sum of a count over blocks."""
+        return int(self.column(name).sum())
+
+    def of(self, block: str) -> BlockReport:
+        """The report of one block."""
+        return self[self.blocks.index(block)]
+
+    @property
+    def answers(self) -> Iterator[tuple[int, float, int]]:
+        """Samples, summed loss and correct predictions of whoever has targets."""
+        for row in np.flatnonzero(~np.isnan(self.column("correct"))):
+            samples, loss, correct = self.columns(("samples", "loss", "correct"))[row].tolist()
+            yield int(samples), loss, int(correct)
+
+    @property
+    def agreement(self) -> tuple[float, float, float] | None:
+        """Of the latest contrast that was compared with the exact gradient, over all blocks: see `BlockReport`."""
+        product, own, exact = self.numbers[:, _COLUMN["agreement_product"] :].sum(axis=0).tolist()
+        return None if math.isnan(product) else (product, own, exact)
+
+    def edges(self) -> dict[str, dict[str, int]]:
+        """What was counted on each channel, as the record writes it; see `counted`."""
+        return counted(self.channels, self.counts)
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    @overload
+    def __getitem__(self, index: int) -> BlockReport: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[BlockReport]: ...
+
+    def __getitem__(self, index: int | slice) -> BlockReport | list[BlockReport]:
+        """The report of one block, or of several."""
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        values = self.numbers[index].tolist()
+        own: dict[str, Any] = {name: _value(name, value) for name, value in zip(_PLAIN, values, strict=False)}
+        agreement = tuple(values[len(_PLAIN) :])
+        return BlockReport(self.blocks[index], **own, agreement=None if math.isnan(agreement[0]) else agreement)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a relaxation ended: of each lane its phases, of each block its report (in block order)."""
+
+    lanes: tuple[tuple[PhaseOutcome, ...], ...]
+    reports: Reports
+
+    @property
+    def sweeps(self) -> float:
+        """Sweeps of the slowest lane, over all phases."""
+        return max(sum(phase.sweeps for phase in lane) for lane in self.lanes)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks of the slowest lane, over all phases."""
+        return max(sum(phase.ticks for phase in lane) for lane in self.lanes)
+
+    @property
+    def phases(self) -> int:
+        """Phases of all lanes."""
+        return sum(len(lane) for lane in self.lanes)
+
+    @property
+    def capped(self) -> int:
+        """Phases of lanes that ended at their cap."""
+        return sum(not phase.settled for lane in self.lanes for phase in lane)
+
+
+class Joiner:
+    """Puts the shares of several processes in the network's order.
+
+    Parameters
+    ----------
+    topology
+        The network.
+    homes
+        The blocks of each process, in block order.
+    """
+
+    def __init__(self, topology: Topology, homes: Sequence[Sequence[str]]) -> None:
+        whole, parts = Layout(topology), [Layout(topology, blocks) for blocks in homes]
+        self._blocks, self._channels = whole.blocks, whole.channels
+        self._numbers = _order(self._blocks, [name for part in parts for name in part.blocks])
+        self._sent = _order(self._channels, [channel for part in parts for channel in part.sent])
+        self._received = _order(self._channels, [channel for part in parts for channel in part.received])
+
+    def joined(self, shares: Sequence[Share]) -> Reports:
+        """The reports of all blocks.
+
+        Parameters
+        ----------
+        shares
+            Of each process, in the order of `homes`.
+        """
+        sent = np.concatenate([share.sent for share in shares])[self._sent]
+        received = np.concatenate([share.received for share in shares])[self._received]
+        return Reports(
+            self._blocks,
+            self._channels,
+            np.concatenate([share.numbers for share in shares])[self._numbers],
+            np.concatenate([sent, received], axis=1),
+            tuple(share.spent for share in shares),
+        )
+
+
+def counted(channels: Sequence[Channel], counts: Counts) -> dict[str, dict[str, int]]:
+    """What was counted on each channel, under the channel's name.
+
+    At the sender ``messages``, ``values`` (numbers in them), ``quantised`` and ``suppressed`` (numbers that went
+    through quantisation, and that send-on-delta held back). At the receiver, in virtual time up to the stop tick,
+    ``delayed`` (arrived later than at the next tick), ``dropped`` (lost before then), ``duplicated`` (came a second
+    time) and ``stale`` (a newer one was held).
+    """
+    return {
+        f"{source}>{target} {kind}": dict(zip(COUNTED, row, strict=True))
+        for (source, target, kind), row in zip(channels, counts.tolist(), strict=True)
+    }
+
+
+def _order(wanted: Sequence[object], given: Sequence[object]) -> NDArray[np.intp]:
+    row_of = {key: row for row, key in enumerate(given)}
+    return np.array([row_of[key] for key in wanted], dtype=np.intp)
+
+
+def row(report: BlockReport) -> list[float]:
+    """The numbers of one block."""
+    own = [getattr(report, name) for name in _PLAIN]
+    return [math.nan if value is None else value for value in (*own, *(report.agreement or (None, None, None)))]
+
+
+def _value(name: str, value: float) -> float | int | None:
+    if name in _PERHAPS and math.isnan(value):
+        return None
+    return int(value) if name in _WHOLE else value
