@@ -175,7 +175,7 @@ class ActorEngine:
             pace = self._pacer.pace(relaxation.step)
             answers = self._workers.ask("relax_freely", number, relaxation, pace, update, faults)
             both = self._settle(number, judge, answers)
-            self._pacer.note([delay for _, delay, _ in both])
+            self._pacer.note([delays for _, delays, _ in both])
             shares = [share for share, _, _ in both]
             scripts = [script for _, _, script in both if script is not None]
         self._spend("relax", started)
@@ -272,8 +272,9 @@ class ActorEngine:
         actors = dict(zip(self._workers.labels, parts, strict=True))
         pace = {}
         if self._pacer is not None:
-            last = self._pacer.last
-            pace = {"delay_ms": 1e3 * self._pacer.delay, "time_constant_ms": 1e3 * last.time_constant}
+            pacer = self._pacer
+            seconds = {"delay": pacer.delay, "longest": pacer.longest, "time_constant": pacer.last.time_constant}
+            pace = {f"{name}_ms": 1e3 * value for name, value in seconds.items()}
         spent = Machinery(self._seconds, self._messages, values, actors, pace)
         self._seconds, self._messages, self._values = {}, 0, 0
         return spent

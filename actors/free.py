@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +39,28 @@ Report = Callable[[int, tuple[State, dict[str, int], str]], None]
 GUESS = 0.02
 """Seconds of delay that are assumed before any was measured."""
 QUANTILE = 0.95
-"""Of the delays of a relaxation: one update that the machine kept waiting is no delay of the network."""
-MEMORY = 8
+"""Of the delays of a relaxation, that is as good as the longest: a longer one is the machine's, and no wave's."""
+MEMORY = 3
 """Relaxations whose delays are remembered."""
 AVERAGED = 0.5
 """Of what a phase has, what passes before (m, d) are averaged, if they are."""
 QUIET = 2.0
-"""Delays for which every block must stay within tolerance; a wave needs one to reach a neighbour."""
+"""Longest delays for which every block must stay within tolerance; a wave needs one to reach a neighbour."""
+
+
+class Delays(NamedTuple):
+    """How old what was read had become when the next update read anew, in seconds: the age plus the interval.
+
+    Attributes
+    ----------
+    mean
+        Over time: an update that was long in coming counts for as long as it took.
+    longest
+        All but a few in a hundred are shorter.
+    """
+
+    mean: float
+    longest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,10 @@ class Pace:
 
 
 class Pacer:
-    """Follows δ, the largest measured age of a message plus the interval between updates.
+    """Follows δ, the age of the oldest message that is read plus the interval between updates, in the slowest host.
+
+    Delays change from update to update, far faster than a network that integrates over several of them; what it feels
+    is their mean. When all is quiet is another matter: there the longest counts.
 
     Parameters
     ----------
@@ -67,14 +85,18 @@ class Pacer:
 
     def __init__(self, mode: FreeRunning) -> None:
         self.mode = mode
-        self._delays: deque[float] = deque(maxlen=MEMORY)
+        self._delays: deque[Delays] = deque(maxlen=MEMORY)
         self.last = Pace(0.0, 0.0)
 
     @property
     def delay(self) -> float:
         """δ in seconds."""
-        unknown = GUESS + (0.0 if self.mode.delay is None else MILLISECOND * self.mode.delay.largest)
-        return max(self._delays, default=unknown)
+        return max((delays.mean for delays in self._delays), default=self._unknown)
+
+    @property
+    def longest(self) -> float:
+        """What nearly every delay is shorter than, in seconds."""
+        return max((delays.longest for delays in self._delays), default=self._unknown)
 
     def pace(self, step: float) -> Pace:
         """The pace of the next relaxation.
@@ -85,14 +107,18 @@ class Pacer:
             T in units of δ, or in milliseconds if it was set by hand; see `dyadnet.timing`.
         """
         unit = self.delay if self.mode.time_constant == "auto" else 1e-3
-        self.last = Pace(step * unit, QUIET * self.delay)
+        self.last = Pace(step * unit, QUIET * self.longest)
         return self.last
 
-    def note(self, delays: Sequence[float]) -> None:
+    def note(self, delays: Sequence[Delays]) -> None:
         """What the hosts measured in a relaxation."""
-        largest = max(delays)
-        if largest > 0:
-            self._delays.append(largest)
+        worst = Delays(max(found.mean for found in delays), max(found.longest for found in delays))
+        if worst.longest > 0:
+            self._delays.append(worst)
+
+    @property
+    def _unknown(self) -> float:
+        return GUESS + (0.0 if self.mode.delay is None else MILLISECOND * self.mode.delay.largest)
 
 
 class FreeRun:
@@ -155,7 +181,7 @@ class FreeRun:
         self._newest: dict[int, Envelope] = {}
         self._letters: list[Envelope] = []
         self._channels = {host: self._channels_from(host) for host in lines}
-        self._delays: list[float] = []
+        self._delays: list[tuple[float, float]] = []
         self._phase = 0
         self._running = False
         self._at = self._phase_began = self._over_at = 0.0
@@ -176,9 +202,12 @@ class FreeRun:
         return longest if underway is None else min(longest, underway.patience(time.perf_counter()))
 
     @property
-    def delay(self) -> float:
-        """The age of what was read plus the interval between updates, in seconds: nearly the largest."""
-        return float(np.quantile(self._delays, QUANTILE)) if self._delays else 0.0
+    def delays(self) -> Delays:
+        """What was measured."""
+        if not self._delays:
+            return Delays(0.0, 0.0)
+        delays, intervals = np.array(self._delays).T
+        return Delays(float(np.average(delays, weights=intervals)), float(np.quantile(delays, QUANTILE)))
 
     @property
     def timed(self) -> bool:
@@ -216,7 +245,7 @@ class FreeRun:
         interval, self._at = now - self._at, now
         ages = self._deliver(now)
         ages += [line.read(now) for line in self._lines.values()]
-        self._delays.append(max(ages, default=0.0) + interval)
+        self._delays.append((max(ages, default=0.0) + interval, interval))
         if self.reach is not None:
             self.reach(1 + self._cohort.updates)
         self._cohort.update(now, interval, self._pace.time_constant)

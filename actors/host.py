@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from actors.echo import Line
 from actors.exchange import Exchange
-from actors.free import FreeRun, Pace
+from actors.free import Delays, FreeRun, Pace
 from actors.heart import Pulse
 from actors.inbox import Decision, Inbox, Letter
 from actors.judges import LockstepJudge
@@ -176,7 +176,7 @@ class Host:
         pace: Pace,
         update: Update | None = None,
         faults: Sequence[Fault] = (),
-    ) -> tuple[Share, float, bytes | None]:
+    ) -> tuple[Share, Delays, bytes | None]:
         """Settle one minibatch in real time, waiting for nobody; see `actors.free`.
 
         Returns
@@ -222,7 +222,7 @@ class Host:
                     run.take(letter)
             reports = self._reports()
             script = None if scribe is None else scribe.script(timed=run.timed).packed()
-        return self._share(reports), run.delay, script
+        return self._share(reports), run.delays, script
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
