@@ -246,7 +246,7 @@ def test_delays_in_milliseconds_are_measured_wherever_the_blocks_are() -> None:
     """With one actor a block and with one for all, what is read is at least as old as the delay, once any has come."""
     dataset = load("digits").limited(60, 20)
     for actors in (1, 3):
-        mode = {"kind": "free", "settle": False, "updates": 100, "delay": 40}
+        mode = {"kind": "free", "settle": False, "budget": 0.5, "delay": 40}
         config = free(dynamics__mode=mode, cluster__actors=actors)
         engine, coordinator = settled(config, dataset)
         try:
