@@ -191,7 +191,7 @@ def _refused(address: str | None, problem: str, noise: str) -> UsageError:
         ours = "our token is not the cluster's" if mode == "token" else "the cluster asks for a token, and we have none"
         legal = f"{ours}; set RAY_AUTH_TOKEN to the cluster's token, or RAY_AUTH_TOKEN_PATH to a file that holds it"
     elif address == "auto":
-        legal = "no cluster runs on this machine; start one with ray start --head, or leave --address out"
+        legal = "no cluster here to join (a run without --address has one of its own); start one with: ray start --head"
     else:
         legal = f"Ray could not connect: {text[:300]}"
     return ConfigError("cluster.address", address, legal)
