@@ -66,11 +66,11 @@ class Line:
         arrived = self._heard[2] if self.read_from is None else self.read_from
         return now - arrived + self._transit
 
-    def read(self, now: float) -> float:
-        """Count the age of what an update reads now, in milliseconds and in the sender's updates; in seconds."""
+    def read(self, now: float) -> float | None:
+        """Count the age of what an update reads now, in milliseconds and in the sender's updates; see `age`."""
         age = self.age(now)
         if age is None:
-            return 0.0
+            return None
         self.histograms["age_ms"].add(1e3 * age)
         self._all.add(1e3 * age)
         self._sum += age

@@ -174,10 +174,10 @@ class ActorEngine:
             judge = FreeJudge(relaxation.phases, len(self._workers.labels), settle=self._pacer.mode.settle)
             pace = self._pacer.pace(relaxation.step)
             answers = self._workers.ask("relax_freely", number, relaxation, pace, update, faults)
-            both = self._settle(number, judge, answers)
-            self._pacer.note([delays for _, delays, _ in both])
-            shares = [share for share, _, _ in both]
-            scripts = [script for _, _, script in both if script is not None]
+            answered = self._settle(number, judge, answers)
+            self._pacer.note([delays for _, delays, _ in answered])
+            shares = [share for share, _, _ in answered]
+            scripts = [script for _, _, script in answered if script is not None]
         self._spend("relax", started)
         if judge.diverged is not None:
             raise judge.diverged

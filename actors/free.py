@@ -39,7 +39,7 @@ Report = Callable[[int, tuple[State, dict[str, int], str]], None]
 GUESS = 0.02
 """Seconds of delay that are assumed before any was measured."""
 QUANTILE = 0.95
-"""Of the delays of a relaxation, that is as good as the longest: a longer one is the machine's, and no wave's."""
+"""Of the delays, as good as the longest: one update that the machine kept waiting is no delay of the network."""
 MEMORY = 3
 """Relaxations whose delays are remembered."""
 AVERAGED = 0.5
@@ -49,18 +49,32 @@ QUIET = 2.0
 
 
 class Delays(NamedTuple):
-    """How old what was read had become when the next update read anew, in seconds: the age plus the interval.
+    """What was measured of δ, the age of the oldest message that an update reads plus the time since the update before.
 
     Attributes
     ----------
     mean
-        Over time: an update that was long in coming counts for as long as it took.
+        Over time, in seconds; no delay, and no interval, counts for more than the longest.
     longest
-        All but a few in a hundred are shorter.
+        The 95 % quantile over updates, in seconds.
     """
 
     mean: float
     longest: float
+
+    @classmethod
+    def of(cls, delays: Sequence[float], intervals: Sequence[float]) -> Delays:
+        """Summary of a relaxation.
+
+        Parameters
+        ----------
+        delays, intervals
+            δ of each update, and the part of it that passed since the update before; in seconds.
+        """
+        if not delays:
+            return cls(0.0, 0.0)
+        longest = float(np.quantile(delays, QUANTILE))
+        return cls(float(np.average(np.minimum(delays, longest), weights=np.minimum(intervals, longest))), longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,7 @@ class Pace:
 
 
 class Pacer:
-    """Follows δ, the age of the oldest message that is read plus the interval between updates, in the slowest host.
+    """Follows the delay δ of the slowest host.
 
     Delays change from update to update, far faster than a network that integrates over several of them; what it feels
     is their mean. When all is quiet is another matter: there the longest counts.
@@ -95,7 +109,7 @@ class Pacer:
 
     @property
     def longest(self) -> float:
-        """What nearly every delay is shorter than, in seconds."""
+        """The 95 % quantile of the delays, in seconds."""
         return max((delays.longest for delays in self._delays), default=self._unknown)
 
     def pace(self, step: float) -> Pace:
@@ -181,7 +195,8 @@ class FreeRun:
         self._newest: dict[int, Envelope] = {}
         self._letters: list[Envelope] = []
         self._channels = {host: self._channels_from(host) for host in lines}
-        self._delays: list[tuple[float, float]] = []
+        self._delays: list[float] = []
+        self._intervals: list[float] = []
         self._phase = 0
         self._running = False
         self._at = self._phase_began = self._over_at = 0.0
@@ -204,10 +219,7 @@ class FreeRun:
     @property
     def delays(self) -> Delays:
         """What was measured."""
-        if not self._delays:
-            return Delays(0.0, 0.0)
-        delays, intervals = np.array(self._delays).T
-        return Delays(float(np.average(delays, weights=intervals)), float(np.quantile(delays, QUANTILE)))
+        return Delays.of(self._delays, self._intervals)
 
     @property
     def timed(self) -> bool:
@@ -243,9 +255,10 @@ class FreeRun:
         self._letters.clear()
         now = time.perf_counter()
         interval, self._at = now - self._at, now
-        ages = self._deliver(now)
-        ages += [line.read(now) for line in self._lines.values()]
-        self._delays.append((max(ages, default=0.0) + interval, interval))
+        age = self._age(now)
+        if age is not None:
+            self._delays.append(age + interval)
+            self._intervals.append(interval)
         if self.reach is not None:
             self.reach(1 + self._cohort.updates)
         self._cohort.update(now, interval, self._pace.time_constant)
@@ -284,16 +297,20 @@ class FreeRun:
         if self._scribe is not None and tick is not None:
             self._scribe.read(envelope.origin, tick, envelope.arrived)
 
-    def _deliver(self, now: float) -> list[float]:
-        """Deliver what has arrived over channels that are not ideal; ages of what is read of this host's own blocks."""
+    def _age(self, now: float) -> float | None:
+        """Age of the oldest message that is read now; None before something has arrived on every channel."""
         underway = self._cohort.underway
         if underway is None:
-            return []
-        self._cohort.deliver(now)
-        for host, line in self._lines.items():
-            line.read_from = underway.oldest(self._there[host])
-        oldest = underway.oldest(self._here)
-        return [] if oldest is None else [now - oldest]
+            ages = [line.read(now) for line in self._lines.values()]
+        else:
+            self._cohort.deliver(now)
+            own = underway.oldest(self._here)
+            ages = [None if own is None else max(now - own, 0.0)]
+            for host, line in self._lines.items():
+                line.read_from = underway.oldest(self._there[host])
+                ages.append(None if line.read_from is None else line.read(now))
+        known = [age for age in ages if age is not None]
+        return max(known, default=0.0) if len(known) == len(ages) else None
 
     def _channels_from(self, host: int) -> list[tuple[str, tuple[str, Kind]]]:
         """Of every channel from a host: its target here, and the target's name for it."""

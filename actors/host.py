@@ -38,8 +38,8 @@ from dyadnet.dynamics import FreeRunning
 from dyadnet.faults import Fault
 from dyadnet.messages import Message
 from dyadnet.relaxation import Relaxation, Update, lane_slices
-from dyadnet.reporting import block_report, share
-from dyadnet.reports import BlockReport, Layout, Share
+from dyadnet.reporting import block_report, columns
+from dyadnet.reports import Counts, Layout, Share, Table
 from dyadnet.spectrum import Response
 from dyadnet.timing import settling, timing
 from dyadnet.topology import Topology
@@ -166,8 +166,8 @@ class Host:
             if relaxation.exact:
                 for name, block in self.blocks.items():
                     block.keep(self._active(name), relaxation.phases[-1].beta, len(relaxation.rows))
-            reports = self._reports()
-        return self._share(reports)
+            found = self._columns()
+        return Share(*found, self._ledger.total())
 
     def relax_freely(
         self,
@@ -220,9 +220,9 @@ class Host:
                 self._moved_at = time.monotonic()
                 for letter in self._inbox.read(timeout=run.patience):
                     run.take(letter)
-            reports = self._reports()
+            found = self._columns()
             script = None if scribe is None else scribe.script(timed=run.timed).packed()
-        return self._share(reports), run.delays, script
+        return Share(*found, self._ledger.total()), run.delays, script
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
@@ -392,16 +392,13 @@ class Host:
             elif not lanes[message.lane].accept(message):
                 self._post.dropped["twice"] += 1
 
-    def _reports(self) -> list[BlockReport]:
+    def _columns(self) -> tuple[Table, Counts, Counts]:
+        """What is told of a relaxation that is over."""
         self._enter("idle")
-        reports = [block_report(self._active(name)) for name in self.blocks]
-        self._ledger.updates += max(report.updates for report in reports)
-        return reports
-
-    def _share(self, reports: Sequence[BlockReport]) -> Share:
-        """What is told of a relaxation that is over, with what this host has spent by now."""
         lanes = {name: self._active(name) for name in self.blocks}
-        return share(self._layout, reports, lanes, self._ledger.total())
+        reports = [block_report(active) for active in lanes.values()]
+        self._ledger.updates += max(report.updates for report in reports)
+        return columns(self._layout, reports, lanes)
 
     @contextlib.contextmanager
     def _timed(self, activity: str = "computing") -> Iterator[None]:

@@ -77,7 +77,7 @@ class FreeRunning(Spec):
     Attributes
     ----------
     settle
-        End once every block has stayed within tolerance for twice the largest measured delay.
+        End once every block has stayed within tolerance for twice the longest measured delay (the 95 % quantile).
     updates
         End once every block has made so many updates.
     budget

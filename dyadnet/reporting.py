@@ -8,20 +8,22 @@ import numpy as np
 
 from dyadnet.channels import RECEIVED, SENT
 from dyadnet.dyads import Dyads
-from dyadnet.reports import BlockReport, Layout, Share, Spent, row
+from dyadnet.reports import BlockReport, Counts, Layout, Table, numbers_of
 
 
-def share(layout: Layout, reports: Sequence[BlockReport], lanes: Mapping[str, Sequence[Dyads]], spent: Spent) -> Share:
-    """The columns of some blocks.
+def columns(
+    layout: Layout, reports: Sequence[BlockReport], lanes: Mapping[str, Sequence[Dyads]]
+) -> tuple[Table, Counts, Counts]:
+    """Numbers of some blocks, and counts of the channels that begin and that end there, as a `Share` has them.
 
     Parameters
     ----------
+    layout
+        Which blocks, and which rows.
     reports
         Of each block of the layout, in its order.
     lanes
         Their neurons in the lanes that were active, which know what their channels counted.
-    spent
-        By this process.
     """
     sent = np.zeros((len(layout.sent), len(SENT)), dtype=np.int64)
     received = np.zeros((len(layout.received), len(RECEIVED)), dtype=np.int64)
@@ -34,7 +36,7 @@ def share(layout: Layout, reports: Sequence[BlockReport], lanes: Mapping[str, Se
         for dyads in active:
             for (source, kind), counts in dyads.mail.report().items():
                 received[index_of[source, target, kind]] += [counts[name] for name in RECEIVED]
-    return Share(np.array([row(report) for report in reports]), sent, received, spent)
+    return np.array([numbers_of(report) for report in reports]), sent, received
 
 
 def block_report(lanes: Sequence[Dyads]) -> BlockReport:

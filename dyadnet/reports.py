@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.channels import RECEIVED, SENT
-from dyadnet.messages import KINDS, Kind
+from dyadnet.messages import KINDS, Address
 from dyadnet.relaxation import PhaseOutcome
 from dyadnet.topology import Topology
 
-Channel = tuple[str, str, Kind]
-"""Source, target, kind."""
 Table = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -142,15 +140,15 @@ class Layout:
     blocks
         One row of numbers each.
     sent, received
-        Channels that begin at one of them, and that end at one: one row of counts each.
+        Addresss that begin at one of them, and that end at one: one row of counts each.
     channels
         All of these, by the first block that has to do with one.
     """
 
     def __init__(self, topology: Topology, blocks: Sequence[str] | None = None) -> None:
         self.blocks = tuple(topology.blocks if blocks is None else blocks)
-        begin: dict[str, list[Channel]] = {name: [] for name in self.blocks}
-        end: dict[str, list[Channel]] = {name: [] for name in self.blocks}
+        begin: dict[str, list[Address]] = {name: [] for name in self.blocks}
+        end: dict[str, list[Address]] = {name: [] for name in self.blocks}
         for kind in KINDS:
             for link in topology.links:
                 way = (link.pre, link.post) if kind == "state" else (link.post, link.pre)
@@ -202,7 +200,7 @@ class Reports(Sequence[BlockReport]):
     def __init__(
         self,
         blocks: tuple[str, ...],
-        channels: tuple[Channel, ...],
+        channels: tuple[Address, ...],
         numbers: Table,
         counts: Counts,
         spent: tuple[Spent, ...],
@@ -214,11 +212,23 @@ class Reports(Sequence[BlockReport]):
         self.spent = spent
 
     def column(self, name: str) -> Table:
-        """One of `NUMBERS`, of every block."""
+        """One of `NUMBERS`: shape (blocks,).
+
+        Raises
+        ------
+        KeyError
+            If it is none of them.
+        """
         return self.numbers[:, _COLUMN[name]]
 
     def columns(self, names: Sequence[str]) -> Table:
-        """Some of `NUMBERS`: shape (blocks, names)."""
+        """Some of `NUMBERS`: shape (blocks, names).
+
+        Raises
+        ------
+        KeyError
+            If one is none of them.
+        """
         return self.numbers[:, [_COLUMN[name] for name in names]]
 
     def total(self, name: str) -> int:
@@ -226,11 +236,17 @@ class Reports(Sequence[BlockReport]):
         return int(self.column(name).sum())
 
     def of(self, block: str) -> BlockReport:
-        """The report of one block."""
+        """The report of one block.
+
+        Raises
+        ------
+        ValueError
+            If there is no such block.
+        """
         return self[self.blocks.index(block)]
 
     @property
-    def answers(self) -> Iterator[tuple[int, float, int]]:
+    def predictions(self) -> Iterator[tuple[int, float, int]]:
         """Samples, summed loss and correct predictions of whoever has targets."""
         for row in np.flatnonzero(~np.isnan(self.column("correct"))):
             samples, loss, correct = self.columns(("samples", "loss", "correct"))[row].tolist()
@@ -238,7 +254,10 @@ class Reports(Sequence[BlockReport]):
 
     @property
     def agreement(self) -> tuple[float, float, float] | None:
-        """Of the latest contrast that was compared with the exact gradient, over all blocks: see `BlockReport`."""
+        """Of the latest contrast that was compared with the exact gradient, over all blocks: see `BlockReport`.
+
+        None if a block has compared none.
+        """
         product, own, exact = self.numbers[:, _COLUMN["agreement_product"] :].sum(axis=0).tolist()
         return None if math.isnan(product) else (product, own, exact)
 
@@ -330,13 +349,20 @@ class Joiner:
         )
 
 
-def counted(channels: Sequence[Channel], counts: Counts) -> dict[str, dict[str, int]]:
+def counted(channels: Sequence[Address], counts: Counts) -> dict[str, dict[str, int]]:
     """What was counted on each channel, under the channel's name.
 
     At the sender ``messages``, ``values`` (numbers in them), ``quantised`` and ``suppressed`` (numbers that went
     through quantisation, and that send-on-delta held back). At the receiver, in virtual time up to the stop tick,
     ``delayed`` (arrived later than at the next tick), ``dropped`` (lost before then), ``duplicated`` (came a second
     time) and ``stale`` (a newer one was held).
+
+    Parameters
+    ----------
+    channels
+        Whose rows they are.
+    counts
+        Shape (channels, `COUNTED`).
     """
     return {
         f"{source}>{target} {kind}": dict(zip(COUNTED, row, strict=True))
@@ -349,8 +375,8 @@ def _order(wanted: Sequence[object], given: Sequence[object]) -> NDArray[np.intp
     return np.array([row_of[key] for key in wanted], dtype=np.intp)
 
 
-def row(report: BlockReport) -> list[float]:
-    """The numbers of one block."""
+def numbers_of(report: BlockReport) -> list[float]:
+    """The numbers of one block, in the order of `NUMBERS`."""
     own = [getattr(report, name) for name in _PLAIN]
     return [math.nan if value is None else value for value in (*own, *(report.agreement or (None, None, None)))]
 

@@ -63,7 +63,7 @@ class Tally:
         self._phases += outcome.phases
         self._capped += outcome.capped
         reports = outcome.reports
-        for samples, loss, correct in reports.answers:
+        for samples, loss, correct in reports.predictions:
             self.samples += samples
             self._loss += loss
             self._correct += correct

@@ -7,6 +7,7 @@ one before. Losses, noise and delays are drawn from counters as in lockstep; onl
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Collection, Mapping
 
 from dyadnet.dyads import Dyads
@@ -38,7 +39,9 @@ class Underway:
         self._streams: dict[tuple[Address, int], Stream] = {}
         self._queue: list[tuple[float, int, float, Message, int]] = []
         self._count = 0
-        self._made: dict[Address, float] = {}
+        self._made: dict[Address, float | None] = {
+            (source, target, kind): None for target, dyad in dyads.items() for source, kind in dyad.mail.counts
+        }
 
     def put(self, message: Message, made: float) -> None:
         """Take in a message that came in at a time; draw whether it arrives, how often, and when."""
@@ -56,15 +59,20 @@ class Underway:
                 mail.counts[message.source, message.kind]["delayed"] += 1
             mail.take(message, copy=copy)
             address = (message.source, message.target, message.kind)
-            self._made[address] = max(made, self._made.get(address, made))
+            self._made[address] = max(made, self._made[address] or made)
 
     def patience(self, now: float) -> float:
         """Seconds until the next message arrives."""
         return max(self._queue[0][0] - now, 0.0) if self._queue else float("inf")
 
     def oldest(self, sources: Collection[str]) -> float | None:
-        """When that came in which is oldest of what was read last on each channel from some blocks."""
-        return min((made for (source, _, _), made in self._made.items() if source in sources), default=None)
+        """When that came in which is oldest of what was read last on each channel from some blocks.
+
+        Infinity where there are no such channels; None before something has arrived on each.
+        """
+        found = [made for (source, _, _), made in self._made.items() if source in sources]
+        known = [made for made in found if made is not None]
+        return min(known, default=math.inf) if len(known) == len(found) else None
 
     def _drawn(self, message: Message, copy: int) -> float:
         if self._delay is None:

@@ -10,8 +10,8 @@ import pytest
 
 from dyadnet.description import Network, Population, Projection
 from dyadnet.relaxation import Phase
-from dyadnet.reporting import block_report, share
-from dyadnet.reports import Joiner, Layout, Outcome, Reports, Spent
+from dyadnet.reporting import block_report, columns
+from dyadnet.reports import Joiner, Layout, Outcome, Reports, Share, Spent
 from dyadnet.tally import Tally
 from dyadnet.topology import Topology
 from tests.support import Settler, engine
@@ -43,7 +43,7 @@ def relaxed(homes: list[list[str]]) -> tuple[Outcome, Reports]:
     for blocks in homes:
         lanes = {name: built.dyads[name] for name in blocks}
         reports = [block_report(active) for active in lanes.values()]
-        told = share(Layout(topology, blocks), reports, lanes, Spent("+".join(blocks)))
+        told = Share(*columns(Layout(topology, blocks), reports, lanes), Spent("+".join(blocks)))
         shares.append(pickle.loads(pickle.dumps(told)))
     built.close()
     return outcome, Joiner(topology, homes).joined(shares)
@@ -66,7 +66,7 @@ def test_a_report_has_whole_counts_and_none_where_nothing_is_known() -> None:
     assert first.weight_norm is None
     assert first.agreement is None
     assert (last.block, type(last.updates), type(last.correct)) == ("out", int, int)
-    assert list(outcome.reports.answers) == [(last.samples, last.loss, last.correct)]
+    assert list(outcome.reports.predictions) == [(last.samples, last.loss, last.correct)]
     assert outcome.reports.of("b") == outcome.reports[3] == outcome.reports[3:4][0]
     assert outcome.reports.total("messages") == sum(report.messages for report in outcome.reports)
     ends = outcome.reports.edges().values()

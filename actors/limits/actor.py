@@ -74,8 +74,8 @@ class LimitsActor:
                 return engine.relax(relaxation).capped == 0
 
             settles(FAR * ratio * max(asked, LINK))
-            pair = edge(settles, ratio * engine.machinery().pace["longest_ms"], PRECISION)
-            return pair, engine.machinery().pace["longest_ms"]
+            pair = edge(settles, ratio * engine.machinery().pace["delay_ms"], PRECISION)
+            return pair, engine.machinery().pace["delay_ms"]
         finally:
             workers.close()
 

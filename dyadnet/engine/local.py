@@ -37,8 +37,8 @@ from dyadnet.metrics.endpoint import exposed
 from dyadnet.record import RunFolder
 from dyadnet.recovery import RecoverySpec
 from dyadnet.relaxation import PhaseOutcome, Relaxation, Update, lane_slices
-from dyadnet.reporting import block_report, share
-from dyadnet.reports import Joiner, Layout, Outcome, Spent
+from dyadnet.reporting import block_report, columns
+from dyadnet.reports import Joiner, Layout, Outcome, Share, Spent
 from dyadnet.spectrum import Response, spectral_radius
 from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
@@ -148,10 +148,10 @@ class LocalEngine:
             beta, count = relaxation.phases[-1].beta, len(relaxation.rows)
             self._map(lambda block: block.keep(self._lanes(block.name), beta, count), self.blocks.values())
         active = {name: self._lanes(name) for name in self.blocks}
-        found = self._map(block_report, active.values())
+        found = columns(self._layout, self._map(block_report, active.values()), active)
         self._spend("relax", started)
         spent = Spent("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
-        reports = self._joiner.joined([share(self._layout, found, active, spent)])
+        reports = self._joiner.joined([Share(*found, spent)])
         self._messages += reports.total("messages")
         self._bytes += reports.total("values") * self._dtype.itemsize
         return Outcome(tuple(phases), reports)

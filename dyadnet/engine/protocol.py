@@ -31,7 +31,8 @@ class Machinery:
         Of each actor: seconds computing, waiting and sending, what it sent over the wire, what it dropped; in
         free-running mode also how often it updated, and the ages of what it read.
     pace
-        In free-running mode the delay and the time constant in milliseconds.
+        In free-running mode, in milliseconds: the mean delay δ (``delay_ms``), its 95 % quantile (``longest_ms``) and
+        the time constant T (``time_constant_ms``).
     """
 
     seconds: Mapping[str, float]

@@ -47,9 +47,7 @@ class RunsCollector(Collector):
         families: dict[str, Family] = {}
         _put(families, "build_info", build())
         for snapshot in self._runs():
-            with snapshot.lock:
-                found = list(readings(snapshot))
-            for reading in found:
+            for reading in readings(snapshot.still()):
                 _put(families, reading.metric, reading, (snapshot.run, snapshot.model))
         for name in CATALOGUE:
             if name in families:

@@ -26,7 +26,8 @@ class History:
     def add(self, point: Mapping[str, Any]) -> None:
         """Take in a point, which is kept or not."""
         if self._seen % self._every == 0:
-            self._kept.append(point)
+            # Never changed in place, so that a copy stays as it is.
+            self._kept = [*self._kept, point]
             if len(self._kept) == self._points:
                 self._kept = self._kept[::2]
                 self._every *= 2

@@ -45,7 +45,7 @@ Blocks = Mapping[str, OfBlock]
 
 
 def readings(snapshot: Snapshot) -> Iterator[Reading | Spread]:
-    """Everything that a run shows; the caller holds the snapshot's lock."""
+    """Everything that a run shows; of a still copy, if the run goes on."""
     blocks = snapshot.blocks
     yield from _run(snapshot)
     yield from _learning(snapshot, blocks)

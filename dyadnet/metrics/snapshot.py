@@ -1,15 +1,17 @@
 """What the coordinator keeps of a run for whoever looks: plain values, changed as things happen.
 
-A scrape reads them under a lock that is held for microseconds; it never calls an actor and training never waits for
-a client.
+Whoever looks takes a still copy, under a lock that is held for microseconds, and works out the rest from that; a scrape
+never calls an actor and training never waits for a client.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -47,8 +49,8 @@ class Snapshot:
 
     Attributes
     ----------
-    lock
-        Held by whoever changes anything or reads more than one value.
+    layout
+        Which row of reports is whose.
     latest
         Reports of the latest training relaxation.
     updates, counts
@@ -62,7 +64,7 @@ class Snapshot:
         self.topology = Topology(config.network)
         self.names = Names(self.topology)
         self.free = isinstance(config.dynamics.mode, FreeRunning)
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
         self.state: State = "starting"
         self.why = ""
         self.started_at = self.progress_at = time.time()
@@ -96,7 +98,7 @@ class Snapshot:
 
     def started(self, minibatches: int, updates: int = 0) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self.state = "training"
             self.epoch_minibatches = minibatches
             self.minibatches, self.epochs = updates, updates // minibatches
@@ -104,7 +106,7 @@ class Snapshot:
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             training = part == "train"
             self._spend("training" if training else "evaluation")
             self.state = "training" if training else "evaluating"
@@ -116,7 +118,7 @@ class Snapshot:
             self.actors.update({spent.actor: spent for spent in reports.spent})
             if training:
                 self.latest = reports
-                for samples, loss, correct in reports.answers:
+                for samples, loss, correct in reports.predictions:
                     self.loss["minibatch"] = loss / samples
                     self.accuracy["minibatch"] = correct / samples
             if training:
@@ -129,7 +131,7 @@ class Snapshot:
 
     def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self._spend("training")
             self.minibatches += 1
             self.settings = dict(settings)
@@ -147,18 +149,18 @@ class Snapshot:
 
     def recorded(self, line: Mapping[str, Any]) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self._spend("training")
             self.objective = line.get("objective")
 
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self.loss[part], self.accuracy[part] = summary["loss"], summary["accuracy"]
 
     def epoch(self, line: Mapping[str, Any]) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self._spend("evaluation")
             self.epochs = line["epoch"]
             parts = ("train", "validation", "test")
@@ -167,14 +169,14 @@ class Snapshot:
 
     def machinery(self, line: Mapping[str, Any]) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             if line["kind"] == "placement":
                 self.places = dict(line["actors"])
             self.pace = dict(line.get("pace", self.pace))
 
     def saved(self, name: str, seconds: float, size: int) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self._spend("checkpoint")
             self.checkpoints[name] = (time.time(), seconds, size)
 
@@ -185,19 +187,19 @@ class Snapshot:
 
     def measured(self) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self._spend("measuring")
             self.progress_at = time.time()
 
     def diverged(self, problem: DivergedError) -> None:
         """See `Observer`."""
-        with self.lock:
+        with self._lock:
             self.diverged_count += 1
             self.state, self.why = "diverged", str(problem)
 
     def failed(self, failure: Failure) -> None:
         """The run goes on after a failure, from its last checkpoint."""
-        with self.lock:
+        with self._lock:
             self.failures[failure.what] += 1
             if failure.what != "coordinator":
                 self.lives.update(failure.who)
@@ -208,6 +210,16 @@ class Snapshot:
         return self.lives[actor] + self.failures["coordinator"]
 
     # For others
+
+    def still(self) -> Snapshot:
+        """A copy that changes no more."""
+        with self._lock:
+            found = copy.copy(self)
+            for name, value in vars(self).items():
+                if isinstance(value, dict | np.ndarray | History):
+                    setattr(found, name, copy.copy(value))
+            found.parts = {part: replace(counts, sweeps=[*counts.sweeps]) for part, counts in self.parts.items()}
+        return found
 
     @property
     def blocks(self) -> dict[str, OfBlock]:
@@ -221,7 +233,7 @@ class Snapshot:
 
     def end(self, state: State, why: str = "") -> None:
         """The run is over; what has diverged stays so."""
-        with self.lock:
+        with self._lock:
             if self.state != "diverged":
                 self.state, self.why = state, why
 
@@ -232,7 +244,7 @@ class Snapshot:
 
     def health(self) -> dict[str, Any]:
         """The run in a few words."""
-        with self.lock:
+        with self._lock:
             return {
                 "run": self.run,
                 "state": self.state,

@@ -13,51 +13,50 @@ from dyadnet.web import plain
 
 def view(snapshot: Snapshot) -> dict[str, Any]:
     """Everything that the page shows of a run, as it stands now."""
-    with snapshot.lock:
-        found: dict[str, Any] = plain(
-            {
-                "run": snapshot.run,
-                "model": snapshot.model,
-                "state": snapshot.state,
-                "why": snapshot.why,
-                "data": snapshot.config.data.name,
-                "engine": snapshot.config.engine,
-                "mode": snapshot.config.dynamics.mode.kind,
-                "now": time.time(),
-                "started": snapshot.started_at,
-                "progress": snapshot.progress_at,
-                "minibatches": snapshot.minibatches,
-                "epoch_minibatches": snapshot.epoch_minibatches,
-                "epochs": snapshot.epochs,
-                "planned": snapshot.config.learning.epochs,
-                "samples": snapshot.parts["train"].samples if "train" in snapshot.parts else 0,
-                "loss": dict(snapshot.loss),
-                "accuracy": dict(snapshot.accuracy),
-                "settings": dict(snapshot.settings),
-                "objective": snapshot.objective,
-                "cosine": snapshot.cosine,
-                "tolerance": {
-                    "mean": snapshot.config.dynamics.tolerance,
-                    "difference": snapshot.config.dynamics.tolerance_difference,
-                },
-                "network": network(snapshot),
-                "blocks": {name: block.plain() for name, block in snapshot.blocks.items()},
-                "edges": [
-                    {"edge": edge, "kind": kind, "counts": dict(counts)}
-                    for (edge, kind), counts in snapshot.edges.items()
-                ],
-                "actors": {
-                    name: {
-                        "seconds": dict(spent.seconds),
-                        "ages": {source: [sum(bins), total] for source, (bins, total) in spent.ages.items()},
-                    }
-                    for name, spent in snapshot.actors.items()
-                },
-                "curve": snapshot.curve.points,
-                "epoch_curve": snapshot.epoch_curve.points,
-            }
-        )
-        return found
+    snapshot = snapshot.still()
+    found: dict[str, Any] = plain(
+        {
+            "run": snapshot.run,
+            "model": snapshot.model,
+            "state": snapshot.state,
+            "why": snapshot.why,
+            "data": snapshot.config.data.name,
+            "engine": snapshot.config.engine,
+            "mode": snapshot.config.dynamics.mode.kind,
+            "now": time.time(),
+            "started": snapshot.started_at,
+            "progress": snapshot.progress_at,
+            "minibatches": snapshot.minibatches,
+            "epoch_minibatches": snapshot.epoch_minibatches,
+            "epochs": snapshot.epochs,
+            "planned": snapshot.config.learning.epochs,
+            "samples": snapshot.parts["train"].samples if "train" in snapshot.parts else 0,
+            "loss": dict(snapshot.loss),
+            "accuracy": dict(snapshot.accuracy),
+            "settings": dict(snapshot.settings),
+            "objective": snapshot.objective,
+            "cosine": snapshot.cosine,
+            "tolerance": {
+                "mean": snapshot.config.dynamics.tolerance,
+                "difference": snapshot.config.dynamics.tolerance_difference,
+            },
+            "network": network(snapshot),
+            "blocks": {name: block.plain() for name, block in snapshot.blocks.items()},
+            "edges": [
+                {"edge": edge, "kind": kind, "counts": dict(counts)} for (edge, kind), counts in snapshot.edges.items()
+            ],
+            "actors": {
+                name: {
+                    "seconds": dict(spent.seconds),
+                    "ages": {source: [sum(bins), total] for source, (bins, total) in spent.ages.items()},
+                }
+                for name, spent in snapshot.actors.items()
+            },
+            "curve": snapshot.curve.points,
+            "epoch_curve": snapshot.epoch_curve.points,
+        }
+    )
+    return found
 
 
 def network(snapshot: Snapshot) -> dict[str, Any]:

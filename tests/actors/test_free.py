@@ -94,6 +94,14 @@ def test_modes_that_cannot_circle_ask_for_no_slowness(sign: int) -> None:
     assert time_constant(0.9, sign, 2.0) == SHORTEST
 
 
+def test_the_delay_is_the_mean_over_time_and_no_pause_of_the_machine() -> None:
+    assert Delays.of([], []) == (0.0, 0.0)
+    assert Delays.of([2.0, 8.0], [1.0, 3.0]).mean == pytest.approx((2 + 3 * 7.7) / 4), "8 counts as the 95 % quantile"
+    paused = Delays.of([0.004] * 99 + [0.5], [0.002] * 99 + [0.5])
+    assert paused.longest == pytest.approx(0.004)
+    assert paused.mean == pytest.approx(0.004)
+
+
 def test_the_pace_follows_recent_delays_of_the_slowest_host() -> None:
     pacer = Pacer(FreeRunning())
     assert pacer.pace(3.0).time_constant == pytest.approx(3 * GUESS)
@@ -243,7 +251,7 @@ def test_a_straggler_updates_more_seldom() -> None:
 
 
 def test_delays_in_milliseconds_are_measured_wherever_the_blocks_are() -> None:
-    """With one actor a block and with one for all, what is read is at least as old as the delay, once any has come."""
+    """With one actor a block and with one for all, what is read is at least as old as the delay."""
     dataset = load("digits").limited(60, 20)
     for actors in (1, 3):
         mode = {"kind": "free", "settle": False, "budget": 0.5, "delay": 40}
@@ -252,8 +260,7 @@ def test_delays_in_milliseconds_are_measured_wherever_the_blocks_are() -> None:
         try:
             summary = coordinator.evaluate("test").summary()
             pace = engine.machinery().pace
-            assert 40 <= pace["longest_ms"] < 1000
-            assert 20 <= pace["delay_ms"] <= pace["longest_ms"]
+            assert 40 <= pace["delay_ms"] <= pace["longest_ms"] < 1000
             for counts in summary["edges"].values():
                 assert 0 < counts["delayed"] <= counts["messages"]
                 assert counts["stale"] == counts["dropped"] == 0
