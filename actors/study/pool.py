@@ -15,13 +15,14 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.study.definition import Keep
+from dyadnet.study.ongoing import reached
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result, run_trial
 
 START = 120.0
 """Seconds within which a worker must have come up."""
 ATTEMPTS = 2
-"""Workers that may die of one trial before it counts as failed."""
+"""Workers that may die of one trial, at the same point, before it counts as failed."""
 
 
 class TrialActor:
@@ -56,7 +57,7 @@ class Pool:
     def __init__(self, size: int, actor: type = TrialActor) -> None:
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(actor)
         self._idle: list[Any] = [self._actor.remote() for _ in range(size)]
-        self._running: dict[Any, tuple[Any, Trial]] = {}
+        self._running: dict[Any, tuple[Any, Trial, Path | None]] = {}
         self._await(self._idle)
 
     def run(
@@ -77,30 +78,32 @@ class Pool:
         """
         stored = {key: ray.put(dataset) for key, dataset in datasets.items()}
         waiting = deque(trials)
-        deaths: Counter[int] = Counter()
+        deaths: Counter[tuple[int, int]] = Counter()
         while waiting or self._running:
             while waiting and self._idle:
                 trial = waiting.popleft()
                 worker = self._idle.pop()
-                reference = worker.run.remote(trial.config, stored[data_key(trial.config)], trial.keep, place(trial))
-                self._running[reference] = (worker, trial)
+                folder = place(trial)
+                reference = worker.run.remote(trial.config, stored[data_key(trial.config)], trial.keep, folder)
+                self._running[reference] = (worker, trial, folder)
             ready, _ = ray.wait(list(self._running), num_returns=1, timeout=1.0)
             for reference in ready:
-                worker, trial = self._running.pop(reference)
+                worker, trial, folder = self._running.pop(reference)
                 result = self._result(reference)
+                point = (trial.number, reached(folder))
                 if result is None:
-                    deaths[trial.number] += 1
+                    deaths[point] += 1
                     worker = self._actor.remote()
                     self._await([worker])
                 self._idle.append(worker)
-                if result is None and deaths[trial.number] < ATTEMPTS:
+                if result is None and deaths[point] < ATTEMPTS:
                     waiting.appendleft(trial)
                     continue
                 ended(trial, result or Result("failed", f"its process died ({ATTEMPTS} times)", {}))
 
     def close(self) -> None:
         """End all workers, whatever they are doing."""
-        for worker in [*self._idle, *(worker for worker, _ in self._running.values())]:
+        for worker in [*self._idle, *(worker for worker, _, _ in self._running.values())]:
             with contextlib.suppress(Exception):
                 ray.kill(worker)
         self._idle, self._running = [], {}

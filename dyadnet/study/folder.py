@@ -113,9 +113,11 @@ class StudyFolder:
         return found
 
     def save(self, trial: Trial, result: Result) -> None:
-        """Keep how a trial ended; what it would have gone on from is not needed any more."""
+        """Keep how a trial ended; what it would have gone on from is needed no more, unless it is retried."""
         held = trial.identity | {"status": result.status, "error": result.error, "values": result.values}
         write_text(self._file(trial), json.dumps(held, indent=1) + "\n")
+        if result.status == "failed":
+            return
         place = self._ongoing(trial)
         shutil.rmtree(place, ignore_errors=True)
         # Which fails until this was the last one.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dyadnet.checkpoint.keeper import Keeper
+from dyadnet.checkpoint.manifest import order
 from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.reopening import reopened
 from dyadnet.config import RunConfig
@@ -16,7 +17,7 @@ from dyadnet.data import DataShape
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import DyadnetError
 from dyadnet.observer import Unobserved
-from dyadnet.record import BEST, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
+from dyadnet.record import BEST, CHECKPOINTS, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
 from dyadnet.study.kept import Best
 from dyadnet.topology import Topology
 from dyadnet.watcher import Silent
@@ -61,6 +62,12 @@ def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) ->
         observer = Unobserved()
         keeper = Keeper(config, folder.beginning, folder, watcher, observer)
         yield Coordinator(config, shape, engine, folder, watcher, observer, keeper)
+
+
+def reached(place: Path | None) -> int:
+    """Minibatches that a trial has behind it and would go on from; 0 without a folder."""
+    checkpoints = [] if place is None else (place / CHECKPOINTS).glob("*")
+    return max((order(path.name) or 0 for path in checkpoints), default=0)
 
 
 def told(place: Path) -> tuple[list[dict[str, object]], list[float]]:

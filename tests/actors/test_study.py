@@ -113,6 +113,47 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
     assert found[3].error == "MemoryError: no room"
 
 
+def test_a_trial_that_comes_further_each_time_may_die_often(tmp_path: Path) -> None:
+    class Weary:
+        """Of seed 0 dies three times, each further on; of seed 1 always at the same point."""
+
+        def ready(self) -> bool:
+            return True
+
+        def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...], place: Path) -> Result:
+            checkpoints = place / "checkpoints"
+            before = len(list(checkpoints.glob("*")))
+            if config.seed == 0 and before == 3:
+                return Result("ok", "", {"epochs": before})
+            if config.seed == 0 or before == 0:
+                (checkpoints / f"{before + 1:08d}-00000000").mkdir(parents=True)
+            os._exit(1)
+
+    study = tiny(axes=[{"key": "learning.beta", "grid": [0.1]}], models=["ffm"], seeds=2, reference=False)
+    trials, found = plan(study), {}
+    pool = Pool(1, Weary)
+    try:
+        data = {data_key(trials[0].config): load_data(trials[0].config)}
+        pool.run(
+            trials, data, lambda trial, result: found.update({trial.seed: result}), lambda t: tmp_path / str(t.seed)
+        )
+    finally:
+        pool.close()
+    assert (found[0].status, found[0].values) == ("ok", {"epochs": 3})
+    assert found[1].status == "failed"
+
+
+def test_a_trial_that_failed_keeps_what_it_would_go_on_from(tmp_path: Path) -> None:
+    study = tiny(models=["ffm"], seeds=1, reference=False)
+    trials = plan(study)
+    folder = StudyFolder(tmp_path / "study", study, trials)
+    for status, kept in (("failed", True), ("ok", False)):
+        place = folder.place(trials[0])
+        folder.save(trials[0], Result(status, "", {}))  # type: ignore[arg-type]
+        assert place.exists() == kept
+    folder.close()
+
+
 def test_long_trials_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = tiny(models=["ffm"], seeds=1, reference=False)
     seen: list[bool] = []
