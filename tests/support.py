@@ -71,7 +71,7 @@ class Settler:
         """Mean loss at the free fixed point."""
         outcome = self.run(Phase("free", 0.0, 5000))
         assert outcome.capped == 0
-        return sum(loss for _, loss, _ in outcome.reports.answers) / self.samples
+        return sum(loss for _, loss, _ in outcome.reports.predictions) / self.samples
 
     def gradients(self, beta: float) -> dict[tuple[str, str], NDArray[Any]]:
         """The Hebbian gradient of every parameter of every block."""

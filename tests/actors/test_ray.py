@@ -94,7 +94,8 @@ def test_one_actor_a_layer_twice_in_a_row(model: str, tmp_path: Path) -> None:
     machinery = last_epoch(tmp_path / "one")
     assert list(machinery["actors"]) == ["h1", "h2", "out"]
     for spent in machinery["actors"].values():
-        assert spent["dropped"] == 0
+        # What nobody needed any more, and is a busy machine's.
+        assert spent["dropped"] == spent.get("dropped, late", 0)
         assert spent["bytes"] > 0
         assert min(spent["computing"], spent["waiting"], spent["sending"]) > 0
 

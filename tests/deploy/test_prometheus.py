@@ -28,7 +28,7 @@ pytestmark = [
 ]
 EPOCHS = 15
 PACE = 0.7
-"""Seconds between two epochs of the run in lockstep, at least: however fast the machine, the server sees it count."""
+"""Seconds between two epochs of a run, at least: however fast the machine, the server sees it count."""
 LINGER = 12.0
 """Seconds that a run is scraped after its end: longer than an alert waits, however soon the run ends."""
 RUNS = ("lockstep", "free")
@@ -102,8 +102,8 @@ def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterat
         capped: dict[str, Any] = {"dynamics": {"sweeps": 3}, "learning": {"epochs": EPOCHS}}
         with watch.running("lockstep", **common, **capped, metrics=exact):
             watch.finished("lockstep")
-        mode = {"kind": "free", "budget": 0.2}
-        with watch.running("free", **common, dynamics={"mode": mode}, metrics=plain):
+        free = {"dynamics": {"mode": {"kind": "free", "budget": 0.2}}, "learning": {"epochs": EPOCHS // 2}}
+        with watch.running("free", **common, **free, metrics=plain):
             watch.finished("free")
         yield watch
 
