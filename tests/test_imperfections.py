@@ -187,7 +187,7 @@ def test_a_run_is_also_judged_without_its_imperfections() -> None:
     other = LocalEngine(plain, dataset)
     other.load(engine.parameters())
     for part in ("validation", "test"):
-        expected = Coordinator(plain, dataset.shape, other).evaluate(part).summary()  # type: ignore[arg-type]
+        expected = Coordinator(plain, dataset.shape, other).evaluate(part).summary()
         assert line[f"{part}_ideal"]["accuracy"] == expected["accuracy"]
         assert line[f"{part}_ideal"]["loss"] == pytest.approx(expected["loss"], rel=1e-3)
         assert line[f"{part}_ideal"]["capped"] == 0
@@ -213,7 +213,7 @@ def test_under_noise_every_phase_runs_all_its_sweeps_and_a_run_says_so() -> None
     told: list[str] = []
     engine = LocalEngine(config, dataset)
     coordinator = Coordinator(config, dataset.shape, engine)
-    coordinator.watcher.warning = told.append  # type: ignore[method-assign]
+    coordinator.watcher.warning = told.append  # type: ignore[method-assign, assignment]
     coordinator.run()
     assert told == [
         "under noise nothing settles: phases run all their sweeps (9), and the last 5 are averaged "

@@ -55,4 +55,4 @@ def test_a_range_of_its_own_is_each_rows_and_gaps_stay_gaps() -> None:
     x = np.array([[0.1, -0.4, np.nan], [3.0, 1.0, 2.0], [0.0, 0.0, 0.0], [np.nan] * 3])
     found = quantised(x, 2, None)
     assert np.array_equal(np.isnan(found), np.isnan(x))
-    assert np.array_equal(found[:3], [[0, -0.4, np.nan], [3, 0, 3], [0, 0, 0]], equal_nan=True)
+    assert np.array_equal(found[:3], np.array([[0, -0.4, np.nan], [3, 0, 3], [0, 0, 0]]), equal_nan=True)

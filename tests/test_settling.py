@@ -176,7 +176,8 @@ def dense_operator(built: Any, symmetric: bool) -> np.ndarray[Any, Any]:
             down = math.sqrt(abs(kappa)) if symmetric else kappa
             operator[np.ix_(here, there)] += up * synapses.weights
             operator[np.ix_(there, here)] += down * synapses.weights.T
-    return root[:, None] * operator * root[None, :]
+    found: np.ndarray[Any, Any] = root[:, None] * operator * root[None, :]
+    return found
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])

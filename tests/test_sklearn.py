@@ -26,7 +26,7 @@ X, y = load_wine(return_X_y=True)
 SMALL: dict[str, Any] = {"hidden_layer_sizes": (12,), "max_iter": 8, "random_state": 0}
 
 
-@parametrize_with_checks([DyadicClassifier(hidden_layer_sizes=(16,), max_iter=15)])
+@parametrize_with_checks([DyadicClassifier(hidden_layer_sizes=(16,), max_iter=15)])  # type: ignore[untyped-decorator]
 def test_scikit_learns_own_checks_pass(estimator: DyadicClassifier, check: Any) -> None:
     check(estimator)
 

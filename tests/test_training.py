@@ -192,7 +192,8 @@ def test_probes_record_compartments_tick_by_tick(tmp_path: Path) -> None:
 
 
 def test_a_diverging_run_stops_with_a_diagnosis(tmp_path: Path) -> None:
-    settings = {"dynamics": {"clock": "every-tick", "step": 1.0}, "network": {"layered": {"gain": 6.0}}}
+    settings: dict[str, Any] = {"dynamics": {"clock": "every-tick", "step": 1.0}}
+    settings["network"] = {"layered": {"gain": 6.0}}
     with pytest.raises(dn.DivergedError, match=r"in block \w+ at tick \d+: .*μ = .*step = 1 .*try --set"):
         train(small(**settings), tmp_path / "run")
 

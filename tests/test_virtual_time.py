@@ -118,7 +118,7 @@ def test_a_block_goes_back_to_a_snapshot_and_on_to_the_same_bits(clock: dict[str
 @pytest.mark.parametrize("threads", [1, 5])
 def test_threads_change_no_bit(threads: int) -> None:
     network = layered(6, [9, 8], 4, lam=0.0)
-    dynamics = {"lanes": 3, "dtype": "float32", "tolerance": 1e-5, "tolerance_difference": 1e-5}
+    dynamics: dict[str, Any] = {"lanes": 3, "dtype": "float32", "tolerance": 1e-5, "tolerance_difference": 1e-5}
     reference = engine(network, samples=12, **dynamics)
     other = LocalEngine(reference.config, reference._dataset, threads=threads)
     for built in (reference, other):

@@ -127,7 +127,7 @@ def main() -> None:
                 time.sleep(3.2)
                 name = f"{arguments.picture.stem}{'-dark' if dark else ''}{arguments.picture.suffix}"
                 driver.save_screenshot(str(arguments.picture.with_name(name)))
-                for entry in driver.get_log("browser"):
+                for entry in driver.get_log("browser"):  # type: ignore[no-untyped-call]
                     print(entry)
 
 

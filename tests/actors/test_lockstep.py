@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given, settings
@@ -34,6 +35,21 @@ class Notes:
     def probes(self, relaxation: int, recorded: dict[str, Any]) -> None:
         plain = {b: {k: v.tolist() for k, v in series.items()} for b, series in recorded.items()}
         self.lines.append({"relaxation": relaxation, "probes": plain})
+
+    def trace(self, record: bytes) -> None:
+        raise AssertionError("nobody asked for a trace")
+
+    def event(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+
+    def lengths(self) -> dict[str, int]:
+        return {}
+
+    def settle(self) -> None:
+        """All is here at once."""
+
+    def rewind(self, lengths: Mapping[str, int]) -> None:
+        raise AssertionError("nothing goes back here")
 
     def save(self, name: str, manifest: dict[str, Any], parameters: Any) -> None:
         self.lines.append({"saved": name, **manifest})

@@ -40,7 +40,8 @@ class Kept(Silent):
 
 @given(st.lists(st.one_of(st.integers(0, 9), st.text(max_size=3), st.none()), max_size=40))
 def test_every_line_comes_once_and_in_order(calls: list[int | str | None]) -> None:
-    news, kept, told = News("run"), Kept(), []
+    news, kept = News("run"), Kept()
+    told: list[Any] = []
     for call in calls:
         if call is None:
             relay(news.take(0), kept, kept)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ import pytest
 
 from actors.engine import ActorEngine
 from actors.host import Host
+from actors.lockstep import Lane
 from actors.sabotage import Sabotage
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
@@ -47,7 +48,9 @@ def settings(*faults: str) -> RunConfig:
 
 def lane(host: Host) -> int:
     """The tick that a host's lane has come to."""
-    return next(iter(host._lanes.values())).tick
+    found = next(iter(host._lanes.values()))
+    assert isinstance(found, Lane)
+    return found.tick
 
 
 @pytest.mark.parametrize("kind", ["kill", "hang"])

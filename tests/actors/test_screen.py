@@ -26,9 +26,9 @@ from tests.metrics.runs import settings
 
 def drawn(what: RenderableType, width: int = 120) -> str:
     """As text."""
-    console = Console(width=width, file=io.StringIO())
-    console.print(what)
-    return console.file.getvalue()  # type: ignore[attr-defined]
+    text = io.StringIO()
+    Console(width=width, file=text).print(what)
+    return text.getvalue()
 
 
 @pytest.fixture(scope="module")

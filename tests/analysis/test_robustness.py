@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dyadnet.analysis import robustness
-from dyadnet.analysis.trained import Trained, ideal, input_range, inputs_of
+from dyadnet.analysis.trained import Array, Trained, ideal, input_range, inputs_of
 from dyadnet.description import layered
 from dyadnet.evaluate import load
 from tests.analysis.support import settler
@@ -34,7 +34,7 @@ def test_local_input_gradients_agree_with_finite_differences_of_the_settled_loss
 
 
 @pytest.fixture(scope="module")
-def digits(runs: Mapping[str, Path]) -> Iterator[tuple[Trained, robustness.Array, robustness.Labels]]:
+def digits(runs: Mapping[str, Path]) -> Iterator[tuple[Trained, Array, robustness.Labels]]:
     saved = load(runs["sshm"])
     trained = Trained(ideal(saved.config, saved.couplings), saved.parameters)
     assert input_range(saved.dataset) == BOUNDS
@@ -43,7 +43,7 @@ def digits(runs: Mapping[str, Path]) -> Iterator[tuple[Trained, robustness.Array
 
 
 def test_attacks_stay_within_epsilon_and_the_datas_range_and_raise_the_loss(
-    digits: tuple[Trained, robustness.Array, robustness.Labels],
+    digits: tuple[Trained, Array, robustness.Labels],
 ) -> None:
     trained, x, y = digits
     clean = trained.settle(x, y).losses
@@ -58,7 +58,7 @@ def test_attacks_stay_within_epsilon_and_the_datas_range_and_raise_the_loss(
 
 
 def test_accuracy_falls_with_epsilon_and_with_sigma(
-    digits: tuple[Trained, robustness.Array, robustness.Labels],
+    digits: tuple[Trained, Array, robustness.Labels],
 ) -> None:
     trained, x, y = digits
     told = []

@@ -55,7 +55,7 @@ class Prometheus:
     def ready(self) -> bool:
         """Whether it answers at all."""
         with contextlib.suppress(OSError):
-            return urllib.request.urlopen(f"{self._url}/-/ready", timeout=5).status == 200
+            return bool(urllib.request.urlopen(f"{self._url}/-/ready", timeout=5).status == 200)
         return False
 
     def values(self, expression: str) -> list[float]:

@@ -177,7 +177,7 @@ def test_the_dashboard_reads_from_the_top_down() -> None:
         "How asynchronous is it?",
         "Is the machinery well?",
     ]
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in panels:
         place = panel["gridPos"]
         cells = {

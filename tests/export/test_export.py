@@ -65,7 +65,7 @@ def test_what_is_read_back_is_what_was_trained(run: Path, tmp_path: Path, kind: 
         accuracy = Coordinator(found.config, dataset.shape, engine).evaluate("test", found.couplings).accuracy
     finally:
         engine.close()
-    assert accuracy == evaluate.evaluate(run, name)["accuracy"]  # type: ignore[arg-type]
+    assert accuracy == evaluate.evaluate(run, name)["accuracy"]
     assert found.network == found.config.network
     assert found.manifest["input_scale"] == 1 / 16
 

@@ -23,11 +23,11 @@ from dyadnet.metrics.readings import Spread, readings
 from dyadnet.metrics.snapshot import Snapshot, model_of
 from dyadnet.recovery import Failure
 from dyadnet.reports import NUMBERS, Reports, Spent
-from tests.metrics.runs import fetch, lines, running, scraped, settings, state, until, value
+from tests.metrics.runs import Values, fetch, lines, running, scraped, settings, state, until, value
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict, str, str]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Values, str, str]:
     """A run that has ended: its folder, its last scrape, and that as text in both formats."""
     out = tmp_path_factory.mktemp("runs") / "watched"
     with running(settings(metrics={"port": 0, "linger": 2.0, "norms": 3}), out) as address:
@@ -68,7 +68,7 @@ def test_an_actor_that_is_started_anew_begins_another_life() -> None:
     assert (snapshot.life("h1"), snapshot.life("h2")) == (2, 1)
 
 
-def test_types_and_labels_are_those_of_the_catalogue(finished: tuple[Path, dict, str, str]) -> None:
+def test_types_and_labels_are_those_of_the_catalogue(finished: tuple[Path, Values, str, str]) -> None:
     seen = 0
     for family in text_string_to_metric_families(finished[2]):
         name = family.name.removeprefix(PREFIX)
@@ -80,12 +80,13 @@ def test_types_and_labels_are_those_of_the_catalogue(finished: tuple[Path, dict,
     assert seen > 30
 
 
-def test_open_metrics_holds_the_same_families(finished: tuple[Path, dict, str, str]) -> None:
+def test_open_metrics_holds_the_same_families(finished: tuple[Path, Values, str, str]) -> None:
     plain = {family.name for family in text_string_to_metric_families(finished[2])}
-    assert {family.name for family in open_families(finished[3])} == plain
+    families = open_families(finished[3])  # type: ignore[no-untyped-call]
+    assert {family.name for family in families} == plain
 
 
-def test_counters_agree_with_the_record_at_the_end(finished: tuple[Path, dict, str, str]) -> None:
+def test_counters_agree_with_the_record_at_the_end(finished: tuple[Path, Values, str, str]) -> None:
     out, found, *_ = finished
     epochs = [line for line in lines(out, "metrics.jsonl") if line["kind"] == "epoch"]
     last = epochs[-1]
@@ -119,7 +120,7 @@ def test_counters_agree_with_the_record_at_the_end(finished: tuple[Path, dict, s
     assert sum(v for (name, _), v in found.items() if name == "dyadnet_messages_total") == sent
 
 
-def test_science_agrees_with_the_record_at_the_end(finished: tuple[Path, dict, str, str]) -> None:
+def test_science_agrees_with_the_record_at_the_end(finished: tuple[Path, Values, str, str]) -> None:
     out, found, *_ = finished
     record = lines(out, "metrics.jsonl")
     minibatch = [line for line in record if line["kind"] == "minibatch"][-1]

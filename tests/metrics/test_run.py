@@ -22,8 +22,15 @@ def train(values: dict[str, Any], out: Path, watcher: Any = None) -> dn.Summary:
 
 
 def test_metrics_change_no_bit_and_no_line_of_the_record(tmp_path: Path) -> None:
+    def look(address: str) -> None:
+        assert scraped(address)
+
     off = train(settings(metrics={"port": None}), tmp_path / "off")
-    on = train(settings(metrics={"port": 0, "norms": 1}), tmp_path / "on", Found(3, scraped))
+    on = train(
+        settings(metrics={"port": 0, "norms": 1}),
+        tmp_path / "on",
+        Found(3, look),
+    )
     assert on.weights_sha256 == off.weights_sha256
     assert (tmp_path / "on" / "metrics.jsonl").read_bytes() == (tmp_path / "off" / "metrics.jsonl").read_bytes()
     kinds = [[line["kind"] for line in lines(tmp_path / run, "machinery.jsonl")] for run in ("off", "on")]

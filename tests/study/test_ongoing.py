@@ -10,11 +10,12 @@ import pytest
 from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.config import RunConfig
 from dyadnet.study import Result, plan, run_trial
+from dyadnet.study.definition import Keep
 from dyadnet.study.ongoing import LONG, is_long
 from dyadnet.train import load_data
 from tests.study.definitions import tiny
 
-ALL = ("curves", "constants", "generalisation")
+ALL: tuple[Keep, ...] = ("curves", "constants", "generalisation")
 SECONDS = ("seconds", "curves")
 
 

@@ -31,7 +31,12 @@ def foreign(segment: Segment, reader: int = 0, **lies: int) -> Foreign:
 @given(st.lists(st.tuples(st.sampled_from(["write", "send", "drop", "let go"]), st.integers(0, 99)), max_size=80))
 def test_what_somebody_looks_at_stays_as_it_was(steps: list[tuple[str, int]]) -> None:
     views: dict[int, dict[int, Foreign]] = {0: {}, 1: {}}
-    pool = Pool(2, 2, lambda s: [views[r].__setitem__(s.number, foreign(s, r)) for r in views] and None)
+
+    def announced(segment: Segment) -> None:
+        for reader, known in views.items():
+            known[segment.number] = foreign(segment, reader)
+
+    pool = Pool(2, 2, announced)
     own: list[tuple[int, np.ndarray[Any, Any]]] = []
     read: list[tuple[int, np.ndarray[Any, Any]]] = []
     for count, (step, pick) in enumerate(steps):
