@@ -17,7 +17,9 @@ def reproduce(
     name: Annotated[str, typer.Argument(metavar="NAME", help="table1, figure2, figure3 or translation.")],
     data: Annotated[str | None, typer.Option(help="mnist (default), fashion-mnist or digits.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ….")] = 3,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Of every run, instead of the experiment's own.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of every run; of a translation, those from scratch.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small version on the bundled digits, in minutes.")] = False,
     out: Annotated[Path | None, typer.Option(help="Its folder; runs/reproduce-STUDY-DATA unless given.")] = None,
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Runs at a time; one a core.")] = None,

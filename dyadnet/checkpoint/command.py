@@ -28,7 +28,9 @@ def resume(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="key.path=value", help="Of cluster, checkpoint, metrics, recovery; record.trace=null."
+            "--set",
+            metavar="key.path=value",
+            help="Of cluster, recovery, faults, metrics, checkpoint; data.name if moved; record.trace=null.",
         ),
     ] = None,
     as_json: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,8 @@ class Course:
 
     Attributes
     ----------
-    test, validation
-        Accuracy after each epoch.
+    test, validation, loss
+        Accuracies after each epoch, and the loss on validation.
     work
         Sweeps of all minibatches of each epoch, as many as one minibatch takes on average.
     there
@@ -49,6 +49,7 @@ class Course:
 
     test: Sequence[float]
     validation: Sequence[float]
+    loss: Sequence[float]
     work: Sequence[float]
     there: Sequence[bool]
     before: float | None
@@ -56,8 +57,8 @@ class Course:
 
     @property
     def best(self) -> int:
-        """The epoch, from 0, that is best on validation of those at which λ has arrived."""
-        return max((k for k, there in enumerate(self.there) if there), key=lambda k: (self.validation[k], -k))
+        """The epoch, from 0, that is best on validation of those at which λ has arrived; of equals the smaller loss."""
+        return _best(self.validation, self.loss, [epoch for epoch, there in enumerate(self.there) if there])
 
     def reaches(self, level: float) -> int | None:
         """Epochs until λ has arrived and validation accuracy is at a level."""
@@ -69,10 +70,17 @@ def course(curves: Mapping[str, Any], learned_epochs: int) -> Course:
     """A run's course from what it kept; `learned_epochs` were those of the feedforward network, 0 from scratch."""
     start = learned_epochs
     last = curves["lambda"][-1]
-    validation, test, sweeps = curves["validation_accuracy"], curves["test_accuracy"], curves["sweeps"]
-    before = test[int(np.argmax(validation[:start]))] if start else None
     there = [bool(np.allclose(lam, last, atol=1e-9)) for lam in curves["lambda"][start:]]
-    return Course(test[start:], validation[start:], sweeps[start:], there, before, float(sum(sweeps[:start])))
+    test, sweeps = curves["test_accuracy"], curves["sweeps"]
+    validation, loss = curves["validation_accuracy"], curves["validation_loss"]
+    before = test[_best(validation, loss, range(start))] if start else None
+    learned = float(sum(sweeps[:start]))
+    return Course(test[start:], validation[start:], loss[start:], sweeps[start:], there, before, learned)
+
+
+def _best(validation: Sequence[float], loss: Sequence[float], epochs: Iterable[int]) -> int:
+    """The epoch whose weights a run keeps as its best."""
+    return max(epochs, key=lambda epoch: (validation[epoch], -loss[epoch]))
 
 
 def write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
