@@ -18,6 +18,7 @@ from actors.free import Pacer
 from actors.inbox import Decision
 from actors.judges import FreeJudge, Judge, LockstepJudge
 from actors.lookout import Inquiry, Lookout
+from actors.post import by_host
 from actors.stall import Diagnosis
 from actors.transport import Report
 from dyadnet.checkpoint.manifest import File, Manifest
@@ -144,10 +145,7 @@ class ActorEngine:
         self.lookout = Lookout(workers, patience, stalled)
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
-        homes: list[list[str]] = [[] for _ in workers.labels]
-        for name in self.topology.blocks:
-            homes[workers.homes[name]].append(name)
-        self._joiner = Joiner(self.topology, homes)
+        self._joiner = Joiner(self.topology, by_host(workers.homes))
 
     @property
     def round(self) -> int:

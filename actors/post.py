@@ -48,6 +48,11 @@ class Home:
         return "+".join(name for name, home in self.homes.items() if home == host)
 
 
+def by_host(homes: Mapping[str, int]) -> list[list[str]]:
+    """Blocks of every host, by index, in block order."""
+    return [[name for name, host in homes.items() if host == index] for index in range(max(homes.values()) + 1)]
+
+
 class Post:
     """What leaves a host and what comes in.
 

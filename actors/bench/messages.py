@@ -185,7 +185,8 @@ def _pair(size: int, where: Sequence[str], repetitions: int, *, apart: bool, ins
         for name, window in (("streamed", WINDOW), ("one_at_a_time", 1)):
             messages = _enough(actors, window)
             # Connections and memory are there after the first.
-            _called(actors, messages, window), _written(actors, messages, window)
+            _called(actors, messages, window)
+            _written(actors, messages, window)
             found = [
                 (_called(actors, messages, window), _written(actors, 4 * messages, window)) for _ in range(repetitions)
             ]

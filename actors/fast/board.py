@@ -14,7 +14,7 @@ import mmap
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from actors.fast.segments import attach, create, pages
 from actors.inbox import Decision
@@ -220,8 +220,3 @@ class Council:
             content = Given(tuple(given), verdict.block, verdict.why)
             self._tell(Report(decision.round, decision.lane, decision.check, self._index, content))
             self._given[decision.lane], self._told_at = [], now
-
-
-def by_host(homes: Mapping[str, int]) -> list[list[str]]:
-    """Blocks of every host, by index."""
-    return [[name for name, host in homes.items() if host == index] for index in range(max(homes.values()) + 1)]

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import wire
-from actors.fast.board import Board, Council, by_host
+from actors.fast.board import Board, Council
 from actors.fast.endpoint import Endpoint
 from actors.fast.keys import Card
 from actors.fast.letters import BOARD, DECISION, FAR, LARGEST, LETTER, REPORT, SEGMENT, counts, letter, pack, unpack
 from actors.fast.segments import Foreign, Pool, Segment
 from actors.inbox import Decision, Envelope, Letter
 from actors.judges import LockstepJudge
-from actors.post import Home
+from actors.post import Home, by_host
 from actors.transport import Report
 from dyadnet.messages import MessageError
 

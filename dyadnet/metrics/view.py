@@ -31,9 +31,9 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
             "epochs": snapshot.epochs,
             "planned": snapshot.config.learning.epochs,
             "samples": snapshot.parts["train"].samples if "train" in snapshot.parts else 0,
-            "loss": dict(snapshot.loss),
-            "accuracy": dict(snapshot.accuracy),
-            "settings": dict(snapshot.settings),
+            "loss": snapshot.loss,
+            "accuracy": snapshot.accuracy,
+            "settings": snapshot.settings,
             "objective": snapshot.objective,
             "cosine": snapshot.cosine,
             "tolerance": {
