@@ -15,6 +15,7 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
 from dyadnet.record import whole
@@ -31,15 +32,15 @@ def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     for part, colour in COLOURS.items():
         loss.plot(x, [line[part]["loss"] for line in epochs], color=colour, label=part, marker=".")
         error.plot(x, [100 * (1 - line[part]["accuracy"]) for line in epochs], color=colour, label=part, marker=".")
-    dress(loss, "loss", "epoch")
+    over_epochs(loss, "loss")
     loss.set_yscale("log")
-    dress(error, "error (%)", "epoch")
+    over_epochs(error, "error (%)")
     error.set_yscale("log")
     error.legend(frameon=False)
     sweeps.plot(x, [line["train"]["sweeps"] for line in epochs], color="#222222", marker=".", label="mean")
     sweeps.plot(x, [line["train"]["most_sweeps"] for line in epochs], color="#bbbbbb", marker=".", label="most")
-    sweeps.set_ylim(bottom=0)
-    dress(sweeps, "sweeps to settle a minibatch", "epoch")
+    sweeps.set_ylim(0, 1.05 * max((line["train"]["most_sweeps"] for line in epochs), default=1))
+    over_epochs(sweeps, "sweeps to settle a minibatch")
     if any(line["radius"] for line in epochs):
         radius = sweeps.twinx()
         radius.plot(x, [line["radius"] for line in epochs], color="#b4441f", marker=".")
@@ -51,7 +52,7 @@ def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
         fractions = [100 * line["train"]["blocks"][block]["saturated"] for line in epochs]
         saturated.plot(x, fractions, marker=".", label=block)
     saturated.set_ylim(0, 100)
-    dress(saturated, "saturated compartments (%)", "epoch")
+    over_epochs(saturated, "saturated compartments (%)")
     saturated.legend(frameon=False)
     figure.suptitle(title)
     written(figure, path)
@@ -89,9 +90,8 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     for actor, series in rates.items():
         axes[2].plot(range(1, len(series) + 1), series, marker=".", label=actor)
     axes[2].set_ylim(bottom=0)
-    axes[2].xaxis.get_major_locator().set_params(integer=True)
     axes[2].legend(frameon=False)
-    dress(axes[2], "updates a second", "epoch")
+    over_epochs(axes[2], "updates a second")
     figure.suptitle(title)
     written(figure, path)
 
@@ -135,6 +135,12 @@ def dress(axis: Axes, label: str | None = None, below: str | None = None) -> Non
         axis.set_ylabel(label)
     if below is not None:
         axis.set_xlabel(below)
+
+
+def over_epochs(axis: Axes, label: str) -> None:
+    """An axis of a quantity over epochs, which are whole numbers however few there are."""
+    dress(axis, label, "epoch")
+    axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
 def colour_of(index: int, count: int) -> tuple[float, ...]:

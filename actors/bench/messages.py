@@ -154,7 +154,7 @@ def measure(
     """
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     if apart and len(nodes) < 2:
-        raise ConfigError("--apart", True, f"the cluster has {len(nodes)} node")
+        raise ConfigError("--apart", True, f"it needs a cluster of two nodes (--address), this one has {len(nodes)}")
     where = [nodes[0]["NodeID"], nodes[1 if apart else 0]["NodeID"]]
     rows = []
     for size in sizes:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib import pyplot as plt
 
-from dyadnet.plots import dress
-from dyadnet.reproduce.experiments import CONCAVE
+from dyadnet.plots import dress, over_epochs
+from dyadnet.reproduce.experiments import CONCAVE, DATA
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, well, with_deviation
 from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS
 from dyadnet.study.folder import StudyFolder, write_text
@@ -50,7 +50,7 @@ def figure3(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, 
 
 def _write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result], name: str, said: Any) -> None:
     data, curves = folder.study.base.data or "", kept(trials, results)
-    title = f"Figure {name[-1]} on {data}"
+    title = f"Figure {name[-1]} on {DATA.get(data, data)}"
     lines = [f"# {title}", ""]
     if data == "digits":
         lines += ["**A small version on the bundled digits, not the paper's data.**", ""]
@@ -213,19 +213,18 @@ def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
         widest = max([widest, *np.abs(mean[late] + deviation[late]), *np.abs(mean[late] - deviation[late])])
         gap.plot(x, mean, color=COLOURS[model], lw=1.4)
         gap.fill_between(x, mean - deviation, mean + deviation, color=COLOURS[model], **PALE)
-    where = "β, 0.05 more in each epoch" if over_beta else "epoch"
-    dress(loss, "loss", where)
+    labels = ("loss", "accuracy (%)", "training − validation accuracy (points)", "saturated hidden neurons (%)")
+    for panel, label in zip(axes, labels, strict=True):
+        if over_beta:
+            dress(panel, label, "β, 0.05 more in each epoch")
+            panel.axvline(CONCAVE, color="#888888", lw=0.9, ls=":")
+        else:
+            over_epochs(panel, label)
     loss.set_yscale("log")
-    dress(accuracy, "accuracy (%)", where)
-    dress(gap, "training − validation accuracy (points)", where)
-    dress(saturated, "saturated hidden neurons (%)", where)
     loss.legend(frameon=False, fontsize=8)
     # The first epochs, in which networks learn what they are tested on later, would hide the rest.
     gap.set_ylim(-widest, 1.1 * widest)
-    if over_beta:
-        for panel in axes:
-            panel.axvline(CONCAVE, color="#888888", lw=0.9, ls=":")
-    else:
+    if not over_beta:
         accuracy.set_ylim(max(lowest - 1, 0) if np.isfinite(lowest) else 0, 100.5)
     figure.suptitle(f"{title} (solid: validation, dashed: training)")
     save(figure, path)

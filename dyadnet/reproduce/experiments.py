@@ -24,7 +24,8 @@ STUDIES: dict[Name, str] = {
     "translation": "translation",
 }
 """The study that each is made of; its folder is named after it."""
-DATA = ("mnist", "fashion-mnist", "digits")
+DATA = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "digits": "the digits"}
+"""Data sets by name, and what pages and pictures call them."""
 WEAK_BETA = 0.1
 """From which β grows."""
 CONCAVE = 2.0

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress
+from dyadnet.reproduce.experiments import DATA
 from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, not_well, over, well, with_deviation
 from dyadnet.reproduce.paper import ALLOWANCE, MODELS, ORDER, TABLE1
 from dyadnet.study.folder import StudyFolder, write_text
@@ -54,7 +55,7 @@ def page(
     small = data not in TABLE1
     said = "paper (MNIST)" if small else "paper"
     seeds = sorted({trial.seed for trial in trials})
-    lines = [f"# Table 1 on {data}", ""]
+    lines = [f"# Table 1 on {DATA.get(data, data)}", ""]
     if small:
         lines += ["**A small version on the bundled digits; the paper's numbers beside it are of MNIST.**", ""]
     config = trials[0].config
@@ -168,5 +169,5 @@ def _draw(path: Path, data: str, found: Mapping[str, Mapping[str, Over]]) -> Non
     handles, labels = axes[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     axes[0].legend(unique.values(), unique.keys(), frameon=False, fontsize=8)
-    figure.suptitle(f"Table 1 on {data}")
+    figure.suptitle(f"Table 1 on {DATA.get(data, data)}")
     save(figure, path)

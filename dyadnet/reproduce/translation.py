@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress
-from dyadnet.reproduce.experiments import WAYS
+from dyadnet.reproduce.experiments import DATA, WAYS
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, with_deviation
 from dyadnet.study.folder import StudyFolder, write_text
 from dyadnet.study.maps import save
@@ -144,7 +144,7 @@ def _page(
     seeds = sorted({trial.seed for trial in trials})
     heads = ["", "feedforward before (%)", "lowest on the way (%)", "after (%)", "epochs to the level"]
     heads += ["sweeps to the level", "with the feedforward network's"]
-    lines = [f"# From a feedforward network to a recurrent one, on {data}", ""]
+    lines = [f"# From a feedforward network to a recurrent one, on {DATA.get(data, data)}", ""]
     lines += [
         f"Seeds {', '.join(map(str, seeds))}; mean ± standard deviation of test accuracies. *After*: of the epoch best "
         f"on validation of those with λ where it is to be. The *level* is {100 * NEAR:g} points below the best "
@@ -197,5 +197,5 @@ def _draw(path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[i
         dress(panel, "test accuracy (%)", f"epoch since λ leaves ½, towards {model.upper()}")
         panel.set_ylim(max(lowest - 2, 0), 100)
     axes[0].legend(frameon=False, fontsize=7.5, loc="lower right")
-    figure.suptitle(f"From a feedforward network to a recurrent one, on {data}")
+    figure.suptitle(f"From a feedforward network to a recurrent one, on {DATA.get(data, data)}")
     save(figure, path)

@@ -31,7 +31,7 @@ def test_table_and_figure_share_their_runs_and_nothing_is_run_twice(
     assert code == 0
     ended = json.loads(said.splitlines()[-1])
     assert (ended["trials"], ended["ran"], ended["ok"]) == (3, 3, 3)
-    assert Path(ended["page"]).read_text().startswith("# Table 1 on digits")
+    assert Path(ended["page"]).read_text().startswith("# Table 1 on the digits")
     before = {path.name: path.stat().st_mtime_ns for path in (out / "trials").iterdir()}
     code, said, _ = run(capsys, "figure2", *common)
     assert (code, json.loads(said.splitlines()[-1])["ran"]) == (0, 0)
