@@ -10,7 +10,12 @@ import yaml
 from dyadnet.description import MODELS
 from dyadnet.overrides import merged
 
-_FILES = {"digits": "digits.yaml", "mnist": "images.yaml", "fashion-mnist": "images.yaml"}
+_FILES = {
+    "digits": ("digits.yaml",),
+    "mnist": ("images.yaml",),
+    "fashion-mnist": ("images.yaml", "fashion-mnist.yaml"),
+}
+"""Of each data set, from the general to the particular."""
 
 
 def preset(data: str, model: str) -> dict[str, Any]:
@@ -23,9 +28,11 @@ def preset(data: str, model: str) -> dict[str, Any]:
     model
         ``hm``, ``ffm`` or ``sshm``.
     """
-    file = _FILES.get(data, "digits.yaml")
-    tree = yaml.safe_load((resources.files(__name__) / file).read_text(encoding="utf-8"))
-    values = merged(tree["common"], tree[model])
+    values: dict[str, Any] = {}
+    for file in _FILES.get(data, _FILES["digits"]):
+        tree = yaml.safe_load((resources.files(__name__) / file).read_text(encoding="utf-8"))
+        for part in ("common", model):
+            values = merged(values, tree.get(part, {}))
     values["data"] = {"name": data}
     values["network"]["layered"]["lam"] = MODELS[model]
     return values
