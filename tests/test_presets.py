@@ -1,0 +1,32 @@
+"""Settings that a run begins with where nobody says otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from dyadnet.config import RunConfig
+from dyadnet.description import MODELS
+from dyadnet.presets import preset
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("data", ["digits", "mnist", "fashion-mnist"])
+def test_every_preset_is_legal_and_of_its_model(data: str, model: str) -> None:
+    config = RunConfig.read(preset(data, model))
+    assert config.data.name == data
+    assert {projection.lam for projection in config.network.recurrent} == {MODELS[model]}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_users_own_data_begins_with_the_settings_of_the_digits(model: str) -> None:
+    assert preset("mine.npz", model) == preset("digits", model) | {"data": {"name": "mine.npz"}}
+
+
+def test_fashion_mnist_lays_what_is_its_own_over_the_settings_of_mnist() -> None:
+    assert preset("fashion-mnist", "ffm") == preset("mnist", "ffm") | {"data": {"name": "fashion-mnist"}}
+    for model in ("sshm", "hm"):
+        general, own = preset("mnist", model), preset("fashion-mnist", model)
+        assert own["learning"].pop("epochs") > general["learning"].pop("epochs")
+        general["learning"]["optimiser"].pop("weight_decay", None)
+        assert own["learning"]["optimiser"].pop("weight_decay", 0.01) == 0.01
+        assert own == general | {"data": {"name": "fashion-mnist"}}
