@@ -35,7 +35,9 @@ from dyadnet.watcher import Silent, Watcher
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
-"""Power iterations for the first estimate of the spectral radius, and for each later one, started from the last."""
+"""Power iterations for an estimate of the spectral radius from nothing, and for one that starts from the last."""
+DRIFT = 0.1
+"""By how much a κ may differ from that of the last estimate, before the next one is due at once and from nothing."""
 EXACT_BETA = 1e-3
 """At which the contrast counts as the exact gradient, once the network has settled for as long as it may."""
 OFF_THE_RECORD = 2**40
@@ -130,6 +132,7 @@ class Coordinator:
         self._relaxations = start.relaxations
         self._updates = start.updates
         self._since_radius = start.since_radius
+        self._estimated = start.estimated
         self._at = start.at
 
     @property
@@ -195,6 +198,7 @@ class Coordinator:
             self._relaxations,
             self.radius,
             self._since_radius,
+            self._estimated,
             self._at,
             None if tally is None else tally.plain(),
             self._best,
@@ -320,13 +324,14 @@ class Coordinator:
         return Relaxation(self._relaxations, part, rows, phases, couplings, step, probed, ideal)
 
     def _step(self, couplings: tuple[float, ...]) -> float:
-        """η or ω, from a spectral radius that is estimated anew every few minibatches."""
+        """η or ω, from a spectral radius that is estimated anew every few minibatches, and when λ has jumped."""
         rule = self.timing.rule
-        if rule.needs_radius and (self._since_radius == 0 or self._since_radius >= self.config.learning.radius_every):
-            cold = self.radius == 0.0
-            iterations = COLD_ITERATIONS if cold else WARM_ITERATIONS
+        jumped = any(abs(now - then) > DRIFT for now, then in zip(couplings, self._estimated, strict=False))
+        due = self._since_radius == 0 or self._since_radius >= self.config.learning.radius_every or jumped
+        if rule.needs_radius and due:
+            iterations = COLD_ITERATIONS if jumped or self.radius == 0.0 else WARM_ITERATIONS
             self.radius = self.engine.spectral_radius(couplings, self.timing.symmetric_radius, iterations)
-            self._since_radius = 0
+            self._since_radius, self._estimated = 0, couplings
         self._since_radius += 1
         return rule.step(self.radius)
 
@@ -335,9 +340,10 @@ class Coordinator:
             return self.engine.relax(relaxation)
         except DivergedError as problem:
             radius = self.engine.spectral_radius(relaxation.couplings, self.timing.symmetric_radius, COLD_ITERATIONS)
+            smaller = "" if self.config.dynamics.step == "auto" else "--set dynamics.step=auto, a smaller step, "
             advice = (
                 f"spectral radius μ = {radius:.3g}, step = {relaxation.step:.3g} ({self.timing.rule.why}); "
-                "try --set dynamics.step=auto, a smaller step, a smaller learning rate, or weight decay"
+                f"try {smaller}a smaller learning rate, or weight decay"
             )
             diverged = DivergedError(problem.block, problem.tick, problem.why, advice)
             self.observer.diverged(diverged)

@@ -46,6 +46,16 @@ def test_each_model_reaches_95_percent_on_the_digits(model: str, tmp_path: Path)
     assert (tmp_path / "run" / "curves.png").stat().st_size > 10_000
 
 
+def test_the_step_follows_a_jump_of_lambda_at_once(tmp_path: Path) -> None:
+    """A feedforward network has μ = 0 and takes whole steps, with which the skew-symmetric one diverges."""
+    lam = {"kind": "piecewise", "pieces": [{"epochs": 1, "of": 0.5}, {"epochs": 1, "of": 0.0}]}
+    train(small("ffm", learning={"epochs": 2, "lam": lam, "radius_every": 1000}), tmp_path / "run")
+    steps = [(line["radius"], line["step"]) for line in read_metrics(tmp_path / "run") if line["kind"] == "epoch"]
+    assert steps[0] == (0.0, 1.0)
+    assert steps[1][0] > 1.0
+    assert steps[1][1] < 0.8
+
+
 @pytest.mark.parametrize("model", ["sshm", "ffm", "hm"])
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(model: str, tmp_path: Path) -> None:
     hashes, records = [], []

@@ -36,6 +36,8 @@ class Position:
         Of the whole run: what steps of optimisers and draws are counted by.
     radius, since_radius
         The last estimate of the spectral radius, and relaxations since.
+    estimated
+        κ of each projection at that estimate; none before the first one, and in checkpoints that are older than this.
     at
         The moment that schedules are read at, in epochs.
     tally
@@ -50,6 +52,7 @@ class Position:
     relaxations: int = 0
     radius: float = 0.0
     since_radius: int = 0
+    estimated: tuple[float, ...] = ()
     at: float = 0.0
     tally: Mapping[str, Any] | None = None
     best: Best | None = None
@@ -63,4 +66,5 @@ class Position:
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
         """From plain values."""
         best = values["best"]
-        return cls(**{**values, "best": None if best is None else Best(**best)})
+        own = {"best": None if best is None else Best(**best), "estimated": tuple(values.get("estimated", ()))}
+        return cls(**{**values, **own})

@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress, over_epochs
 from dyadnet.reproduce.experiments import CONCAVE, DATA
-from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, well, with_deviation
+from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, verdict, well, with_deviation
 from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS
 from dyadnet.study.folder import StudyFolder, write_text
 from dyadnet.study.lines import COLOURS
@@ -24,15 +24,17 @@ Curves = dict[str, list[dict[str, Any]]]
 PALE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
 FAILED = 0.05
 """A model has failed at the first epoch from which on its test accuracy stays this far below its best."""
+ROUNDING = 1e-9
+"""Of a sum of increments of β."""
 
 
 def kept(trials: Sequence[Trial], results: Mapping[int, Result]) -> Curves:
-    """The curves of every run that completed an epoch, diverged ones included."""
+    """The curves of every run that completed an epoch, also of those that diverged later, but not of those that broke."""
     return {
         model: [
             result.values["curves"] | {"diverged": result.status == "diverged"}
             for _, result in chosen(trials, results, model)
-            if result.values.get("curves", {}).get("beta")
+            if result.status != "failed" and result.values.get("curves", {}).get("beta")
         ]
         for model in MODELS
     }
@@ -108,14 +110,15 @@ def _said_of_figure2(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         rows += [line([model.upper(), ", ".join(map(str, epochs)) or "–", *cells])]
     means = {model: value.mean for model, value in saturated.items()}
     agrees = means["sshm"] == min(means.values()) and means["hm"] == max(means.values())
-    smallest = min(gaps, key=lambda model: gaps[model].mean)
+    wide = {model: value.mean for model, value in gaps.items()}
+    smallest = min(wide, key=lambda model: wide[model])
     return [
         *rows,
         "",
         "The gap is training minus validation accuracy, both settled freely with the weights best on validation.",
         "",
-        f"- The paper: {FIGURE2[0]}. {_verdict(agrees, _ordered(means))}",
-        f"- The paper: {FIGURE2[1]}. {_verdict(smallest == 'sshm', f'the smallest gap is {smallest.upper()}’s')}",
+        f"- The paper: {FIGURE2[0]}. {verdict(means, agrees, _ordered(means))}",
+        f"- The paper: {FIGURE2[1]}. {verdict(wide, smallest == 'sshm', f'the smallest gap is {smallest.upper()}’s')}",
     ]
 
 
@@ -131,7 +134,7 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         best = [int(np.argmax(run["test_accuracy"])) for run in runs]
         fails = [failure(run) for run in runs]
         known = [beta for beta in fails if beta is not None]
-        failing[model] = float(np.mean([np.inf if beta is None else beta for beta in fails])) if runs else np.nan
+        failing[model] = _half(fails)
         text = with_deviation(over(known), 2) if len(known) == len(runs) else f"{len(known)} of {len(runs)} runs fail"
         cells = [with_deviation(over(run["test_accuracy"][k] for run, k in zip(runs, best, strict=True)), 2, 100)]
         cells += [with_deviation(over(run["beta"][k] for run, k in zip(runs, best, strict=True)), 2), text]
@@ -139,29 +142,40 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         cells += [with_deviation(over(run["beta"][-1] for run in runs), 2)]
         rows += [line([model.upper(), *cells, with_deviation(over(run["saturated"][-1] for run in runs), 1, 100)])]
     largest = max((beta for runs in curves.values() for run in runs for beta in run["beta"]), default=0.0)
-    ends = [model for model, beta in failing.items() if np.isfinite(beta)]
-    beyond = (
-        f"From β = {CONCAVE:g} on it is not concave: what lies beyond the line is shown for what it is."
-        if largest >= CONCAVE
-        else f"β grows up to {largest:.2f}, the last value below it."
-    )
+    order = sorted(failing, key=lambda model: failing[model])
+    ends = [model for model in order if np.isfinite(failing[model])]
+    said = f"no model fails up to β = {largest:.2f}"
     if ends:
-        order = sorted(failing, key=lambda model: failing[model])
-        said = "from the first to fail: " + ", ".join(m.upper() for m in order if m in ends)
+        said = "from the first to fail: " + ", ".join(m.upper() for m in ends)
         said += "".join(f"; {m.upper()} does not fail" for m in order if m not in ends)
-        verdicts = [_verdict(order[0] == "hm", said), _verdict(failing["sshm"] == max(failing.values()), said)]
-    else:
-        verdicts = [f"**Not seen here**: no model fails up to β = {largest:.2f}."] * 2
+    agree = (order[0] == "hm", failing["sshm"] == max(failing.values()))
+    verdicts = [verdict(failing, agrees, said) for agrees in agree]
+    if all(np.isinf(beta) for beta in failing.values()):
+        verdicts = [f"**Not seen here**: {said}."] * 2
     return [
         *rows,
         "",
         f"A model fails at the first β from which on its test accuracy stays {100 * FAILED:g} points or more below its "
-        "best, or at which it diverges. "
+        "best, or at which it diverges; of several runs, where half of them have. "
         f"With outputs of slope f′ ≤ ½ the problem for s⁻ is concave while β·f′ < 1, that is below β = {CONCAVE:g}. "
-        + beyond,
+        + _beyond(largest),
         "",
-        *(f"- The paper: {claim}. {verdict}" for claim, verdict in zip(FIGURE3, verdicts, strict=True)),
+        *(f"- The paper: {claim}. {judged}" for claim, judged in zip(FIGURE3, verdicts, strict=True)),
     ]
+
+
+def _half(fails: Sequence[float | None]) -> float:
+    """β at which half of the runs have failed; infinite if fewer ever do, NaN if there are none."""
+    known = sorted(np.inf if beta is None else beta for beta in fails)
+    return known[(len(known) - 1) // 2] if known else np.nan
+
+
+def _beyond(largest: float) -> str:
+    """Where the largest β lies beside the one from which on the problem is not concave."""
+    if largest >= CONCAVE:
+        return f"From β = {CONCAVE:g} on it is not concave: what lies beyond the line is shown for what it is."
+    last = largest + BETA_INCREMENT >= CONCAVE - ROUNDING
+    return f"β grows up to {largest:.2f}{', the last value below it' if last else ''}."
 
 
 def failure(run: Mapping[str, Any]) -> float | None:
@@ -176,10 +190,6 @@ def failure(run: Mapping[str, Any]) -> float | None:
         return float(run["beta"][-1]) + BETA_INCREMENT if run["diverged"] else None
     high = np.flatnonzero(~low)
     return float(run["beta"][int(high[-1]) + 1])
-
-
-def _verdict(agrees: bool, seen: str) -> str:
-    return f"So here ({seen})." if agrees else f"**Not so here**: {seen}."
 
 
 def _ordered(means: Mapping[str, float]) -> str:

@@ -64,6 +64,22 @@ def number(value: float, digits: int) -> str:
     return f"{value:.0e}" if 0 < abs(value) < 0.5 * 10.0**-digits else f"{value:.{digits}f}"
 
 
+def verdict(values: Mapping[str, float], agrees: bool, seen: str) -> str:
+    """Whether runs agree with a statement of the paper, or that nobody knows: a model without a number decides nothing.
+
+    Parameters
+    ----------
+    values
+        By model, what it is judged by; NaN where no run ended well.
+    seen
+        What is so here, for both answers.
+    """
+    missing = [model.upper() for model, value in values.items() if math.isnan(value)]
+    if missing:
+        return f"**Not known here**: no run of {' and '.join(missing)} that says so ended well."
+    return f"So here ({seen})." if agrees else f"**Not so here**: {seen}."
+
+
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of the same columns; nothing where a number is not known."""
     text = io.StringIO()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress
 from dyadnet.reproduce.experiments import DATA
-from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, not_well, over, well, with_deviation
+from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, not_well, over, verdict, well, with_deviation
 from dyadnet.reproduce.paper import ALLOWANCE, MODELS, ORDER, TABLE1
 from dyadnet.study.folder import StudyFolder, write_text
 from dyadnet.study.lines import COLOURS
@@ -96,21 +95,17 @@ def _claims(found: Mapping[str, Mapping[str, Over]]) -> list[str]:
     """The paper's statements on the constants, and whether these runs agree."""
     skew = found["sshm"]["linear_hidden"].mean
     one = abs(skew - 1) < ROUNDED and skew < 1 + EPSILON
-    lines = [f"- SSHM's L_hidden is {skew:.7f}: {'1, as the paper says' if one else '**not 1**'}."]
+    lines = [f"- The paper: SSHM's L_hidden is 1. {verdict({'sshm': skew}, one, f'{skew:.7f}')}"]
     for name, order in ORDER.items():
-        values = [found[model][f"linear_{name}"].mean for model in order]
-        same = all(one < other for one, other in itertools.pairwise(values))
-        said = " < ".join(model.upper() for model in order)
-        verdict = (
-            "the same here"
-            if same
-            else "**not so here**: "
-            + " < ".join(
-                model.upper() for model in sorted(order, key=lambda model: found[model][f"linear_{name}"].mean)
-            )
-        )
-        lines += [f"- {CONSTANTS[name]}: the paper's order is {said}; {verdict}."]
+        values = {model: found[model][f"linear_{name}"].mean for model in order}
+        ours = sorted(order, key=lambda model: values[model])
+        claim = f"the order of {CONSTANTS[name]} is {_ascending(order)}"
+        lines += [f"- The paper: {claim}. {verdict(values, ours == list(order), _ascending(ours))}"]
     return lines
+
+
+def _ascending(models: Iterable[str]) -> str:
+    return " < ".join(model.upper() for model in models)
 
 
 def _met(ours: float, target: float) -> str:

@@ -29,6 +29,7 @@ positions = st.builds(
     st.integers(0, 9999),
     st.floats(0, 9),
     st.integers(0, 9),
+    st.lists(st.floats(-1, 1)).map(tuple),
     st.floats(0, 99),
     st.none() | st.dictionaries(st.text(), numbers),
     st.none() | st.builds(Best, st.dictionaries(st.text(), numbers), st.none() | st.just(NAME)),

@@ -56,9 +56,16 @@ def of(trial: Trial, **changes: Any) -> Result:
     return Result("ok", "", json.loads(json.dumps(values | changes)))
 
 
-def written(name: Name, tmp_path: Path, results: dict[int, Result], data: str = "mnist", seeds: int = 3) -> str:
+def written(
+    name: Name,
+    tmp_path: Path,
+    results: dict[int, Result],
+    data: str = "mnist",
+    seeds: int = 3,
+    epochs: int | None = None,
+) -> str:
     """The page of a reproduction with these results."""
-    study = study_of(name, data, seeds)
+    study = study_of(name, data, seeds, epochs)
     trials = plan(study)
     folder = StudyFolder(tmp_path / "out", study, trials)
     write = {
@@ -87,8 +94,8 @@ def test_table_1_sets_our_numbers_beside_the_papers_and_says_what_falls_short(tm
     assert "| 1.00 ± 0.00 | 1 ± 7e-07 |" in row
     (row,) = (line for line in page.splitlines() if line.startswith("| HM"))
     assert "| 97.82 | no, 0.80 short |" in row
-    assert "L_hidden is 1.0000000: 1, as the paper says" in page
-    assert page.count("the same here") == 2
+    assert "The paper: SSHM's L_hidden is 1. So here (1.0000000)." in page
+    assert page.count("So here") == 3
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "table1.csv").read_text())))
     assert {(r["model"], r["column"]): r["paper_mean"] for r in rows}["ffm", "linear_output"] == "95.75"
 
@@ -100,8 +107,8 @@ def test_table_1_says_where_the_constants_disagree_with_the_paper(tmp_path: Path
             constants = {"linear": {"hidden": 2.0, "output": 500.0}, "local": {"hidden": 1.0, "output": 1.0}}
             found[trial.number] = of(trial, constants=constants)
     page = written("table1", tmp_path, found)
-    assert "**not so here**: SSHM < HM < FFM" in page
-    assert "**not so here**: SSHM < FFM < HM" in page
+    assert "the order of L_hidden is SSHM < FFM < HM. **Not so here**: SSHM < HM < FFM." in page
+    assert "the order of L_output is SSHM < HM < FFM. **Not so here**: SSHM < FFM < HM." in page
 
 
 def test_a_table_says_what_is_missing_and_what_diverged(tmp_path: Path) -> None:
@@ -128,15 +135,16 @@ def test_figure_2_judges_saturation_and_gap(tmp_path: Path) -> None:
     assert rows[0]["model"] == "sshm"
 
 
+def strong(trial: Trial, at: int | None, epochs: int = 8) -> Result:
+    """A run that falls to guessing at an epoch, or never."""
+    accuracy = [0.9 if at is None or epoch < at else 0.1 for epoch in range(epochs)]
+    lam = {"sshm": 0.0, "ffm": 0.5, "hm": 1.0}[trial.model]
+    return of(trial, curves=kept(accuracy, lam, [0.1 + 0.05 * k for k in range(epochs)]))
+
+
 def strongly(fails: dict[str, int | None]) -> dict[int, Result]:
-    """Runs of 8 epochs that fall to guessing at an epoch, or never."""
-    found = {}
-    for trial in plan(study_of("figure3", "mnist", 1, 8)):
-        at = fails[trial.model]
-        accuracy = [0.9 if at is None or epoch < at else 0.1 for epoch in range(8)]
-        lam = {"sshm": 0.0, "ffm": 0.5, "hm": 1.0}[trial.model]
-        found[trial.number] = of(trial, curves=kept(accuracy, lam, [0.1 + 0.05 * k for k in range(8)]))
-    return found
+    """One such run a model."""
+    return {trial.number: strong(trial, fails[trial.model]) for trial in plan(study_of("figure3", "mnist", 1, 8))}
 
 
 def test_figure_3_says_at_which_beta_each_model_fails(tmp_path: Path) -> None:
@@ -151,7 +159,7 @@ def test_figure_3_says_at_which_beta_each_model_fails(tmp_path: Path) -> None:
     (row,) = (line for line in page.splitlines() if line.startswith("| SSHM"))
     assert "0 of 1 runs fail" in row
     assert page.count("So here") == 2
-    assert "β grows up to 0.45, the last value below it" in page
+    assert "β grows up to 0.45.\n" in page
     folder = StudyFolder(tmp_path / "other", study, trials)
     curves.figure3(folder, trials, strongly({"hm": None, "ffm": 5, "sshm": 2}))
     folder.close()
@@ -160,6 +168,38 @@ def test_figure_3_says_at_which_beta_each_model_fails(tmp_path: Path) -> None:
     curves.figure3(folder, trials, strongly(dict.fromkeys(("hm", "ffm", "sshm"))))
     folder.close()
     assert (tmp_path / "none" / "figure3.md").read_text().count("**Not seen here**: no model fails up to β = 0.45") == 2
+
+
+def test_nothing_is_said_of_models_whose_runs_did_not_end_well(tmp_path: Path) -> None:
+    for name in ("table1", "figure2", "figure3"):
+        found = strongly({"hm": 2, "ffm": 5, "sshm": None}) if name == "figure3" else results_of(name, seeds=1)
+        for trial in plan(study_of(name, "mnist", 1, 8 if name == "figure3" else None)):
+            if trial.model == "hm":
+                found[trial.number] = Result("failed", "OSError: no space left", {"epochs": 0, "curves": {"beta": []}})
+        page = written(name, tmp_path / name, found, seeds=1, epochs=8 if name == "figure3" else None)
+        claims = [line for line in page.splitlines() if line.startswith("- The paper")]
+        known = [claim for claim in claims if "L_hidden is 1" in claim]
+        assert "nan" not in page
+        for claim in set(claims) - set(known):
+            assert claim.endswith("**Not known here**: no run of HM that says so ended well.")
+
+
+@pytest.mark.parametrize(("failing", "said"), [(1, "no model fails"), (2, "from the first to fail: HM;")])
+def test_a_model_fails_where_half_of_its_runs_do(failing: int, said: str, tmp_path: Path) -> None:
+    found = {}
+    trials = plan(study_of("figure3", "mnist", 3, 8))
+    for trial in trials:
+        ends = trial.model == "hm" and trial.seed < failing
+        found[trial.number] = strong(trial, 2 + trial.seed if ends else None)
+    page = written("figure3", tmp_path, found, epochs=8)
+    assert f"{failing} of 3 runs fail" in page
+    assert said in page
+
+
+def test_it_is_the_last_beta_below_the_concave_ones_only_if_the_next_one_is_not(tmp_path: Path) -> None:
+    trials = plan(study_of("figure3", "mnist", 1, 38))
+    found = {trial.number: strong(trial, None, 38) for trial in trials}
+    assert "β grows up to 1.95, the last value below it." in written("figure3", tmp_path, found, seeds=1, epochs=38)
 
 
 def test_a_model_that_recovers_has_not_failed() -> None:
