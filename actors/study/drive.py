@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +60,7 @@ def drive(
     retry_failed: bool = False,
     console: Console | None = None,
     shown: Callable[[StudyFolder, Sequence[Trial], Mapping[int, Result]], None] = draw,
-    again: str | None = None,
+    again: Sequence[str] | None = None,
 ) -> Ended:
     """Run what is left of a study, then write its table, summary and plots.
 
@@ -68,7 +69,7 @@ def drive(
     shown
         What is drawn of all results, beside table and summary.
     again
-        The command that goes on with it; ``dyadnet study`` and its folder unless given.
+        Arguments of ``dyadnet`` that go on with it; ``study`` and its folder unless given.
 
     Raises
     ------
@@ -88,15 +89,16 @@ def drive(
         if retry_failed:
             results = {number: result for number, result in results.items() if result.status != "failed"}
         before = len(results)
-        again = (again or f"dyadnet study {out}") + (f" --data-dir {data_dir}" if data_dir is not None else "")
         try:
             with interruptible():
                 _run(folder, trials, results, datasets, cluster, max_concurrent, console)
                 shown(folder, trials, results)
         except KeyboardInterrupt:
             write_table(folder, trials, results)
+            options = _options(cluster, max_concurrent, data_dir, retry_failed=retry_failed)
+            command = shlex.join(["dyadnet", *(again or ["study", str(out)]), *options])
             raise StoppedError(
-                f"stopped; {len(results)} of {len(trials)} trials are kept; go on with: {again}"
+                f"stopped; {len(results)} of {len(trials)} trials are kept; go on with: {command}"
             ) from None
         except DyadnetError:
             if results:
@@ -122,6 +124,16 @@ def drive(
         failed=counts["failed"],
         seconds=time.monotonic() - started,
     )
+
+
+def _options(
+    cluster: ClusterSpec, max_concurrent: int | None, data_dir: Path | None, *, retry_failed: bool
+) -> list[str]:
+    """What the command line says of where and how trials run."""
+    given = {"--address": cluster.address, "--max-concurrent": max_concurrent, "--data-dir": data_dir}
+    flags = {"--ship-code": cluster.ship_code, "--retry-failed": retry_failed}
+    said = [text for name, value in given.items() if value is not None for text in (name, str(value))]
+    return said + [name for name, value in flags.items() if value]
 
 
 def _run(

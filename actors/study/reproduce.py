@@ -44,7 +44,7 @@ def reproduce(
         raise ConfigError("NAME", name, f"one of {', '.join(NAMES)}")
     if quick and data not in (None, "digits"):
         raise ConfigError("--data", data, "--quick is on the digits; leave one of them out")
-    data = "digits" if quick else data or "mnist"
+    data = "digits" if quick else "mnist" if data is None else data
     study = study_of(chosen, data, seeds, epochs)
     folder = out or Path("runs") / f"reproduce-{STUDIES[chosen]}-{data}"
     pages = {
@@ -53,8 +53,8 @@ def reproduce(
         "figure3": curves.figure3,
         "translation": translation.write,
     }
-    again = f"dyadnet reproduce {name} --data {data} --seeds {seeds} --out {folder}"
-    again += "" if epochs is None else f" --epochs {epochs}"
+    again = ["reproduce", name, "--data", data, "--seeds", str(seeds), "--out", str(folder)]
+    again += [] if epochs is None else ["--epochs", str(epochs)]
     cluster = ClusterSpec(address=address, ship_code=ship_code)
     ended = drive(study, folder, cluster, max_concurrent, data_dir, retry_failed, shown=pages[chosen], again=again)
     page = folder / f"{chosen}.md"

@@ -62,15 +62,15 @@ class StudyFolder:
         if base is not None:
             study = study.model_copy(update={"base": study.base.model_copy(update={"config": Path(BASE)})})
         self.study = study
-        self._made = not path.exists()
-        self._new = not (path / DEFINITION).exists()
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
-        if (path / DEFINITION).exists():
-            _check_same(path, study, base)
-        elif path.is_dir() and any(entry.name != LOCK for entry in path.iterdir()):
-            raise RunFolderError(f"--out {path}: it holds other files; name a new or empty folder")
         try:
+            self._made = not path.exists()
+            self._new = not (path / DEFINITION).exists()
+            if not self._made and not path.is_dir():
+                raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
+            if not self._new:
+                _check_same(path, study, base)
+            elif not self._made and any(entry.name != LOCK for entry in path.iterdir()):
+                raise RunFolderError(f"--out {path}: it holds other files; name a new or empty folder")
             (path / TRIALS).mkdir(parents=True, exist_ok=True)
             self._lock = (path / LOCK).open("w", encoding="utf-8")
         except OSError as problem:
@@ -83,9 +83,9 @@ class StudyFolder:
         write_text(path / DEFINITION, yaml.safe_dump(_plain(study), sort_keys=False, allow_unicode=True))
 
     def discard(self) -> None:
-        """Take back what was written, unless it was here before: the study could not begin."""
+        """Take back what was written, unless it was here before or a trial has begun: the study could not begin."""
         self.close()
-        if self._new:
+        if self._new and not any((self.path / ONGOING).glob("*/*")):
             shutil.rmtree(self.path, ignore_errors=True)
             if not self._made:
                 self.path.mkdir(exist_ok=True)
@@ -95,7 +95,7 @@ class StudyFolder:
         self._lock.close()
 
     def finished(self) -> dict[int, Result]:
-        """Results of the trials that have ended, by number; a damaged file counts as not there.
+        """Results of the trials that have ended, by number; a damaged or incomplete file counts as not there.
 
         Raises
         ------
@@ -104,12 +104,13 @@ class StudyFolder:
         """
         found: dict[int, Result] = {}
         for number, trial in self._trials.items():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 held = json.loads(self._file(trial).read_text(encoding="utf-8"))
                 result = Result(held["status"], held["error"], dict(held["values"]))
                 if {name: held[name] for name in trial.identity} != json.loads(json.dumps(trial.identity)):
                     raise RunFolderError(f"{self._file(trial)}: it is of another trial ({trial} is expected)")
-                found[number] = result
+                if result.complete(trial.keep):
+                    found[number] = result
         return found
 
     def save(self, trial: Trial, result: Result) -> None:
@@ -205,7 +206,7 @@ def _check_same(path: Path, study: Study, base: str | None) -> None:
     try:
         held = Study.read(yaml.safe_load((path / DEFINITION).read_text(encoding="utf-8")))
         held_base = (path / BASE).read_text(encoding="utf-8") if held.base.config is not None else None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, ConfigError) as problem:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError, ConfigError) as problem:
         raise RunFolderError(f"{path / DEFINITION}: damaged ({' '.join(str(problem).split())})") from None
     ours, theirs = _compared(study.model_dump(mode="json")), _compared(held.model_dump(mode="json"))
     difference = _difference(ours, theirs, "")

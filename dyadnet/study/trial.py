@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
@@ -40,6 +40,11 @@ class Result:
     status: Status
     error: str
     values: dict[str, Any]
+
+    def complete(self, keep: Sequence[Keep] = ()) -> bool:
+        """Whether it says how the trial ended, and if well, what it measured and what was to be kept."""
+        wanted = {"test_accuracy", *keep} if self.status == "ok" else set()
+        return self.status in get_args(Status) and wanted <= self.values.keys()
 
 
 class _Epochs(Silent):

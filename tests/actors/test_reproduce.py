@@ -54,6 +54,7 @@ def test_table_and_figure_share_their_runs_and_nothing_is_run_twice(
     [
         (["table2"], "NAME: 'table2' is not legal; one of table1, figure2, figure3, translation"),
         (["table1", "--data", "cifar"], "--data: 'cifar' is not legal; one of mnist, fashion-mnist, digits"),
+        (["table1", "--data", ""], "--data: '' is not legal; one of mnist, fashion-mnist, digits"),
         (["table1", "--quick", "--data", "mnist"], "--quick is on the digits"),
         (["table1", "--data-dir", "/nowhere"], "/nowhere"),
     ],

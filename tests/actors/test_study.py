@@ -181,13 +181,13 @@ def test_more_at_a_time_than_cores_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path, sent: signal.Signals) -> None:
-    file, out = tmp_path / "mine.yaml", tmp_path / "out"
+    file, out = tmp_path / "mine.yaml", tmp_path / "my study"
     slow: dict[str, Any] = TINY | {"epochs": 12, "seeds": 3, "name": "mine"}
     file.write_text(yaml.safe_dump(slow))
     planned = len(plan(tiny(**slow)))
     with tempfile.TemporaryDirectory(prefix="dy", dir="/tmp", ignore_cleanup_errors=True) as folder:
         environment = clean_environment() | {"RAY_TMPDIR": folder}
-        command = [DYADNET, "study", str(file), "--out", str(out)]
+        command = [DYADNET, "study", str(file), "--out", str(out), "--max-concurrent", "2"]
         study = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and len(list(out.glob("trials/0*.json"))) < 4:
@@ -198,7 +198,7 @@ def test_an_interrupted_study_goes_on_where_it_was(tmp_path: Path, sent: signal.
     kept = times(out)
     assert 4 <= len(kept) < planned
     last = said.strip().splitlines()[-1]
-    assert f"{len(kept)} of {planned} trials are kept; go on with: dyadnet study {out}" in last
+    assert f"{len(kept)} of {planned} trials are kept; go on with: dyadnet study '{out}' --max-concurrent 2" in last
     assert len(table(out)) == len(kept)
     with pytest.raises(SystemExit) as stopped:
         main(["study", str(out), "--json"])

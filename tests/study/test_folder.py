@@ -39,8 +39,45 @@ def test_a_damaged_result_counts_as_not_there(tmp_path: Path) -> None:
     folder = opened(tmp_path, tiny())
     for trial in plan(tiny())[:2]:
         folder.save(trial, RESULT)
-    (tmp_path / "trials" / "00000.json").write_text('{"trial": 0, "status')
+    for text in ('{"trial": 0, "status', "[" * 100_000):
+        (tmp_path / "trials" / "00000.json").write_text(text)
+        assert set(folder.finished()) == {1}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Result("okay", "", {"test_accuracy": 0.5, "curves": {}}),  # type: ignore[arg-type]
+        Result("ok", "", {"curves": {}}),
+        Result("ok", "", {"test_accuracy": 0.5}),
+    ],
+)
+def test_a_result_that_does_not_say_what_it_should_counts_as_not_there(result: Result, tmp_path: Path) -> None:
+    study = tiny(keep=["curves"])
+    folder = opened(tmp_path, study)
+    folder.save(plan(study)[0], result)
+    folder.save(plan(study)[1], Result("failed", "no memory", {}))
     assert set(folder.finished()) == {1}
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "file/x"])
+def test_a_folder_that_cannot_be_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        opened(tmp_path / name, tiny())
+    assert list(contents(tmp_path)) == ["file"]
+
+
+def test_what_a_trial_goes_on_from_is_not_discarded(tmp_path: Path) -> None:
+    folder = opened(tmp_path / "out", tiny())
+    place = folder.place(plan(tiny())[0])
+    (place / "checkpoints").mkdir()
+    folder.discard()
+    assert place.exists()
+    folder = opened(tmp_path / "none", tiny())
+    folder.place(plan(tiny())[0])
+    folder.discard()
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_result_of_another_trial_is_refused(tmp_path: Path) -> None:
