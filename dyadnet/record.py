@@ -7,7 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -99,14 +99,10 @@ class RunFolder:
         self.path = path
         self.beginning: Beginning | None = None
         self.begun = False
-        self._made = not path.exists()
         self._trace: TraceWriter | None = None
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
-        if path.is_dir() and any(path.iterdir()):
-            what = "another run" if (path / CONFIG).exists() else "other files"
-            raise RunFolderError(f"--out {path}: it holds {what}; name a new or empty folder")
         try:
+            self._made = not path.exists()
+            _check_free(path)
             path.mkdir(parents=True, exist_ok=True)
             self._records = {name: Lines(path / name) for name in RECORDS}
             (path / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
@@ -252,6 +248,38 @@ class RunFolder:
             lines.close()
 
 
+def _check_free(path: Path) -> None:
+    """Refuse a folder for a new run that holds anything."""
+    if path.exists() and not path.is_dir():
+        raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
+    if path.is_dir() and any(path.iterdir()):
+        what = "another run" if (path / CONFIG).exists() else "other files"
+        raise RunFolderError(f"--out {path}: it holds {what}; name a new or empty folder")
+
+
+def check_file(out: Path, example: str, *endings: str) -> None:
+    """Refuse an ``--out`` that does not name a file with one of these endings.
+
+    Parameters
+    ----------
+    example
+        A name to suggest.
+
+    Raises
+    ------
+    RunFolderError
+        If it is a folder, nothing but an ending, or ends otherwise.
+    """
+    # What cannot be looked at says why once it is written to.
+    with suppress(OSError):
+        if out.is_dir():
+            raise RunFolderError(f"--out {out}: this is a folder; name a file, such as {out / example}")
+    if out.name in endings:
+        raise RunFolderError(f"--out {out}: this is an ending without a name; name a file, such as {example}")
+    if out.suffix not in endings:
+        raise RunFolderError(f"--out {out}: name a file that ends in {' or '.join(endings)}, such as {example}")
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to; what is there at the end takes the place of `path`, or nothing does.
@@ -265,10 +293,14 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield fresh
         fresh.replace(path)
+    except (FileExistsError, NotADirectoryError):
+        raise RunFolderError(f"{path}: it cannot be written ({path.parent} is not a folder)") from None
     except OSError as problem:
         raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
     finally:
-        fresh.unlink(missing_ok=True)
+        # Where nothing could be written, nothing can be looked for either.
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
 
 
 def saved_weights(run: Path, name: str) -> Path:
@@ -282,14 +314,15 @@ def read_config(run: Path) -> RunConfig:
     Raises
     ------
     RunFolderError
-        If the folder holds no run.
+        If the folder holds no run, or its configuration is damaged.
     """
     path = run / CONFIG
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise RunFolderError(f"{run}: no run here ({CONFIG} is missing)") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except OSError as problem:
+        raise _no_run(run, CONFIG, problem) from None
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError):
+        # PyYAML passes on what its constructors raise: of a date in month 99, of lists within lists without end.
         raise RunFolderError(f"{path}: damaged, not YAML") from None
     return RunConfig.read(values, str(path))
 
@@ -316,17 +349,24 @@ def read_machinery(run: Path) -> list[dict[str, Any]]:
     return _lines(run, MACHINERY)
 
 
+def _no_run(run: Path, name: str, problem: OSError) -> RunFolderError:
+    """What to say of a folder of which a file cannot be read."""
+    missing = isinstance(problem, FileNotFoundError | NotADirectoryError)
+    why = "is missing" if missing else f"cannot be read: {problem.strerror}"
+    return RunFolderError(f"{run}: no run here ({name} {why})")
+
+
 def _lines(run: Path, name: str) -> list[dict[str, Any]]:
     path = run / name
     try:
         data = path.read_bytes()
-    except OSError:
-        raise RunFolderError(f"{run}: no run here ({name} is missing)") from None
+    except OSError as problem:
+        raise _no_run(run, name, problem) from None
     return _parsed(path, data)
 
 
 def _parsed(path: Path, data: bytes) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in data.decode().splitlines() if line]
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RunFolderError(f"{path}: damaged, a line is not JSON") from None

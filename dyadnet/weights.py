@@ -18,7 +18,8 @@ from dyadnet.errors import RunFolderError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-
+TOLD = ("epoch", "weights_sha256", "couplings", "validation_accuracy", "test_accuracy")
+"""What a manifest says beside its format; see `described`."""
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """Arrays by block, then by name."""
@@ -101,15 +102,22 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     RunFolderError
-        If there is no manifest, or not one of this format.
+        If there is no manifest, or not a whole one of this format.
     """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise RunFolderError(f"{folder}: no weights here ({MANIFEST} is missing)") from None
-    except ValueError:
+    except (FileNotFoundError, NotADirectoryError):
+        missing = f"no weights here ({MANIFEST} is missing); a run saves them after every epoch"
+        raise RunFolderError(f"{folder}: {missing}") from None
+    except OSError as problem:
+        raise RunFolderError(f"{path}: it cannot be read ({problem.strerror})") from None
+    except (ValueError, RecursionError):
         raise RunFolderError(f"{path}: damaged; use other weights of this run, or train anew") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise RunFolderError(f"{path}: not a manifest of format {FORMAT}")
+    lacking = [key for key in TOLD if key not in manifest]
+    if lacking:
+        what = f"damaged, {', '.join(lacking)} missing"
+        raise RunFolderError(f"{path}: {what}; use other weights of this run, or train anew")
     return manifest

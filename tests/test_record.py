@@ -11,7 +11,7 @@ import pytest
 
 from dyadnet.errors import RunFolderError
 from dyadnet.lines import RecordError
-from dyadnet.record import EVENTS, RunFolder, whole
+from dyadnet.record import CONFIG, EVENTS, METRICS, RunFolder, read_config, read_metrics, whole
 from tests.checkpoint.runs import settings
 
 
@@ -44,6 +44,43 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match=r"--out .*file/run: it cannot be written \(Not a directory\)"):
         RunFolder(tmp_path / "file" / "run", settings())
+
+
+@pytest.mark.parametrize("name", ["file/found.json", "file/deeper/found.json"])
+def test_a_file_in_place_of_a_folder_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match=r"found\.json: .*file.* is not a folder"), whole(tmp_path / name) as fresh:
+        fresh.parent.mkdir(parents=True)
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 300)
+    with pytest.raises(RunFolderError, match=r"--out .*n: it cannot be written \(File name too long\)"):
+        RunFolder(path, settings())
+    with pytest.raises(RunFolderError, match=r"n: it cannot be written \(File name too long\)"), whole(path) as fresh:
+        fresh.write_text("new")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "seed: 2001-99-99", "seed: !!bool x", "seed: !!timestamp x"])
+def test_a_configuration_that_yaml_chokes_on_is_damaged(text: str, tmp_path: Path) -> None:
+    (tmp_path / CONFIG).write_text(text)
+    with pytest.raises(RunFolderError, match="damaged, not YAML"):
+        read_config(tmp_path)
+
+
+def test_a_line_nested_without_end_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / METRICS).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(RunFolderError, match="a line is not JSON"):
+        read_metrics(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_not_called_missing(tmp_path: Path) -> None:
+    for read, name in ((read_config, CONFIG), (read_metrics, METRICS)):
+        with pytest.raises(RunFolderError, match=f"no run here .{name} is missing"):
+            read(tmp_path)
+        (tmp_path / name).mkdir()
+        with pytest.raises(RunFolderError, match=f"no run here .{name} cannot be read: Is a directory"):
+            read(tmp_path)
 
 
 def with_weights(folder: RunFolder, size: int) -> None:

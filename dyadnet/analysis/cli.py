@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,12 +36,14 @@ def analyse(
     from dyadnet.analysis.analyse import analyse as found_by
     from dyadnet.analysis.table import table
     from dyadnet.evaluate import load
-    from dyadnet.record import read_config, saved_weights, whole
+    from dyadnet.record import read_config, whole
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "best or last")
-    if out is not None and out.exists() and not out.is_dir():
-        raise RunFolderError(f"--out {out}: this is a file; name a folder")
+    # What cannot be looked at says why once it is written to.
+    with suppress(OSError):
+        if out is not None and out.is_file():
+            raise RunFolderError(f"--out {out}: this is a file; name a folder")
     if part not in ("test", "validation", "train"):
         raise ConfigError("--part", part, "test, validation or train")
     asked: dict[str, Any] = {"part": part, "samples": samples}
@@ -49,8 +52,6 @@ def analyse(
             asked[flag] = _numbers(f"--{flag}", text, 0.0, math.inf, "of at least 0")
     questions = Questions(**asked)
     config = read_config(run)
-    if not saved_weights(run, weights).exists():
-        raise RunFolderError(f"{run}: this run has saved no weights yet; it saves them after every epoch")
     saved = load(run, weights, data_dir)
     console = Console(stderr=True)
     epoch, epochs = saved.manifest["epoch"], config.learning.epochs
@@ -112,10 +113,10 @@ def delay_limits(
 
 
 def _writable(folder: Path) -> Path:
-    if folder.exists() and not folder.is_dir():
-        raise RunFolderError(f"--out {folder}: this is a file; name a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise RunFolderError(f"--out {folder}: this is a file; name a folder") from None
     except OSError as problem:
         raise RunFolderError(f"--out {folder}: it cannot be written ({problem.strerror})") from None
     return folder

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dyadnet.errors import ConfigError, RunFolderError
+from dyadnet.errors import ConfigError
 
 
 def export(
@@ -23,17 +23,17 @@ def export(
     """Write a run's trained weights to one file for other programs."""
     from dyadnet.export.files import FORMATS
     from dyadnet.export.files import export as write
+    from dyadnet.record import check_file
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "best or last")
-    ending = "" if out is None else out.suffix.removeprefix(".")
+    ending = "" if out is None else (out.suffix or out.name).removeprefix(".")
     if kind is None:
         kind = ending if ending in FORMATS else "npz"
     if kind not in FORMATS:
         raise ConfigError("--format", kind, f"one of {', '.join(FORMATS)}")
-    if out is not None and (ending != kind or out.is_dir()):
-        raise RunFolderError(f"--out {out}: name a file that ends in .{kind}")
     path = run / f"weights.{kind}" if out is None else out
+    check_file(path, f"weights.{kind}", f".{kind}")
     exported = write(run, path, weights, kind)
     numbers = sum(array.size for array in exported.arrays.values())
     typer.echo(

@@ -81,11 +81,9 @@ def export(run: Path, path: Path, name: str = "best", kind: str = "npz") -> Expo
     config = read_config(run)
     topology = Topology(config.network)
     folder = saved_weights(run, name)
-    if not folder.is_dir():
-        raise RunFolderError(f"{run}: this run has saved no weights yet; it saves them after every epoch")
     manifest = weights.read_manifest(folder)
     arrays = joined(weights.read(folder, topology.blocks), topology)
-    if weights.sha256(split(arrays, topology)) != manifest.get("weights_sha256"):
+    if weights.sha256(split(arrays, topology)) != manifest["weights_sha256"]:
         raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
     about = {
         **manifest,
@@ -149,7 +147,8 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], Arrays]:
 
 
 def _write_safetensors(exported: Exported, path: Path) -> None:
-    _safetensors().save_file(exported.arrays, path, {MANIFEST: json.dumps(exported.manifest)})
+    # Its own writing to a file raises errors that are no OSError.
+    path.write_bytes(_safetensors().save(exported.arrays, {MANIFEST: json.dumps(exported.manifest)}))
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Any], Arrays]:

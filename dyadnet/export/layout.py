@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.description import INPUT
+from dyadnet.errors import RunFolderError
 from dyadnet.topology import Topology
 from dyadnet.weights import Parameters
 
@@ -27,9 +28,15 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
     dict
         ``weights/<pre>-><post>`` of shape (n_post, n_pre) in the order of the description, ``input`` for θ₀'s `pre`;
         then ``bias/<population>`` of shape (n,).
+
+    Raises
+    ------
+    RunFolderError
+        If a parameter is missing, or of another shape or type: these are weights of another network.
     """
     arrays: Arrays = {}
-    dtype = next(iter(parameters.values()))["bias"].dtype
+    # Where even that is missing, the loop below says so.
+    dtype = next(iter(parameters.values())).get("bias", np.empty(0)).dtype
     for projection in topology.network.projections:
         pre = topology.network.inputs if projection.from_input else topology.network.by_name[projection.pre].size
         shape = (topology.network.by_name[projection.post].size, pre)
@@ -37,7 +44,14 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
     for population in topology.network.populations:
         arrays[f"bias/{population.name}"] = np.empty(population.size, dtype)
     for block, key, name, place in _places(topology):
-        arrays[name][place] = parameters[block][key]
+        target, found = arrays[name][place], parameters[block].get(key)
+        if found is None or found.shape != target.shape or found.dtype != dtype:
+            what = "nothing" if found is None else f"{found.dtype} {found.shape}"
+            raise RunFolderError(
+                f"block {block}: parameter {key!r} should be {dtype} {target.shape}, found {what}; "
+                "these are weights of another network, or damaged"
+            )
+        target[...] = found
     return arrays
 
 

@@ -8,27 +8,24 @@ from typing import Annotated
 
 import typer
 
-from dyadnet.errors import RunFolderError
-
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, finished or not.")],
     out: Annotated[
-        Path | None, typer.Option(help="The page; report.html in the run's folder, or here for several runs.")
+        Path | None, typer.Option(help="The page, .html; report.html in the run's folder, or here for several runs.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
     ] = False,
 ) -> None:
     """Write one HTML page that shows a run, or compares several; it opens anywhere, without a network."""
-    from dyadnet.record import whole
+    from dyadnet.record import check_file, whole
     from dyadnet.report.contents import contents
     from dyadnet.report.page import REPORT, rendered
     from dyadnet.report.reading import read
 
     path = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
-    if path.is_dir():
-        raise RunFolderError(f"--out {path}: this is a folder; name a file, such as {path / REPORT}")
+    check_file(path, REPORT, ".html", ".htm")
     found = [contents(read(run)) for run in runs]
     text = rendered(found)
     with whole(path) as fresh:

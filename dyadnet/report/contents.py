@@ -13,8 +13,8 @@ from dyadnet.config import RunConfig
 from dyadnet.histograms import AGES, BINS, lower_edges
 from dyadnet.metrics.snapshot import model_of
 from dyadnet.metrics.view import layout
-from dyadnet.record import MACHINERY, METRICS
-from dyadnet.report.reading import Reading
+from dyadnet.record import CONFIG, MACHINERY, METRICS
+from dyadnet.report.reading import Reading, listed
 from dyadnet.topology import Topology
 
 POINTS = 600
@@ -52,6 +52,7 @@ def contents(reading: Reading) -> dict[str, Any]:
             if len(epochs) + 1 < planned
             else f"epoch {planned}: the run was stopped, ran away, or is still going on"
         )
+    missing += _mixed(reading.config, epochs)
     finished = planned is not None and len(epochs) >= planned
     damaged = reading.config is None or any("damaged" in text for text in missing)
     return {
@@ -62,7 +63,6 @@ def contents(reading: Reading) -> dict[str, Any]:
         "planned": planned,
         **_about(reading.config),
         **_settings(reading.config),
-        "best": reading.manifests.get("best"),
         "sha": reading.manifests.get("last", {}).get("weights_sha256"),
         "network": _layout(reading.config, epochs),
         "epochs": epochs,
@@ -72,6 +72,17 @@ def contents(reading: Reading) -> dict[str, Any]:
         "ages": _ages(ages),
         "edges": lower_edges(),
     }
+
+
+def _mixed(config: RunConfig | None, epochs: list[dict[str, Any]]) -> list[str]:
+    """Says so where the record has other blocks than the configuration's network."""
+    if config is None or not epochs:
+        return []
+    differing = sorted(set(epochs[-1]["blocks"]) ^ set(Topology(config.network).blocks))
+    if not differing:
+        return []
+    networks = f"different networks (only one of them has {listed(differing)})"
+    return [f"{CONFIG} and {METRICS} are of {networks}: one of the two files is damaged or another run's"]
 
 
 def _sound(
@@ -84,7 +95,7 @@ def _sound(
             continue
         try:
             found.append(take(line))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             bad += 1
     if bad:
         missing.append(f"{file}: {bad} line{'s' if bad > 1 else ''} of kind {kind} damaged and left out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
@@ -19,6 +20,8 @@ STYLES = ((LIVE, "page.css"), (PACKAGE, "report.css"))
 SCRIPTS = ((LIVE, "charts.js"), (LIVE, "network.js"), (PACKAGE, "sections.js"), (PACKAGE, "report.js"))
 """The live page's own, and what a report has beside it; the last one begins."""
 REPORT = "report.html"
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""What stands in a string for bytes that are no text, as in the name of a folder; no file in UTF-8 can hold it."""
 
 
 def report(runs: Sequence[Path]) -> str:
@@ -41,7 +44,8 @@ def rendered(runs: Sequence[dict[str, Any]]) -> str:
             run["name"] = run["path"]
     title = names[0] if len(names) == 1 else f"{len(names)} runs compared"
     page = _frame().replace("<!--title-->", html.escape(title))
-    return page.replace("/*data*/", embedded({"title": title, "version": version("dyadnet"), "runs": runs}))
+    page = page.replace("/*data*/", embedded({"title": title, "version": version("dyadnet"), "runs": runs}))
+    return SURROGATES.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
 def write(runs: Sequence[Path], path: Path) -> None:

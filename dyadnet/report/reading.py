@@ -10,7 +10,7 @@ from typing import Any
 from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError, UsageError
-from dyadnet.record import CONFIG, MACHINERY, METRICS, read_config, saved_weights
+from dyadnet.record import BEST, CONFIG, LAST, MACHINERY, METRICS, read_config, saved_weights
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,17 @@ def read(run: Path) -> Reading:
     Raises
     ------
     RunFolderError
-        If there is neither a configuration nor a record.
+        If there is neither a configuration nor a record, or it cannot be looked into.
     """
-    if not (run / CONFIG).is_file() and not (run / METRICS).is_file():
+    try:
+        configured, recorded = (run / CONFIG).is_file(), (run / METRICS).is_file()
+    except OSError as problem:
+        raise RunFolderError(f"{run}: it cannot be read ({problem.strerror}); name a run's folder") from None
+    if not configured and not recorded:
         raise RunFolderError(f"{run}: no run here ({CONFIG} and {METRICS} are missing)")
     missing: list[str] = []
     config = None
-    if not (run / CONFIG).is_file():
+    if not configured:
         missing.append(
             f"{CONFIG}: the file is missing, and with it what the network looks like and how long it was to train"
         )
@@ -65,15 +69,24 @@ def read(run: Path) -> Reading:
             missing.append(f"the configuration: {problem}")
     metrics = _lines(run / METRICS, missing)
     machinery = _lines(run / MACHINERY, missing)
-    manifests = {}
-    for name in ("best", "last"):
+    manifests = _manifests(run, missing)
+    return Reading(run, config, metrics, machinery, manifests, missing)
+
+
+def _manifests(run: Path, missing: list[str]) -> dict[str, dict[str, Any]]:
+    found = {}
+    for name in (BEST, LAST):
         folder = saved_weights(run, name)
         try:
-            manifests[name] = weights.read_manifest(folder)
+            if folder.is_dir():
+                found[name] = weights.read_manifest(folder)
+            else:
+                missing.append(f"the {name} weights: not saved yet")
+        except OSError as problem:
+            missing.append(f"the {name} weights: they cannot be read ({problem.strerror})")
         except RunFolderError as problem:
-            why = str(problem) if folder.is_dir() else "not saved yet"
-            missing.append(f"the {name} weights: {why}")
-    return Reading(run, config, metrics, machinery, manifests, missing)
+            missing.append(f"the {name} weights: {problem}")
+    return found
 
 
 def _lines(path: Path, missing: list[str]) -> list[dict[str, Any]]:
@@ -88,7 +101,7 @@ def _lines(path: Path, missing: list[str]) -> list[dict[str, Any]]:
             continue
         try:
             values = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             values = None
         if isinstance(values, dict) and isinstance(values.get("kind"), str):
             found.append(values)
@@ -101,5 +114,9 @@ def _lines(path: Path, missing: list[str]) -> list[dict[str, Any]]:
 
 def left_out(name: str, lines: list[str]) -> str:
     """What a report says of damaged lines."""
-    shown = ", ".join(lines[:5]) + (", …" if len(lines) > 5 else "")
-    return f"{name}: line{'s' if len(lines) > 1 else ''} {shown} damaged and left out"
+    return f"{name}: line{'s' if len(lines) > 1 else ''} {listed(lines)} damaged and left out"
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """The first of them, as a sentence says them."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

@@ -29,7 +29,7 @@ ROUNDING = 1e-9
 
 
 def kept(trials: Sequence[Trial], results: Mapping[int, Result]) -> Curves:
-    """The curves of every run that completed an epoch, also of those that diverged later, but not of those that broke."""
+    """The curves of every run that completed an epoch, whether or not it diverged later; not of those that broke."""
     return {
         model: [
             result.values["curves"] | {"diverged": result.status == "diverged"}

@@ -106,7 +106,7 @@ def test_what_cannot_be_analysed_is_refused_in_a_line(
     weights.unlink()
     assert "not found" in refused(sshm)
     shutil.rmtree(sshm / "checkpoints")
-    assert "saved no weights yet" in refused(sshm)
+    assert "no weights here (manifest.json is missing); a run saves them after every epoch" in refused(sshm)
 
 
 def change(folder: Path, **values: Any) -> None:

@@ -129,15 +129,72 @@ def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(
     assert "--format" in refused(["export", str(run), "--format", "onnx"], capsys)
     assert "--weights" in refused(["export", str(run), "--weights", "first"], capsys)
     assert "ends in .safetensors" in refused(["export", str(run), "--format", "safetensors", "--out", out], capsys)
+    assert "an ending without a name" in refused(["export", str(run), "--out", ".npz"], capsys)
+    assert "an ending without a name" in refused(["export", str(run), "--out", ".safetensors"], capsys)
+    (tmp_path / "folder.npz").mkdir()
+    assert "this is a folder" in refused(["export", str(run), "--out", str(tmp_path / "folder.npz")], capsys)
     copy = shutil.copytree(run, tmp_path / "copy")
     shutil.rmtree(copy / "checkpoints")
-    assert "saved no weights yet" in refused(["export", str(copy), "--out", out], capsys)
+    assert "no weights here" in refused(["export", str(copy), "--out", out], capsys)
     shutil.copytree(run / "checkpoints", copy / "checkpoints")
     with np.load(copy / "checkpoints" / "best" / "out.npz") as stored:
         arrays = {key: stored[key] for key in stored.files}
     np.savez(copy / "checkpoints" / "best" / "out.npz", **{**arrays, "bias": arrays["bias"] + 1})
     assert "they were altered" in refused(["export", str(copy), "--out", out], capsys)
     assert not (tmp_path / "w.npz").exists()
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_where_nothing_can_be_written_is_one_line(
+    run: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if kind == "safetensors":
+        pytest.importorskip("safetensors", reason="safetensors is not installed")
+    (tmp_path / "file").write_text("")
+    inside, long = tmp_path / "file" / f"w.{kind}", tmp_path / f"{'w' * 300}.{kind}"
+    assert f"{tmp_path / 'file'} is not a folder" in refused(["export", str(run), "--out", str(inside)], capsys)
+    assert "File name too long" in refused(["export", str(run), "--out", str(long)], capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.fixture
+def copy(run: Path, tmp_path: Path) -> Path:
+    """A run that a test may damage."""
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def test_weights_of_another_network_are_not_exported(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    block = copy / "checkpoints" / "best" / "out.npz"
+    with np.load(block) as stored:
+        arrays = {key: stored[key] for key in stored.files}
+    strange = np.full(arrays["bias"].shape, "x")
+    for other in ({"bias": np.zeros(3, np.float32)}, {"bias": strange}, {}):
+        np.savez(block, **({key: array for key, array in arrays.items() if key != "bias"} | other))
+        line = refused(["export", str(copy)], capsys)
+        assert "block out: parameter 'bias' should be float32 (10,), found" in line
+        assert "weights of another network" in line
+    np.savez(copy / "checkpoints" / "best" / "a.0.npz")
+    assert "block a.0: parameter 'input'" in refused(["export", str(copy)], capsys)
+    assert not (copy / "weights.npz").exists()
+
+
+@pytest.mark.parametrize("key", weights.TOLD)
+def test_a_manifest_that_says_too_little_is_refused(copy: Path, key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copy / "checkpoints" / "best" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest[key]
+    path.write_text(json.dumps(manifest))
+    assert f"manifest.json: damaged, {key} missing" in refused(["export", str(copy)], capsys)
+    assert not (copy / "weights.npz").exists()
+
+
+def test_a_manifest_that_cannot_be_read_is_named(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = copy / "checkpoints" / "best" / "manifest.json"
+    path.write_text("[" * 100_000)
+    assert "manifest.json: damaged" in refused(["export", str(copy)], capsys)
+    path.unlink()
+    path.mkdir()
+    assert "manifest.json: it cannot be read (Is a directory)" in refused(["export", str(copy)], capsys)
 
 
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])

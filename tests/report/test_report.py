@@ -111,6 +111,7 @@ def garbled(run: Path) -> None:
     """Bytes that are no text, and lines that say too little."""
     lines = (run / "metrics.jsonl").read_bytes().splitlines()
     bad = [b"\xff\xfe\x00", b"[]", b'{"kind": "epoch", "epoch": 9}', b'{"kind": "epoch", "epoch": 2, "train": []}']
+    bad.append(b'{"kind": "minibatch", "loss": 1, "accuracy": 1, "sweeps": 1, "epoch": Infinity}')
     (run / "metrics.jsonl").write_bytes(b"\n".join([*bad, *lines]))
 
 
@@ -159,9 +160,28 @@ def unmachined(run: Path) -> None:
     (run / "checkpoints" / "best" / "manifest.json").write_text("{")
 
 
+def endless(run: Path) -> None:
+    """Lists within lists, deeper than can be read."""
+    (run / "config.yaml").write_text("[" * 100_000 + "]" * 100_000)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write("[" * 100_000 + "]" * 100_000)
+
+
+def mixed(run: Path) -> None:
+    """The settings of another run."""
+    network = {"layered": {"inputs": 64, "hidden": [14], "outputs": 10}}
+    (run / "config.yaml").write_text(RunConfig.read(settings() | {"network": network}).to_yaml())
+
+
+def closed(run: Path) -> None:
+    """Weights in a place that cannot be looked at."""
+    shutil.rmtree(run / "checkpoints")
+    (run / "checkpoints").symlink_to("n" * 300)
+
+
 DAMAGES: list[tuple[Callable[[Path], None], str, tuple[str, ...]]] = [
     (cut, "damaged", ("metrics.jsonl: line ", "epoch 2: the run was stopped")),
-    (garbled, "damaged", ("metrics.jsonl: lines 1, 2 damaged", "metrics.jsonl: 2 lines of kind epoch damaged")),
+    (garbled, "damaged", ("metrics.jsonl: lines 1, 2 damaged", "2 lines of kind epoch", "1 line of kind minibatch")),
     (emptied, "unfinished", ("no finished epoch", "the best weights: not saved yet")),
     (unconfigured, "damaged", ("the configuration: ", "layered.inputs")),
     (unreadable, "damaged", ("the configuration: ", "damaged, not YAML")),
@@ -169,6 +189,9 @@ DAMAGES: list[tuple[Callable[[Path], None], str, tuple[str, ...]]] = [
     (strange, "damaged", ("metrics.jsonl: 2 lines of kind epoch damaged", "machinery.jsonl: 1 line of kind epoch")),
     (bare, "unfinished", ("metrics.jsonl: the file is missing", "machinery.jsonl: the file is missing")),
     (unmachined, "damaged", ("machinery.jsonl: line 2 damaged", "kind epoch damaged", "the best weights: ")),
+    (endless, "damaged", ("damaged, not YAML", "metrics.jsonl: line ")),
+    (mixed, "damaged", ("config.yaml and metrics.jsonl are of different networks", "only one of them has h2")),
+    (closed, "finished", ("the best weights: they cannot be read (File name too long)",)),
 ]
 
 
@@ -179,7 +202,7 @@ def test_a_damaged_run_gives_a_report_that_says_what_is_missing(
     damage(copy)
     (run,) = values(report([copy]))["runs"]
     assert run["state"] == state
-    assert (run["planned"] is None) == (damage in (unconfigured, unreadable, configless))
+    assert (run["planned"] is None) == (damage in (unconfigured, unreadable, configless, endless))
     for word in words:
         assert any(word in text for text in run["missing"]), (word, run["missing"])
 
@@ -190,6 +213,14 @@ def test_a_name_that_looks_like_markup_stays_a_name(runs: tuple[Path, Path], tmp
     page = report([odd])
     assert "<script>alert" not in page
     assert values(page)["runs"][0]["name"] == odd.name
+
+
+def test_a_name_that_is_no_text_is_shown_with_replacement_characters(runs: tuple[Path, Path], tmp_path: Path) -> None:
+    odd = tmp_path / "bad\udcff"
+    shutil.copytree(runs[0], odd)
+    write([odd, runs[1]], tmp_path / "page.html")
+    first, _ = values((tmp_path / "page.html").read_text(encoding="utf-8"))["runs"]
+    assert first["name"] == "bad\ufffd"
 
 
 def test_ages_of_a_free_run_are_added_over_its_epochs(copy: Path) -> None:
@@ -204,12 +235,34 @@ def test_a_folder_without_a_run_is_one_line_and_exit_code_2(
     tmp_path: Path, copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(SystemExit) as ended:
-            cli.main(["report", str(copy), str(folder), "--out", str(tmp_path / "page.html")])
-        assert ended.value.code == 2
-        (line,) = capsys.readouterr().err.strip().splitlines()
-        assert "no run here" in line
+        assert "no run here" in refused([str(copy), str(folder), "--out", str(tmp_path / "page.html")], capsys)
         assert not (tmp_path / "page.html").exists()
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that the command ends with."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["report", *arguments])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    return line
+
+
+def test_a_page_is_written_only_where_a_page_may_be(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    (tmp_path / "folder.html").mkdir()
+    for out, words in (
+        (copy / "config.yaml", "ends in .html or .htm"),
+        (Path(".html"), "an ending without a name"),
+        (tmp_path / "folder.html", "this is a folder"),
+        (copy / "config.yaml" / "r.html", "config.yaml is not a folder"),
+        (tmp_path / f"{'r' * 300}.html", "File name too long"),
+    ):
+        assert words in refused([str(copy), "--out", str(out)], capsys)
+    assert "File name too long" in refused(["r" * 300], capsys)
+    assert {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()} == before
 
 
 def test_a_report_takes_the_place_of_the_last_one_or_leaves_it(copy: Path, tmp_path: Path) -> None:
