@@ -17,13 +17,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from dyadnet.config import DataSpec, RunConfig
+from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
-from dyadnet.sklearn import DyadicClassifier
+from dyadnet.sklearn import NOT_TAKEN, DyadicClassifier
 from tests.support import data
 
 X, y = load_wine(return_X_y=True)
 SMALL: dict[str, Any] = {"hidden_layer_sizes": (12,), "max_iter": 8, "random_state": 0}
+RUNS_AWAY: dict[str, Any] = {"gain": 8.0, "settings": {"dynamics": {"step": 1.0, "clock": "every-tick"}}}
+"""Parameters with which two hidden layers do not settle."""
 
 
 @parametrize_with_checks([DyadicClassifier(hidden_layer_sizes=(16,), max_iter=15)])  # type: ignore[untyped-decorator]
@@ -85,6 +89,84 @@ def test_features_are_scaled_as_said(scale: str | None) -> None:
     assert np.allclose(inputs[:, 1], 3.0 if scale is None else 0.0)
 
 
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+@pytest.mark.parametrize("exponent", [-1000, -43, 40, 1000])
+def test_a_features_unit_changes_no_bit(scale: str, exponent: int) -> None:
+    plain, scaled = (DyadicClassifier(**SMALL, scale=scale) for _ in range(2))
+    unit = 2.0**exponent
+    assert np.array_equal(plain.fit(X, y).outputs(X), scaled.fit(X * unit, y).outputs(X * unit))
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax"])
+@pytest.mark.parametrize("size", [1.7e-200, 1.0, 1.7e18, 1.7e200])
+def test_a_feature_that_is_constant_up_to_rounding_becomes_nothing(scale: str, size: float) -> None:
+    values = np.column_stack([X[:, 0], size * (1 + 1e-15 * (np.arange(len(X)) % 3))])
+    classifier = DyadicClassifier(**SMALL, scale=scale).fit(values, y)
+    assert np.abs((values - classifier.offset_) * classifier.factor_)[:, 1].max() < 1e-12
+
+
+def test_a_feature_that_cannot_be_scaled_is_named() -> None:
+    wide = np.column_stack([X[:, 0], np.zeros(len(X))])
+    wide[:2, 1] = -1.7e308, 1.7e308
+    with pytest.raises(ValueError, match=r"X\[:, 1\]: .* is too large"):
+        DyadicClassifier(**SMALL, scale="minmax").fit(wide, y)
+    narrow = np.column_stack([X[:, 0], y * 1e-310])
+    with pytest.raises(ValueError, match=r"X\[:, 1\]: .* is too large"):
+        DyadicClassifier(**SMALL).fit(narrow, y)
+    with pytest.raises(ValueError, match=r"X\[:, 0\]: .* is too large for float32 once it is scaled"):
+        DyadicClassifier(**SMALL, scale=None).fit(X * 1e39, y)
+    classifier = DyadicClassifier(**SMALL).fit(X * 1e-100, y)
+    with pytest.raises(ValueError, match=r"X\[:, 0\]: .* is too large"):
+        classifier.predict(X * 1e300)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error"),
+    [
+        ({"hidden_layer_sizes": (20, 20), **RUNS_AWAY}, DivergedError),
+        ({"beta": 0.0}, ValueError),
+        ({"settings": {"dynamics": {"clock": "nightly"}}}, ValueError),
+        ({"warm_start": True, "hidden_layer_sizes": (9,)}, ValueError),
+    ],
+)
+def test_a_fit_that_fails_leaves_the_last_one(changed: dict[str, Any], error: type[Exception]) -> None:
+    classifier = DyadicClassifier(**SMALL).fit(X, y)
+    outputs, fitted = classifier.outputs(X), _fitted(classifier)
+    other = X if "warm_start" in changed else X[:, :3]
+    with pytest.raises(error):
+        classifier.set_params(**changed).fit(other * 100 + 50, y)
+    assert _fitted(classifier) == fitted
+    assert np.array_equal(classifier.outputs(X), outputs)
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_fit_that_is_interrupted_leaves_the_last_one(warm_start: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = DyadicClassifier(**SMALL, warm_start=warm_start).fit(X, y)
+    outputs, fitted = classifier.outputs(X), _fitted(classifier)
+    _interrupt_at_the_second_epoch(monkeypatch)
+    other = X[:, ::-1] if warm_start else X[:, :3]
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(other, y)
+    assert _fitted(classifier) == fitted
+    assert np.array_equal(classifier.outputs(X), outputs)
+
+
+def test_a_first_fit_that_is_interrupted_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = DyadicClassifier(**SMALL)
+    _interrupt_at_the_second_epoch(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(X, y)
+    assert _fitted(classifier) == {}
+    with pytest.raises(NotFittedError):
+        classifier.predict(X)
+
+
+def test_a_fit_leaves_nothing_of_the_last_one() -> None:
+    classifier = DyadicClassifier(**SMALL, early_stopping=True).fit(X, y)
+    classifier.set_params(early_stopping=False).fit(X, y)
+    assert not hasattr(classifier, "validation_scores_")
+
+
 def test_warm_start_goes_on_where_the_last_fit_stopped() -> None:
     classifier = DyadicClassifier(**SMALL, warm_start=True, learning_rate_init=2e-3).fit(X, y)
     before = classifier.loss_curve_[-1]
@@ -92,7 +174,7 @@ def test_warm_start_goes_on_where_the_last_fit_stopped() -> None:
     assert classifier.loss_curve_[-1] < before
     with pytest.raises(ValueError, match="classes"):
         classifier.fit(X, np.where(y == 0, 7, y))
-    with pytest.raises(ValueError, match="another network"):
+    with pytest.raises(ValueError, match=r"warm_start: .* another network"):
         classifier.set_params(hidden_layer_sizes=(9,)).fit(X, y)
 
 
@@ -112,6 +194,42 @@ def test_any_setting_of_a_run_may_be_given() -> None:
     assert not np.array_equal(classifier.outputs(X), DyadicClassifier(**SMALL).fit(X, y).outputs(X))
 
 
+def test_the_network_may_be_any_graph() -> None:
+    graph = {
+        "inputs": X.shape[1],
+        "populations": [{"name": "a", "size": 12}, {"name": "out", "size": 3, "activation": "linear"}],
+        "projections": [{"pre": "input", "post": "a"}, {"pre": "a", "post": "out", "lam": 0.0}],
+        "loss": "cross-entropy",
+    }
+    assert DyadicClassifier(**SMALL, settings={"network": graph}).fit(X, y).config_.network.populations[0].name == "a"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"data": {"limit_train": 10}}, "settings.data.limit_train: 10 is not legal; the samples are X and y"),
+        ({"data": {"name": "mnist", "validation": 0.2}}, "settings.data.name: 'mnist' is not legal"),
+        ({"engine": "ray"}, "settings.engine: 'ray' is not legal"),
+        ({"cluster": {"actors": 2}}, "settings.cluster.actors: 2 is not legal"),
+        ({"faults": ["kill:block=h1,minibatch=1,tick=1"]}, "settings.faults: "),
+        ({"metrics": {"port": 0}}, "settings.metrics.port: 0 is not legal"),
+        ({"checkpoint": "off"}, "settings.checkpoint: 'off' is not legal"),
+        ({"probe": {"neurons": {"h1": [0]}}}, "settings.probe.neurons.h1: [0] is not legal"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=r"leave it out") as caught:
+        DyadicClassifier(**SMALL, settings=settings).fit(X, y)
+    assert words in str(caught.value)
+
+
+def test_every_setting_of_a_run_is_taken_or_refused() -> None:
+    taken = {"network", "dynamics", "imperfections", "learning", "seed", "data.validation"}
+    every = (set(RunConfig.model_fields) - {"data"}) | {f"data.{name}" for name in DataSpec.model_fields}
+    assert taken | set(NOT_TAKEN) == every
+    assert taken.isdisjoint(NOT_TAKEN)
+
+
 def test_it_goes_through_noise_as_it_was_trained() -> None:
     settings = {"imperfections": {"channel": {"additive": {"mean": 0.05}}}, "dynamics": {"sweeps": 20}}
     classifier = DyadicClassifier(**SMALL, settings=settings).fit(X, y)
@@ -126,24 +244,77 @@ def test_it_fits_into_a_pipeline_and_a_grid() -> None:
 
 
 @pytest.mark.parametrize(
+    ("numpys", "plain"),
+    [
+        ({"lam": np.int64(1)}, {"lam": 1}),
+        ({"lam": np.float32(0.5)}, {"lam": 0.5}),
+        ({"lam": np.array(0.5)}, {"lam": 0.5}),
+        ({"lam": np.array([0.25])}, {"lam": [0.25]}),
+        ({"beta": np.float32(0.125), "gain": np.array(2)}, {"beta": 0.125, "gain": 2.0}),
+        ({"alpha": np.float32(0.125)}, {"alpha": 0.125}),
+        ({"learning_rate_init": np.float32(0.0625)}, {"learning_rate_init": 0.0625}),
+        ({"max_iter": np.array(3), "batch_size": np.int8(20)}, {"max_iter": 3, "batch_size": 20}),
+        ({"hidden_layer_sizes": np.array([12])}, {"hidden_layer_sizes": (12,)}),
+        ({"hidden_layer_sizes": np.int64(12)}, {"hidden_layer_sizes": (12,)}),
+        ({"hidden_layer_sizes": 12}, {"hidden_layer_sizes": (12,)}),
+        ({"early_stopping": np.True_}, {"early_stopping": True}),
+        ({"settings": {"learning": {"beta": np.float32(0.125)}}}, {"settings": {"learning": {"beta": 0.125}}}),
+    ],
+)
+def test_a_number_of_numpy_is_a_number(numpys: dict[str, Any], plain: dict[str, Any]) -> None:
+    one, other = (DyadicClassifier(**{**SMALL, **given}).fit(X, y) for given in (numpys, plain))
+    assert one.config_ == other.config_
+    assert np.array_equal(one.outputs(X), other.outputs(X))
+
+
+def test_a_grid_may_be_an_array() -> None:
+    grid = GridSearchCV(DyadicClassifier(**SMALL), {"lam": np.array([0, 1]), "hidden_layer_sizes": [8, (8, 8)]}, cv=2)
+    assert grid.fit(X, y).best_score_ > 0.8
+
+
+@pytest.mark.parametrize(
     ("parameters", "words"),
     [
         ({"scale": "robust"}, "scale: 'robust' is not legal"),
-        ({"max_iter": 0}, "max_iter"),
-        ({"batch_size": True}, "batch_size"),
-        ({"lam": 1.5}, "lam"),
-        ({"lam": [0.0, 0.5]}, "one for each of the 1 projections"),
-        ({"beta": 0}, "beta"),
-        ({"activation": "step"}, "activation"),
-        ({"hidden_layer_sizes": (0,)}, "hidden"),
-        ({"settings": {"dynamic": {}}}, "dynamic"),
-        ({"settings": {"dynamics": {"mode": "free"}}}, "virtual time only"),
+        ({"max_iter": 0}, "max_iter: 0 is not legal; it should be"),
+        ({"max_iter": 2.5}, "max_iter: 2.5 is not legal; it should be"),
+        ({"batch_size": True}, "batch_size: True is not legal; it should be"),
+        ({"n_iter_no_change": "3"}, "n_iter_no_change: '3' is not legal; it should be"),
+        ({"lam": 1.5}, "lam: 1.5 is not legal; it should be a number from 0 to 1"),
+        ({"lam": np.nan}, "lam: nan is not legal; it should be a number from 0 to 1"),
+        ({"lam": None}, "lam: None is not legal; it should be a number from 0 to 1"),
+        ({"lam": "0.5"}, "lam: '0.5' is not legal; it should be a number from 0 to 1"),
+        ({"lam": [True]}, "lam: [True] is not legal; it should be a number from 0 to 1"),
+        ({"lam": [0.0, 0.5]}, "lam: [0.0, 0.5] is not legal; give one number, or one for each of the 1 projections"),
+        ({"beta": 0}, "beta: 0 is not legal; it should be greater than 0"),
+        ({"beta": "0.1"}, "beta: '0.1' is not legal; it should be a valid number"),
+        ({"gain": np.inf}, "gain: inf is not legal; it should be"),
+        ({"gain": -1.0}, "gain: -1.0 is not legal; it should be"),
+        ({"learning_rate_init": -1.0}, "learning_rate_init: -1.0 is not legal; it should be"),
+        ({"learning_rate_init": None}, "learning_rate_init: None is not legal; it should be"),
+        ({"alpha": -1.0}, "alpha: -1.0 is not legal; it should be"),
+        ({"validation_fraction": 1.0}, "validation_fraction: 1.0 is not legal; it should be less than 1"),
+        ({"activation": "step"}, "activation: 'step' is not legal; it should be one of tempered-hard-sigmoid"),
+        ({"loss": "hinge"}, "loss: 'hinge' is not legal; it should be"),
+        ({"early_stopping": "no"}, "early_stopping: 'no' is not legal; it should be"),
+        ({"hidden_layer_sizes": 0}, "hidden_layer_sizes: 0 is not legal; it should be a whole number"),
+        ({"hidden_layer_sizes": (0,)}, "hidden_layer_sizes: [0] is not legal; it should be a whole number"),
+        ({"hidden_layer_sizes": "55"}, "hidden_layer_sizes: '55' is not legal; it should be a whole number"),
+        ({"hidden_layer_sizes": (2.7,)}, "hidden_layer_sizes: [2.7] is not legal; it should be a whole number"),
+        ({"hidden_layer_sizes": (True,)}, "hidden_layer_sizes: [True] is not legal; it should be a whole number"),
+        ({"hidden_layer_sizes": None}, "hidden_layer_sizes: None is not legal; it should be a whole number"),
+        ({"settings": 5}, "settings: 5 is not legal; it should be"),
+        ({"settings": {"dynamic": {}}}, "settings.dynamic: {} is not legal; unknown key"),
+        ({"settings": {"lam": 0.5}}, "settings.lam: 0.5 is not legal; unknown key"),
+        ({"settings": {"network": {"layered": {"hidden": [5, 5]}}}, "lam": [0.5]}, "lam: [0.5] is not legal; give one"),
+        ({"settings": {"learning": {"beta": 0}}}, "settings.learning.beta: 0.0 is not legal"),
+        ({"settings": {"dynamics": {"mode": "free"}}}, "settings.dynamics.mode: 'free' is not legal; the local engine"),
     ],
 )
 def test_a_bad_parameter_is_a_value_error_that_names_it(parameters: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=r"(?s).*") as caught:
         DyadicClassifier(**{**SMALL, **parameters}).fit(X, y)
-    assert words in str(caught.value)
+    assert str(caught.value).startswith(words)
 
 
 def test_wrong_shapes_give_scikit_learns_usual_errors() -> None:
@@ -163,8 +334,25 @@ def test_wrong_shapes_give_scikit_learns_usual_errors() -> None:
         classifier.predict(X[:, 1:])
 
 
-def test_a_relaxation_that_runs_away_says_so() -> None:
-    settings = {"dynamics": {"step": 1.0, "clock": "every-tick"}}
-    classifier = DyadicClassifier((20, 20), gain=8.0, settings=settings, max_iter=30, random_state=0)
-    with pytest.raises(DivergedError, match="try --set"):
+def test_a_relaxation_that_runs_away_says_what_to_set() -> None:
+    classifier = DyadicClassifier((20, 20), max_iter=30, random_state=0, **RUNS_AWAY)
+    with pytest.raises(DivergedError) as caught:
         classifier.fit(X, y)
+    assert 'try settings={"dynamics": {"step": "auto"}}, a smaller step' in str(caught.value)
+    assert "--set" not in str(caught.value)
+
+
+def _fitted(classifier: DyadicClassifier) -> dict[str, int]:
+    """Which object each fitted attribute is."""
+    return {name: id(value) for name, value in vars(classifier).items() if name.endswith("_")}
+
+
+def _interrupt_at_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    epoch = Coordinator.epoch
+
+    def interrupted(self: Coordinator, index: int) -> dict[str, Any]:
+        if index == 1:
+            raise KeyboardInterrupt
+        return epoch(self, index)
+
+    monkeypatch.setattr(Coordinator, "epoch", interrupted)

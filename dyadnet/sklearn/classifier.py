@@ -1,11 +1,10 @@
-"""Dyadic networks as a scikit-learn classifier, for pipelines, grid searches and comparisons.
-
-Needs scikit-learn (``pip install 'dyadnet[sklearn]'``). Everything runs in this process, on the local engine.
-"""
+"""The estimator: fits a network to samples, and predicts with what it settles to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -19,18 +18,15 @@ try:
 except ImportError as problem:
     raise ImportError("dyadnet.sklearn needs scikit-learn 1.6 or newer: pip install 'dyadnet[sklearn]'") from problem
 
-from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split, validation_split
-from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
-from dyadnet.errors import ConfigError, UsageError
+from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.observer import Unobserved
-from dyadnet.overrides import merged
 from dyadnet.relaxation import Part
 from dyadnet.reports import Outcome
+from dyadnet.sklearn.parameters import Parameters, plain
 
-SCALES = ("standard", "minmax", None)
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}
 """How a sample settles when it is predicted: to the fixed point itself, so that its neighbours in a batch and their
 order change nothing."""
@@ -42,7 +38,7 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     hidden_layer_sizes
-        Neurons of each hidden layer.
+        Neurons of each hidden layer, or of the only one.
     lam
         λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection.
     loss
@@ -71,8 +67,8 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     warm_start
         Go on from the weights of the last fit, with the scale of the first.
     settings
-        Any further settings, as a run's configuration writes them; they win over all others. ``{"imperfections":
-        {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages.
+        Further settings, as a run's configuration writes them; they win over all others. ``{"imperfections":
+        {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages. Those in `NOT_TAKEN` are refused.
     random_state
         Of every random draw.
 
@@ -100,7 +96,7 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden_layer_sizes: Sequence[int] = (100,),
+        hidden_layer_sizes: int | Sequence[int] = (100,),
         lam: float | Sequence[float] = 0.0,
         *,
         loss: str = "cross-entropy",
@@ -138,7 +134,7 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn from samples.
+        """Learn from samples; if that fails or is interrupted, the estimator stays as it was.
 
         Parameters
         ----------
@@ -154,36 +150,17 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         DivergedError
             If a relaxation runs away.
         """
-        again = self.warm_start and hasattr(self, "parameters_")
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1, reset=not again)
-        check_classification_targets(y)
-        classes, labels = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"{type(self).__name__} needs samples of at least 2 classes; y has only one class")
-        if again and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"warm_start: y has classes {classes.tolist()}, the last fit had {self.classes_.tolist()}")
-        try:
-            config = self._configured(X.shape[1], len(classes), len(y))
-        except ConfigError as problem:
-            raise ValueError(str(problem)) from None
-        if not again:
-            self.offset_, self.factor_ = _scaling(self.scale, X)
-        self.classes_, self.config_ = classes, config
-        try:
-            self._train(Split((X - self.offset_) * self.factor_, labels.astype(np.int64)), again=again)
-        except UsageError as problem:
-            raise ValueError(str(problem)) from None
+        fitted = copy(self)
+        with _own_words():
+            fitted._fit(X, y)
+        self.__dict__ = fitted.__dict__  # All at once: nobody ever holds half a fit.
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities of the classes.
+        """Probabilities of the classes, shape (samples, classes).
 
         Softmax of the settled outputs, or, for the squared error, those outputs over their sum: either loss is
         smallest where they are the probabilities of the classes.
-
-        Returns
-        -------
-        array of shape (samples, classes)
         """
         outputs = self.outputs(X)
         if self.config_.network.loss == "cross-entropy":
@@ -200,77 +177,64 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[best])
 
     def outputs(self, X: Any) -> NDArray[np.float64]:
-        """Means of the output dyads, settled at β = 0; shape (samples, classes)."""
+        """Means of the output dyads, settled at β = 0, shape (samples, classes); raises what `fit` does."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        samples = Split((X - self.offset_) * self.factor_, np.zeros(len(X), dtype=np.int64))
         config = self.config_
         settles = not config.imperfections.noisy(config.network) and not config.dynamics.fixed
         dynamics = config.dynamics.model_copy(update={"lanes": 1} | (EXACT if settles else {}))
         config = config.model_copy(update={"dynamics": dynamics})
-        shown = Dataset(
-            "X",
-            Split(samples.images[:1].repeat(2, axis=0), np.zeros(2, dtype=np.int64)),
-            samples,
-            1.0,
-            len(self.classes_),
-        )
-        engine = LocalEngine(config, shown)
-        reader = _Reader(engine)
-        try:
+        samples = Split(self._inputs(X, dynamics.dtype), np.zeros(len(X), dtype=np.int64))
+        unused = Split(samples.images[:1].repeat(2, axis=0), np.zeros(2, dtype=np.int64))
+        shown = Dataset("X", unused, samples, 1.0, len(self.classes_))
+        with _own_words(), closing(LocalEngine(config, shown)) as engine:
+            reader = _Reader(engine)
             engine.load(self.parameters_)
             Coordinator(config, shown.shape, engine, observer=reader).evaluate("test", self.couplings_)
-        finally:
-            engine.close()
         return np.concatenate(reader.outputs).astype(np.float64)
 
-    def _configured(self, features: int, classes: int, samples: int) -> RunConfig:
-        """The whole configuration; what no check of a run's settings would find is checked here."""
-        if self.scale not in SCALES:
-            raise ConfigError("scale", self.scale, "standard, minmax or None")
-        for name in ("max_iter", "batch_size", "n_iter_no_change"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ConfigError(name, value, "a whole number of at least 1")
-        chain = {"inputs": features, "hidden": [int(size) for size in self.hidden_layer_sizes], "outputs": classes}
-        chain |= {"lam": self.lam if isinstance(self.lam, int | float) else [float(value) for value in self.lam]}
-        chain |= {"loss": self.loss, "activation": self.activation, "gain": self.gain}
-        values: dict[str, Any] = {
-            "network": {"layered": chain},
-            "data": {"name": "X", "validation": self.validation_fraction},
-            "learning": {
-                "epochs": int(self.max_iter),
-                "minibatch": int(min(self.batch_size, samples)),
-                "learning_rate": {"kind": "cosine", "start": self.learning_rate_init, "end": 0.0},
-                "optimiser": {"kind": "adam", "weight_decay": self.alpha},
-                "beta": self.beta,
-            },
-            "seed": int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max)),
-        }
-        values = merged(merged(values, dict(self.settings or {})), {"engine": "local"})
-        config = RunConfig.read(values)
-        if isinstance(config.dynamics.mode, FreeRunning):
-            raise ConfigError("settings.dynamics.mode", "free", "the local engine has virtual time only")
-        return config
+    def _inputs(self, X: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
+        """What goes into a network that computes in `dtype`; shape (samples, features)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            inputs = (X - self.offset_) * self.factor_
+            finite = np.isfinite(inputs.astype(dtype))
+        for row, column in np.argwhere(~finite):
+            why = f"{X[row, column]:g} is too large for {dtype} once it is scaled; give the feature another unit"
+            raise ValueError(f"X[:, {column}]: {why}")
+        return inputs
+
+    def _fit(self, X: Any, y: Any) -> None:
+        """What `fit` does, attribute by attribute."""
+        parameters = Parameters.read(plain({name: getattr(self, name) for name in Parameters.model_fields}))
+        again = parameters.warm_start and hasattr(self, "parameters_")
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1, reset=not again)
+        check_classification_targets(y)
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(f"{type(self).__name__} needs samples of at least 2 classes; y has only one class")
+        if again and not np.array_equal(classes, self.classes_):
+            raise ValueError(f"warm_start: y has classes {classes.tolist()}, the last fit had {self.classes_.tolist()}")
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self.config_ = parameters.configuration(X.shape[1], len(classes), len(y), seed)
+        if not again:
+            self.offset_, self.factor_ = _scaling(parameters.scale, X)
+        self.classes_ = classes
+        self._train(Split(self._inputs(X, self.config_.dynamics.dtype), labels.astype(np.int64)), again=again)
 
     def _train(self, samples: Split, *, again: bool) -> None:
         config, count = self.config_, len(samples.labels)
         # A run's coordinator keeps samples aside and looks at a test part; two of the samples stand for those.
         few = Split(samples.images[:2], samples.labels[:2])
         dataset = Dataset("X", samples, few, 1.0, len(self.classes_))
-        engine = LocalEngine(config, dataset)
-        try:
+        rows = np.arange(count), np.arange(2)
+        if self.early_stopping:
+            rows = validation_split(count, config.seed, config.data.validation)
+        with closing(LocalEngine(config, dataset)) as engine:
             if again:
                 engine.load(self.parameters_)
             coordinator = Coordinator(config, dataset.shape, engine)
-            if self.early_stopping:
-                fraction = config.data.validation
-                coordinator.train_rows, coordinator.validation_rows = validation_split(count, config.seed, fraction)
-            else:
-                coordinator.train_rows, coordinator.validation_rows = np.arange(count), np.arange(2)
+            coordinator.train_rows, coordinator.validation_rows = rows
             self._epochs(coordinator)
-        finally:
-            engine.close()
 
     def _epochs(self, coordinator: Coordinator) -> None:
         self.loss_curve_: list[float] = []
@@ -290,6 +254,7 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.early_stopping and since >= self.n_iter_no_change:
                 break
         self.n_iter_ = len(self.loss_curve_)
+        self.__dict__.pop("validation_scores_", None)
         if self.early_stopping:
             self.validation_scores_ = scores
 
@@ -306,9 +271,30 @@ class _Reader(Unobserved):
         self.outputs.append(np.array(self._lane.readout[0]))
 
 
+@contextmanager
+def _own_words() -> Iterator[None]:
+    """A run's complaints in the estimator's terms: what is no parameter is one of `settings`."""
+    try:
+        yield
+    except DivergedError as problem:
+        advice = problem.advice.replace("--set dynamics.step=auto", 'settings={"dynamics": {"step": "auto"}}')
+        raise DivergedError(problem.block, problem.tick, problem.why, advice) from None
+    except RunFolderError as problem:
+        raise ValueError(f"warm_start: {problem}") from None
+    except UsageError as problem:
+        own = not isinstance(problem, ConfigError) or problem.field.partition(".")[0] in Parameters.model_fields
+        raise ValueError(str(problem) if own else f"settings.{problem}") from None
+
+
 def _scaling(scale: str | None, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Offset and factor of each feature; one that never changes keeps its unit."""
+    """Offset and factor of each feature; one that never changes (up to rounding) is measured in its own size."""
     if scale is None:
         return np.zeros(X.shape[1]), np.ones(X.shape[1])
+    # Measured in powers of two, numbers keep their digits, and no square overflows or underflows; 0 and 1 stay.
+    largest = np.abs(X).max(axis=0)
+    exponent = np.frexp(largest)[1] - (largest > 0)
+    X = np.ldexp(X, -exponent)
     offset, size = (X.mean(axis=0), X.std(axis=0)) if scale == "standard" else (X.min(axis=0), np.ptp(X, axis=0))
-    return offset, 1.0 / np.where(size > 1e-12 * np.maximum(1.0, np.abs(offset)), size, 1.0)
+    size = np.where(size > 1e-12 * np.abs(X).max(axis=0), size, 1.0)
+    with np.errstate(over="ignore"):
+        return np.ldexp(offset, exponent), np.ldexp(1.0 / size, -exponent)

@@ -1,0 +1,112 @@
+"""What each parameter of the estimator may be, and the configuration that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from dyadnet.activations import ACTIVATIONS
+from dyadnet.config import RunConfig
+from dyadnet.dynamics import FreeRunning
+from dyadnet.errors import ConfigError
+from dyadnet.overrides import merged
+from dyadnet.spec import Positive, Spec
+from dyadnet.study.definition import flattened, overlaps
+
+NOT_TAKEN = {
+    **dict.fromkeys(("data.name", "data.dir", "data.limit_train", "data.limit_test"), "the samples are X and y"),
+    **dict.fromkeys(("engine", "cluster", "recovery", "faults"), "everything runs in this process"),
+    **dict.fromkeys(("checkpoint", "record", "probe", "metrics"), "a fit writes and serves nothing while it goes"),
+}
+"""Settings of a run that would have no effect here, and why."""
+
+
+class Parameters(Spec):
+    """What each parameter may be; nothing that would have to be converted is."""
+
+    model_config = {**Spec.model_config, "strict": True}
+
+    hidden_layer_sizes: list[int]
+    lam: float | list[float]
+    loss: Literal["cross-entropy", "squared-error"]
+    activation: str
+    gain: Annotated[float, Field(ge=0)]
+    beta: Annotated[float, Field(gt=0)]
+    learning_rate_init: Annotated[float, Field(ge=0)]
+    alpha: Annotated[float, Field(ge=0)]
+    batch_size: Positive
+    max_iter: Positive
+    early_stopping: bool
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)]
+    n_iter_no_change: Positive
+    scale: Literal["standard", "minmax"] | None
+    warm_start: bool
+    settings: dict[str, Any] | None
+
+    @field_validator("hidden_layer_sizes", mode="before")
+    @classmethod
+    def _sizes(cls, value: Any) -> Any:
+        sizes = value if isinstance(value, list) else [value]
+        if not all(type(size) is int and size >= 1 for size in sizes):
+            raise ValueError("a whole number of at least 1, or one for each hidden layer")
+        return sizes
+
+    @field_validator("lam", mode="before")
+    @classmethod
+    def _fractions(cls, value: Any) -> Any:
+        for number in value if isinstance(value, list) else [value]:
+            if type(number) not in (int, float) or not 0 <= number <= 1:
+                raise ValueError("a number from 0 to 1, or one for each projection")
+        return value
+
+    @field_validator("activation")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in ACTIVATIONS:
+            raise ValueError(f"one of {', '.join(ACTIVATIONS)}")
+        return value
+
+    def configuration(self, features: int, classes: int, samples: int, seed: int) -> RunConfig:
+        """The whole configuration of a fit."""
+        settings = self.settings or {}
+        for key, value in flattened(settings).items():
+            if key.partition(".")[0] not in RunConfig.model_fields:
+                raise ConfigError(f"settings.{key}", value, "unknown key; remove it or check its spelling")
+            for path, why in NOT_TAKEN.items():
+                if overlaps(key, path):
+                    raise ConfigError(key, value, f"{why}; leave it out")
+        chain = {"inputs": features, "hidden": self.hidden_layer_sizes, "outputs": classes}
+        chain |= self.model_dump(include={"lam", "loss", "activation", "gain"})
+        values: dict[str, Any] = {
+            "network": {"layered": chain},
+            "data": {"name": "X", "validation": self.validation_fraction},
+            "learning": {
+                "epochs": self.max_iter,
+                "minibatch": min(self.batch_size, samples),
+                "learning_rate": {"kind": "cosine", "start": self.learning_rate_init, "end": 0.0},
+                "optimiser": {"kind": "adam", "weight_decay": self.alpha},
+                "beta": self.beta,
+            },
+            "engine": "local",
+            "seed": seed,
+        }
+        if isinstance(graph := settings.get("network"), dict) and "layered" not in graph:
+            del values["network"]
+        config = RunConfig.read(merged(values, settings))
+        if isinstance(config.dynamics.mode, FreeRunning):
+            raise ConfigError("dynamics.mode", "free", "the local engine has virtual time only")
+        return config
+
+
+def plain(value: Any) -> Any:
+    """The same without numpy: its scalars as Python's numbers; its arrays, and any sequence, as lists."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    return value
