@@ -170,7 +170,7 @@ def _run(
 
                 pool = Pool(workers)
                 try:
-                    pool.run(left, datasets, ended, place)
+                    pool.run(left, datasets, ended, place, bar.goes)
                 finally:
                     pool.close()
     write_table(folder, trials, results)

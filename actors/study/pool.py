@@ -66,6 +66,7 @@ class Pool:
         datasets: Mapping[str, Dataset],
         ended: Callable[[Trial, Result], None],
         place: Callable[[Trial], Path | None] = lambda trial: None,
+        going: Callable[[Mapping[int, Path | None]], None] = lambda under_way: None,
     ) -> None:
         """Run trials in their order, and tell of each that ends.
 
@@ -75,6 +76,8 @@ class Pool:
             By `data_key` of the trials' configurations.
         place
             Where a trial is to keep what it goes on from.
+        going
+            Is told about once a second which trials are under way, by number, and where each keeps that.
         """
         stored = {key: ray.put(dataset) for key, dataset in datasets.items()}
         waiting = deque(trials)
@@ -87,6 +90,7 @@ class Pool:
                 reference = worker.run.remote(trial.config, stored[data_key(trial.config)], trial.keep, folder)
                 self._running[reference] = (worker, trial, folder)
             ready, _ = ray.wait(list(self._running), num_returns=1, timeout=1.0)
+            going({trial.number: folder for _, trial, folder in self._running.values()})
             for reference in ready:
                 worker, trial, folder = self._running.pop(reference)
                 result = self._result(reference)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,12 +74,19 @@ def reached(place: Path | None) -> int:
 def told(place: Path) -> tuple[list[dict[str, object]], list[float]]:
     """Lines of all epochs of a trial's record, and the seconds of work until each was over."""
     lines = [line for line in read_metrics(place) if line["kind"] == "epoch"]
-    seconds, total = [], 0.0
-    for line in read_machinery(place):
-        if line["kind"] == "epoch":
-            total += line["seconds"]["training"] + line["seconds"]["evaluation"]
-            seconds.append(total)
-    return lines, seconds
+    return lines, worked(place)
+
+
+def worked(place: Path) -> list[float]:
+    """Seconds of work until each epoch of a trial's record was over.
+
+    Raises
+    ------
+    RunFolderError
+        If there is no record yet, or its last line is not whole yet.
+    """
+    spent = [line["seconds"] for line in read_machinery(place) if line["kind"] == "epoch"]
+    return list(itertools.accumulate(seconds["training"] + seconds["evaluation"] for seconds in spent))
 
 
 def best(place: Path, config: RunConfig) -> Best:

@@ -1,50 +1,70 @@
-"""How far a study is: counts, and an estimate of the time left from the trials that have ended."""
+"""How far a study is: counts, and an estimate of the time left from the trials that have ended or are under way."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from dyadnet.errors import RunFolderError
+from dyadnet.study.ongoing import worked
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result
+
+LOOKED_EVERY = 10.0
+"""Seconds between two looks at the records of long trials."""
+TOLD_EVERY, LONG_TOLD_EVERY = 60.0, 300.0
+"""Seconds at least between two lines in a log: when a trial ends, and while none does."""
 
 
 class Estimate:
     """Seconds that the rest of a study will take.
 
-    A trial is expected to take as long as those of its point with other seeds; else as those of its variant and model;
-    else as all so far.
+    A trial is expected to take as long as it has gone on, for the epochs that it has left; before its first one is
+    over, as long as those of its point with other seeds; else as those of its variant and model; else as all so far.
     """
 
     def __init__(self) -> None:
-        self._sums: dict[str, list[float]] = {}
+        self._whole: dict[int, tuple[Trial, float]] = {}
+        self._spent: dict[int, float] = {}
 
     def learn(self, trial: Trial, seconds: float) -> None:
         """A trial took so long."""
-        for key in self._keys(trial):
-            sums = self._sums.setdefault(key, [0.0, 0.0])
-            sums[0] += seconds
-            sums[1] += 1
+        self._whole[trial.number] = trial, seconds
+        self._spent.pop(trial.number, None)
 
-    def seconds(self, trial: Trial) -> float | None:
-        """What one trial is expected to take; None as long as nothing is known."""
-        for key in self._keys(trial):
-            if key in self._sums:
-                total, count = self._sums[key]
-                return total / count
-        return None
+    def goes(self, trial: Trial, share: float, seconds: float) -> None:
+        """A trial that is under way took so long for a share of its epochs, above 0."""
+        self._whole[trial.number] = trial, seconds / share
+        self._spent[trial.number] = seconds
 
     def left(self, trials: Sequence[Trial], workers: int) -> float | None:
-        """What the given trials will take on so many workers."""
-        expected = [self.seconds(trial) for trial in trials]
-        known = [value for value in expected if value is not None]
-        return None if len(known) < len(expected) or not workers else sum(known) / min(workers, max(len(known), 1))
+        """What the given trials will still take on so many workers; None as long as nothing is known."""
+        if not self._whole or not trials or not workers:
+            return None
+        means = self._means()
+        rest = [max(self._expected(trial, means) - self._spent.get(trial.number, 0.0), 0.0) for trial in trials]
+        return max(sum(rest) / min(workers, len(rest)), *rest)
+
+    def _means(self) -> dict[str, float]:
+        """Of the trials of each point, of each variant and model, and of all."""
+        sums: dict[str, list[float]] = {}
+        for trial, seconds in self._whole.values():
+            for key in self._keys(trial):
+                sums.setdefault(key, []).append(seconds)
+        return {key: sum(values) / len(values) for key, values in sums.items()}
+
+    def _expected(self, trial: Trial, means: dict[str, float]) -> float:
+        if trial.number in self._whole:
+            return self._whole[trial.number][1]
+        return next(means[key] for key in self._keys(trial) if key in means)
 
     @staticmethod
     def _keys(trial: Trial) -> tuple[str, str, str]:
@@ -87,7 +107,8 @@ class StudyBar:
             transient=True,
         )
         self._task = self._progress.add_task("trials", total=len(trials), completed=len(finished), note="")
-        self._told = time.monotonic()
+        self._told = self._looked = time.monotonic()
+        self._epochs: dict[int, str] = {}
         self._show()
 
     def __enter__(self) -> Self:
@@ -103,21 +124,46 @@ class StudyBar:
         """A trial ended."""
         self.counts[result.status] += 1
         self._left.pop(trial.number, None)
+        self._epochs.pop(trial.number, None)
         self._learn(trial, result)
         self._progress.advance(self._task)
         self._show()
         if result.status == "failed":
             self.console.print(f"failed: {trial}: {result.error}", style="yellow", highlight=False, soft_wrap=True)
-        if not self.console.is_terminal and time.monotonic() - self._told > 60:
-            self._told = time.monotonic()
-            self.console.print(f"{sum(self.counts.values())} ended · {self.note}", highlight=False, soft_wrap=True)
+        self._say(TOLD_EVERY)
+
+    def goes(self, under_way: Mapping[int, Path | None]) -> None:
+        """Trials are under way, by number, the long ones with a record in a folder; looks at it now and then."""
+        if time.monotonic() - self._looked < LOOKED_EVERY:
+            return
+        self._looked = time.monotonic()
+        for number, place in under_way.items():
+            # A record that is not there yet, or is just being written to, is looked at the next time.
+            with contextlib.suppress(RunFolderError):
+                if place is not None:
+                    self._look(self._left[number], worked(place))
+        self._show()
+        self._say(LONG_TOLD_EVERY)
 
     @property
     def note(self) -> str:
-        """Counts and the time left."""
+        """Counts, epochs of the long trials under way, and the time left."""
         parts = [f"{self.counts[status]} {status}" for status in ("ok", "diverged", "failed")]
         left = self._estimate.left(list(self._left.values()), self._workers)
-        return " · ".join([*parts, *([] if left is None or not self._left else [f"about {duration(left)} left"])])
+        parts += [f"epochs {', '.join(self._epochs.values())}"] if self._epochs else []
+        return " · ".join([*parts, *([] if left is None else [f"about {duration(left)} left"])])
+
+    def _say(self, every: float) -> None:
+        """A line where there is no terminal to draw a bar on, not too often."""
+        if not self.console.is_terminal and time.monotonic() - self._told > every:
+            self._told = time.monotonic()
+            self.console.print(f"{sum(self.counts.values())} ended · {self.note}", highlight=False, soft_wrap=True)
+
+    def _look(self, trial: Trial, seconds: Sequence[float]) -> None:
+        epochs = trial.config.learning.epochs
+        self._epochs[trial.number] = f"{len(seconds)}/{epochs}"
+        if seconds:
+            self._estimate.goes(trial, len(seconds) / epochs, seconds[-1])
 
     def _learn(self, trial: Trial, result: Result) -> None:
         seconds = result.values.get("seconds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from dyadnet.study import Result, Study, StudyFolder, plan
+from dyadnet.record import MACHINERY
+from dyadnet.study import Result, Study, StudyFolder, plan, progress
 from dyadnet.study.outcome import draw, write_table
-from dyadnet.study.progress import Estimate, duration
+from dyadnet.study.progress import Estimate, StudyBar, duration
 from dyadnet.study.table import cell, columns, margin, rows
 from tests.study.definitions import tiny
 
@@ -121,11 +124,41 @@ def test_time_left_is_estimated_from_trials_of_the_same_point() -> None:
     trials = plan(tiny())
     estimate = Estimate()
     assert estimate.left(trials, 2) is None
-    slow = next(t for t in trials if t.point.get("delay") == 3 and t.model == "sshm" and t.seed == 0)
-    again = next(t for t in trials if t.point == slow.point and t.model == "sshm" and t.seed == 1)
+    slow, again = (
+        next(t for t in trials if t.point.get("delay") == 3 and t.model == "sshm" and t.seed == seed) for seed in (0, 1)
+    )
+    quick, other = (next(t for t in trials if t.model == "ffm" and t.point and t.seed == seed) for seed in (0, 1))
     estimate.learn(slow, 30.0)
-    estimate.learn(next(t for t in trials if t.model == "ffm" and t.point), 1.0)
+    estimate.learn(quick, 1.0)
     assert estimate.left([again], 2) == 30.0
     assert estimate.left([again, again], 2) == 30.0
-    assert estimate.seconds(next(t for t in trials if t.model == "ffm" and t.seed == 1 and t.point)) == 1.0
+    assert estimate.left([other], 1) == 1.0
+    estimate.goes(again, 0.25, 20.0)
+    assert estimate.left([again], 2) == 60.0, "what it has come so far says more than other seeds"
+    assert estimate.left([again, other], 2) == 60.0, "no trial is shared between workers"
+    estimate.learn(again, 90.0)
+    assert estimate.left([again], 1) == 90.0
     assert [duration(s) for s in (12, 600, 9000)] == ["12 s", "10 min", "2.5 h"]
+
+
+def test_long_trials_under_way_are_followed_epoch_by_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LOOKED_EVERY", 0.0)
+    monkeypatch.setattr(progress, "LONG_TOLD_EVERY", 0.0)
+    log = io.StringIO()
+    trials = plan(
+        tiny(models=["ffm"], seeds=2, reference=False, axes=[{"key": "learning.beta", "grid": [0.1]}], epochs=4)
+    )
+    bar = StudyBar(trials, {}, 1, Console(file=log, width=200))
+    bar.goes({0: tmp_path, 1: None})
+    assert bar.note == "0 ok · 0 diverged · 0 failed"
+    line = json.dumps({"kind": "epoch", "epoch": 1, "seconds": {"training": 8.0, "evaluation": 2.0}})
+    (tmp_path / MACHINERY).write_text(line + "\n")
+    bar.goes({0: tmp_path, 1: None})
+    said = "0 ok · 0 diverged · 0 failed · epochs 1/4 · about 70 s left"
+    assert bar.note == said
+    (tmp_path / MACHINERY).write_text(line + "\n" + line[:20])
+    bar.goes({0: tmp_path, 1: None})
+    assert bar.note == said, "a line that is just being written"
+    assert f"0 ended · {said}" in log.getvalue()
+    bar.ended(trials[0], Result("ok", "", {"seconds": 50.0}))
+    assert bar.note == "1 ok · 0 diverged · 0 failed · about 50 s left"
