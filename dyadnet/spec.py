@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -29,41 +30,38 @@ class Spec(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as problem:
-            raise as_config_error(problem, where) from None
+            raise _as_config_error(problem, values, where) from None
 
 
-def as_config_error(problem: ValidationError, where: str = "") -> ConfigError:
+def _as_config_error(problem: ValidationError, values: Any, where: str) -> ConfigError:
     """The first complaint of a validation as one of our own errors."""
     first = problem.errors(include_url=False)[0]
-    tags = {
-        "constant",
-        "uniform",
-        "geometric",
-        "exponential",
-        "every-tick",
-        "periodic",
-        "red-black",
-        "bernoulli",
-        "auto",
-    }
-    tags |= {
-        "linear",
-        "cosine",
-        "increments",
-        "sgd",
-        "momentum",
-        "adam",
-        "lockstep",
-        "free",
-        "function-plain",
-        "int",
-        "float",
-        "str",
-    }
-    types = ("function-", "constrained-", "literal[")
-    parts = [str(part) for part in first["loc"] if str(part) not in tags and not str(part).startswith(types)]
-    field = ".".join([where, *parts] if where else parts) or "configuration"
-    if first["type"] == "extra_forbidden":
-        return ConfigError(field, first["input"], "unknown key; remove it or check its spelling")
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return ConfigError(field, first["input"], f"it should be {message}" if "should" not in message else message)
+    kind, given, message = first["type"], first["input"], first["msg"].removeprefix("Value error, ")
+    parts = [*([where] if where else []), *_path(values, first["loc"])]
+    if kind == "missing":
+        parts, given, message = [*parts, str(first["loc"][-1])], None, "it has to be given"
+    elif kind == "extra_forbidden":
+        message = "unknown key; remove it or check its spelling"
+    elif kind == "union_tag_invalid":
+        parts, given = [*parts, "kind"], first["ctx"]["tag"]
+        message = "one of " + first["ctx"]["expected_tags"].replace("'", "")
+    elif kind == "union_tag_not_found":
+        parts, given, message = [*parts, "kind"], None, "it has to be given"
+    elif kind in ("model_type", "model_attributes_type"):
+        message = "it should be a mapping of settings"
+    elif message.startswith("Input should be "):
+        message = "it" + message.removeprefix("Input")
+    elif "should" not in message:
+        message = f"it should be {message}"
+    return ConfigError(".".join(parts) or "configuration", given, message)
+
+
+def _path(values: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """Where a complaint points to in what was given; pydantic names each member of a union that it tried, too."""
+    found = []
+    for part in loc:
+        known = isinstance(values, Mapping) and part in values
+        if known or (isinstance(values, Sequence) and isinstance(part, int) and part < len(values)):
+            values = values[part]
+            found.append(str(part))
+    return found

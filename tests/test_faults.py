@@ -66,7 +66,7 @@ def settings(*faults: Any) -> dict[str, Any]:
         ("slow:block=h1,minibatch=1", "slow with block and factor"),
         ("slow:block=h1,factor=0.5,minibatch=1", "greater than or equal to 1"),
         ("kill:link=h1:h2,minibatch=1", "kill with block"),
-        ({"kind": "kill", "block": "h1"}, "Field required"),
+        ({"kind": "kill", "block": "h1"}, "minibatch: None is not legal; it has to be given"),
     ],
 )
 def test_what_the_network_cannot_suffer_is_refused(fault: Any, complaint: str) -> None:
