@@ -100,7 +100,7 @@ def test_evaluate_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["--set", "probe.neurons={h1: [100]}"], ["probe.neurons.h1", "100", "99"]),
         (
             ["--set", "imperfections.channel.loss=1.2"],
-            ["imperfections.channel.loss.p", "1.2", "less than or equal to 1"],
+            ["imperfections.channel.loss", "1.2", "less than or equal to 1"],
         ),
         (["--set", "imperfections.device.weights.bits=0"], ["imperfections.device.weights.bits", "0"]),
         (["--set", "imperfections.channels={h1->h3: {loss: 0.1}}"], ["imperfections.channels", "h1->h3", "h1->h2"]),
