@@ -37,7 +37,7 @@ COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
 """Power iterations for an estimate of the spectral radius from nothing, and for one that starts from the last."""
 DRIFT = 0.1
-"""By how much a κ may differ from that of the last estimate, before the next one is due at once and from nothing."""
+"""How far a κ may move from that of the last estimate; if further, one is due at once, as thorough as the first."""
 EXACT_BETA = 1e-3
 """At which the contrast counts as the exact gradient, once the network has settled for as long as it may."""
 OFF_THE_RECORD = 2**40

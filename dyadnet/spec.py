@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from dyadnet.errors import ConfigError
 
 Positive = Annotated[int, Field(ge=1)]
 """A whole number of at least 1."""
+SHOULD = "Input should be "
+"""How pydantic begins most complaints."""
 
 
 class Spec(BaseModel):
@@ -35,33 +38,37 @@ class Spec(BaseModel):
 
 def _as_config_error(problem: ValidationError, values: Any, where: str) -> ConfigError:
     """The first complaint of a validation as one of our own errors."""
-    first = problem.errors(include_url=False)[0]
-    kind, given, message = first["type"], first["input"], first["msg"].removeprefix("Value error, ")
-    parts = [*([where] if where else []), *_path(values, first["loc"])]
+    errors = [(_path(values, error), error) for error in problem.errors(include_url=False)]
+    # Where a setting may be written in several ways, each has its complaint; the deepest is of the way that was meant.
+    first = errors[0][0]
+    path = max((path for path, _ in errors if path[: len(first)] == first), key=len)
+    meant = [error for other, error in errors if other == path]
+    kind, given, message = meant[0]["type"], meant[0]["input"], meant[0]["msg"].removeprefix("Value error, ")
+    shoulds = [error["msg"].removeprefix(SHOULD) for error in meant if error["msg"].startswith(SHOULD)]
     if kind == "missing":
-        parts, given, message = [*parts, str(first["loc"][-1])], None, "it has to be given"
+        given, message = None, "it has to be given"
     elif kind == "extra_forbidden":
         message = "unknown key; remove it or check its spelling"
     elif kind == "union_tag_invalid":
-        parts, given = [*parts, "kind"], first["ctx"]["tag"]
-        message = "one of " + first["ctx"]["expected_tags"].replace("'", "")
+        path, given = [*path, "kind"], meant[0]["ctx"]["tag"]
+        message = "one of " + meant[0]["ctx"]["expected_tags"].replace("'", "")
     elif kind == "union_tag_not_found":
-        parts, given, message = [*parts, "kind"], None, "it has to be given"
+        path, given, message = [*path, "kind"], None, "it has to be given"
     elif kind in ("model_type", "model_attributes_type"):
         message = "it should be a mapping of settings"
-    elif message.startswith("Input should be "):
-        message = "it" + message.removeprefix("Input")
+    elif shoulds:
+        message = f"it should be {' or '.join(shoulds)}"
     elif "should" not in message:
         message = f"it should be {message}"
-    return ConfigError(".".join(parts) or "configuration", given, message)
+    return ConfigError(".".join([*([where] if where else []), *path]) or "configuration", given, message)
 
 
-def _path(values: Any, loc: tuple[int | str, ...]) -> list[str]:
+def _path(values: Any, error: ErrorDetails) -> list[str]:
     """Where a complaint points to in what was given; pydantic names each member of a union that it tried, too."""
     found = []
-    for part in loc:
+    for part in error["loc"]:
         known = isinstance(values, Mapping) and part in values
         if known or (isinstance(values, Sequence) and isinstance(part, int) and part < len(values)):
             values = values[part]
             found.append(str(part))
-    return found
+    return found + ([str(error["loc"][-1])] if error["type"] == "missing" else [])

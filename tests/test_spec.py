@@ -26,6 +26,15 @@ from dyadnet.presets import preset
         ("dynamics.clock=x", "dynamics.clock.kind: 'x' is not legal; one of auto, every-tick,"),
         ("dynamics.delay=-1", "dynamics.delay: -1 is not legal; it should be greater than or equal to 1"),
         ("imperfections.channel.loss=2", "imperfections.channel.loss: 2 is not legal; it should be less than or"),
+        ("dynamics.step=0", "dynamics.step: 0 is not legal; it should be 'auto' or greater than 0"),
+        (
+            "learning.lam={h1->h2: {kind: linear, start: 0}}",
+            "learning.lam.h1->h2.end: None is not legal; it has to be given",
+        ),
+        (
+            "learning.lam={h1->h2: {kind: lineal, start: 0}}",
+            "learning.lam.h1->h2.kind: 'lineal' is not legal; one of constant, linear,",
+        ),
         ("recovery=3", "recovery: 3 is not legal; it should be a mapping of settings"),
         ("cluster.ports=[30000, 20000]", "cluster.ports: [30000, 20000] is not legal; it should be a first port"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress, over_epochs
-from dyadnet.reproduce.experiments import CONCAVE, DATA
+from dyadnet.reproduce.experiments import CONCAVE, DATA, WEAK_BETA
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, verdict, well, with_deviation
 from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS
 from dyadnet.study.folder import StudyFolder, write_text
@@ -128,14 +128,14 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         line(["", "best test accuracy (%)", "at β", "fails at β", "last test accuracy (%)", "at β", "saturated (%)"]),
         line(["---"] * 7),
     ]
-    failing: dict[str, float] = {}
+    failing: dict[str, tuple[float, float]] = {}
     for model in MODELS:
         runs = curves[model]
         best = [int(np.argmax(run["test_accuracy"])) for run in runs]
-        fails = [failure(run) for run in runs]
+        fails = [failure(run) for run in runs] + [WEAK_BETA] * _at_once(chosen(trials, results, model))
         known = [beta for beta in fails if beta is not None]
         failing[model] = _half(fails)
-        text = with_deviation(over(known), 2) if len(known) == len(runs) else f"{len(known)} of {len(runs)} runs fail"
+        text = with_deviation(over(known), 2) if len(known) == len(fails) else f"{len(known)} of {len(fails)} runs fail"
         cells = [with_deviation(over(run["test_accuracy"][k] for run, k in zip(runs, best, strict=True)), 2, 100)]
         cells += [with_deviation(over(run["beta"][k] for run, k in zip(runs, best, strict=True)), 2), text]
         cells += [with_deviation(over(run["test_accuracy"][-1] for run in runs), 2, 100)]
@@ -143,14 +143,15 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
         rows += [line([model.upper(), *cells, with_deviation(over(run["saturated"][-1] for run in runs), 1, 100)])]
     largest = max((beta for runs in curves.values() for run in runs for beta in run["beta"]), default=0.0)
     order = sorted(failing, key=lambda model: failing[model])
-    ends = [model for model in order if np.isfinite(failing[model])]
+    ends = [model for model in order if np.isfinite(failing[model][0])]
     said = f"no model fails up to β = {largest:.2f}"
     if ends:
         said = "from the first to fail: " + ", ".join(m.upper() for m in ends)
         said += "".join(f"; {m.upper()} does not fail" for m in order if m not in ends)
-    agree = (order[0] == "hm", failing["sshm"] == max(failing.values()))
-    verdicts = [verdict(failing, agrees, said) for agrees in agree]
-    if all(np.isinf(beta) for beta in failing.values()):
+    agree = (failing["hm"] == min(failing.values()), failing["sshm"] == max(failing.values()))
+    at = {model: beta for model, (beta, _) in failing.items()}
+    verdicts = [verdict(at, agrees, said) for agrees in agree]
+    if all(np.isinf(beta) for beta in at.values()):
         verdicts = [f"**Not seen here**: {said}."] * 2
     return [
         *rows,
@@ -164,10 +165,18 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
     ]
 
 
-def _half(fails: Sequence[float | None]) -> float:
-    """β at which half of the runs have failed; infinite if fewer ever do, NaN if there are none."""
+def _half(fails: Sequence[float | None]) -> tuple[float, float]:
+    """β at which half of the runs have failed, then the mean β, which decides between equals.
+
+    Infinite if fewer ever do, or if one never does; NaN if there are no runs.
+    """
     known = sorted(np.inf if beta is None else beta for beta in fails)
-    return known[(len(known) - 1) // 2] if known else np.nan
+    return (known[(len(known) - 1) // 2], float(np.mean(known))) if known else (np.nan, np.nan)
+
+
+def _at_once(pairs: Iterable[tuple[Trial, Result]]) -> int:
+    """Runs that diverged in their first epoch, and so have no curve."""
+    return sum(r.status == "diverged" and not r.values.get("curves", {}).get("beta") for _, r in pairs)
 
 
 def _beyond(largest: float) -> str:

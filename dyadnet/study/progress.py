@@ -45,6 +45,11 @@ class Estimate:
         self._whole[trial.number] = trial, seconds / share
         self._spent[trial.number] = seconds
 
+    def forget(self, trial: Trial) -> None:
+        """A trial has begun anew."""
+        self._whole.pop(trial.number, None)
+        self._spent.pop(trial.number, None)
+
     def left(self, trials: Sequence[Trial], workers: int) -> float | None:
         """What the given trials will still take on so many workers; None as long as nothing is known."""
         if not self._whole or not trials or not workers:
@@ -164,6 +169,8 @@ class StudyBar:
         self._epochs[trial.number] = f"{len(seconds)}/{epochs}"
         if seconds:
             self._estimate.goes(trial, len(seconds) / epochs, seconds[-1])
+        else:
+            self._estimate.forget(trial)
 
     def _learn(self, trial: Trial, result: Result) -> None:
         seconds = result.values.get("seconds")

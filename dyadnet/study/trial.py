@@ -98,7 +98,8 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), pl
     measured |= {"epochs": len(epochs.lines), "chance": 1 / dataset.classes}
     if "curves" in keep:
         measured["curves"] = curves(config.network, epochs.lines, epochs.seconds)
-    measured["seconds"] = time.perf_counter() - started
+    # Work of before counts, if the trial went on from a checkpoint.
+    measured["seconds"] = max([time.perf_counter() - started, *epochs.seconds[-1:]])
     return Result(status, error, {name: _finite(value) for name, value in measured.items()})
 
 
