@@ -196,6 +196,24 @@ def test_a_model_fails_where_half_of_its_runs_do(failing: int, said: str, tmp_pa
     assert said in page
 
 
+def test_the_mean_decides_who_fails_first_of_models_that_fail_alike(tmp_path: Path) -> None:
+    ends = {"hm": (5, 5, 5), "ffm": (5, 6, 5), "sshm": (None, None, None)}
+    trials = plan(study_of("figure3", "mnist", 3, 8))
+    found = {trial.number: strong(trial, ends[trial.model][trial.seed]) for trial in trials}
+    page = written("figure3", tmp_path, found, epochs=8)
+    assert page.count("So here (from the first to fail: HM, FFM; SSHM does not fail).") == 2
+
+
+def test_a_run_that_diverges_in_its_first_epoch_has_failed(tmp_path: Path) -> None:
+    found = {}
+    for trial in plan(study_of("figure3", "mnist", 3, 8)):
+        gone = trial.model == "hm" and trial.seed < 2
+        found[trial.number] = Result("diverged", "runs away", {"curves": {"beta": []}}) if gone else strong(trial, None)
+    page = written("figure3", tmp_path, found, epochs=8)
+    assert "2 of 3 runs fail" in page
+    assert "from the first to fail: HM; SSHM does not fail; FFM does not fail" in page
+
+
 def test_it_is_the_last_beta_below_the_concave_ones_only_if_the_next_one_is_not(tmp_path: Path) -> None:
     trials = plan(study_of("figure3", "mnist", 1, 38))
     found = {trial.number: strong(trial, None, 38) for trial in trials}

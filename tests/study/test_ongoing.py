@@ -73,6 +73,7 @@ def test_a_trial_goes_on_to_the_same_result(
     # An epoch's end looks once more.
     assert min(done) in (after, after + 1)
     assert len(result.values["curves"]["seconds"]) == 3
+    assert result.values["seconds"] >= result.values["curves"]["seconds"][-1], "those before it was cut off, too"
 
 
 def test_what_is_no_use_is_thrown_away(config: RunConfig, whole: Result, tmp_path: Path) -> None:

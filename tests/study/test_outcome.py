@@ -136,6 +136,8 @@ def test_time_left_is_estimated_from_trials_of_the_same_point() -> None:
     estimate.goes(again, 0.25, 20.0)
     assert estimate.left([again], 2) == 60.0, "what it has come so far says more than other seeds"
     assert estimate.left([again, other], 2) == 60.0, "no trial is shared between workers"
+    estimate.forget(again)
+    assert estimate.left([again], 2) == 30.0
     estimate.learn(again, 90.0)
     assert estimate.left([again], 1) == 90.0
     assert [duration(s) for s in (12, 600, 9000)] == ["12 s", "10 min", "2.5 h"]
