@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress, over_epochs
 from dyadnet.reproduce.experiments import CONCAVE, DATA, WEAK_BETA
-from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, verdict, well, with_deviation
+from dyadnet.reproduce.numbers import as_csv, band, chosen, line, over, shortcomings, verdict, well, with_deviation
 from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS
 from dyadnet.study.folder import StudyFolder, write_text
 from dyadnet.study.lines import COLOURS
@@ -34,10 +34,15 @@ def kept(trials: Sequence[Trial], results: Mapping[int, Result]) -> Curves:
         model: [
             result.values["curves"] | {"diverged": result.status == "diverged"}
             for _, result in chosen(trials, results, model)
-            if result.status != "failed" and result.values.get("curves", {}).get("beta")
+            if result.status != "failed" and _epochs(result)
         ]
         for model in MODELS
     }
+
+
+def _epochs(result: Result) -> int:
+    """Epochs that a run completed."""
+    return len((result.values.get("curves") or {}).get("beta", []))
 
 
 def figure2(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
@@ -66,12 +71,7 @@ def _write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, R
         "",
         *said(curves, trials, results),
     ]
-    bad = not_well((trial, results[trial.number]) for trial in trials if trial.number in results)
-    if bad:
-        lines += ["", "## What did not end well", "", *bad]
-    missing = len(trials) - len(results)
-    if missing:
-        lines += ["", f"{missing} of {len(trials)} runs have not ended yet."]
+    lines += shortcomings(trials, results)
     write_text(folder.path / f"{name}.md", "\n".join([*lines, ""]))
     write_text(folder.path / f"{name}.csv", as_csv(_rows(trials, results)))
     _draw(folder.path / f"{name}.png", curves, title, over_beta=name == "figure3")
@@ -83,7 +83,7 @@ def _rows(trials: Sequence[Trial], results: Mapping[int, Result]) -> list[dict[s
     for model in MODELS:
         for trial, result in chosen(trials, results, model):
             curves = result.values.get("curves") or {}
-            for epoch in range(len(curves.get("beta", []))):
+            for epoch in range(_epochs(result)):
                 plain = {key: values[epoch] for key, values in curves.items() if key not in ("lambda", "seconds")}
                 rows.append({"model": model, "seed": trial.seed, "epoch": epoch + 1, **plain})
     return rows
@@ -176,7 +176,7 @@ def _half(fails: Sequence[float | None]) -> tuple[float, float]:
 
 def _at_once(pairs: Iterable[tuple[Trial, Result]]) -> int:
     """Runs that diverged in their first epoch, and so have no curve."""
-    return sum(r.status == "diverged" and not r.values.get("curves", {}).get("beta") for _, r in pairs)
+    return sum(result.status == "diverged" and not _epochs(result) for _, result in pairs)
 
 
 def _beyond(largest: float) -> str:

@@ -101,6 +101,10 @@ def line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def not_well(pairs: Iterable[tuple[Trial, Result]]) -> list[str]:
-    """A list item for each trial that did not end well."""
-    return [f"- {trial}: {result.status}: {result.error}" for trial, result in pairs if result.status != "ok"]
+def shortcomings(trials: Sequence[Trial], results: Mapping[int, Result]) -> list[str]:
+    """How a page ends: a list item for each trial that did not end well, and how many have not ended."""
+    ended = [(trial, results[trial.number]) for trial in trials if trial.number in results]
+    bad = [f"- {trial}: {result.status}: {result.error}" for trial, result in ended if result.status != "ok"]
+    lines = ["", "## What did not end well", "", *bad] if bad else []
+    missing = len(trials) - len(results)
+    return lines + (["", f"{missing} of {len(trials)} runs have not ended yet."] if missing else [])

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress
 from dyadnet.reproduce.experiments import DATA
-from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, not_well, over, verdict, well, with_deviation
+from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, over, shortcomings, verdict, well, with_deviation
 from dyadnet.reproduce.paper import ALLOWANCE, MODELS, ORDER, TABLE1
 from dyadnet.study.folder import StudyFolder, write_text
 from dyadnet.study.lines import COLOURS
@@ -82,12 +82,7 @@ def page(
             cells += [with_deviation(ours[f"linear_{name}"], 2), _printed(paper, model, name)]
         lines += [line([*cells, *(with_deviation(ours[f"local_{name}"], 2) for name in CONSTANTS)])]
     lines += ["", *_claims(found)]
-    bad = not_well((trial, results[trial.number]) for trial in trials if trial.number in results)
-    if bad:
-        lines += ["", "## What did not end well", "", *bad]
-    missing = len(trials) - len(results)
-    if missing:
-        lines += ["", f"{missing} of {len(trials)} runs have not ended yet."]
+    lines += shortcomings(trials, results)
     return "\n".join([*lines, ""])
 
 

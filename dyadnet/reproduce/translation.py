@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 
 from dyadnet.plots import dress
 from dyadnet.reproduce.experiments import DATA, WAYS
-from dyadnet.reproduce.numbers import as_csv, band, chosen, line, not_well, over, with_deviation
+from dyadnet.reproduce.numbers import as_csv, band, chosen, line, over, shortcomings, with_deviation
 from dyadnet.study.folder import StudyFolder, write_text
 from dyadnet.study.maps import save
 from dyadnet.study.plan import Trial
@@ -166,12 +166,7 @@ def _page(
         cells += [with_deviation(over(row["sweeps_to_level"] + row["sweeps_before"] for row in reached), 0)]
         lines += [line([title, *cells])]
     lines += ["", "![The way](translation.png)"]
-    bad = not_well((trial, results[trial.number]) for trial in trials if trial.number in results)
-    if bad:
-        lines += ["", "## What did not end well", "", *bad]
-    missing = len(trials) - len(results)
-    if missing:
-        lines += ["", f"{missing} of {len(trials)} runs have not ended yet."]
+    lines += shortcomings(trials, results)
     return "\n".join([*lines, ""])
 
 
