@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dyadnet.data import is_own
 from dyadnet.data.mnist import ENVIRONMENT
 from dyadnet.errors import DyadnetError, LeftError, UsageError
+from dyadnet.scores import told
 
 if TYPE_CHECKING:
     from actors.detached import Ending
     from actors.runs import Run
+    from actors.watchdog import Watchdog
     from dyadnet.config import RunConfig
     from dyadnet.data import DataShape
     from dyadnet.record import RunFolder
@@ -27,13 +31,15 @@ PATIENCE = 60.0
 """Seconds for which a coordinator that is being started anew need not answer."""
 
 
-def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str) -> None:
+def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, watchdog: Watchdog) -> None:
     """Begin a run that needs no driver, or go on with one, and leave it once it trains.
 
     Raises
     ------
     LeftError
         In the end, with what to do to come back.
+    RayLostError
+        If the cluster is lost meanwhile.
     DyadnetError
         If it does not begin.
     """
@@ -44,7 +50,7 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str) -> 
 
     out = folder.path.absolute()
     config = _from_anywhere(config)
-    remote = ray.remote(concurrency_groups={"mail": 1, "control": 4})(CoordinatorActor)
+    remote = ray.remote(concurrency_groups={"control": 4})(CoordinatorActor)
     coordinator = remote.options(
         name=name,
         namespace=NAMESPACE,
@@ -54,14 +60,15 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str) -> 
         max_restarts=config.recovery.actor_failures,
     ).remote(config, shape, [], str(out), detached=True, resumed=folder.beginning is not None)
     try:
-        while ray.get(coordinator.introduction.remote()) is None:
-            ending = ray.get(coordinator.ending.remote())
+        while watchdog.get(coordinator.introduction.remote(), math.inf) is None:
+            ending = watchdog.get(coordinator.ending.remote(), math.inf)
             if ending is not None:
                 coordinator.dismiss.remote()
                 raise _error(ending)
             time.sleep(LISTEN / 5)
     except BaseException:
-        ray.kill(coordinator)
+        if not watchdog.lost:
+            ray.kill(coordinator)
         raise
     where = config.cluster.address
     raise LeftError(f"the run goes on without us; come back with: dyadnet attach {out.name} --address {where}")
@@ -78,31 +85,33 @@ def attach(
     ] = False,
 ) -> None:
     """Come back to a run that was left to its cluster (--detach); Ctrl-C leaves it again."""
-    from actors.cluster import connected, interruptible
+    from actors.cluster import connected
     from actors.detached import read_ending
     from dyadnet.config import ClusterSpec
     from dyadnet.progress import Bar
+    from dyadnet.signals import interruptible
 
     ending = read_ending(Path(run))
     if ending is None:
         try:
-            with connected(ClusterSpec(address=address)), interruptible(), Bar() as bar:
-                ending = _followed(run, bar, stop=stop)
+            with connected(ClusterSpec(address=address)) as watchdog, interruptible(), Bar() as bar:
+                ending = _followed(run, bar, watchdog, stop=stop)
         except KeyboardInterrupt:
             raise LeftError(f"left; the run goes on: dyadnet attach {run} --address {address}") from None
     if "summary" not in ending:
         raise _error(ending)
     summary = ending["summary"]
+    of_test = {key.removeprefix("test_"): value for key, value in summary.items() if key.startswith("test_")}
     typer.echo(
-        f"test accuracy {summary['test_accuracy']:.2%} (best on validation at epoch {summary['best_epoch']}) "
+        f"test {told(of_test)} (best on validation at epoch {summary['best_epoch']}) "
         f"in {summary['seconds']:.1f} s; record, curves and weights in {summary['out']}",
         err=True,
     )
     if as_json:
-        typer.echo(json.dumps(summary))
+        typer.echo(json.dumps({"state": "stopped" if summary.get("stopped") else "finished"} | summary))
 
 
-def _followed(run: str, watcher: Watcher, *, stop: bool) -> Ending:
+def _followed(run: str, watcher: Watcher, watchdog: Watchdog, *, stop: bool) -> Ending:
     """Show how a run goes until it ends."""
     import ray
     from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
@@ -120,15 +129,15 @@ def _followed(run: str, watcher: Watcher, *, stop: bool) -> Ending:
     while True:
         try:
             if stop:
-                ray.get(handle.halt.remote(), timeout=PATIENCE)
+                watchdog.get(handle.halt.remote(), PATIENCE)
                 stop = False
             if not introduced:
-                first = ray.get(handle.introduction.remote(), timeout=PATIENCE)
+                first = watchdog.get(handle.introduction.remote(), PATIENCE)
                 relay([first] if first is not None else [], None, watcher)
                 introduced = first is not None
             # In this order: nothing is told after the end.
-            ending: Ending | None = ray.get(handle.ending.remote(), timeout=PATIENCE)
-            items = ray.get(handle.news.remote(0 if ending is not None else LISTEN), timeout=PATIENCE)
+            ending: Ending | None = watchdog.get(handle.ending.remote(), PATIENCE)
+            items = watchdog.get(handle.news.remote(0 if ending is not None else LISTEN), PATIENCE)
             relay(items, None, watcher)
             silent_since = None
         except (ActorUnavailableError, GetTimeoutError):
@@ -166,7 +175,7 @@ def _from_anywhere(config: RunConfig) -> RunConfig:
     """A configuration whose paths hold in every process, whatever folder it runs in."""
     data, checkpoint = config.data, config.checkpoint
     place = data.dir or (Path(os.environ[ENVIRONMENT]) if ENVIRONMENT in os.environ else None)
-    name = str(Path(data.name).absolute()) if data.name.endswith(".npz") else data.name
+    name = str(Path(data.name).absolute()) if is_own(data.name) else data.name
     data = data.model_copy(update={"name": name, "dir": None if place is None else place.absolute()})
     if checkpoint.folder is not None and "://" not in checkpoint.folder:
         checkpoint = checkpoint.model_copy(update={"folder": str(Path(checkpoint.folder).absolute())})

@@ -1,33 +1,43 @@
-"""Connecting to a Ray cluster, or starting one on this machine, and leaving nothing behind."""
+"""Connecting to a Ray cluster, or starting one on this machine, and leaving nothing behind.
+
+Who was submitted to a cluster as a job is on it already, and joins it unless told otherwise.
+"""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
+import json
 import os
 import secrets
-import signal
-import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import actors
 import dyadnet
+from actors import processes
+from actors.failures import RayLostError, cause_of
+from actors.starting import folder, knock, latest_kept, refused
+from actors.watchdog import Watchdog
 from dyadnet.config import ClusterSpec
-from dyadnet.errors import ConfigError, DyadnetError, UsageError
+from dyadnet.console import for_people, standing
+from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.guest import as_it_was
+from dyadnet.recovery import RecoverySpec
+from dyadnet.signals import is_command
 
 NAMESPACE = "dyadnet"
-PROBE = 5.0
-"""Seconds within which something must listen at a cluster's address."""
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """One thread a library: cores are shared out to actors, and OpenBLAS takes memory for every thread."""
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""What Ray does on a desktop, where no other machine is to join: it listens on the loopback interface only."""
+OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_task_events_report_interval_ms": "0"}
+"""For a cluster of our own: as on a desktop, where no other machine is to join, it listens on the loopback interface
+only; and its control store keeps no list of all calls, which grows with a run and nobody reads."""
 DEFAULTS = {
     "RAY_worker_niceness": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -36,53 +46,265 @@ DEFAULTS = {
 }
 """Ray runs workers at nice 15 unless told otherwise, warns of a change to come, reports its use, and knocks at a closed
 door for 20 seconds."""
+PATIENCE = RecoverySpec().heartbeat
+
+
+JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""What Ray tells a job of itself (``ray job submit``): its runtime environment."""
+UNPACKED = "runtime_resources/working_dir_files"
+"""Where a node keeps the folder that a job brings along (``--working-dir``), until the job is over."""
+
+
+class _Held:
+    """The connection that runs of this process share.
+
+    Parameters
+    ----------
+    spec
+        As the first of them asked for it.
+    ended
+        What to undo once the last of them has ended.
+    watchdog
+        Of the cluster.
+    """
+
+    def __init__(self, spec: ClusterSpec, ended: contextlib.ExitStack, watchdog: Watchdog) -> None:
+        self.spec = spec
+        self.ended = ended
+        self.watchdog = watchdog
+        self.runs = 0
+
+
+_HOLDING = threading.Lock()
+_held: list[_Held] = []
+"""At most one: Ray has one connection a process."""
 
 
 @contextlib.contextmanager
-def connected(spec: ClusterSpec) -> Iterator[None]:
-    """Ray, connected as the settings say; whatever was started or set here ends on the way out.
+def connected(
+    spec: ClusterSpec, patience: float = PATIENCE, advice: Callable[[], str] = lambda: ""
+) -> Iterator[Watchdog]:
+    """Ray, connected as the settings say; whatever was started or set here ends on the way out of the last who uses it.
 
-    A connection that is there already is used and left as it is.
+    A connection that a program has made itself is used and left as it is.
+
+    Parameters
+    ----------
+    patience
+        Seconds without a sign of life after which Ray counts as lost; see `actors.processes.parts`.
+    advice
+        What to do if Ray is lost.
+
+    Yields
+    ------
+    Watchdog
+        Knows whether Ray is lost; to be asked wherever something is waited for.
 
     Raises
     ------
     ConfigError
-        If there is no cluster at the address, or it does not let us in.
+        If there is no cluster at the address, it does not let us in, or another run of this process uses another one.
+    RayLostError
+        If Ray dies or hangs meanwhile.
+    DyadnetError
+        If Ray does not start here, or raises an error of its own meanwhile: its cause.
     """
-    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
-        yield
-        return
+    with _HOLDING:
+        held = _joined(_placed(spec), patience, advice)
+    try:
+        there = _watched(patience, advice) if held is None else contextlib.nullcontext(held.watchdog)
+        with there as watchdog, _in_one_line(watchdog, advice):
+            yield watchdog
+    finally:
+        if held is not None:
+            with _HOLDING:
+                held.runs -= 1
+                if not held.runs:
+                    _held.clear()
+                    held.ended.close()
+
+
+def lost_with_the_job(folder: Path) -> bool:
+    """Whether a folder is in the copy of a job's own, which Ray removes once the job is over."""
+    return JOB in os.environ and UNPACKED in folder.absolute().as_posix()
+
+
+def _placed(spec: ClusterSpec) -> ClusterSpec:
+    """The settings of a job that names no cluster: it is on the one that it was submitted to."""
+    return spec.model_copy(update={"address": "auto"}) if spec.address is None and JOB in os.environ else spec
+
+
+def _runtime(spec: ClusterSpec) -> dict[str, Any]:
+    """What our actors need of their environment, with what a job says of its own before it."""
+    job: dict[str, Any] = {}
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+        job = dict(json.loads(os.environ.get(JOB, "{}"))["runtime_env"] or {})
+    found: dict[str, Any] = {} if spec.address is None else {"env_vars": THREADS | job.get("env_vars", {})}
+    if spec.ship_code:
+        ours = [str(Path(str(module.__file__)).parent) for module in (dyadnet, actors)]
+        found["py_modules"] = [*job.get("py_modules", []), *ours]
+    return found
+
+
+@contextlib.contextmanager
+def _in_one_line(watchdog: Watchdog, advice: Callable[[], str]) -> Iterator[None]:
+    """Errors that Ray raises as one line: that it is lost, and what to do; else their cause."""
+    try:
+        try:
+            yield
+        except DyadnetError:
+            raise
+        except Exception as problem:
+            if not isinstance(problem, sys.modules["ray"].exceptions.RayError):
+                raise
+            watchdog.confirm()
+            cause = getattr(problem, "cause", None)
+            if isinstance(cause, DyadnetError):
+                raise cause from None
+            raise DyadnetError(f"Ray failed: {cause_of(problem)}") from problem
+    except RayLostError as problem:
+        raise RayLostError("; ".join(filter(None, (str(problem), advice())))) from None
+
+
+@contextlib.contextmanager
+def _watched(patience: float, advice: Callable[[], str]) -> Iterator[Watchdog]:
+    """A watchdog of the cluster that this process is connected to."""
+
+    def stuck(why: str) -> None:
+        for_people().print(f"dyadnet: {'; '.join(filter(None, (why, advice())))}", markup=False, soft_wrap=True)
+        if is_command():
+            processes.kill()
+            os._exit(DyadnetError.exit_code)
+
+    watchdog = Watchdog(processes.parts(patience), stuck)
+    try:
+        yield watchdog
+    finally:
+        # Of one that hangs and was not missed yet, a shutdown would never end.
+        watchdog.well()
+        watchdog.close()
+
+
+def _joined(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> _Held | None:
+    """The connection that is there, or a new one; None if it is the program's own."""
+    if not _held and "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        return None
+    if not _held:
+        with contextlib.ExitStack() as stack:
+            here = threading.current_thread() is threading.main_thread()
+            watchdog = stack.enter_context((_begun if here else _in_a_thread)(spec, patience, advice))
+            _held.append(_Held(spec, stack.pop_all(), watchdog))
+    (held,) = _held
+    # ``auto`` is whichever cluster runs here, this process's own included.
+    same = spec.address in ("auto", held.spec.address) and spec.ship_code == held.spec.ship_code
+    if not same:
+        there = "a cluster of its own" if held.spec.address is None else held.spec.address
+        legal = f"another run of this process is on {there}, and Ray has one connection a process; use two processes"
+        raise ConfigError("cluster.address", spec.address, legal)
+    held.runs += 1
+    return held
+
+
+@contextlib.contextmanager
+def _in_a_thread(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> Iterator[Watchdog]:
+    """`_begun` in a thread that lives as long: Ray's processes end with the thread that started them."""
+    up: Future[Watchdog] = Future()
+    over = threading.Event()
+
+    def live() -> None:
+        try:
+            with _begun(spec, patience, advice) as watchdog:
+                up.set_result(watchdog)
+                over.wait()
+        except BaseException as problem:
+            if up.done():
+                raise
+            up.set_exception(problem)
+
+    thread = threading.Thread(target=live, name="dyadnet-ray", daemon=True)
+    thread.start()
+    try:
+        yield up.result()
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _begun(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> Iterator[Watchdog]:
     own = spec.address is None
     options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
-    runtime: dict[str, Any] = {} if own else {"env_vars": THREADS}
-    if spec.ship_code:
-        runtime["py_modules"] = [str(Path(str(module.__file__)).parent) for module in (dyadnet, actors)]
-    if runtime:
+    if runtime := _runtime(spec):
         options["runtime_env"] = runtime
     options |= {"address": "local", "include_dashboard": False} if own else {"address": spec.address}
     if spec.address is not None:
-        _knock(spec.address)
-    defaults = {name: value for name, value in DEFAULTS.items() if name not in os.environ}
-    alone = LOOPBACK if own and LOOPBACK.keys().isdisjoint(os.environ) else {}
-    with _environment(defaults | authentication(spec.address) | (THREADS | alone if own else {})):
-        import ray
+        knock(spec.address)
+    defaults = DEFAULTS | (OWN | folder() if own else {})
+    values = {name: value for name, value in defaults.items() if name not in os.environ or name == "RAY_TMPDIR"}
+    values |= authentication(spec.address)
+    # Ray refuses what a job's environment and ours have in common, although it is put together here.
+    values |= THREADS if own else {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
+    with _environment(values), latest_kept() if own else contextlib.nullcontext():
+        with as_it_was(), _captured() as noise:
+            import ray
 
-        _forget_authentication()
-        _look_again()
-        with _captured() as noise:
+            _forget_authentication()
+            _look_again()
             try:
                 ray.init(**options)
+            except SystemExit:
+                # So Ray hears SIGTERM, from its start on.
+                raise KeyboardInterrupt from None
             except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as problem:
-                raise _refused(spec.address, str(problem), noise()) from None
+                raise refused(spec.address, str(problem), noise()) from None
             except Exception as problem:
                 if type(problem) is not Exception:
                     raise
                 # So Ray says that a node of its own did not come up in time.
-                raise DyadnetError(f"Ray did not start here: {' '.join(str(problem).split())[:300]}") from None
-        try:
-            yield
-        finally:
-            ray.shutdown()
+                raise refused(None, str(problem), noise()) from None
+        watchdog: Watchdog | None = None
+        with _quiet():
+            try:
+                with _watched(patience, advice) as watchdog:
+                    yield watchdog
+            finally:
+                with as_it_was():
+                    _leave(lost=watchdog is not None and watchdog.lost, own=own)
+
+
+def _leave(*, lost: bool, own: bool) -> None:
+    """Disconnect from Ray, and end what was started here."""
+    ray = importlib.import_module("ray")
+    if lost and not own:
+        # A shutdown would wait for the cluster until Ray ends this process, with words of its own.
+        atexit.unregister(importlib.import_module("ray._private.worker").shutdown)
+        if is_command():
+            atexit.register(_go)
+        return
+    if lost:
+        # First: a shutdown would wait for them.
+        processes.kill()
+    ray.shutdown()
+
+
+def _go() -> None:
+    """End this process as it is: libraries that still wait for a cluster would not."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(RayLostError.exit_code)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Ray from printing on standard output what it thinks of deaths, which are told in a line of ours."""
+    names = vars(importlib.import_module("ray._private.worker"))
+    printed = names.get("print_to_stdstream")
+    names["print_to_stdstream"] = lambda *arguments, **named: None
+    try:
+        yield
+    finally:
+        names["print_to_stdstream"] = printed
 
 
 def authentication(address: str | None) -> dict[str, str]:
@@ -95,7 +317,10 @@ def authentication(address: str | None) -> dict[str, str]:
         return {}
     if address is None:
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    saved = (Path.home() / ".ray" / "auth_token").exists()
+    saved = False
+    # Of a user whom the system does not know there is no home.
+    with contextlib.suppress(RuntimeError, OSError):
+        saved = (Path.home() / ".ray" / "auth_token").exists()
     given = saved or any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     return {"RAY_AUTH_MODE": "token" if given else "disabled"}
 
@@ -118,9 +343,13 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 @contextlib.contextmanager
 def _captured() -> Iterator[Callable[[], str]]:
     """What libraries below Python write to standard error meanwhile; shown to nobody unless asked for."""
-    sys.stderr.flush()
+    standing()
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
+    # Nowhere on a disk, where there may be no room.
+    with os.fdopen(os.memfd_create("noise"), "w+b") if sys.platform == "linux" else tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
 
         def text() -> str:
@@ -143,55 +372,8 @@ def _forget_authentication() -> None:
 
 
 def _look_again() -> None:
-    """Make Ray read again whether to listen on the loopback interface only (`LOOPBACK`)."""
+    """Make Ray read again whether to listen on the loopback interface only (`OWN`)."""
     with contextlib.suppress(ImportError, AttributeError):
         constants = importlib.import_module("ray._private.ray_constants")
         variable, elsewhere = constants.ENABLE_RAY_CLUSTERS_ENV_VAR, not constants.IS_WINDOWS_OR_OSX
         vars(constants)["ENABLE_RAY_CLUSTER"] = constants.env_bool(variable, elsewhere)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: by `KeyboardInterrupt` in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _knock(address: str) -> None:
-    """Whether anything listens at HOST:PORT; Ray itself would try for a minute."""
-    if address == "auto":
-        return
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        raise ConfigError("cluster.address", address, "write HOST:PORT, or auto for a cluster on this machine")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE).close()
-    except OSError as problem:
-        legal = f"no cluster answers there ({problem.strerror or problem}); start one with: ray start --head"
-        raise ConfigError("cluster.address", address, legal) from None
-
-
-def _refused(address: str | None, problem: str, noise: str) -> UsageError:
-    text = " ".join(problem.split())
-    lower = f"{text} {noise}".lower()
-    if "version" in lower and "mismatch" in lower:
-        legal = f"the cluster runs other versions than this machine: {text[:300]}; install the same Ray and Python"
-    elif any(word in lower for word in ("unauthenticated", "invalidauthtoken", "token")):
-        mode = os.environ.get("RAY_AUTH_MODE")
-        ours = "our token is not the cluster's" if mode == "token" else "the cluster asks for a token, and we have none"
-        legal = f"{ours}; set RAY_AUTH_TOKEN to the cluster's token, or RAY_AUTH_TOKEN_PATH to a file that holds it"
-    elif address == "auto":
-        legal = "no cluster here to join (a run without --address has one of its own); start one with: ray start --head"
-    else:
-        legal = f"Ray could not connect: {text[:300]}"
-    return ConfigError("cluster.address", address, legal)

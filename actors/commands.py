@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dyadnet.errors import ConfigError
+from dyadnet.errors import ConfigError, UsageError
 
 Address = Annotated[str, typer.Option(help="Ray cluster: HOST:PORT, or auto for one on this machine.")]
 
 
 def status(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="What each actor of it waits for.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's folder, or the name of one on the cluster.")
+    ] = None,
     address: Address = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """The runs on a cluster, or one of them, what each of its actors waits for, and where the waiting ends."""
+    """The runs on a cluster, or one of them: what each actor waits for; of a folder, how its run ended."""
     from actors import runs as cluster
     from actors.cluster import connected
     from actors.screen import chains, console, overview, waiting
     from dyadnet.config import ClusterSpec
 
+    folder = None if run is None else _folder(run)
+    if folder is not None and not _on_cluster(folder):
+        _tell(folder, as_json=as_json)
+        return
+    wanted = None if run is None else Path(run).name
     screen = console()
-    with connected(ClusterSpec(address=address)):
-        found = cluster.runs()
-        shown = found if run is None else [cluster.chosen(found, run)]
-        standing = {} if run is None else cluster.standing(shown[0].coordinator)
+    try:
+        with connected(ClusterSpec(address=address)):
+            found = cluster.runs()
+            shown = found if wanted is None else [cluster.chosen(found, wanted)]
+            standing = {} if wanted is None else cluster.standing(shown[0].coordinator)
+    except UsageError as problem:
+        if folder is not None:
+            # Of a run on a cluster of its own only its folder tells.
+            _tell(folder, as_json=as_json)
+            return
+        raise problem if run is None else _nowhere(run, problem) from None
     if as_json:
         told = [{"coordinator": one.coordinator, **_brief(one.glance)} for one in shown]
         typer.echo(json.dumps({"runs": told} if run is None else told[0] | standing))
@@ -42,7 +57,7 @@ def status(
         screen.print(waiting(standing["actors"], shown[0].glance))
         if standing["waiting"] is not None:
             screen.print()
-            screen.print(chains(standing["waiting"]))
+            screen.print(chains(standing["waiting"], shown[0].glance.get("mode", "lockstep")))
 
 
 def top(
@@ -63,11 +78,11 @@ def top(
         raise ConfigError("--interval", interval, "seconds from 0.1 to 3600")
     screen = console()
     with connected(ClusterSpec(address=address)):
-        chosen = cluster.chosen(cluster.runs(), run)
+        chosen = cluster.chosen(cluster.runs(), None if run is None else Path(run).name)
         glance = chosen.glance or None
         if once:
             if glance is not None:
-                screen.print(board(glance, rates(glance)))
+                screen.print(board(glance, rates(glance), screen.width))
             else:
                 screen.print(f"{chosen.name} does not answer")
             return
@@ -76,13 +91,65 @@ def top(
                 before = None
                 while glance is not None:
                     if glance:
-                        live.update(board(glance, rates(glance, before)), refresh=True)
+                        live.update(board(glance, rates(glance, before), screen.width), refresh=True)
                         before = glance
                     time.sleep(interval)
                     glance = cluster.glance(chosen.coordinator)
         except KeyboardInterrupt:
             return
     screen.print(f"{chosen.name} is over")
+
+
+def _folder(run: str) -> Path | None:
+    """The folder that holds a run; None of a name that may be that of a run on the cluster.
+
+    Raises
+    ------
+    UsageError
+        If it can be nothing but a path, and no run is there.
+    """
+    from dyadnet.record import CONFIG
+
+    folder = Path(run)
+    if (folder / CONFIG).is_file():
+        return folder
+    if len(folder.parts) != 1 or folder.name in ("", ".."):
+        raise UsageError(f"{run}: {_lack(folder)}; runs on the cluster are listed by: dyadnet status")
+    return None
+
+
+def _lack(folder: Path) -> str:
+    """Why a path is no run's."""
+    return "no run is in this folder" if folder.is_dir() else "there is no such folder"
+
+
+def _on_cluster(folder: Path) -> bool:
+    """Whether a run goes on on a cluster, which can say more of it."""
+    from dyadnet.record import read_config
+    from dyadnet.status import read_status
+
+    return read_status(folder).state == "running" and read_config(folder).engine == "ray"
+
+
+def _nowhere(run: str, problem: UsageError) -> UsageError:
+    """What to say of a name that is neither a folder's nor a run's on the cluster."""
+    why = str(problem)
+    if isinstance(problem, ConfigError) and problem.value == "auto":
+        why = "and there is no cluster here that could have a run of this name"
+    return UsageError(f"{run}: {_lack(Path(run))}, {why}")
+
+
+def _tell(run: Path, *, as_json: bool) -> None:
+    """Say how the run of a folder stands."""
+    from dyadnet.record import read_config, read_metrics
+    from dyadnet.status import read_status
+
+    config, found = read_config(run), read_status(run)
+    epochs = sum(line["kind"] == "epoch" for line in read_metrics(run))
+    if as_json:
+        typer.echo(json.dumps({"run": str(run), **found.plain(), "epochs": epochs, "of": config.learning.epochs}))
+    else:
+        typer.echo(f"{run} {found}; {epochs} of {config.learning.epochs} epochs")
 
 
 def _brief(glance: dict[str, object]) -> dict[str, object]:

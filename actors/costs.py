@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from dyadnet import assembly
-from dyadnet.clocks import Moment, Periodic
-from dyadnet.config import RunConfig
-from dyadnet.dyads import Dyads
-from dyadnet.messages import Kind, Message
-from dyadnet.relaxation import Update
-from dyadnet.timing import Timing, timing
+from actors.host import Host
+from dyadnet.config import ProbeSpec, RecordSpec, RunConfig
+from dyadnet.data import Dataset, Split
+from dyadnet.dynamics import Lockstep
+from dyadnet.program import tables as c
+from dyadnet.program.crossing import Home
+from dyadnet.relaxation import Phase, Relaxation, Update
 from dyadnet.topology import Topology
 
 SWEEPS = 10
 """A relaxation has about so many, and ends in one update."""
-FIRINGS = 5
-"""That are timed twice over, of which the quickest counts: others on the machine only make them slower."""
-BUDGET = 0.3
-"""Seconds after which a block has fired often enough."""
-WINDOW = 120
-"""Ticks over which its clock is looked at."""
+TIMES = 2
+"""That it is timed, of which the quickest counts: others on the machine only make it slower."""
 BETA, STEP = 0.1, 0.1
 
 
@@ -44,15 +37,13 @@ def measured(config: RunConfig, clock: Callable[[], float] = time.perf_counter) 
         Tells the time.
     """
     topology = Topology(config.network)
-    found = timing(config, topology)
     known: dict[Any, float] = {}
     costs: dict[str, float] = {}
-    with threadpool_limits(limits=1, user_api="blas"):
-        for name in topology.blocks:
-            work = signature(config, topology, name)
-            if work not in known:
-                known[work] = _probed(config, topology, found, name, clock)
-            costs[name] = known[work]
+    for name in topology.blocks:
+        work = signature(config, topology, name)
+        if work not in known:
+            known[work] = _probed(config, topology, name, clock)
+        costs[name] = known[work]
     return costs
 
 
@@ -77,62 +68,72 @@ def signature(config: RunConfig, topology: Topology, name: str) -> Any:
     )
 
 
-def _probed(config: RunConfig, topology: Topology, found: Timing, name: str, clock: Callable[[], float]) -> float:
-    (block,) = assembly.blocks(config, topology, [name]).values()
-    always = replace(found, clocks=found.clocks | {name: Periodic()})
-    dyads = assembly.dyads(config, topology, always, block)[0]
-    dyads.probe = None
-    rows = -(-config.learning.minibatch // config.dynamics.lanes)
-    inputs = _numbers(rows, config.network.inputs, block.dtype) if block.input_weights is not None else None
-    targets = _numbers(rows, block.spec.size, block.dtype) if block.is_output else None
-    beginnings, firings, learnings = [], [], []
-    for number in (1, 2):
-        # What is compiled or made at a first time is there at the second.
-        _hear(dyads, rows, number, 0)
-        beginnings.append(_seconds(clock, partial(dyads.begin, Moment(number), rows, STEP, inputs, targets)))
-        dyads.enter(0, BETA, 1)
-        started = clock()
-        for tick in range(1, FIRINGS + 1):
-            _hear(dyads, rows, number, tick)
-            firings.append(_seconds(clock, partial(dyads.fire, tick)))
-            if clock() - started > BUDGET:
-                break
-        learnings.append(_seconds(clock, partial(block.learn, [dyads], Update(BETA, rows, 0.0, 1))))
-    return min(beginnings) + SWEEPS * _rate(found, name) * min(firings) + min(learnings)
+def _probed(config: RunConfig, topology: Topology, name: str, clock: Callable[[], float]) -> float:
+    """Run one block as a host of its own, whose neighbours have always said something new."""
+    others = [other for other in topology.blocks if other != name]
+    homes = dict.fromkeys(topology.blocks, 0) | dict.fromkeys(others, 1)
+    host = Host(_small(config), Home(0, homes), _samples(config, topology))
+    if others:
+        host.segments.mirror(1)
+    host.join()
+    if others:
+        _tell(host)
+    couplings = tuple(projection.coupling for projection in config.network.recurrent)
+    rows, phase = np.arange(_rows(config)), Phase("dyadic", BETA, SWEEPS, fixed=True)
+    taken = []
+    for number in range(1, 2 + TIMES):
+        relaxation = Relaxation(number, "train", rows, (phase,), couplings, STEP)
+        began = clock()
+        host.relax(number, relaxation)
+        host.learn(Update(BETA, len(rows), 0.0, number))
+        taken.append(clock() - began)
+    segments = host.segments
+    host.close()
+    del host
+    segments.unmap()
+    # What is made at a first time is there at the others.
+    return min(taken[1:])
 
 
-def _seconds(clock: Callable[[], float], work: Callable[[], Any]) -> float:
-    began = clock()
-    work()
-    return clock() - began
+def _small(config: RunConfig) -> RunConfig:
+    """The run with one lane, in virtual time, and nothing beside."""
+    rows = _rows(config)
+    dynamics = config.dynamics.model_copy(update={"mode": Lockstep(), "lanes": 1})
+    learning = config.learning.model_copy(update={"minibatch": rows, "evaluation_batch": rows})
+    return config.model_copy(
+        update={"dynamics": dynamics, "learning": learning, "probe": ProbeSpec(), "record": RecordSpec()}
+    )
 
 
-def _rate(found: Timing, name: str) -> float:
-    """Firings of a block in a sweep."""
-    moment = Moment(1)
-    return found.sweep * sum(found.clocks[name].fires(tick, moment) for tick in range(1, WINDOW + 1)) / WINDOW
+def _rows(config: RunConfig) -> int:
+    """Samples of a lane."""
+    return -(-config.learning.minibatch // config.dynamics.lanes)
 
 
-def _hear(dyads: Dyads, rows: int, number: int, tick: int) -> None:
-    """Give a block news of every neighbour, means and differences as far as these are ever sent."""
-    block = dyads.block
-    for synapses in block.synapses:
-        _hold(
-            dyads, synapses.source, "state", rows, synapses.link.pre.size, (number, tick), True, synapses.coupling != 0
-        )
-    for axon in block.axons:
-        _hold(dyads, axon.target, "feedback", rows, block.spec.size, (number, tick), axon.coupling != 0, True)
+def _samples(config: RunConfig, topology: Topology) -> Dataset:
+    """As many as a minibatch has, of no particular content."""
+    rows, outputs = _rows(config), topology.network.by_name[config.network.output].size
+    split = Split(_numbers(rows, config.network.inputs), np.arange(rows) % outputs)
+    return Dataset("costs", split, split, 1.0, outputs)
 
 
-def _hold(
-    dyads: Dyads, source: str, kind: Kind, rows: int, size: int, at: tuple[int, int], mean: bool, difference: bool
-) -> None:
-    streams = mean + difference
-    relaxation, tick = at
-    payload = _numbers(streams * rows, size, dyads.block.dtype, tick).reshape(streams, rows, size)
-    message = Message(source, dyads.name, kind, tick, tick, relaxation, 0, 0, payload, mean, difference, tick, tick)
-    dyads.mail.hold(message)
+def _tell(host: Host) -> None:
+    """Let the other host have come through all ticks, with states and feedback that differ from one to the next."""
+    arena = host.group.arena
+    lane = host.group.lane(0)
+    numbers, start = lane.memory.X, arena.shared_start(1)
+    end = start + host.segments.layout.regions[1].size
+    numbers[start:end] = _numbers(1, end - start)[0]
+    for row in arena.actual.blocks[len(host.blocks) : len(arena.specs)]:
+        slots = range(int(row[c.B_DEPTH]))
+        for slot in slots:
+            meta = lane.state.meta[int(row[c.B_META]) + slot]
+            meta[:] = 0
+            meta[[c.M_MEAN_SINCE, c.M_DIFFERENCE_SINCE, c.M_DYADIC]] = slot + 1, slot + 1, 1
+    host.segments.tell(1, 0, 2**61)
+    # And have taken in all that this one sends.
+    host.segments.carried(0, 2**61)
 
 
-def _numbers(rows: int, columns: int, dtype: np.dtype[Any], seed: int = 0) -> np.ndarray[Any, Any]:
-    return np.random.Generator(np.random.Philox(seed)).random((rows, columns), dtype=np.float32).astype(dtype)
+def _numbers(rows: int, columns: int) -> np.ndarray[Any, Any]:
+    return np.random.Generator(np.random.Philox(0)).random((rows, columns), dtype=np.float32)

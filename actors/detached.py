@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ from dyadnet.checkpoint.opening import opened, store_of
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError, UsageError
+from dyadnet.files import content, is_finite, unpacked
+from dyadnet.initial import initial_weights
 from dyadnet.record import CONFIG, ENDING, RECORDS, RunFolder, whole
 from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.status import Reporter
 from dyadnet.train import draw
 from dyadnet.watcher import Watcher
 
@@ -49,13 +52,21 @@ def lived(
     if not (out / CONFIG).exists():
         legal = f"the run's folder, {out}, must be one that the cluster's head node sees too"
         return _wrong(ConfigError("cluster.detach", True, legal))
-    try:
-        summary = _trained(config, out, watcher, train, resumed=resumed, reborn=reborn)
-        ending = {"summary": asdict(summary), "exit_code": 0}
+    reporter = Reporter(out, watcher.warning)
+    reporter.begin()
+
+    def over(summary: Summary) -> None:
+        reporter.finish(summary)
         draw(out, watcher)
+
+    try:
+        summary = _trained(config, out, watcher, train, over, resumed=resumed, reborn=reborn)
+        ending = {"summary": summary.plain(), "exit_code": 0}
     except DyadnetError as problem:
+        reporter.fail(problem)
         ending = _wrong(problem)
     except Exception as problem:
+        reporter.fail(problem)
         ending = _wrong(DyadnetError(f"the coordinator failed: {type(problem).__name__}: {problem}"))
     if not ending.get("never_began"):
         try:
@@ -67,12 +78,20 @@ def lived(
 
 
 def read_ending(out: Path) -> Ending | None:
-    """How the run of a folder has ended without a driver; None if it has not."""
+    """How the run of a folder has ended without a driver; None if it has not, or that cannot be read."""
     try:
-        found: Ending = json.loads((out / ENDING).read_text(encoding="utf-8"))
+        found = unpacked(content(out / ENDING))
     except (OSError, ValueError):
         return None
-    return found
+    told = found if isinstance(found, dict) else {}
+    summary = told.get("summary")
+    if isinstance(summary, dict):
+        score = "test_r2" if "test_r2" in summary else "test_accuracy"
+        numbers = (score, "best_epoch", "seconds")
+        known = "out" in summary and all(is_finite(summary.get(name)) for name in numbers)
+    else:
+        known = isinstance(told.get("why"), str) and type(told.get("exit_code")) is int
+    return told if known else None
 
 
 def _trained(
@@ -80,6 +99,7 @@ def _trained(
     out: Path,
     watcher: Watcher,
     train: Callable[[RunFolder], Summary],
+    over: Callable[[Summary], None],
     *,
     resumed: bool,
     reborn: bool,
@@ -90,7 +110,7 @@ def _trained(
     with opened(config, out, watcher.warning, sizes, resume=goes_on) as beginning:
         lengths = {} if beginning.start is None else beginning.start.lengths
         with RunFolder.reopened(out, config, lengths) as folder:
-            folder.beginning = beginning
+            folder.beginning = replace(beginning, initial=None if goes_on else initial_weights(config)[1])
             if reborn:
                 # Where it died nobody knows; that it went no further than before is what counts.
                 minibatch = 1 if beginning.start is None else beginning.start.position.updates + 1
@@ -100,7 +120,10 @@ def _trained(
                     raise GaveUpError(why)
                 folder.event(failure.plain())
                 watcher.warning("the coordinator died; another one goes on")
-            return train(folder)
+            folder.on_end = over
+            summary = train(folder)
+            folder.ended(summary)
+            return summary
 
 
 def _wrong(problem: DyadnetError) -> Ending:

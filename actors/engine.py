@@ -1,4 +1,4 @@
-"""The coordinator's side of the actors: asks hosts to settle, hears their reports, gives the verdicts.
+"""The coordinator's side of the actors: asks hosts to settle, and puts together what they answer.
 
 A plain class, without Ray: what reaches the hosts is behind `Workers`.
 """
@@ -6,31 +6,27 @@ A plain class, without Ray: what reaches the hosts is behind `Workers`.
 from __future__ import annotations
 
 import hashlib
-import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from actors.failures import StalledError
-from actors.free import Pacer
-from actors.inbox import Decision
-from actors.judges import FreeJudge, Judge, LockstepJudge
 from actors.lookout import Inquiry, Lookout
-from actors.post import by_host
+from actors.pace import Pacer
 from actors.stall import Diagnosis
-from actors.transport import Report
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.protocol import Machinery
 from dyadnet.faults import Fault, Faults
+from dyadnet.program.crossing import by_host
 from dyadnet.relaxation import Relaxation, Update, lane_slices
-from dyadnet.reports import Joiner, Outcome, Share
-from dyadnet.spectrum import factor, radius
-from dyadnet.timing import settling, timing
+from dyadnet.reports import Joiner, Outcome
+from dyadnet.steps import REAL_AGE
+from dyadnet.timing import Timing, timing
 from dyadnet.topology import Topology
 from dyadnet.trace.file import recorded
 
@@ -68,17 +64,8 @@ class Workers(Protocol):
     def ask(self, method: str, *arguments: Any) -> Answers:
         """Call a method on every host; each runs what it is asked in order."""
 
-    def decide(self, decision: Decision) -> None:
-        """Tell every host a decision."""
-
-    def report(self, timeout: float) -> Report:
-        """The next report of any host.
-
-        Raises
-        ------
-        queue.Empty
-            If none comes within `timeout` seconds.
-        """
+    def come(self) -> list[int]:
+        """How far each host has come, by numbers that never shrink; nothing where that is not known."""
 
     @property
     def round(self) -> int:
@@ -92,6 +79,11 @@ class Workers(Protocol):
 
     def close(self) -> None:
         """End all hosts."""
+
+
+def _span(timing: Timing) -> float:
+    """Part of δ over which prospective neurons take a difference; 0: they are not."""
+    return timing.span / REAL_AGE
 
 
 class ActorEngine:
@@ -139,7 +131,7 @@ class ActorEngine:
         self._lanes: dict[int, int] = {}
         self._update: Update | None = None
         mode = config.dynamics.mode
-        self._pacer = Pacer(mode) if isinstance(mode, FreeRunning) else None
+        self._pacer = Pacer(mode, _span(self.timing)) if isinstance(mode, FreeRunning) else None
         # Who runs freely waits for nobody.
         patience = config.recovery.stalled if self._pacer is None else float("inf")
         self.lookout = Lookout(workers, patience, stalled)
@@ -160,41 +152,21 @@ class ActorEngine:
         number = self._open()
         update, self._update = self._update, None
         faults = self._faults.due(relaxation.minibatch)
-        judge: Judge
-        scripts: list[bytes] = []
-        if self._pacer is None:
-            courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in slices}
-            judge = LockstepJudge(courses, list(self.topology.blocks), len(self._workers.labels))
-            shares: list[Share] = self._settle(
-                number, judge, self._workers.ask("relax", number, relaxation, update, faults)
-            )
-        else:
-            judge = FreeJudge(relaxation.phases, len(self._workers.labels), settle=self._pacer.mode.settle)
-            pace = self._pacer.pace(relaxation.step)
-            answers = self._workers.ask("relax_freely", number, relaxation, pace, update, faults)
-            answered = self._settle(number, judge, answers)
-            self._pacer.note([delays for _, delays, _ in answered])
-            shares = [share for share, _, _ in answered]
-            scripts = [script for _, _, script in answered if script is not None]
+        pace = None if self._pacer is None else self._pacer.pace(relaxation.step, len(relaxation.rows))
+        told = self._result(self._workers.ask("relax", number, relaxation, update, faults, pace))
+        if self._pacer is not None:
+            self._pacer.note([found.delays for found in told])
+        outcomes = tuple(told[0].phases)
         self._spend("relax", started)
-        if judge.diverged is not None:
-            raise judge.diverged
+        scripts = [found.script for found in told if found.script is not None]
         if scripts:
-            self._trace(recorded(relaxation.number, relaxation.minibatch, judge.outcomes[0], scripts))
-        reports = self._joiner.joined(shares)
+            self._trace(recorded(relaxation.number, relaxation.minibatch, outcomes[0], scripts))
+        reports = self._joiner.joined([found.share for found in told])
         self._messages += reports.total("messages")
         self._values += reports.total("values")
-        outcome = Outcome(judge.outcomes, reports)
+        outcome = Outcome(outcomes, reports)
         self._missed(faults, outcome)
         return outcome
-
-    def _settle(self, number: int, judge: Judge, answers: Answers) -> list[Any]:
-        """Hear reports and tell decisions until the relaxation is over; what the hosts return then."""
-        while not judge.done:
-            decision = judge.hear(self._hear(number, answers))
-            if decision is not None:
-                self._workers.decide(decision)
-        return self._result(answers)
 
     def learn(self, update: Update) -> None:
         """Every block takes a Hebbian step; see `Engine.learn`.
@@ -206,18 +178,10 @@ class ActorEngine:
     def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
         """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         started = time.perf_counter()
-        number = self._open()
-        answers = self._ask("spectrum", number, couplings, symmetric, iterations)
-        ordered: list[float] = []
-        for check in range(iterations + 1):
-            squares: dict[str, float] = {}
-            for _ in self._workers.labels:
-                squares |= self._hear(number, answers).content
-            ordered = [squares[name] for name in self.topology.blocks]
-            self._workers.decide(Decision(number, 0, check, factor(ordered)))
-        self._result(answers)
+        # All hosts have worked it out alike.
+        found = float(self._result(self._ask("spectrum", self._open(), couplings, symmetric, iterations))[0])
         self._spend("radius", started)
-        return radius(ordered)
+        return found
 
     def objective(self, beta: float) -> float:
         """The saddle objective, mean over samples; see `Engine.objective`."""
@@ -294,32 +258,20 @@ class ActorEngine:
             if fault.tick > ticks:
                 self._warn(f"fault {fault} could not happen: the minibatch was settled at tick {ticks}")
 
-    def _hear(self, number: int, answers: Answers) -> Report:
-        """The next report of a round; looks after the actors meanwhile."""
-        deadline = time.monotonic() + self._patience
-        self.lookout.moved()
-        while True:
-            self.lookout.look()
-            try:
-                report = self._workers.report(POLL)
-            except queue.Empty:
-                answers.check()
-                if time.monotonic() > deadline:
-                    self._stalled()
-                continue
-            if report.round == number:
-                return report
-
     def _result(self, answers: Answers) -> list[Any]:
         deadline = time.monotonic() + self._patience
         self.lookout.moved()
+        come = self._workers.come()
         while True:
             try:
                 return answers.result(POLL)
             except TimeoutError:
+                if (now := self._workers.come()) != come:
+                    come, deadline = now, time.monotonic() + self._patience
+                    self.lookout.moved()
                 self.lookout.look()
                 if time.monotonic() > deadline:
-                    self._stalled()
+                    deadline = self._stalled()
 
     def _ask(self, method: str, *arguments: Any) -> Answers:
         update, self._update = self._update, None
@@ -327,8 +279,11 @@ class ActorEngine:
             self._result(self._workers.ask("learn", update))
         return self._workers.ask(method, *arguments)
 
-    def _stalled(self) -> NoReturn:
+    def _stalled(self) -> float:
+        """Until when to wait on, if they are busy with what takes long to be heard of."""
         found = self.lookout.last()
+        if found.still < self._patience / 2:
+            return time.monotonic() + self._patience
         raise StalledError(f"nothing has happened for {self._patience:g} s (cluster.timeout); {found.text}")
 
     def _by_block(self, method: str, *arguments: Any) -> dict[str, Any]:

@@ -77,7 +77,7 @@ class Heart:
     """
 
     def __init__(self, labels: Sequence[str], patience: float) -> None:
-        self._labels = labels
+        self.labels = labels
         self._patience = patience
         self._clock = 0.0
         self._seen: float | None = None
@@ -110,12 +110,12 @@ class Heart:
         """What is wrong, if anything is."""
         silent = self.silent(self._patience)
         if silent:
-            names = " and ".join(self._labels[host] for host in silent)
+            names = " and ".join(self.labels[host] for host in silent)
             return ActorLostError(f"actor {names} hangs: no sign of life for {self._patience:g} s", silent)
         for (source, target), lack in self._lacking.items():
             if self._clock - lack.since >= self._patience and lack.proven(self._pulses[target]):
                 sent = self._pulses[source].sent[target]
-                names = f"from actor {self._labels[source]} to actor {self._labels[target]}"
+                names = f"from actor {self.labels[source]} to actor {self.labels[target]}"
                 told = f"{sent} were sent, {lack.received} came, none in {self._patience:g} s"
                 return LinkLostError(f"letters {names} are lost: {told}", [target])
         return None

@@ -1,58 +1,79 @@
-"""A host: some blocks of a network and all their lanes, advanced as far as the letters at hand allow.
+"""A host: some blocks of a network and all their lanes, executed as one program with those of other hosts.
 
-A plain class, without Ray, so that tests run several of them in one process. A block actor is a shell around one.
+A plain class, without Ray, so that tests run several of them in one process. A block actor is a shell around one. What
+its blocks send lies in a segment that others read (`actors.shared`); nobody is sent anything.
 """
 
 from __future__ import annotations
 
-import contextlib
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from actors.echo import Line
-from actors.exchange import Exchange
-from actors.free import Delays, FreeRun, Pace
+from actors.carrier import Carrier, Send
+from actors.failures import StoppedError
+from actors.free_carrier import FreeCarrier
+from actors.free_running import LOOK, FreeRun
 from actors.heart import Pulse
-from actors.inbox import Decision, Inbox, Letter
-from actors.judges import LockstepJudge
-from actors.ledger import Ledger
-from actors.lockstep import Lane
-from actors.opening import Opening
-from actors.post import Home, Post
+from actors.ledger import Ages, Ledger
+from actors.pace import Delays
 from actors.sabotage import Effects, Process, Sabotage
-from actors.standing import Standing
-from actors.transport import Report, Transport
-from dyadnet import assembly, objective
+from actors.shared import Layout, Segments
+from actors.standing import LaneStanding, Standing, Want
+from actors.vectors import Paths, Vectors
+from dyadnet.channels import SENT
 from dyadnet.checkpoint import blocks as checkpoint
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset
-from dyadnet.dyads import Dyads
+from dyadnet.data import Dataset, Split
+from dyadnet.description import layered
 from dyadnet.dynamics import FreeRunning
 from dyadnet.faults import Fault
-from dyadnet.messages import Message
-from dyadnet.relaxation import Relaxation, Update, lane_slices
-from dyadnet.reporting import block_report, columns
-from dyadnet.reports import Counts, Layout, Share, Table
-from dyadnet.spectrum import Response
-from dyadnet.timing import settling, timing
+from dyadnet.program import tables as c
+from dyadnet.program.advance import NOBODY, advance
+from dyadnet.program.crossing import Home
+from dyadnet.program.group import Group
+from dyadnet.program.lane import Lane
+from dyadnet.program.words import MOST, ROOM, wait
+from dyadnet.relaxation import Pace, Phase, PhaseOutcome, Relaxation, Update
+from dyadnet.reports import Share
+from dyadnet.settling import Settling
+from dyadnet.timing import settling
 from dyadnet.topology import Topology
-from dyadnet.trace.script import Scribe
 
-_AT_ONCE = contextlib.nullcontext()
+Array = NDArray[Any]
+
+
+class Relaxed(NamedTuple):
+    """What a host has to say after a relaxation.
+
+    Attributes
+    ----------
+    share
+        What its blocks report.
+    phases
+        How each lane's phases ended; in real time those of the network, where it is the first host, else its own.
+    delays, script
+        What was measured in real time, and what happened, if somebody is to repeat it.
+    """
+
+    share: Share
+    phases: list[tuple[PhaseOutcome, ...]]
+    delays: Delays | None = None
+    script: bytes | None = None
 
 
 class Host:
     """Runs blocks of one network.
 
-    Its methods are called by one thread, one after the other; letters come in through the inbox from any thread, and
-    `standing` and `pulse` may be called from any thread.
+    Its methods are called by one thread, one after the other; `standing`, `pulse` and `stop` may be called from any.
 
     Parameters
     ----------
@@ -62,67 +83,87 @@ class Host:
         Which blocks live here, and where the others do.
     dataset
         Where blocks with an input projection and the output block find their rows; None if none is here.
-    transport
-        Takes letters elsewhere.
-    inbox
-        Where letters from elsewhere come in.
     effects
         What faults on purpose do to this process.
+
+    Attributes
+    ----------
+    segments
+        What hosts read of each other; `join` comes once those of all others are attached.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        home: Home,
-        dataset: Dataset | None,
-        transport: Transport,
-        inbox: Inbox,
-        effects: Effects | None = None,
-    ) -> None:
+    def __init__(self, config: RunConfig, home: Home, dataset: Dataset | None, effects: Effects | None = None) -> None:
         self.config = config
         self.home = home
-        self.topology = Topology(config.network)
-        self.timing = timing(config, self.topology)
-        self.blocks = assembly.blocks(config, self.topology, home.blocks)
-        self.dyads = {
-            name: assembly.dyads(config, self.topology, self.timing, block) for name, block in self.blocks.items()
-        }
-        for lanes in self.dyads.values():
-            for dyad in lanes:
-                dyad.sender.incarnation = home.incarnation
-                dyad.sender.rooms = {t: transport.empty for t, host in home.homes.items() if host != home.index}
-        self._dataset = dataset
-        self._transport = transport
-        self._inbox = inbox
-        self._post = Post(home, self.topology, transport)
-        self._layout = Layout(self.topology, home.blocks)
-        self._dtype = np.dtype(config.dynamics.dtype)
-        self._responses = {name: Response(block, config.seed) for name, block in self.blocks.items()}
-        self._probes = {name: lanes[0].probe for name, lanes in self.dyads.items()}
         self._blas = threadpool_limits(limits=1, user_api="blas")
-        self._feedforward = config.dynamics.initial == "feedforward"
-        self._lines = {
-            home.homes[source]: Line() for source, _, _ in self._post.widths if home.homes[source] != home.index
-        }
-        free = isinstance(config.dynamics.mode, FreeRunning)
-        self._ledger = Ledger(home, self._post, inbox, self._lines, free=free)
+        self.group = Group(config, dataset, lambda work, items: [work(item) for item in items], 1, home)
+        self.blocks = self.group.blocks
+        self.segments = Segments(Layout(self.group.arena.geometry, home))
+        self.ledger = Ledger(home)
         slow = [factor for name, factor in config.cluster.slow.items() if name in self.blocks]
         self._slowness = max(slow, default=1.0)
-        self._sabotage = Sabotage(home, effects or Process(), self._slow_down, self._post.cut.add)
-        self._relaxation = 0
-        self._lanes: dict[int, Lane | FreeRun] = {}
-        self._rows: dict[int, int] = {}
+        self._sabotage = Sabotage(home, effects or Process(), self._slow_down, self.segments.cut)
+        self._stopped = threading.Event()
+        layout = self.group.layout
+        rows = {channel: row for row, channel in enumerate(layout.channels)}
+        self._sent = [rows[channel] for channel in layout.sent]
+        self._received = [rows[channel] for channel in layout.received]
+        self._crosses = [home.homes[target] != home.index for _, target, _ in layout.sent]
+        self._paths = Paths(self.group)
         self._activity = "idle"
         self._moved_at = time.monotonic()
-        self._exchange = Exchange(home.index, self._responses, self._post, inbox, transport, self._stir)
-        self._reading = False
+        self._round = self._relaxation = self._looks = 0
+        self._waiting = False
+        self.carrier: Carrier | None = None
+        self._free = isinstance(config.dynamics.mode, FreeRunning)
+        self._run: FreeRun | None = None
+        self._lanes: list[Lane] = []
+        self._courses: list[Settling] = []
+        self._table = np.zeros((0, c.ADVANCE_WIDTH), dtype=np.int64)
+        self._waited = np.zeros(1, dtype=np.int64)
+        self._words, self._room = np.zeros((2, MOST), dtype=np.int64), np.zeros(ROOM, dtype=np.int64)
+
+    def join(self) -> None:
+        """All others are attached: lay out the lanes."""
+        self.group.join(self.segments)
+        if self._free:
+            self.ledger.ages = Ages(self.group.lane(0))
+
+    def carrier_to(self, others: Sequence[int], send: Send) -> Carrier:
+        """What takes to hosts elsewhere what this one sends; see `carry`."""
+        return (FreeCarrier if self._free else Carrier)(self.group, self.segments, others, send)
+
+    def carry(self, carrier: Carrier) -> None:
+        """Reach hosts that do not share memory with this one by a carrier from now on."""
+        self.carrier = carrier
+        self.ledger.collect = lambda: self.ledger.carried(carrier.traffic, carrier.refused)
+        carrier.start()
+
+    def _flush(self) -> None:
+        """What the last round left is still to be shipped as it is."""
+        if self.carrier is not None:
+            self.carrier.flush()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to end."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """End what this host is doing; it raises `StoppedError`."""
+        self._stopped.set()
 
     # Settling and learning
 
     def relax(
-        self, number: int, relaxation: Relaxation, update: Update | None = None, faults: Sequence[Fault] = ()
-    ) -> Share:
-        """Settle one minibatch, as far as this host's blocks go; returns once every lane was told to stop.
+        self,
+        number: int,
+        relaxation: Relaxation,
+        update: Update | None = None,
+        faults: Sequence[Fault] = (),
+        pace: Pace | None = None,
+    ) -> Relaxed:
+        """Settle one minibatch, as far as this host's blocks go.
 
         Parameters
         ----------
@@ -132,155 +173,201 @@ class Host:
             What to learn from the relaxation before, first.
         faults
             That are to happen meanwhile.
+        pace
+            How fast, in real time.
+
+        Raises
+        ------
+        DivergedError
+            If a lane runs away or circles; all hosts raise the same.
+        StoppedError
+            If it was told to stop.
         """
         if update is not None:
             self.learn(update)
         self._sabotage.arm(faults)
-        with self._timed():
-            lanes = self._begin(number, relaxation)
-            if faults:
-                next(iter(lanes.values())).reach = self._sabotage.reach
-
-            def carry(messages: Sequence[Message]) -> None:
-                self._post.collect(messages, lambda message: lanes[message.lane].accept(message))
-
-            reporters = {index: self._reporter(index) for index in lanes}
-            moved = True
-            while True:
-                self._reading = not moved
-                letters = self._inbox.read(0.0 if moved else None)
-                self._reading = False
-                with self._slowed():
-                    for letter in letters:
-                        self._take(letter, lanes)
-                    moved = False
-                    for index, lane in lanes.items():
-                        # A lane goes as far as it can, which is as many ticks as the smallest delay has, and what
-                        # it sent meanwhile travels together, while the next lane computes.
-                        moved |= lane.advance(carry, reporters[index])
-                        self._post.release()
-                if moved:
-                    self._moved_at = time.monotonic()
-                if moved and all(lane.done for lane in lanes.values()):
-                    break
+        self._round, self._relaxation = number, relaxation.number
+        self._enter(f"relaxation {relaxation.number}")
+        began = time.perf_counter()
+        self._waited[0] = 0
+        held = 0.0
+        try:
+            self._flush()
+            self.group.open(relaxation, number)
+            held = self._settle(relaxation, faults) if pace is None else self._run_freely(relaxation, pace, faults)
             if relaxation.exact:
-                for name, block in self.blocks.items():
-                    block.keep(self._active(name), relaxation.phases[-1].beta, len(relaxation.rows))
-            found = self._columns()
-        return Share(*found, self._ledger.total())
-
-    def relax_freely(
-        self,
-        number: int,
-        relaxation: Relaxation,
-        pace: Pace,
-        update: Update | None = None,
-        faults: Sequence[Fault] = (),
-    ) -> tuple[Share, Delays, bytes | None]:
-        """Settle one minibatch in real time, waiting for nobody; see `actors.free`.
-
-        Returns
-        -------
-        tuple
-            What its blocks report, the delays that were measured, and what happened, if somebody is to repeat it; see
-            `dyadnet.trace.script`.
-        """
-        if update is not None:
-            self.learn(update)
-        mode = self.config.dynamics.mode
-        assert isinstance(mode, FreeRunning)
-        with self._timed():
-            dyads = self._couple(relaxation)[0]
-            rows = relaxation.rows
-            opening = Opening(0, relaxation, rows, dyads, self._dataset, feedforward=self._feedforward)
-            scribe = None if self.config.record.trace is None else Scribe(dyads.values())
-            run = FreeRun(
-                relaxation,
-                pace,
-                mode,
-                rows,
-                dyads,
-                opening,
-                self.home,
-                self._lines,
-                self._post,
-                self._reporter(0),
-                self.config.seed,
-                scribe,
+                self.group.keep_exact(relaxation.phases[-1].beta, len(relaxation.rows))
+            found, counts = self.group.reported()
+        finally:
+            waited = 1e-9 * float(self._waited[0])
+            self.ledger.spend(waiting=waited, held=held, computing=time.perf_counter() - began - waited - held)
+            self._enter("idle")
+        run = self._run
+        phases = [tuple(course.outcomes) for course in self._courses] if run is None else [tuple(run.outcomes)]
+        sent, received = counts[self._sent, : len(SENT)], counts[self._received, len(SENT) :]
+        if self.carrier is None:
+            # What neighbours read in memory is no traffic of a carrier's.
+            crossing = sent[self._crosses]
+            self.ledger.traffic.update(
+                letters=sum(lane.tick for lane in self._lanes),
+                messages=int(crossing[:, SENT.index("messages")].sum()),
+                bytes=int(crossing[:, SENT.index("values")].sum()) * self.group.dtype.itemsize,
             )
-            if faults:
-                self._sabotage.arm(faults)
-                run.reach = self._sabotage.reach
-            self._lanes = {0: run}
-            self._rows = {0: len(rows)}
-            self._open(number, "relaxation")
-            while not run.done:
-                with self._slowed():
-                    run.advance()
-                self._moved_at = time.monotonic()
-                for letter in self._inbox.read(timeout=run.patience):
-                    run.take(letter)
-            found = self._columns()
-            script = None if scribe is None else scribe.script(timed=run.timed).packed()
-        return Share(*found, self._ledger.total()), run.delays, script
+        delays, script = (None, None) if run is None else (run.delays, run.script)
+        return Relaxed(Share(found, sent, received, self.ledger.total()), phases, delays, script)
+
+    def _settle(self, relaxation: Relaxation, faults: Sequence[Fault]) -> float:
+        """Advance all lanes until each has been through its phases; seconds for which they were held back."""
+        group, dynamics = self.group, self.config.dynamics
+        lanes = [group.lane(index) for index in group.active]
+        self._courses = [settling(relaxation.phases, dynamics, group.timing) for _ in lanes]
+        table = np.zeros((len(lanes), c.ADVANCE_WIDTH), dtype=np.int64)
+        table[:, c.ADVANCE_STAGE] = c.ADVANCE_BEGINNING
+        self._lanes, self._table = lanes, table
+        held = 0.0
+        pause = self._next_pause(0, faults)
+        paused: set[int] = set()
+        began = time.perf_counter(), int(self._waited[0])
+        while True:
+            for row, lane in zip(table, lanes, strict=True):
+                row[:3] = lane.views[:3]
+            like = lanes[0].views[3]
+            self._waiting = True
+            k, reason = advance(table, like, pause, LOOK, self._waited, self._words, self._room)
+            self._waiting = False
+            self._looks += 1
+            self._look()
+            if k == NOBODY:
+                continue
+            self._moved_at = time.monotonic()
+            lane, course, stage = lanes[k], self._courses[k], table[k]
+            if stage[c.ADVANCE_STAGE] == c.ADVANCE_BEGINNING:
+                if reason == c.DONE:
+                    group.enter(lane, course)
+                    stage[c.ADVANCE_STAGE] = c.ADVANCE_RUNNING
+                else:
+                    lane.serve_first()
+            elif reason == c.OVER:
+                group.end(lane, course)
+                if course.done:
+                    stage[c.ADVANCE_STAGE] = c.ADVANCE_IDLE
+                else:
+                    group.enter(lane, course)
+            elif reason == c.DONE:
+                paused.add(k)
+                stage[c.ADVANCE_STAGE] = c.ADVANCE_IDLE
+            else:
+                lane.serve(reason)
+            going = {k for k, course in enumerate(self._courses) if not course.done}
+            if not going:
+                return held
+            if going <= paused:
+                # All have come as far as they were to come.
+                held += self._pause(began, pause)
+                began = time.perf_counter(), int(self._waited[0])
+                pause = self._next_pause(pause + 1, faults)
+                paused.clear()
+                for k in going:
+                    table[k, c.ADVANCE_STAGE] = c.ADVANCE_RUNNING
+
+    def _run_freely(self, relaxation: Relaxation, pace: Pace, faults: Sequence[Fault]) -> float:
+        """Update in real time until all phases are over; seconds for which it was held back."""
+        lane = self.group.lane(0)
+        self._lanes = [lane]
+        run = self._run = FreeRun(self.config, lane, relaxation.phases, pace, self._waited, self._look_around)
+        run.begin()
+        held, pause = 0.0, self._next_pause(0, faults)
+        began = time.perf_counter(), int(self._waited[0])
+        while not run.advance(pause):
+            held += self._pause(began, pause)
+            began = time.perf_counter(), int(self._waited[0])
+            pause = self._next_pause(pause + 1, faults)
+        if self.ledger.ages is not None:
+            self.ledger.ages.updates += lane.tick
+        return held
+
+    def _look_around(self) -> None:
+        self._looks += 1
+        self._moved_at = time.monotonic()
+        self._look()
+
+    def _pause(self, began: tuple[float, int], tick: int) -> float:
+        """Hold a straggler back, by what it has computed since; then let the faults of the next tick happen.
+
+        Parameters
+        ----------
+        began
+            When the computing began, and nanoseconds that had been waited by then.
+        tick
+            To which it has come.
+        """
+        now = time.perf_counter()
+        if self._slowness > 1.0:
+            computed = now - began[0] - 1e-9 * float(self._waited[0] - began[1])
+            time.sleep((self._slowness - 1.0) * max(computed, 0.0))
+        held = time.perf_counter() - now
+        self._sabotage.reach(tick + 1)
+        return held
+
+    def _next_pause(self, tick: int, faults: Sequence[Fault]) -> int:
+        """The tick after which Python wants to look: before a fault, or after each where this host is held back."""
+        if self._slowness > 1.0:
+            return tick
+        return min((fault.tick - 1 for fault in faults if fault.tick > tick), default=c.FAR)
 
     def learn(self, update: Update) -> None:
         """Every block here takes a Hebbian step."""
         self._enter("learning")
-        with self._timed("learning"), self._slowed():
-            for name, block in self.blocks.items():
-                block.learn(self._active(name), update)
+        began = time.perf_counter()
+        self.group.learn(update)
+        spent = time.perf_counter() - began
+        held = (self._slowness - 1.0) * spent
+        time.sleep(held)
+        self.ledger.spend(learning=spent, held=held)
         self._enter("idle")
 
-    def pulse(self) -> Pulse:
-        """A sign of life, while it computes."""
-        inbox = self._inbox
-        # In this order: what comes meanwhile counts as received, and not as missed.
-        looks, waiting = inbox.looks, inbox.waiting
-        return Pulse(dict(self._post.sent), dict(inbox.received), looks, waiting)
-
-    def standing(self) -> Standing:
-        """What this host is doing or waiting for, while it does."""
-        activity, lanes = self._activity, list(self._lanes.values())
-        still = time.monotonic() - self._moved_at
-        busy, standings = False, self._exchange.standings()
-        if not standings and activity == "relaxation":
-            activity = f"relaxation {self._relaxation}"
-            # Whoever does not read has something to do, if only to be held back.
-            busy = not self._reading
-            standings = tuple(lane.standing() for lane in lanes if isinstance(lane, Lane))
-            told = [lane.describe() for lane in lanes if isinstance(lane, FreeRun) and not lane.done]
-            activity = ", ".join([activity, *told])
-        return Standing(activity, self._post.round, still, standings, busy)
-
-    # Further phases over the same blocks, with ideal channels
+    # Further phases
 
     def objective(self, number: int, beta: float) -> dict[int, dict[str, float]]:
         """Contributions to the saddle objective, by lane and block; see `dyadnet.objective`."""
-        self._open(number, "objective")
-        found: dict[int, dict[str, float]] = {}
-        for lane in sorted(self._lanes):
-            dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
-            before = {name: dyad.snapshot() for name, dyad in dyads.items()}
-            announced = [message for dyad in dyads.values() for message in dyad.announce()]
-            incoming = self._exchange.swap(announced, lane, self._rows, self._dtype)
-            for (target, _, _), message in incoming.items():
-                dyads[target].mail.hold(message)
-            found[lane] = {name: objective.contribution(dyad, beta) for name, dyad in dyads.items()}
-            for name, dyad in dyads.items():
-                dyad.restore(before[name])
-        self._enter("idle")
-        return found
+        names = list(self.blocks)
+        if self._run is not None:
+            self._hear_last()
+        return {
+            lane: {name: self.group.lane(lane).objective(at, beta) for at, name in enumerate(names)}
+            for lane in self.group.active
+        }
 
-    def spectrum(self, number: int, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> None:
-        """This host's part of a power iteration; the coordinator hears of squares and answers with factors."""
-        started = time.perf_counter()
-        self._open(number, "power iteration")
-        for block in self.blocks.values():
-            block.couple(couplings)
-        self._exchange.spectrum(symmetric, iterations)
+    def _hear_last(self) -> None:
+        """Wait for the last states of the other hosts in real time, and look at those from now on."""
+        lane = self.group.lane(0)
+        for host in self.group.arena.hosts:
+            if host != self.home.index:
+                self._await_word(host, (self._round << 32) + c.FINISHED)
+        for number in range(len(self.blocks), len(self.group.arena.specs)):
+            lane.state.blocks[number, c.S_COUNT] = lane.newest(number)
+
+    def spectrum(self, number: int, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+        """ρ by a power iteration, which all hosts work out alike."""
+        began = time.perf_counter()
+        self._round = number
+        self._enter("power iteration")
+        self._flush()
+        exchange = Vectors(self.group, self.segments, self._paths, self.carrier, number, self._await_word)
+        radius = self.group.spectral_radius(couplings, symmetric, iterations, exchange)
         self._enter("idle")
-        self._ledger.seconds["radius"] += time.perf_counter() - started
+        self.ledger.spend(radius=time.perf_counter() - began)
+        return radius
+
+    def _await_word(self, host: int, least: int) -> None:
+        """Wait until a host's word of the first lane is at least so much, as this one hears it."""
+        while self.segments.come(host, 0) < least:
+            if wait(self.segments.word(host, 0), least, LOOK, self._room) and self.segments.come(host, 0) < least:
+                # It was cut off, on purpose.
+                time.sleep(1e-9 * LOOK)
+            self._looks += 1
+            self._look()
+        self._moved_at = time.monotonic()
 
     # What blocks hold
 
@@ -292,11 +379,11 @@ class Host:
         """Hash of each block's parameters."""
         return {name: block.digest() for name, block in self.blocks.items()}
 
-    def parameters(self) -> dict[str, dict[str, NDArray[Any]]]:
+    def parameters(self) -> dict[str, dict[str, Array]]:
         """Every block's own arrays."""
         return {name: block.parameters() for name, block in self.blocks.items()}
 
-    def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
+    def load(self, parameters: Mapping[str, Mapping[str, Array]]) -> None:
         """Give every block its parameters."""
         for name, block in self.blocks.items():
             block.load(parameters[name])
@@ -307,128 +394,105 @@ class Host:
 
     def save(self, store: Store, folder: str) -> dict[str, File]:
         """Write the file of every block here."""
+        group = self.group
         return {
-            name: checkpoint.save(store, folder, block, self._responses[name], self.dyads[name])
+            name: checkpoint.save(store, folder, block, group.response(name), group.all_lanes(name))
             for name, block in self.blocks.items()
         }
 
     def restore(self, store: Store, manifest: Manifest) -> None:
         """Put every block here back to a checkpoint."""
+        group = self.group
         for name, block in self.blocks.items():
-            checkpoint.restore(store, manifest, block, self._responses[name], self.dyads[name])
+            checkpoint.restore(store, manifest, block, group.response(name), group.all_lanes(name))
         self.take_probes()
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded since this was last called."""
-        return {name: probe.take() for name, probe in self._probes.items() if probe is not None}
+        return {name: probe.take() for name, probe in self.group.probes.items()}
 
     def machinery(self) -> dict[str, Any]:
-        """What was spent since this was last called; see `actors.ledger.Ledger.take`."""
-        return self._ledger.take()
+        """What was spent since this was last called; see `Ledger.take`."""
+        return self.ledger.take()
 
-    # Letters
+    # What others ask meanwhile
 
-    def _open(self, number: int, activity: str, judge: LockstepJudge | None = None) -> None:
-        self._transport.convene(judge)
-        self._post.round = number
-        self._enter(activity)
-        self._inbox.open(number)
+    def pulse(self) -> Pulse:
+        """A sign of life, while it computes: how far every host has come, as this one told and as it sees."""
+        own, lanes = self.home.index, range(self.config.dynamics.lanes)
+        come = {host: sum(self.segments.come(host, lane) for lane in lanes) for host in range(self.home.hosts)}
+        mine = come.pop(own)
+        return Pulse(dict.fromkeys(come, mine), come, self._looks, waiting=True)
+
+    def standing(self) -> Standing:
+        """What this host is doing or waiting for, while it does."""
+        activity, still = self._activity, time.monotonic() - self._moved_at
+        lanes: tuple[LaneStanding, ...] = ()
+        if self._free and activity.startswith("relaxation"):
+            # Who runs freely waits for nobody.
+            run = self._run
+            return Standing(activity if run is None else f"{activity}, {run}", self._round, still, busy=True)
+        if activity.startswith("relaxation"):
+            table, courses = self._table, self._courses
+            lanes = tuple(
+                self._lane_standing(lane, int(table[k, c.ADVANCE_STAGE]), done=courses[k].done)
+                for k, lane in enumerate(self._lanes)
+            )
+        return Standing(activity, self._round, still, lanes)
+
+    def _lane_standing(self, lane: Lane, stage: int, *, done: bool) -> LaneStanding:
+        index = int(lane.state.reg[c.REG_LANE])
+        beginning = stage == c.ADVANCE_BEGINNING
+        wants, unborn = lane.wants(lambda host: self.segments.come(host, index), beginning=beginning)
+        tick = lane.begun
+        if done:
+            return LaneStanding(index, tick, "done")
+        if lane.checking and self._waiting:
+            return LaneStanding(index, tick, "checking")
+        found = tuple(Want(*want) for want in wants)
+        return LaneStanding(index, tick, "waiting" if found and self._waiting else "computing", found, unborn)
+
+    def close(self) -> None:
+        """Let go of what is shared."""
+        if self.carrier is not None:
+            self.carrier.close()
+        self.segments.close()
+
+    def _look(self) -> None:
+        if self._stopped.is_set():
+            raise StoppedError("stopped")
+
+    def _slow_down(self, factor: float) -> None:
+        self._slowness = factor
 
     def _enter(self, activity: str) -> None:
         self._activity = activity
-        self._exchange.open()
-        self._stir()
-
-    def _stir(self) -> None:
         self._moved_at = time.monotonic()
 
-    def _couple(self, relaxation: Relaxation) -> list[dict[str, Dyads]]:
-        """Make the blocks ready for a relaxation; of each lane its neurons."""
-        for block in self.blocks.values():
-            block.couple(relaxation.couplings, ideal=relaxation.ideal)
-        for name, lanes in self.dyads.items():
-            lanes[0].probe = self._probes[name] if relaxation.probed else None
-        self._relaxation = relaxation.number
-        return [
-            {name: lanes[index] for name, lanes in self.dyads.items()} for index in range(self.config.dynamics.lanes)
-        ]
 
-    def _begin(self, number: int, relaxation: Relaxation) -> dict[int, Lane]:
-        dyads = self._couple(relaxation)
-        dynamics = self.config.dynamics
-        lanes = {
-            index: Lane(
-                index,
-                relaxation,
-                rows,
-                dyads[index],
-                settling(relaxation.phases, dynamics, self.timing),
-                self._dataset,
-                largest_delay=self.timing.largest_delay,
-                feedforward=self._feedforward,
-            )
-            for index, rows in lane_slices(relaxation.rows, dynamics.lanes).items()
-        }
-        self._lanes = dict(lanes)
-        self._rows = {index: len(lane.rows) for index, lane in lanes.items()}
-        self._open(number, "relaxation", self._judge(relaxation))
-        return lanes
+def prepare(config: RunConfig) -> None:
+    """Load, or compile, what a host of a run is going to call, so that no relaxation stands still for it."""
+    free = isinstance(config.dynamics.mode, FreeRunning)
+    _prepared(config.dynamics.dtype, config.learning.optimiser.kind, free=free)
 
-    def _judge(self, relaxation: Relaxation) -> LockstepJudge:
-        """Gives the verdicts of a relaxation where the transport hears every host; the coordinator's twin."""
-        courses = {lane: settling(relaxation.phases, self.config.dynamics, self.timing) for lane in self._lanes}
-        return LockstepJudge(courses, list(self.topology.blocks), max(self.home.homes.values()) + 1)
 
-    def _active(self, name: str) -> list[Dyads]:
-        return [self.dyads[name][lane] for lane in self._lanes]
-
-    def _take(self, letter: Letter, lanes: Mapping[int, Lane]) -> None:
-        if isinstance(letter, Decision):
-            lanes[letter.lane].follow(letter.check, letter.content)
-            return
-        for message in self._post.opened(letter, self._rows, self._dtype):
-            if message.relaxation != self._relaxation:
-                self._post.dropped["of another relaxation"] += 1
-            elif not lanes[message.lane].accept(message):
-                self._post.dropped["twice"] += 1
-
-    def _columns(self) -> tuple[Table, Counts, Counts]:
-        """What is told of a relaxation that is over."""
-        self._enter("idle")
-        lanes = {name: self._active(name) for name in self.blocks}
-        reports = [block_report(active) for active in lanes.values()]
-        self._ledger.updates += max(report.updates for report in reports)
-        return columns(self._layout, reports, lanes)
-
-    @contextlib.contextmanager
-    def _timed(self, activity: str = "computing") -> Iterator[None]:
-        """Book the time of an activity, less what passes meanwhile in waiting, in sending, and in being held back."""
-        seconds = self._ledger.seconds
-        started, waited, sent, held = time.perf_counter(), self._inbox.waited, self._post.sending, seconds["held"]
-        yield
-        waited, sent, held = self._inbox.waited - waited, self._post.sending - sent, seconds["held"] - held
-        seconds["waiting"] += waited
-        seconds[activity] += time.perf_counter() - started - waited - sent - held
-
-    def _slow_down(self, factor: float) -> None:
-        self._slowness = max(self._slowness, factor)
-
-    def _slowed(self) -> contextlib.AbstractContextManager[None]:
-        """Make a straggler of this host, if it is to be one: what it does takes so many times as long."""
-        return self._prolonged() if self._slowness > 1.0 else _AT_ONCE
-
-    @contextlib.contextmanager
-    def _prolonged(self) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        done = time.perf_counter()
-        time.sleep((self._slowness - 1.0) * (done - started))
-        self._ledger.seconds["held"] += time.perf_counter() - done
-
-    def _reporter(self, lane: int) -> Callable[[int, Any], None]:
-        def report(check: int, content: Any) -> None:
-            started = time.perf_counter()
-            self._transport.report(Report(self._post.round, lane, check, self.home.index, content))
-            self._post.sending += time.perf_counter() - started
-
-        return report
+@cache
+def _prepared(dtype: str, optimiser: str, *, free: bool) -> None:
+    mode = {"kind": "free", "settle": False, "updates": 2, "budget": 1.0} if free else "lockstep"
+    values = {
+        "network": layered(1, [1], 2, lam=0.0),
+        "dynamics": {"dtype": dtype, "mode": mode},
+        "learning": {"optimiser": {"kind": optimiser}, "minibatch": 2},
+    }
+    split = Split(np.zeros((2, 1)), np.arange(2))
+    small = RunConfig.read(values)
+    host = Host(small, Home(0, dict.fromkeys(Topology(small.network).blocks, 0)), Dataset("two", split, split, 1.0, 2))
+    host.join()
+    couplings = (-1.0,)
+    phase = Phase("dyadic", 0.1, 2, fixed=True)
+    relaxation = Relaxation(1, "train", np.arange(2), (phase,), couplings, 0.5)
+    host.relax(1, relaxation, pace=Pace(1.0, 1.0) if free else None)
+    host.learn(Update(0.1, 2, 0.0, 1))
+    host.spectrum(2, couplings, symmetric=True, iterations=1)
+    host.objective(3, 0.1)
+    host.close()

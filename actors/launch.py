@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import shlex
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from actors.attach import leave
-from actors.cluster import NAMESPACE, connected, interruptible
-from actors.failures import CoordinatorLostError
+from actors.cluster import NAMESPACE, connected, lost_with_the_job
+from actors.failures import CoordinatorLostError, cause_of, check_made
+from actors.hooks import answered
 from actors.news import Item, relay
 from actors.runs import COORDINATOR
+from actors.watchdog import Watchdog
 from dyadnet.checkpoint.finding import look
+from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary, check_fit
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError
 from dyadnet.faults import check_homes
+from dyadnet.loading import shape_for
 from dyadnet.record import RunFolder
 from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.signals import interruptible
 from dyadnet.watcher import Watcher
 
 START = 120.0
@@ -38,28 +44,45 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
     ------
     ConfigError
         If there is no such cluster, or no room on it.
+    RayLostError
+        If Ray itself dies or hangs; says how to go on.
     DyadnetError
         If a relaxation diverges, or an actor dies or hangs.
     """
     check_fit(config, dataset.shape)
-    with connected(config.cluster), interruptible():
+    if lost_with_the_job(folder.path):
+        watcher.warning(f"{folder.path} is in the job's copy of its folder, which goes with it; name another by --out")
+    advice = partial(_way_on, config, folder)
+    with connected(config.cluster, config.recovery.heartbeat, advice) as watchdog, interruptible():
         from actors.placement import homes
 
         check_homes(config.faults, homes(config))
         if config.cluster.detach:
-            leave(config, folder, dataset.shape, _name())
-        return _drive(config, dataset, folder, watcher)
+            leave(config, folder, shape_for(config, dataset), _name(), watchdog)
+        return _drive(config, dataset, folder, watcher, watchdog)
 
 
-def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
+def _way_on(config: RunConfig, folder: RunFolder) -> str:
+    """What a user can do once Ray is lost."""
+    if not folder.begun:
+        return "nothing was trained, and nothing is left of it; give the same command again"
+    if checkpoints_in(config, folder.path):
+        return f"go on from its last checkpoint with: dyadnet resume {shlex.quote(str(folder.path))}"
+    why = "no checkpoint was written yet" if config.checkpoint.enabled else "checkpoints are off"
+    return f"{why}, so it cannot go on; what was saved by then is in {folder.path}"
+
+
+def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher, watchdog: Watchdog) -> Summary:
     """Follow coordinators, one after the other if they die, until one tells how the run has ended."""
     import ray
 
+    from actors.host import prepare
+
     stored = ray.put(dataset)
-    reached = Reached()
+    prepare(config)
     stop = Stop()
     with heeding(stop) if _keeps(folder) else contextlib.nullcontext():
-        return _attempts(config, dataset, stored, folder, watcher, reached, stop)
+        return _attempts(config, dataset, stored, folder, watcher, stop, watchdog)
 
 
 def _attempts(
@@ -68,18 +91,22 @@ def _attempts(
     stored: Any,
     folder: RunFolder,
     watcher: Watcher,
-    reached: Reached,
     stop: Stop,
+    watchdog: Watchdog,
 ) -> Summary:
     name = _name()
+    reached = Reached()
     while True:
         coordinator = _coordinator(name, config, dataset, stored, folder)
         try:
-            return _followed(coordinator, config.recovery.heartbeat, folder, watcher, reached, stop)
+            return _followed(coordinator, config.recovery.heartbeat, folder, watcher, reached, stop, watchdog)
         except CoordinatorLostError as problem:
+            # It may be Ray that is lost, and the coordinator with it.
+            watchdog.confirm()
             lost = problem
         finally:
-            _end(coordinator, name)
+            if watchdog.well():
+                _end(coordinator, name)
         failure = Failure("coordinator", ("the coordinator",), str(lost), reached.minibatch + 1)
         why = Recovery(config.recovery, failures(folder.events())).refuse(failure)
         if why is not None:
@@ -98,10 +125,18 @@ def _coordinator(name: str, config: RunConfig, dataset: Dataset, stored: Any, fo
 
     from actors.shells import CoordinatorActor
 
-    remote = ray.remote(concurrency_groups={"mail": 1, "control": 4})(CoordinatorActor)
+    remote = ray.remote(concurrency_groups={"control": 4})(CoordinatorActor)
     return remote.options(
         name=name, namespace=NAMESPACE, num_cpus=0, resources={"node:__internal_head__": 0.001}, max_restarts=0
-    ).remote(config, dataset.shape, [stored], folder.name, folder.events(), folder.beginning)
+    ).remote(
+        config,
+        shape_for(config, dataset),
+        [stored],
+        folder.name,
+        folder.events(),
+        folder.beginning,
+        hooked=None if folder.hooks is None else folder.hooks.wanted,
+    )
 
 
 def _keeps(folder: RunFolder) -> bool:
@@ -120,7 +155,13 @@ def _rewind(folder: RunFolder) -> None:
 
 
 def _followed(
-    coordinator: Any, patience: float, folder: RunFolder, watcher: Watcher, reached: Reached, stop: Stop
+    coordinator: Any,
+    patience: float,
+    folder: RunFolder,
+    watcher: Watcher,
+    reached: Reached,
+    stop: Stop,
+    watchdog: Watchdog,
 ) -> Summary:
     """Relay what a coordinator tells until its run is over.
 
@@ -128,37 +169,44 @@ def _followed(
     ------
     CoordinatorLostError
         If it dies, or does not answer for so many seconds.
+    RayLostError
+        If Ray itself does.
     """
     import ray
-    from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+    from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+
+    def hook(number: int, method: str, arguments: tuple[Any, ...]) -> None:
+        coordinator.answer.remote(number, answered(folder.hooks, method, arguments))
 
     try:
         run = coordinator.run.remote()
-        began = time.monotonic()
         known = halted = False
         while not ray.wait([run], timeout=0)[0]:
+            watchdog.check()
             if stop.requested and not halted:
                 halted = True
                 coordinator.halt.remote()
             # It takes seconds for a process to begin, and those are no standstill.
             wait = LISTEN + patience if known else START
-            items = ray.get(coordinator.news.remote(LISTEN), timeout=wait)
+            items = watchdog.get(coordinator.news.remote(LISTEN), wait)
             reached.note(items)
-            relay(items, folder, watcher)
+            relay(items, folder, watcher, hook)
             known = True
-        while items := ray.get(coordinator.news.remote(0), timeout=patience):
-            relay(items, folder, watcher)
+        wait = patience
+        while items := watchdog.get(coordinator.news.remote(0), wait):
+            relay(items, folder, watcher, hook)
         summary: Summary = ray.get(run)
         return summary
     except RayTaskError as problem:
         if isinstance(problem.cause, DyadnetError):
             raise problem.cause from None
-        raise
-    except RayActorError as problem:
-        raise CoordinatorLostError(f"the coordinator died: {' '.join(str(problem).split())[:300]}") from None
+        raise DyadnetError(f"the coordinator failed: {cause_of(problem)}") from problem
     except GetTimeoutError:
-        took = time.monotonic() - began
-        raise CoordinatorLostError(f"the coordinator hangs: no sign of life for {min(took, wait):.0f} s") from None
+        raise CoordinatorLostError(f"the coordinator hangs: no sign of life for {wait:.0f} s") from None
+    except RayError as problem:
+        check_made(problem, "the coordinator")
+        # Not RayActorError alone: a machine that is short of memory, or gone, has errors of its own.
+        raise CoordinatorLostError(f"the coordinator died: {cause_of(problem)}") from None
 
 
 class Reached:

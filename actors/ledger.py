@@ -1,110 +1,136 @@
-"""What a host spends: since it was last asked, for the machinery's record, and since it began, for metrics."""
+"""What a host spends: since it was last asked, for the machinery, and since it began, for metrics."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from actors.echo import Line
-from actors.inbox import Inbox
-from actors.post import REASONS, Home, Post
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.program import tables as c
+from dyadnet.program.crossing import Home
+from dyadnet.program.lane import Lane
 from dyadnet.reports import Spent
 
 ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius", "held")
+RELAXING = ("computing", "waiting", "sending", "held")
+REASONS = ("malformed", "late", "twice", "of another relaxation", "of an earlier incarnation", "unauthenticated")
+"""For which a message is not taken."""
+
+
+class Ages:
+    """How old what a host reads in real time is, of each host that its blocks are linked with.
+
+    Parameters
+    ----------
+    lane
+        Of the host.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        home = lane.arena.home
+        self._lane = lane
+        self._labels = {host: home.label(host) for host in lane.arena.hosts if host != home.index}
+        self._before = lane.state.ages.copy()
+        self.updates = 0
+
+    def take(self, seconds: float) -> dict[str, Any]:
+        """Updates a second of so many; and of each edge its histograms and counts since this was last called."""
+        now, before = self._lane.state.ages.copy(), self._before
+        self._before = now
+        since: NDArray[np.int64] = now - before
+        edges = {
+            label: {
+                "age_ms": since[host, c.A_MS : c.A_UPDATES].tolist(),
+                "age_updates": since[host, c.A_UPDATES :].tolist(),
+                "letters": int(since[host, c.A_READS]),
+                "dropped_stale": int(since[host, c.A_OVERTAKEN]),
+            }
+            for host, label in self._labels.items()
+        }
+        updates, self.updates = self.updates, 0
+        return {"updates_per_second": updates / seconds if seconds else 0.0, "edges": edges}
+
+    def total(self) -> dict[str, tuple[list[int], float]]:
+        """Of each edge the histogram in milliseconds and the sum in seconds, since the host began."""
+        state = self._lane.state
+        return {
+            label: (state.ages[host, c.A_MS : c.A_UPDATES].tolist(), float(state.aged[host]))
+            for host, label in self._labels.items()
+        }
 
 
 class Ledger:
-    """Adds up; used by the one thread that runs a host.
+    """What a host spends.
 
     Parameters
     ----------
     home
         Which host this is.
-    post, inbox
-        Count what leaves and what is refused.
-    lines
-        Of each neighbouring host, by index; measured in free-running mode only.
-    free
-        Whether this is that mode.
 
     Attributes
     ----------
-    seconds
-        By activity, since `take`; sending is counted by the post.
-    updates
-        Of the block that updated most, since `take`.
+    refused
+        What came and was not taken, by reason, since `take`.
+    traffic
+        Letters, messages and bytes that went to other machines, since `take`.
+    ages
+        Of what is read in real time; None in virtual time.
     """
 
-    def __init__(self, home: Home, post: Post, inbox: Inbox, lines: Mapping[int, Line], *, free: bool) -> None:
-        self.seconds: defaultdict[str, float] = defaultdict(float)
-        self.updates = 0
+    def __init__(self, home: Home) -> None:
         self._home = home
-        self._post = post
-        self._inbox = inbox
-        self._lines = lines
-        self._free = free
-        self._earlier: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._earlier: defaultdict[str, float] = defaultdict(float)
+        self.refused: Counter[str] = Counter()
+        self.traffic: Counter[str] = Counter()
         self._refused_earlier: Counter[str] = Counter()
-        self._seconds_earlier: defaultdict[str, float] = defaultdict(float)
+        self._traffic_earlier: Counter[str] = Counter()
+        self.collect: Callable[[], None] = lambda: None
+        self.ages: Ages | None = None
+
+    def carried(self, traffic: Mapping[str, int], refused: Counter[str]) -> None:
+        """Take over what a carrier has carried and refused since it began."""
+        for name, value in traffic.items():
+            self.traffic[name] = value - self._traffic_earlier[name]
+        for name, value in refused.items():
+            self.refused[name] = value - self._refused_earlier[name]
+
+    def spend(self, **seconds: float) -> None:
+        """Seconds by activity."""
+        for name, value in seconds.items():
+            self._seconds[name] += value
+            self._earlier[name] += value
 
     def take(self) -> dict[str, Any]:
-        """What was spent since this was last called.
-
-        Returns
-        -------
-        dict
-            Seconds by activity, letters and bytes sent, messages dropped by reason; in free-running mode updates a
-            second, and of each edge into this host the ages of what was read, as histograms (`actors.echo`).
-        """
-        post = self._post
-        seconds, dropped = self._seconds(), self._refused()
-        spent: dict[str, Any] = {
-            **seconds,
-            **{name: post.traffic[name] for name in ("letters", "messages", "bytes")},
-            "dropped": sum(dropped.values()),
-        }
-        spent |= {f"dropped, {reason}": count for reason, count in dropped.items() if count}
-        if self._free:
-            relaxing = spent["computing"] + spent["waiting"] + spent["sending"] + spent["held"]
-            spent["updates_per_second"] = self.updates / relaxing if relaxing else 0.0
-            spent["edges"] = {self._home.label(host): line.take() for host, line in self._lines.items()}
-        for name, value in seconds.items():
-            self._seconds_earlier[name] += value
-        self._earlier.update(post.traffic)
-        self._refused_earlier.update(dropped)
-        self.updates = 0
-        self.seconds.clear()
-        post.sending = 0.0
-        post.traffic.clear()
-        post.dropped.clear()
-        self._inbox.late = self._inbox.refused = 0
-        self._inbox.source.refused.clear()
+        """Seconds by activity, letters and bytes sent, messages dropped by reason; since this was last called."""
+        self.collect()
+        refused, traffic = self.refused, self.traffic
+        spent: dict[str, Any] = {name: self._seconds[name] for name in ACTIVITIES}
+        spent |= {name: traffic[name] for name in ("letters", "messages", "bytes")}
+        spent["dropped"] = sum(refused.values())
+        spent |= {f"dropped, {reason}": count for reason, count in refused.items() if count}
+        if self.ages is not None:
+            spent |= self.ages.take(sum(self._seconds[name] for name in RELAXING))
+        self._refused_earlier.update(refused)
+        self._traffic_earlier.update(traffic)
+        self._seconds.clear()
+        refused.clear()
+        traffic.clear()
         return spent
 
     def total(self) -> Spent:
         """What was spent since this host began."""
-        seconds = {name: value + self._seconds_earlier[name] for name, value in self._seconds().items()}
-        traffic = self._earlier + self._post.traffic
-        refused = self._refused_earlier + self._refused()
-        ages = {self._home.label(host): line.ages() for host, line in self._lines.items()} if self._free else {}
+        self.collect()
+        refused, traffic = self._refused_earlier + self.refused, self._traffic_earlier + self.traffic
         return Spent(
             self._home.label(self._home.index),
             self._home.incarnation,
-            seconds,
+            {name: self._earlier[name] for name in ACTIVITIES},
             traffic["letters"],
             traffic["bytes"],
             {reason: refused[reason] for reason in REASONS},
-            ages,
+            {} if self.ages is None else self.ages.total(),
         )
-
-    def _seconds(self) -> dict[str, float]:
-        booked = {name: self.seconds[name] for name in ACTIVITIES}
-        return booked | {"sending": self._post.sending}
-
-    def _refused(self) -> Counter[str]:
-        """Messages that were not taken, by reason."""
-        refused = self._post.dropped + self._inbox.source.refused
-        refused["late"] += self._inbox.late
-        refused["malformed"] += self._inbox.refused
-        return refused

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dyadnet.config import RunConfig
+from dyadnet.coordinator import Summary
 from dyadnet.errors import DyadnetError
 from dyadnet.lines import encoded
 from dyadnet.record import MACHINERY, METRICS, RECORDS, Recorder
@@ -20,7 +21,7 @@ Item = tuple[str, tuple[Any, ...]]
 
 KEPT = 60.0
 """Seconds within which whoever keeps the record has taken it."""
-_RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind", "trace")
+_RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind", "trace", "ended")
 
 
 class News:
@@ -121,6 +122,14 @@ class News:
         """See `Recorder`."""
         self._tell(("save", (name, manifest, parameters)))
 
+    def ended(self, summary: Summary) -> None:
+        """See `Recorder`."""
+        self._tell(("ended", (summary,)))
+
+    def hook(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
+        """Ask the driver's callbacks; see `actors.hooks`."""
+        self._tell(("hook", (number, method, arguments)))
+
     def started(self, config: RunConfig, minibatches: int) -> None:
         """See `Watcher`."""
         self.introduction = ("started", (config, minibatches))
@@ -154,7 +163,21 @@ class News:
                 self._queue.get_nowait()
 
 
-def relay(items: list[Item], folder: Recorder | None, watcher: Watcher) -> None:
-    """Make the calls that `News` kept, in their order; without a folder there are none of a recorder's among them."""
+def relay(
+    items: list[Item],
+    folder: Recorder | None,
+    watcher: Watcher,
+    hook: Callable[[int, str, tuple[Any, ...]], None] | None = None,
+) -> None:
+    """Make the calls that `News` kept, in their order; without a folder there are none of a recorder's among them.
+
+    Parameters
+    ----------
+    hook
+        Takes the questions to callbacks; where there are none, there is no question.
+    """
     for name, arguments in items:
+        if name == "hook" and hook is not None:
+            hook(*arguments)
+            continue
         getattr(folder if name in _RECORDED else watcher, name)(*arguments)

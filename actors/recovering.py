@@ -10,6 +10,7 @@ from actors.engine import ActorEngine
 from actors.failures import FailedError
 from actors.stall import Diagnosis
 from actors.workers import RayWorkers
+from dyadnet.callbacks import Hooks
 from dyadnet.checkpoint.keeper import Beginning, Keeper
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
@@ -42,6 +43,8 @@ class Attempts:
         Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
     stop
         Whether it is to end at the next occasion.
+    hooks
+        Calls the run's callbacks; there are none unless given.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Attempts:
         events: Iterable[Mapping[str, Any]] = (),
         beginning: Beginning | None = None,
         stop: Stop | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self._config = config
         self._shape = shape
@@ -69,6 +73,8 @@ class Attempts:
             snapshot.failed(failure)
         self._faults = Faults(config.faults, fired, self._fires)
         self._keeper: Keeper | None = None
+        self._hooks = hooks
+        self._initial = None if beginning is None else beginning.initial
         if beginning is not None and beginning.store is not None:
             self._keeper = Keeper(config, beginning, recorder, watcher, snapshot, stop, lambda: self._faults.fired)
         self._stopped = False
@@ -93,7 +99,15 @@ class Attempts:
                 self._config, self._workers, self._faults, self._watcher.warning, self._stalls, self._recorder.trace
             )
             coordinator = Coordinator(
-                self._config, self._shape, engine, self._recorder, self._watcher, self._snapshot, self._keeper
+                self._config,
+                self._shape,
+                engine,
+                self._recorder,
+                self._watcher,
+                self._snapshot,
+                self._keeper,
+                self._initial,
+                self._hooks,
             )
             try:
                 return coordinator.run()

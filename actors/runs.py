@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from actors.cluster import NAMESPACE
-from dyadnet.errors import UsageError
+from dyadnet.errors import UsageError, guessed
 
 COORDINATOR = "coordinator-"
 ANSWER = 5.0
@@ -117,7 +117,9 @@ def chosen(found: Sequence[Run], wanted: str | None) -> Run:
         if fitting:
             several = ", ".join(f"{run.name} ({run.coordinator})" for run in fitting)
             raise UsageError(f"run {wanted!r} is ambiguous: {several}")
-    raise UsageError(f"no run {wanted!r} on this cluster; there is: {listed}")
+    raise UsageError(
+        f"no run {wanted!r} on this cluster; there is: {listed}{guessed(wanted, [run.name for run in found])}"
+    )
 
 
 def _names(run: Run) -> tuple[str, str, str]:

@@ -7,8 +7,8 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from actors.post import Home
 from dyadnet.faults import Fault
+from dyadnet.program.crossing import Home
 
 
 class Effects(Protocol):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -12,13 +13,15 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from dyadnet.console import for_people
+
 BARS = "▁▂▃▄▅▆▇█"
-WIDTH = 10
-"""Characters of a bar."""
+WIDE, NARROW = 10, 4
+"""Characters of a bar, and where there is little room."""
 STILL = 1.0
 """Seconds after which a run that does not move is said to stand still."""
 COLUMNS = 112
-"""Width of what is drawn into a file or a pipe."""
+"""Width of what is drawn into a file or a pipe, and that everything of the live view takes."""
 STATES = {
     "starting": "yellow",
     "training": "green",
@@ -88,8 +91,8 @@ def rates(glance: Glance, before: Glance | None = None) -> Rates:
 
 def console() -> Console:
     """Where to draw: as wide as the terminal, or wide enough for everything where there is none."""
-    there = Console(highlight=False)
-    return there if there.is_terminal else Console(highlight=False, width=COLUMNS)
+    there = for_people(results=True)
+    return there if there.is_terminal else for_people(results=True, width=COLUMNS)
 
 
 def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
@@ -107,20 +110,22 @@ def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
         ("silent", "right"),
         ("actors", "right"),
     ):
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        # A long name goes on in the next line, so that all of it and all numbers can be read.
+        name = heading == "run"
+        table.add_column(heading, justify=justify, no_wrap=not name, overflow="fold")  # type: ignore[arg-type]
     for coordinator, glance in glances:
         if not glance:
             table.add_row(coordinator.rpartition("-")[2], "", Text("no answer", style="bold red"))
             continue
-        accuracy = glance["accuracy"]
+        shown, score = _shown(glance, digits=1)
         table.add_row(
             glance["run"],
             glance["model"],
             Text(glance["state"], style=STATES[glance["state"]]),
-            f"{glance['epochs']}/{glance['planned']}",
+            f"{glance['epoch']}/{glance['planned']}",
             _minibatch(glance),
-            _percent(accuracy.get("train"), 1),
-            _percent(accuracy.get("validation"), 1),
+            score(shown.get("train")),
+            score(shown.get("validation")),
             duration(glance["now"] - glance["started"]),
             duration(glance["now"] - glance["progress"]),
             str(len(glance["places"])),
@@ -141,43 +146,56 @@ def waiting(states: Mapping[str, str], glance: Glance) -> RenderableType:
     return table
 
 
-def chains(found: Mapping[str, Any]) -> RenderableType:
-    """Who waits for whom, from `actors.stall.Diagnosis.plain`: why a run stands still, or one moment of it."""
+def chains(found: Mapping[str, Any], mode: str = "lockstep") -> RenderableType:
+    """Who waits for whom, from `actors.stall.Diagnosis.plain`: why a run stands still, or one moment of it.
+
+    In free-running mode nobody waits for a message, so that of a moment there is nothing to tell.
+    """
     stands = found["still"] >= STILL
+    if not stands and mode == "free":
+        return Text.assemble(("at this moment: ", "bold"), "nobody waits for anybody: the run is free-running")
     head = f"nothing has moved for {found['still']:.1f} s: " if stands else "at this moment: "
     return Text.assemble((head, "bold red" if stands else "bold"), found["text"] or "nobody waits for anybody")
 
 
-def board(glance: Glance, found: Rates) -> RenderableType:
-    """The live view of one run."""
+def board(glance: Glance, found: Rates, width: int = COLUMNS) -> RenderableType:
+    """The live view of one run.
+
+    Parameters
+    ----------
+    width
+        Characters in a line. Where there are fewer than `COLUMNS`, bars are short.
+    """
+    narrow = width < COLUMNS
     title = Text.assemble(
         (f" {glance['run']} ", "bold default"),
         (f"{glance['model']} on {glance['data']} · {glance['mode']} ", "default"),
         (f"· {glance['state']} ", STATES[glance["state"]]),
     )
-    parts: list[RenderableType] = [_learning(glance, found), Text(), _blocks(glance, found)]
+    parts: list[RenderableType] = [_learning(glance, found), Text(), _blocks(glance, found, narrow)]
     if found.activities:
-        parts += [Text(), _actors(glance, found)]
+        parts += [Text(), _actors(glance, found, narrow), _legend()]
     if glance["why"]:
         parts += [Text(), Text(glance["why"], style="bold red")]
-    return Panel(Group(*parts), title=title, title_align="left", border_style="grey42", padding=(1, 2))
+    return Panel(Group(*parts), title=title, title_align="left", border_style="grey42", padding=(1, 1 if narrow else 2))
 
 
 def _learning(glance: Glance, found: Rates) -> RenderableType:
-    settings, accuracy, loss = glance["settings"], glance["accuracy"], glance["loss"]
-    grid = Table.grid(padding=(0, 3))
+    settings, loss = glance["settings"], glance["loss"]
+    shown, score = _shown(glance)
+    grid = Table.grid(padding=(0, 2))
     for _ in range(4):
         grid.add_column(no_wrap=True)
     losses = [point["loss"] for point in glance["curve"]]
     grid.add_row(
-        _pair("epoch", f"{glance['epochs']}/{glance['planned']}"),
+        _pair("epoch", f"{glance['epoch']}/{glance['planned']}"),
         _pair("minibatch", _minibatch(glance)),
         _pair("minibatches/s", f"{found.minibatches:.1f}"),
         _pair("running", duration(glance["now"] - glance["started"])),
     )
     grid.add_row(
-        _pair("train", _percent(accuracy.get("train"))),
-        _pair("validation", _percent(accuracy.get("validation"))),
+        _pair("train", score(shown.get("train"))),
+        _pair("validation", score(shown.get("validation"))),
         _pair("μ", _number(settings.get("radius"))),
         _pair("step", _number(settings.get("step"))),
     )
@@ -186,20 +204,22 @@ def _learning(glance: Glance, found: Rates) -> RenderableType:
     return Group(grid, curve)
 
 
-def _blocks(glance: Glance, found: Rates) -> RenderableType:
+def _blocks(glance: Glance, found: Rates, narrow: bool) -> RenderableType:
+    size = NARROW if narrow else WIDE
     tolerance = glance["tolerance"]["mean"]
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table = Table(box=None, pad_edge=False, collapse_padding=narrow, header_style="bold", expand=True)
     for heading, justify in (
         ("block", "left"),
         ("neurons", "right"),
         ("residual", "right"),
-        ("against tolerance", "left"),
+        ("tolerance" if narrow else "against tolerance", "left"),
         ("saturated", "left"),
         ("updates/s", "right"),
         ("age", "right"),
         ("waiting", "left"),
     ):
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        name = heading == "block"
+        table.add_column(heading, justify=justify, no_wrap=not name, overflow="fold")  # type: ignore[arg-type]
     sizes = {block["name"]: block["size"] for layer in glance["network"]["layers"] for block in layer["blocks"]}
     for name, block in glance["blocks"].items():
         actor = next((label for label in found.activities if name in label.split("+")), None)
@@ -208,29 +228,35 @@ def _blocks(glance: Glance, found: Rates) -> RenderableType:
             name,
             str(sizes.get(name, "")),
             Text(_number(residual), style=_over(residual, tolerance)),
-            _decades(residual, tolerance),
-            _share(saturated, "yellow"),
+            _decades(residual, tolerance, size),
+            _share(saturated, "yellow", size),
             f"{found.updates[name]:,.0f}",
             _age(glance, block, None if actor is None else found.ages.get(actor)),
             Text("–", style="grey42")
             if actor is None
-            else _share(found.activities[actor].get("waiting", 0.0), "grey58"),
+            else _share(found.activities[actor].get("waiting", 0.0), "grey58", size),
         )
     return table
 
 
-def _actors(glance: Glance, found: Rates) -> RenderableType:
+def _actors(glance: Glance, found: Rates, narrow: bool) -> RenderableType:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    table.add_column("actor", no_wrap=True)
+    table.add_column("actor", overflow="fold")
     table.add_column("where", no_wrap=True, style="grey58")
-    legend = Text("time  ")
-    for activity, style in ACTIVITIES.items():
-        legend.append("█ ", style=style).append(f"{activity} ", style="grey58")
-    table.add_column(legend, ratio=1)
+    table.add_column("time", no_wrap=True)
     for name, shares in found.activities.items():
         place = glance["places"].get(name)
-        table.add_row(name, f"{place['address']} pid {place['pid']}" if place else "", _stacked(shares, 48))
+        where = f"{place['address']} pid {place['pid']}" if place else ""
+        table.add_row(name, where, _stacked(shares, 24 if narrow else 48))
     return table
+
+
+def _legend() -> Text:
+    """What the colours of an actor's time mean."""
+    legend = Text()
+    for activity, style in ACTIVITIES.items():
+        legend.append("█ ", style=style).append(f"{activity}  ", style="grey58")
+    return legend
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
@@ -254,7 +280,15 @@ def duration(seconds: float) -> str:
 
 def _minibatch(glance: Glance) -> str:
     size = glance["epoch_minibatches"]
-    return f"{glance['minibatches'] - glance['epochs'] * size}/{size}" if size else "–"
+    return f"{glance['minibatches'] - (glance['epoch'] - 1) * size}/{size}" if size else "–"
+
+
+def _shown(glance: Glance, digits: int = 2) -> tuple[Mapping[str, float], Callable[[float | None], str]]:
+    """The accuracy, or R², by part, all after the same epoch, the last whole one; and how it is written."""
+    numbers = glance["ended"].get("r2")
+    if numbers is not None:
+        return numbers, _r2
+    return glance["ended"].get("accuracy", {}), partial(_percent, digits=digits)
 
 
 def _pair(label: str, value: str) -> Text:
@@ -265,6 +299,10 @@ def _percent(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}%}"
 
 
+def _r2(value: float | None) -> str:
+    return "–" if value is None else f"R² {value:.4f}"
+
+
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3g}"
 
@@ -273,23 +311,23 @@ def _over(residual: float | None, tolerance: float) -> str:
     return "bold red" if residual is None or residual > tolerance else "green"
 
 
-def _decades(residual: float | None, tolerance: float) -> Text:
+def _decades(residual: float | None, tolerance: float, size: int) -> Text:
     """A bar over four decades around the tolerance, which is its middle."""
     if residual is None:
         return Text("–")
     filled = 0.0 if residual <= 0 else (math.log10(residual / tolerance) + 2.0) / 4.0
-    return _bar(filled, _over(residual, tolerance))
+    return _bar(filled, _over(residual, tolerance), size)
 
 
-def _share(value: float | None, style: str) -> Text:
+def _share(value: float | None, style: str, size: int) -> Text:
     if value is None:
         return Text("–")
-    return _bar(value, style).append(f" {value:4.0%}", style="")
+    return _bar(value, style, size).append(f" {value:4.0%}", style="")
 
 
-def _bar(filled: float, style: str) -> Text:
-    count = round(min(1.0, max(0.0, filled)) * WIDTH)
-    return Text("█" * count, style=style).append("░" * (WIDTH - count), style="grey30")
+def _bar(filled: float, style: str, size: int) -> Text:
+    count = round(min(1.0, max(0.0, filled)) * size)
+    return Text("█" * count, style=style).append("░" * (size - count), style="grey30")
 
 
 def _stacked(shares: Mapping[str, float], width: int) -> Text:

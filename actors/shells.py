@@ -10,35 +10,29 @@ from __future__ import annotations
 
 import gc
 import os
-import queue
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
-from numpy.typing import NDArray
 from ray.actor import ActorHandle
 
-from actors import tasks, wire
+from actors import tasks
 from actors.cluster import NAMESPACE
 from actors.cores import pin, usable
 from actors.detached import Ending, lived
-from actors.fast import setup as fast
 from actors.fast.keys import Card
-from actors.fast.transport import FastTransport
 from actors.heart import Pulse
-from actors.host import Host
-from actors.inbox import Envelope, Inbox
-from actors.judges import LockstepJudge
+from actors.hooks import RelayedHooks, Told
+from actors.host import prepare
+from actors.lives import Life
 from actors.news import Item, News
-from actors.post import Home
 from actors.recovering import Attempts
 from actors.stall import diagnose
 from actors.standing import Standing
-from actors.transport import Report
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.keeper import Beginning
 from dyadnet.checkpoint.stop import Stop
@@ -46,48 +40,21 @@ from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
 from dyadnet.data import Dataset, DataShape
 from dyadnet.faults import Fault
-from dyadnet.messages import MessageError
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
+from dyadnet.program.crossing import Home
 from dyadnet.record import Recorder, RunFolder
-from dyadnet.reports import Share
 from dyadnet.train import load_data
 
+ANSWERED = 0.2
+"""Seconds within which a question is answered that asks for what is known."""
 LOOK = 3.0
 """Seconds within which an actor that is not hung tells its status."""
 UNHEARD = 1000
 """Of what a run without a driver tells, so many of the newest are kept for whoever comes."""
 LINGER = 60.0
 """Seconds for which a coordinator without a driver waits after the end, for somebody to hear of it."""
-
-
-class RayTransport:
-    """Letters as calls of the receiving actor; implements `actors.transport.Transport`."""
-
-    def __init__(self, coordinator: ActorHandle[Any]) -> None:
-        self._coordinator = coordinator
-        self.peers: Sequence[ActorHandle[Any]] = ()
-
-    def send(self, host: int, envelope: Envelope) -> int:
-        """See `Transport`."""
-        blob = wire.seal(envelope)
-        self.peers[host].deliver.remote(blob)
-        return len(blob)
-
-    def report(self, report: Report) -> None:
-        """See `Transport`."""
-        self._coordinator.report.remote(wire.seal_report(report))
-
-    def flush(self) -> None:
-        """See `Transport`."""
-
-    def convene(self, judge: LockstepJudge | None) -> None:
-        """See `Transport`: the coordinator judges."""
-
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """See `Transport`: letters are copied anyway."""
-        return np.empty(shape, dtype)
 
 
 class BlockActor:
@@ -99,10 +66,6 @@ class BlockActor:
         The run, and where this actor stands in it.
     dataset
         From the object store, for actors whose blocks read samples.
-    coordinator
-        Who is told how far the blocks have come.
-    after
-        The last round of the life before.
     """
 
     def __init__(
@@ -110,34 +73,29 @@ class BlockActor:
         config: RunConfig,
         home: Home,
         dataset: Dataset | None,
-        coordinator: ActorHandle[Any],
-        after: int = 0,
     ) -> None:
         self._config = config
         self._dataset = dataset
-        self._ray = RayTransport(coordinator)
-        self._fast: FastTransport | None = None
+        self._home = home
         self._asked: str | None = None
         self._cores = usable()
-        self._live(home, after)
+        self._life = Life(config, home, dataset)
         # What is there by now stays: no collection looks at all of it again.
         gc.freeze()
 
-    def _live(self, home: Home, after: int) -> None:
-        if self._config.cluster.transport == "fast":
-            if self._fast is not None:
-                self._fast.close()
-            self._fast = fast.transport(self._config, home)
-        self._inbox = Inbox(after, self._fast)
-        self._host = Host(self._config, home, self._dataset, self._fast or self._ray, self._inbox)
-
-    def renew(self, incarnation: int, after: int) -> None:
+    def renew(self, incarnation: int) -> None:
         """Begin a new life in the same process, with the weights that the run began with; `stop` comes first."""
-        self._live(replace(self._host.home, incarnation=incarnation), after)
+        before = self._life
+        before.close()
+        self._home = replace(self._home, incarnation=incarnation)
+        self._life = Life(self._config, self._home, self._dataset)
+        # Whoever asked the life before, in another thread, has had an answer by then.
+        time.sleep(ANSWERED)
+        before.free()
 
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
         """Get to know the other actors, by index; returns where and how this one runs."""
-        self._ray.peers = peers
+        self._life.meet(lambda host, packet: peers[host].deliver.remote(self._home.index, packet))
         context = ray.get_runtime_context()
         code = str(Path(__file__).parent)
         return {
@@ -157,69 +115,59 @@ class BlockActor:
         pin(core)
 
     def introduce(self, others: bool) -> Card:
-        """Where the fast transport of this actor is reached; with `others`, from other machines too."""
-        assert self._fast is not None
-        if others:
-            self._fast.endpoint.open(fast.network(self._config, ray.util.get_node_ip_address()))
-        return self._fast.endpoint.card
+        """Where this actor is reached without Ray; with `others`, from other machines too."""
+        return self._life.introduce(ray.util.get_node_ip_address() if others else None)
 
     def know(self, cards: Sequence[Card]) -> None:
-        """Learn where everybody's fast transport is reached."""
-        assert self._fast is not None
-        self._fast.know(cards)
+        """Learn where everybody is reached without Ray."""
+        self._life.know(cards)
 
     def greet(self, timeout: float) -> None:
         """Connect to everybody, and hear from everybody."""
-        assert self._fast is not None
-        self._fast.greet(timeout)
+        self._life.greet(timeout)
 
-    def relax(self, number: int, task: bytes, faults: Sequence[Fault] = ()) -> Share:
+    def serve(self, number: int) -> None:
+        """Answer what the coordinator asks through shared memory, after so many questions."""
+        self._asked = "idle"
+        try:
+            self._life.serve(number)
+        finally:
+            self._asked = None
+
+    def relax(self, number: int, task: bytes, faults: Sequence[Fault] = ()) -> Any:
         """Ask the host to relax; see `actors.tasks`."""
-        found: Share = self.ask("relax", number, *tasks.unseal(task), faults)
-        return found
+        relaxation, update, pace = tasks.unseal(task)
+        return self.ask("relax", number, relaxation, update, faults, pace)
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Call a method of the host; calls run one after the other, in order."""
         self._asked = method.replace("_", " ")
-        if self._fast is not None:
-            self._fast.endpoint.stir()
         try:
-            return getattr(self._host, method)(*arguments)
+            return self._life.ask(method, *arguments)
         finally:
             self._asked = None
-            if self._fast is not None:
-                self._inbox.drain()
-                self._fast.endpoint.rest()
 
     @ray.method(concurrency_group="mail", num_returns=0)
-    def deliver(self, envelope: bytes) -> None:
-        """Take in messages from another actor; what is no envelope is counted and dropped."""
-        try:
-            self._inbox.put(wire.unseal(envelope))
-        except MessageError:
-            self._inbox.refused += 1
-
-    @ray.method(concurrency_group="mail", num_returns=0)
-    def decide(self, decision: bytes) -> None:
-        """Take in a decision of the coordinator."""
-        self._inbox.put(wire.unseal_decision(decision))
+    def deliver(self, origin: int, packet: bytes) -> None:
+        """Take in what another actor has sent; what is nothing that it can have sent is counted and dropped."""
+        self._life.deliver(origin, packet)
 
     @ray.method(concurrency_group="control")
     def pulse(self) -> Pulse:
         """A sign of life, while this actor computes."""
-        return self._host.pulse()
+        return self._life.pulse()
 
     @ray.method(concurrency_group="control")
     def status(self) -> Standing:
         """What this actor is doing or waiting for, while it does so."""
-        standing = self._host.standing()
+        standing = self._life.standing()
         asked = self._asked
         return standing if asked is None or standing.activity != "idle" else replace(standing, activity=asked)
 
     @ray.method(concurrency_group="control")
     def stop(self) -> None:
         """End what this actor is doing; it raises `StoppedError`."""
-        self._inbox.close()
+        self._life.stop()
 
 
 class CoordinatorActor:
@@ -243,6 +191,8 @@ class CoordinatorActor:
         Whether it has no driver: it begins by itself then, keeps the run's folder and reads the data itself.
     resumed
         Whether it goes on from a checkpoint then.
+    hooked
+        Names of the hooks that the driver's callbacks override; None: there are no callbacks.
     """
 
     def __init__(
@@ -256,6 +206,7 @@ class CoordinatorActor:
         *,
         detached: bool = False,
         resumed: bool = False,
+        hooked: frozenset[str] | None = None,
     ) -> None:
         self._config = config
         self._shape = shape
@@ -264,8 +215,8 @@ class CoordinatorActor:
         self._beginning = beginning
         start = None if beginning is None else beginning.start
         self._news = News(out, None if start is None else start.lengths, UNHEARD if detached else None)
+        self._hooks = None if hooked is None else RelayedHooks(hooked, self._news.hook)
         self._stop = Stop()
-        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._workers: RayWorkers | None = None
         self._attempts: Attempts | None = None
         self._snapshot = Snapshot(config, Path(out).name or "run", measuring=False)
@@ -285,6 +236,7 @@ class CoordinatorActor:
         me = ray.get_actor(str(ray.get_runtime_context().get_actor_name()), namespace=NAMESPACE)
 
         def train(folder: RunFolder) -> Summary:
+            prepare(self._config)
             self._dataset = ray.put(load_data(self._config))
             return self._train(me, folder, folder.events(), folder.beginning)
 
@@ -300,7 +252,7 @@ class CoordinatorActor:
         events: Sequence[Mapping[str, Any]],
         beginning: Beginning | None,
     ) -> Summary:
-        self._workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
+        self._workers = RayWorkers(self._config, self._dataset, BlockActor)
         with exposed(self._config, self._news.name, self._news.note, recorder.machinery) as observer:
             if isinstance(observer, Snapshot):
                 self._snapshot = observer
@@ -315,20 +267,25 @@ class CoordinatorActor:
                     events,
                     beginning,
                     self._stop,
+                    self._hooks,
                 )
-                return self._attempts.run()
+                summary = self._attempts.run()
+                # Before metrics linger.
+                recorder.ended(summary)
+                return summary
             finally:
                 self._workers.close()
-
-    @ray.method(concurrency_group="mail", num_returns=0)
-    def report(self, report: bytes) -> None:
-        """Take in a host's report."""
-        self._reports.put(wire.unseal_report(report))
 
     @ray.method(concurrency_group="control")
     def news(self, timeout: float) -> list[Item]:
         """What the driver has not been told yet; waits up to `timeout` seconds for something."""
         return self._news.take(timeout)
+
+    @ray.method(concurrency_group="control", num_returns=0)
+    def answer(self, number: int, told: Told) -> None:
+        """What the driver's callbacks say to a question."""
+        if self._hooks is not None:
+            self._hooks.answer(number, told)
 
     @ray.method(concurrency_group="control")
     def introduction(self) -> Item | None:

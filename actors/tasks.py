@@ -8,25 +8,26 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from dyadnet.relaxation import Phase, Relaxation, Update
+from dyadnet.relaxation import Pace, Phase, Relaxation, Update
 
 _INTEGERS = np.dtype("<i8")
 
 
-def seal(relaxation: Relaxation, update: Update | None) -> bytes:
-    """A relaxation, and the update that comes before it, as bytes."""
+def seal(relaxation: Relaxation, update: Update | None, pace: Pace | None = None) -> bytes:
+    """A relaxation, the update that comes before it, and its pace in real time, as bytes."""
     fields = [getattr(relaxation, name) for name in Relaxation.__slots__]
     at = Relaxation.__slots__.index("rows")
     fields[at] = np.ascontiguousarray(relaxation.rows, dtype=_INTEGERS).tobytes()
     fields[Relaxation.__slots__.index("phases")] = [astuple(phase) for phase in relaxation.phases]
-    return bytes(msgpack.packb((fields, None if update is None else astuple(update))))
+    return bytes(msgpack.packb((fields, *(None if record is None else astuple(record) for record in (update, pace)))))
 
 
-def unseal(blob: bytes) -> tuple[Relaxation, Update | None]:
-    """The relaxation and the update of some bytes."""
-    values, update = msgpack.unpackb(blob)
+def unseal(blob: bytes) -> tuple[Relaxation, Update | None, Pace | None]:
+    """The relaxation, the update and the pace of some bytes."""
+    values, update, pace = msgpack.unpackb(blob)
     fields: dict[str, Any] = dict(zip(Relaxation.__slots__, values, strict=True))
     fields["rows"] = np.frombuffer(fields["rows"], dtype=_INTEGERS).astype(np.int64)
     fields["phases"] = tuple(Phase(*phase) for phase in fields["phases"])
     fields["couplings"] = tuple(fields["couplings"])
-    return Relaxation(**fields), None if update is None else Update(*update)
+    relaxation = Relaxation(**fields)
+    return relaxation, None if update is None else Update(*update), None if pace is None else Pace(*pace)

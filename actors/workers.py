@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import socket
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors import tasks, wire
+from actors import orders, tasks
+from actors.answers import BoxAnswers, RayAnswers, RayInquiry
 from actors.cores import assigned
 from actors.costs import measured
-from actors.failures import ActorLostError, FailedError, StalledError
+from actors.failures import ActorLostError, FailedError, StalledError, cause_of
 from actors.fast import setup as fast
-from actors.fast.transport import Desk
+from actors.fast.connection import Desk
 from actors.heart import Heart
-from actors.inbox import Decision
 from actors.placement import homes, reserve, to_be_measured
-from actors.post import Home
-from actors.standing import Absence, Told
-from actors.transport import Report
+from actors.shared import DeskSegments
 from dyadnet.config import RunConfig
-from dyadnet.errors import ConfigError, DyadnetError
-from dyadnet.topology import Topology
+from dyadnet.errors import ConfigError
+from dyadnet.program.crossing import Home, by_host
+from dyadnet.reports import Layout
+from dyadnet.topology import Topology, colours
 
 START = 120.0
 """Seconds within which every actor must have come up."""
-SOON = 0.1
-"""Seconds within which most answers come together."""
-
 KNOCK = 2.0
 """Seconds within which a machine that is not dead lets us in, and an actor that is not answers."""
 
@@ -57,89 +53,6 @@ class Casualties:
     nodes: frozenset[str]
 
 
-class RayAnswers:
-    """Implements `actors.engine.Answers`: one reference an actor, by the host's index."""
-
-    def __init__(self, labels: Mapping[int, str], references: list[Any]) -> None:
-        self._labels = labels
-        self._hosts = list(labels)
-        self._references = references
-
-    def check(self) -> None:
-        """Raise what any of them raised, or that it died."""
-        ready, _ = ray.wait(self._references, num_returns=len(self._references), timeout=0, fetch_local=False)
-        for reference in ready:
-            self._get(reference)
-
-    def result(self, timeout: float) -> list[Any]:
-        """The answers in actor order."""
-        deadline = time.monotonic() + timeout
-        # Most come at once, and one look at all of them is cheaper than one at each.
-        ready, waiting = ray.wait(self._references, num_returns=len(self._references), timeout=SOON, fetch_local=False)
-        if not waiting:
-            with contextlib.suppress(RayError):
-                return list(ray.get(self._references))
-        for reference in ready:
-            self._get(reference)
-        while waiting:
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError
-            # One that failed must be heard of even while another waits for it.
-            ready, waiting = ray.wait(waiting, num_returns=1, timeout=remaining, fetch_local=False)
-            for reference in ready:
-                self._get(reference)
-        return [self._get(reference) for reference in self._references]
-
-    def _get(self, reference: Any) -> Any:
-        host = self._hosts[self._references.index(reference)]
-        label = self._labels[host]
-        try:
-            return ray.get(reference)
-        except RayTaskError as problem:
-            cause = problem.cause
-            if isinstance(cause, DyadnetError):
-                raise cause from None
-            raise ActorLostError(f"actor {label} failed: {type(cause).__name__}: {cause}", [host]) from problem
-        except RayActorError as problem:
-            raise ActorLostError(f"actor {label} died: {_first_line(problem)}", [host]) from None
-
-
-class RayInquiry:
-    """Implements `actors.engine.Inquiry`: one reference an actor.
-
-    Parameters
-    ----------
-    silence
-        Seconds since the last sign of life of each actor, at the time of asking.
-    """
-
-    def __init__(self, references: list[Any], silence: list[float]) -> None:
-        self._references = references
-        self._silence = silence
-        self._asked = time.monotonic()
-
-    def complete(self, timeout: float = 0.0) -> bool:
-        """Whether all have answered, which is waited for."""
-        ready, _ = ray.wait(self._references, num_returns=len(self._references), timeout=timeout, fetch_local=False)
-        return len(ready) == len(self._references)
-
-    def answers(self) -> list[Told]:
-        """What each has said by now."""
-        return [
-            self._answer(reference, silence) for reference, silence in zip(self._references, self._silence, strict=True)
-        ]
-
-    def _answer(self, reference: Any, silence: float) -> Told:
-        try:
-            told: Told = ray.get(reference, timeout=SOON)
-        except GetTimeoutError:
-            return Absence(silence + time.monotonic() - self._asked)
-        except RayError as problem:
-            return Absence(silence, _first_line(problem))
-        return told
-
-
 class RayWorkers:
     """All block actors of a run.
 
@@ -149,10 +62,6 @@ class RayWorkers:
         The run.
     dataset
         Reference into the object store.
-    coordinator
-        The actor that hears reports.
-    reports
-        Where it puts them.
     actor
         The class of a block actor.
 
@@ -166,14 +75,10 @@ class RayWorkers:
         self,
         config: RunConfig,
         dataset: Any,
-        coordinator: ActorHandle[Any],
-        reports: queue.SimpleQueue[Report],
         actor: type,
     ) -> None:
         self._config = config
         self._dataset = dataset
-        self._coordinator = coordinator
-        self._reports = reports
         self._actor = actor
         self.costs = measured(config) if config.cluster.pin or to_be_measured(config) else {}
         self.homes = homes(config, self.costs or None)
@@ -181,6 +86,10 @@ class RayWorkers:
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
         self._desk: Desk | None = None
+        self._serving: RayAnswers | None = None
+        self._questions = 0
+        blocks = by_host(self.homes)
+        self._layouts = [Layout(Topology(config.network), names) for names in blocks]
         hosts = range(max(self.homes.values()) + 1)
         self.labels = [Home(index, self.homes).label(index) for index in hosts]
         self.round = 0
@@ -191,6 +100,7 @@ class RayWorkers:
         self._heart = Heart(self.labels, config.recovery.heartbeat)
         self._pulses: dict[int, Any] = {}
         self._next_look = 0.0
+        self._come: list[int] = []
 
     def start(self, warn: Callable[[str], None]) -> dict[str, dict[str, Any]]:
         """Place and create the actors, and introduce them to each other; returns where each one runs.
@@ -204,7 +114,8 @@ class RayWorkers:
         """
         places = self._start(0)
         niceness = max(place["nice"] for place in self._places)
-        if niceness > 0:
+        # In a cluster of our own they are as nice as the user wanted, who has no nodes to start.
+        if niceness > 0 and self._config.cluster.address is not None:
             warn(
                 f"actors run at nice {niceness}, behind everything else on their machines; "
                 "start the cluster's nodes with RAY_worker_niceness=0"
@@ -250,6 +161,7 @@ class RayWorkers:
         """
         self.round = number
         self._pulses = {}
+        self._serving = None
         complete, self._complete = self._complete, False
         if casualties.nodes or not complete:
             # What was booked may be on a machine that is gone: all of it is given back, and booked elsewhere.
@@ -261,7 +173,7 @@ class RayWorkers:
             self._handles[host] = self._create(host, incarnation)
         rest = [host for host in range(len(self._handles)) if host not in casualties.hosts]
         labels = {host: self.labels[host] for host in rest}
-        for method, arguments in (("stop", ()), ("renew", (incarnation, number))):
+        for method, arguments in (("stop", ()), ("renew", (incarnation,))):
             # One after the other: they run in different groups, whose order nobody keeps.
             references = [getattr(self._handles[host], method).remote(*arguments) for host in rest]
             _within(RayAnswers(labels, references), rest, START)
@@ -282,8 +194,7 @@ class RayWorkers:
         strategy = PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=index)
         options = {"num_cpus": self._cpus, "scheduling_strategy": strategy, "max_restarts": 0}
         dataset = self._dataset if _readers(self._config) & set(home.blocks) else None
-        arguments = (self._config, home, dataset, self._coordinator, self.round)
-        handle: ActorHandle[Any] = remote.options(name=None, **options).remote(*arguments)
+        handle: ActorHandle[Any] = remote.options(name=None, **options).remote(self._config, home, dataset)
         return handle
 
     def _meet(self) -> dict[str, dict[str, Any]]:
@@ -295,7 +206,8 @@ class RayWorkers:
         if self._config.cluster.transport == "fast":
             if self._desk is not None:
                 self._desk.close()
-            self._desk = fast.desk(self._config, len(self._handles))
+            self._desk = fast.desk(self._config, self.homes)
+            self._questions = 0
             fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
         if self._config.cluster.pin:
             self._pin()
@@ -318,10 +230,20 @@ class RayWorkers:
         loads = [0.0] * len(self.labels)
         for name, host in self.homes.items():
             loads[host] += self.costs[name]
-        chosen = assigned(nodes, loads, available)
+        chosen = assigned(nodes, loads, available, self._colours())
         references = [handle.pin.remote(core) for handle, core in zip(self._handles, chosen, strict=True)]
         _within(RayAnswers(dict(enumerate(self.labels)), references), range(len(self.labels)), START)
         self._places = [place | {"core": core} for place, core in zip(self._places, chosen, strict=True)]
+
+    def _colours(self) -> list[int | None]:
+        """Of each actor's blocks, where they have one and the graph has two."""
+        network = self._config.network
+        of = colours(network) or {}
+        blocks = Topology(network).blocks
+        found: list[set[int | None]] = [set() for _ in self.labels]
+        for name, host in self.homes.items():
+            found[host].add(of.get(blocks[name].population.name))
+        return [next(iter(some)) if len(some) == 1 else None for some in found]
 
     def look(self) -> None:
         """See `Workers.look`; asks those for a pulse that have not reported lately."""
@@ -341,7 +263,13 @@ class RayWorkers:
                     self._heart.hear(host, ray.get(reference))
                 except RayError as problem:
                     label = self.labels[host]
-                    raise ActorLostError(f"actor {label} died: {_first_line(problem)}", [host]) from None
+                    raise ActorLostError(f"actor {label} died: {cause_of(problem)}", [host]) from None
+        come = self.come()
+        for host, before in enumerate(self._come):
+            # Whoever moves is alive.
+            if come and come[host] != before:
+                self._heart.hear(host)
+        self._come = come
         for host in self._heart.silent(interval):
             if host not in self._pulses:
                 self._pulses[host] = self._handles[host].pulse.remote()
@@ -354,32 +282,50 @@ class RayWorkers:
         references = [getattr(handle, method).remote(*arguments) for handle in self._handles]
         return _within(RayAnswers(dict(enumerate(self.labels)), references), range(len(self.labels)), START)
 
-    def ask(self, method: str, *arguments: Any) -> RayAnswers:
+    def ask(self, method: str, *arguments: Any) -> RayAnswers | BoxAnswers:
         """Call a method on every host; see `Workers.ask`."""
+        shared = self._shared()
+        if shared is not None and method in orders.SERVED:
+            message = orders.order(method, arguments)
+            # What happens on purpose is asked for by a call, and what a trace has to be told.
+            called = method == "relax" and (arguments[3] or self._config.record.trace is not None)
+            if shared.orders.fits(message) and not called:
+                return self._questioned(shared, method, message)
+        self._leave()
         if method == "relax":
-            number, relaxation, update, *faults = arguments
-            task = tasks.seal(relaxation, update)
-            references = [handle.relax.remote(number, task, *faults) for handle in self._handles]
+            number, relaxation, update, faults, pace = arguments
+            task = tasks.seal(relaxation, update, pace)
+            references = [handle.relax.remote(number, task, faults) for handle in self._handles]
             return RayAnswers(dict(enumerate(self.labels)), references)
         return RayAnswers(
             dict(enumerate(self.labels)), [handle.ask.remote(method, *arguments) for handle in self._handles]
         )
 
-    def decide(self, decision: Decision) -> None:
-        """Tell every host a decision."""
-        if self._desk is not None:
-            self._desk.decide(decision)
-            return
-        blob = wire.seal_decision(decision)
-        for handle in self._handles:
-            handle.decide.remote(blob)
+    def _shared(self) -> DeskSegments | None:
+        """What the coordinator shares with all hosts, if it does."""
+        return None if self._desk is None else self._desk.segments
 
-    def report(self, timeout: float) -> Report:
-        """The next report of any host; see `Workers.report`."""
-        report = self._reports.get(timeout=timeout) if self._desk is None else self._desk.get(timeout)
-        if report.round > self.round:
-            self._heart.hear(report.host)
-        return report
+    def _questioned(self, shared: DeskSegments, method: str, message: bytes) -> BoxAnswers:
+        """Ask through shared memory."""
+        if self._serving is None:
+            references = [handle.serve.remote(self._questions) for handle in self._handles]
+            self._serving = RayAnswers(dict(enumerate(self.labels)), references)
+        self._questions += 1
+        shared.orders.put(self._questions, message)
+        return BoxAnswers(shared, self._questions, method, self._layouts, self._serving)
+
+    def _leave(self) -> None:
+        """Have the hosts listen to calls."""
+        shared, serving = self._shared(), self._serving
+        if shared is not None and serving is not None:
+            self._serving = None
+            self._questions += 1
+            shared.orders.put(self._questions, orders.order(orders.LEAVE, ()))
+
+    def come(self) -> list[int]:
+        """See `Workers.come`."""
+        shared = self._shared()
+        return [] if shared is None else shared.come()
 
     def inquire(self) -> RayInquiry:
         """See `Workers.inquire`."""
@@ -393,7 +339,7 @@ class RayWorkers:
         for handle in handles:
             _kill(handle)
         # Whoever still listens at it, in another thread, is told by the actors' end.
-        self._desk = None
+        self._desk = self._serving = None
         self._pulses = {}
         group, self._group = self._group, None
         if group is not None:
@@ -438,8 +384,3 @@ def _readers(config: RunConfig) -> set[str]:
     topology = Topology(config.network)
     names = {name for name in topology.blocks if topology.input_projection(name) is not None}
     return names | {spec.name for spec in topology.of_population[config.network.output]}
-
-
-def _first_line(problem: Exception) -> str:
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return lines[0] if lines else type(problem).__name__

@@ -1,27 +1,43 @@
 """dyadnet: networks of dyadic neurons that settle by exchanging means and differences, and learn from them."""
 
+from dyadnet import signals as signals  # first of all: what is still to be loaded takes a second
+
+# isort: split
+from dyadnet.callbacks import Callback, CallbackError, EarlyStopping
 from dyadnet.config import DataSpec, Learning, RunConfig
 from dyadnet.coordinator import Summary
+from dyadnet.data import Dataset, Split
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.dynamics import Dynamics
 from dyadnet.errors import ConfigError, DataError, DivergedError, DyadnetError, RunFolderError, UsageError
-from dyadnet.train import train
+from dyadnet.evaluate import evaluate
+from dyadnet.run import Run, load
+from dyadnet.train import resume, train
 
 __all__ = [
+    "Callback",
+    "CallbackError",
     "ConfigError",
     "DataError",
     "DataSpec",
+    "Dataset",
     "DivergedError",
     "DyadnetError",
     "Dynamics",
+    "EarlyStopping",
     "Learning",
     "Network",
     "Population",
     "Projection",
+    "Run",
     "RunConfig",
     "RunFolderError",
+    "Split",
     "Summary",
     "UsageError",
+    "evaluate",
     "layered",
+    "load",
+    "resume",
     "train",
 ]

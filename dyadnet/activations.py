@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import kernels
+from dyadnet.program.neurons import activate
+from dyadnet.program.tables import LOGISTIC, PIECEWISE, TANH
 
 Array = NDArray[np.floating]
 
@@ -65,11 +66,11 @@ class PiecewiseLinear:
 
     def compartments(self, A: Array, D: Array, m: Array, d: Array) -> None:
         """Write mean and difference of the dyads with pre-activations A ± D into `m` and `d` (all of one shape)."""
-        kernels.piecewise_compartments(A, D, self.leak, self.gain, self.top, m, d)
+        _activate(PIECEWISE, (self.leak, self.gain, self.top), A, D, m, d)
 
     def means(self, A: Array, m: Array) -> None:
         """Write f(A) into `m`: the mean where the difference is silent."""
-        kernels.piecewise_means(A, self.leak, self.gain, self.top, m)
+        _activate(PIECEWISE, (self.leak, self.gain, self.top), A, None, m, None)
 
     def saturated(self, a: Array) -> NDArray[np.bool_]:
         """Where f(a) is at either bound."""
@@ -82,7 +83,8 @@ class PiecewiseLinear:
 class Smooth:
     """A smooth activation given by its functions.
 
-    ``difference(D, s⁺, s⁻)`` is (s⁺−s⁻)/2 by the addition theorem of f, free of cancellation.
+    ``difference(D, s⁺, s⁻)`` is (s⁺−s⁻)/2 by the addition theorem of f, free of cancellation. `compiled` is the number
+    of the compiled form in `dyadnet.program.tables`, which takes the place of both where there is one.
     """
 
     name: str
@@ -92,9 +94,13 @@ class Smooth:
     slope: Callable[[Array], Array]
     potential: Callable[[Array], Array]
     difference: Callable[[Array, Array, Array], Array]
+    compiled: int | None = None
 
     def compartments(self, A: Array, D: Array, m: Array, d: Array) -> None:
         """Write mean and difference of the dyads with pre-activations A ± D into `m` and `d` (all of one shape)."""
+        if self.compiled is not None:
+            _activate(self.compiled, (0.0, 0.0, 0.0), A, D, m, d)
+            return
         plus = self.value(A + D)
         minus = self.value(A - D)
         np.multiply(plus + minus, 0.5, out=m)
@@ -102,6 +108,9 @@ class Smooth:
 
     def means(self, A: Array, m: Array) -> None:
         """Write f(A) into `m`: the mean where the difference is silent."""
+        if self.compiled is not None:
+            _activate(self.compiled, (0.0, 0.0, 0.0), A, None, m, None)
+            return
         m[...] = self.value(A)
 
     def saturated(self, a: Array) -> NDArray[np.bool_]:
@@ -113,6 +122,17 @@ class Smooth:
 
 
 Activation = PiecewiseLinear | Smooth
+
+
+def _activate(
+    kind: int, numbers: tuple[float, float, float], A: Array, D: Array | None, m: Array, d: Array | None
+) -> None:
+    a = np.ascontiguousarray(A).reshape(-1)
+    into = m.reshape(-1)
+    if D is None or d is None:
+        activate(kind, *numbers, a, a, into, into[:0])
+    else:
+        activate(kind, *numbers, a, np.ascontiguousarray(D).reshape(-1), into, d.reshape(-1))
 
 
 def _logistic(a: Array) -> Array:
@@ -164,8 +184,9 @@ ACTIVATIONS: dict[str, Activation] = {
             _logistic_slope,
             _logistic_potential,
             _logistic_difference,
+            LOGISTIC,
         ),
-        Smooth("tanh", 1.0, (-1.0, 1.0), np.tanh, _tanh_slope, _tanh_potential, _tanh_difference),
+        Smooth("tanh", 1.0, (-1.0, 1.0), np.tanh, _tanh_slope, _tanh_potential, _tanh_difference, TANH),
         PiecewiseLinear("relu", leak=0.0, gain=1.0, top=np.inf),
         PiecewiseLinear("leaky-relu", leak=0.01, gain=0.99, top=np.inf),
         PiecewiseLinear("linear", leak=1.0, gain=0.0, top=np.inf),

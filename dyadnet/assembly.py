@@ -12,7 +12,7 @@ from dyadnet.block import Block
 from dyadnet.channels import ReceivingEnd, SendingEnd
 from dyadnet.config import RunConfig
 from dyadnet.course import Tolerance
-from dyadnet.data import Dataset, minibatch, one_hot
+from dyadnet.data import Dataset, minibatch
 from dyadnet.dyads import Dyads
 from dyadnet.mailbox import Inbound
 from dyadnet.messages import KINDS, Kind
@@ -43,12 +43,17 @@ def dyads(config: RunConfig, topology: Topology, timing: Timing, block: Block) -
             tolerance,
             dynamics.initial,
             _outbound(config, topology, block.name),
+            timing.span,
         )
         for _ in range(dynamics.lanes)
     ]
-    if block.name in config.probe.neurons:
-        lanes[0].probe = Probe(config.probe.neurons[block.name], config.probe.samples)
+    lanes[0].probe = probes(config).get(block.name)
     return lanes
+
+
+def probes(config: RunConfig) -> dict[str, Probe]:
+    """The probes of the first lane, by block."""
+    return {name: Probe(neurons, config.probe.samples) for name, neurons in config.probe.neurons.items()}
 
 
 def samples(
@@ -61,7 +66,7 @@ def samples(
     if dyads.block.input_weights is not None:
         inputs = minibatch(split, rows, dtype, dataset.scale)
     if dyads.block.is_output:
-        targets = one_hot(split.labels[rows], dataset.classes, dtype)
+        targets = dataset.targets(split, rows, dtype)
     return inputs, targets
 
 

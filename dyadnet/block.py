@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
 from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import Optimiser, State
+from dyadnet.products import outer_product
+from dyadnet.program.blas import turned
+from dyadnet.program.neurons import transposed
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update
 from dyadnet.topology import Link, Topology
@@ -50,6 +54,8 @@ class Synapses:
         By how much backward use differs, of the shape of θ; None if it does not.
     backward
         θ as feedback is read from it: the weights themselves unless there is a mismatch.
+    forward
+        θᵀ, shape (n_pre, n_post), where BLAS multiplies faster by it; None elsewhere.
     """
 
     link: Link
@@ -58,14 +64,21 @@ class Synapses:
     projection_index: int
     mismatch: Array | None = None
     backward: Array = field(init=False)
+    forward: Array | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.backward = self.weights if self.mismatch is None else self.weights * self.mismatch
+        columns, inner = self.weights.shape
+        self.forward = np.ascontiguousarray(self.weights.T) if turned(inner, columns) else None
 
     def refresh(self) -> None:
         """Follow a change of the weights."""
         if self.mismatch is not None:
             np.multiply(self.weights, self.mismatch, out=self.backward)
+        elif self.backward is not self.weights:
+            self.backward[...] = self.weights
+        if self.forward is not None:
+            transposed(self.weights, self.forward)
 
     @property
     def source(self) -> str:
@@ -129,8 +142,8 @@ class Block:
         network = self.topology.network
         self.spec = self.topology.blocks[self.name]
         self.activation = self.spec.population.f
-        self._actual = Hardware(self.device, self.seed, self.spec, self.dtype)
-        self._perfect = Hardware(Device(), self.seed, self.spec, self.dtype)
+        self.actual = Hardware(self.device, self.seed, self.spec, self.dtype)
+        self.ideal_device = Hardware(Device(), self.seed, self.spec, self.dtype)
         indices = {projection.name: index for index, projection in enumerate(network.recurrent)}
         self.synapses = [
             Synapses(
@@ -151,7 +164,7 @@ class Block:
         self._programme()
         for key, weights in self.parameters().items():
             self.states[key] = self.optimiser.start(weights)
-        self._gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
+        self.gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
         self._scratch: dict[str, Array] = {}
         self.measured: tuple[float | None, float | None] = (None, None)
         self.agreement: tuple[float, float, float] | None = None
@@ -165,7 +178,10 @@ class Block:
         return self.spec.population.name == self.topology.network.output
 
     def parameters(self) -> dict[str, Array]:
-        """Every learned array by name, in the documented order: θ₀, then θ by projection and pre block, then bias."""
+        """Every learned array by name, in the documented order: θ₀, then θ by projection and pre block, then bias.
+
+        These are the block's own; whoever writes to one calls `refresh`.
+        """
         named: dict[str, Array] = {}
         if self.input_weights is not None:
             named[INPUT] = self.input_weights
@@ -177,7 +193,7 @@ class Block:
     @property
     def hardware(self) -> Hardware:
         """The device that the present relaxation runs on."""
-        return self._perfect if self.ideal else self._actual
+        return self.ideal_device if self.ideal else self.actual
 
     def backward(self, synapses: Synapses) -> Array:
         """θ as feedback is read from it."""
@@ -209,14 +225,19 @@ class Block:
         for number, lane in enumerate(lanes):
             for key, contrast in contrasts(lane):
                 self._accumulate(key, contrast, first=number == 0)
-        for gradient in self._gradient.values():
+        for gradient in self.gradient.values():
             gradient *= factor
-        return self._gradient
+        return self.gradient
 
     def learn(self, lanes: Sequence[Dyads], update: Update) -> None:
-        """Take one Hebbian step; if it is to be measured, note the norms of the synapses and of their change."""
+        """Take one Hebbian step from what the lanes have settled to."""
+        self.gradients(lanes, update.beta, update.samples)
+        self.update(update)
+
+    def update(self, update: Update) -> None:
+        """Take one step along `gradient`; if it is to be measured, note the norms of synapses and of their change."""
         before = {key: weights.copy() for key, weights in self.parameters().items()} if update.measured else {}
-        gradients = self.gradients(lanes, update.beta, update.samples)
+        gradients = self.gradient
         if self._exact is not None:
             pairs = [(gradients[key], exact) for key, exact in self._exact.items()]
             product = sum(_product(one, other) for one, other in pairs)
@@ -231,9 +252,60 @@ class Block:
             change = sum(_square(w - before[key]) for key, w in self.parameters().items() if key != "bias")
             self.measured = (self.norm(), float(np.sqrt(change)))
 
-    def keep(self, lanes: Sequence[Dyads], beta: float, samples: int) -> None:
-        """Keep the gradient of a relaxation, for the next update's to be compared with."""
-        self._exact = {key: gradient.copy() for key, gradient in self.gradients(lanes, beta, samples).items()}
+    def keep(self) -> None:
+        """Keep `gradient`, for the next update's to be compared with."""
+        self._exact = {key: gradient.copy() for key, gradient in self.gradient.items()}
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether an update is more than a step of the optimiser."""
+        return self._exact is not None or not self.device.weights.ideal()
+
+    def adopt(
+        self,
+        offsets: Mapping[str, int],
+        weights: Array,
+        gradient: Array,
+        backward: Array | None,
+        forward: Array,
+        states: Mapping[str, Array],
+    ) -> None:
+        """Move parameters, gradient and the optimiser's state to places in arrays of many blocks.
+
+        Parameters
+        ----------
+        offsets
+            Where each parameter goes, in each of the arrays.
+        backward
+            Where synapses as feedback reads them go; None if no synapse anywhere differs backward.
+        forward
+            Where transposed synapses go.
+        states
+            Of the optimiser, by name.
+        """
+
+        def moved(array: Array, into: Array, key: str) -> Array:
+            place = into[offsets[key] : offsets[key] + array.size].reshape(array.shape)
+            place[...] = array
+            return place
+
+        if self.input_weights is not None:
+            self.input_weights = moved(self.input_weights, weights, INPUT)
+        for synapses in self.synapses:
+            read = synapses.backward
+            synapses.weights = moved(synapses.weights, weights, synapses.source)
+            synapses.backward = synapses.weights if backward is None else moved(read, backward, synapses.source)
+            if synapses.forward is not None:
+                synapses.forward = moved(synapses.forward, forward, synapses.source)
+        self.bias = moved(self.bias, weights, "bias")
+        for key, array in self.gradient.items():
+            self.gradient[key] = moved(array, gradient, key)
+            self.states[key] = {name: moved(own, states[name], key) for name, own in self.states[key].items()}
+
+    def refresh(self) -> None:
+        """Follow a change of the weights."""
+        for synapses in self.synapses:
+            synapses.refresh()
 
     def norm(self) -> float:
         """Frobenius norm of all synapses of this block, those from the input included."""
@@ -276,8 +348,7 @@ class Block:
             for name, array in state.items():
                 array[...] = snapshot["states"][key][name]
         self._exact = None
-        for synapses in self.synapses:
-            synapses.refresh()
+        self.refresh()
 
     def _programme(self, count: int | None = None) -> None:
         """Put the synapses into the device: at the nearest levels, or rounding the update of that number at random."""
@@ -286,8 +357,7 @@ class Block:
             for key, weights, projection, fan_in in self._crossbars():
                 draws = None if count is None else Stream(self.seed, "programming", self.name, key)
                 programmed(weights, precision, projection, fan_in, draws, count or 0)
-        for synapses in self.synapses:
-            synapses.refresh()
+        self.refresh()
 
     def _crossbars(self) -> Iterator[tuple[str, Array, Projection, int]]:
         """Name, weights, projection and number of presynaptic neurons of all synapses here."""
@@ -299,7 +369,7 @@ class Block:
             yield synapses.source, synapses.weights, link.projection, link.pre.population.size
 
     def _accumulate(self, key: str, contrast: tuple[Array, ...], *, first: bool) -> None:
-        target = self._gradient[key]
+        target = self.gradient[key]
         if len(contrast) == 1:
             if first:
                 target[...] = contrast[0]
@@ -308,10 +378,10 @@ class Block:
             return
         left, right = contrast
         if first:
-            np.matmul(left.T, right, out=target)
+            outer_product(left, right, target)
             return
         scratch = self._scratch.setdefault(key, np.empty_like(target))
-        np.matmul(left.T, right, out=scratch)
+        outer_product(left, right, scratch)
         target += scratch
 
     def _initial(self, link: Link) -> Array:
@@ -330,9 +400,12 @@ class Block:
         return np.ascontiguousarray(part, dtype=self.dtype)
 
 
+@lru_cache(maxsize=1)
 def _normal(seed: int, projection: str, rows: int, columns: int) -> NDArray[np.float64]:
     """Standard normal weights of a whole projection, the same however it is split into blocks."""
-    return Stream(seed, "weights", projection).at().standard_normal((rows, columns))
+    whole = Stream(seed, "weights", projection).at().standard_normal((rows, columns))
+    whole.setflags(write=False)
+    return whole
 
 
 def _square(array: Array) -> float:

@@ -18,6 +18,7 @@ from dyadnet.clocks import Moment
 from dyadnet.delays import Delay
 from dyadnet.imperfections.channel import Channel
 from dyadnet.messages import Message
+from dyadnet.prospective import lag
 from dyadnet.quantise import quantised
 from dyadnet.random import Stream
 from dyadnet.transit import Fate, Transit
@@ -150,6 +151,11 @@ class ReceivingEnd:
         Further imperfections; None if there are none.
     seed, entity, kind
         For their draws.
+
+    Attributes
+    ----------
+    lag
+        Mean ticks by which its neurons are later than the first of them, where each has a delay of its own.
     """
 
     def __init__(
@@ -174,6 +180,9 @@ class ReceivingEnd:
         elif draw == "neuron":
             each = delay.sample(stream.at(), width)
             self._by_neuron = [(int(ticks), each == ticks) for ticks in np.unique(each)]
+        self.lag = 0.0
+        if self._by_neuron is not None:
+            self.lag = lag([ticks for ticks, _ in self._by_neuron], [int(n.sum()) for _, n in self._by_neuron])
         self.transit: Transit | None = None
         self.piecemeal = False
         self._copies: ReceivingEnd | None = None

@@ -43,6 +43,11 @@ class Periodic:
         """Ticks between two firings."""
         return self.period
 
+    @property
+    def rate(self) -> float:
+        """Firings, and with them messages, a tick."""
+        return 1.0 / self.period
+
     def fires(self, tick: int, moment: Moment) -> bool:
         """Whether the block fires at `tick`."""
         return (tick - 1) % self.period == self.offset
@@ -65,6 +70,11 @@ class Bernoulli:
     def interval(self) -> int:
         """Mean ticks between two updates, rounded up."""
         return math.ceil(1.0 / self.p)
+
+    @property
+    def rate(self) -> float:
+        """Mean firings, and with them messages, a tick: a block of Bernoulli neurons fires at every tick."""
+        return self.p if self.unit == "block" else 1.0
 
     def fires(self, tick: int, moment: Moment) -> bool:
         """Whether the block fires at `tick`; a block of Bernoulli neurons always does."""

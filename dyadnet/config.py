@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, field_serializer, field_validator, model_validator
 
+from dyadnet import document
 from dyadnet.checkpoint.settings import Checkpoints, CheckpointSpec
 from dyadnet.consistency import check_consistency
+from dyadnet.data import MEMORY, MemorySpec, is_folder, is_own
 from dyadnet.description import Network
 from dyadnet.dynamics import Dynamics
+from dyadnet.early_stopping import EarlyStoppingSpec
+from dyadnet.errors import ConfigError
 from dyadnet.faults import FaultSpec
 from dyadnet.imperfections.network import Imperfections
 from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
+from dyadnet.pictures import Format
 from dyadnet.plain import network_from, network_to
 from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Schedule
@@ -30,6 +35,9 @@ class Learning(Spec):
 
     Attributes
     ----------
+    warmup
+        Minibatches in which the learning rate rises to its schedule in a straight line: of the k-th it is k/warmup
+        of what `learning_rate` says. None unless given.
     beta
         Strength of the nudge β > 0.
     lam
@@ -38,22 +46,26 @@ class Learning(Spec):
         Relaxations between two estimates of the spectral radius (used by ``step: auto``).
     evaluation_batch
         Samples that settle together when a part of the data is evaluated.
+    early_stopping
+        Stop after epochs without a better number of the record; all epochs unless given.
     """
 
     epochs: Positive = 20
     minibatch: Positive = 20
     optimiser: Optimiser = Adam()
     learning_rate: Schedule = Field(validate_default=True, default=0.003)
+    warmup: int = Field(0, ge=0)
     beta: Schedule = Field(validate_default=True, default=0.1)
     lam: Schedule | dict[str, Schedule] | None = None
     radius_every: Positive = 10
     evaluation_batch: Positive = 500
+    early_stopping: EarlyStoppingSpec | None = None
 
     @field_validator("lam", mode="before")
     @classmethod
     def _lam_kind(cls, value: Any) -> Any:
         # A mapping with a kind is a schedule, any other is by projection.
-        return {"kind": "constant", "value": value} if isinstance(value, int | float) else value
+        return value if document.number(value) is None else {"kind": "constant", "value": value}
 
 
 class DataSpec(Spec):
@@ -62,13 +74,16 @@ class DataSpec(Spec):
     Attributes
     ----------
     name
-        ``digits``, ``mnist``, ``fashion-mnist``, or the path of an ``.npz`` file with x and y.
+        ``digits``, ``mnist``, ``fashion-mnist``, or the path of an ``.npz`` file or of a folder with IDX files, which
+        is kept as an absolute one.
     dir
-        Where to look for image sets.
+        Where to look for image sets, and for own data that is not at its path any more.
     limit_train, limit_test
         Use only the first so many samples.
     validation
         Fraction of the training part that is kept for choosing the best weights.
+    memory
+        Written down by a run whose data were given in memory (``name: memory``): what they are known by.
     """
 
     name: str = "digits"
@@ -76,10 +91,67 @@ class DataSpec(Spec):
     limit_train: Positive | None = None
     limit_test: Positive | None = None
     validation: float = Field(0.1, gt=0, lt=1)
+    memory: MemorySpec | None = None
+
+    @model_validator(mode="after")
+    def _in_memory(self) -> DataSpec:
+        if self.memory is not None and self.name != MEMORY:
+            legal = "only data whose name is memory have this; it is written by a run, so leave it out"
+            raise ConfigError("data.memory", self.memory.sha256, legal)
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("name")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        """The same file or folder from whatever folder the run is looked at or goes on."""
+        path = value.endswith(".npz") or (is_own(value) and is_folder(value))
+        return os.path.abspath(value) if path else value  # noqa: PTH100 - without .. too
+
+    @field_validator("dir")
+    @classmethod
+    def _anywhere(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.absolute()
 
     @field_serializer("dir")
     def _plain(self, value: Path | None) -> str | None:
         return None if value is None else str(value)
+
+
+class InitSpec(Spec):
+    """Weights of another run that a run starts from, in place of those that its seed would draw.
+
+    Attributes
+    ----------
+    run
+        That run's folder. A text stands for it alone.
+    weights
+        ``best`` or ``last``.
+    sha256
+        Of those weights, written down once they are read; others are refused then.
+    """
+
+    run: Path
+    weights: Literal["best", "last"] = "best"
+    sha256: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_folder(cls, value: Any) -> Any:
+        return {"run": value} if isinstance(value, str | Path) else value
+
+    @field_validator("run")
+    @classmethod
+    def _anywhere(cls, value: Path) -> Path:
+        return value.absolute()
+
+    @field_serializer("run")
+    def _plain(self, value: Path) -> str:
+        return str(value)
 
 
 class ProbeSpec(Spec):
@@ -109,10 +181,16 @@ class RecordSpec(Spec):
         Minibatches between two lines, beside one line an epoch.
     trace
         In mode free, a file for all that `dyadnet replay` needs to repeat the run bit by bit.
+    report
+        Draw pictures and write a report when training ends.
+    pictures
+        Format that pictures are written in beside PNG: ``pdf`` or ``svg``; ``png``: in no other.
     """
 
     every: Positive = 50
     trace: Path | None = None
+    report: bool = True
+    pictures: Format = "png"
 
     @field_serializer("trace")
     def _plain(self, value: Path | None) -> str | None:
@@ -183,11 +261,16 @@ class RunConfig(Spec):
     ----------
     network
         A `dyadnet.Network`, or its fields as plain values.
+    baseline
+        ``backprop``: train the network's layers by back-propagation instead, to compare with; see
+        `dyadnet.baselines.backprop`.
     """
 
     model_config = {**Spec.model_config, "arbitrary_types_allowed": True}
 
     network: Network
+    baseline: Literal["backprop"] | None = None
+    init_from: InitSpec | None = None
     data: DataSpec = DataSpec()
     dynamics: Dynamics = Dynamics()
     imperfections: Imperfections = Imperfections()
@@ -216,6 +299,30 @@ class RunConfig(Spec):
         check_consistency(self)
         return self
 
+    def sized(self, inputs: int, outputs: int) -> RunConfig:
+        """The same run with the sizes of some data where its network takes them from there.
+
+        Parameters
+        ----------
+        inputs, outputs
+            Features of a sample, and classes or numbers of a target.
+
+        Raises
+        ------
+        ConfigError
+            If a setting that names neurons does not fit these sizes.
+        """
+        if not self.network.from_data:
+            return self
+        sized = self.model_copy(update={"network": self.network.sized(inputs, outputs)})
+        return RunConfig.read(sized.model_dump(mode="json"))
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from dyadnet.notebook import html
+
+        return html.config(self)
+
     def to_yaml(self) -> str:
         """Everything resolved, as YAML that `load` reads back."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return document.written(self.model_dump(mode="json"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dyadnet.dynamics import TICKS, Dynamics, FreeRunning
 from dyadnet.errors import ConfigError
 from dyadnet.faults import check_faults
-from dyadnet.topology import Topology
+from dyadnet.topology import Topology, feedforward_order
 from dyadnet.turns import sides
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def check_consistency(config: RunConfig) -> None:
     _check_turns(config)
     _check_metrics(config)
     _check_trace(config)
+    _check_baseline(config)
+    _check_baseline(config)
 
 
 def _check_imperfections(config: RunConfig) -> None:
@@ -124,8 +126,9 @@ def _check_probes(config: RunConfig) -> None:
     for block, neurons in config.probe.neurons.items():
         if block not in sizes:
             raise ConfigError("probe.neurons", block, f"one of {', '.join(sizes)}")
+        open_size = block == config.network.output and "outputs" in config.network.from_data
         for neuron in neurons:
-            if neuron >= sizes[block]:
+            if neuron >= sizes[block] and not open_size:
                 raise ConfigError(f"probe.neurons.{block}", neuron, f"a neuron from 0 to {sizes[block] - 1}")
     for sample in config.probe.samples:
         if sample >= -(-config.learning.minibatch // config.dynamics.lanes):
@@ -148,6 +151,25 @@ def _check_trace(config: RunConfig) -> None:
     if not isinstance(config.dynamics.mode, FreeRunning):
         legal = "only mode free needs a trace to be repeated; lockstep gives the same bits again anyway"
         raise ConfigError("record.trace", str(trace), legal)
+    if config.init_from is not None:
+        legal = "a trace does not hold the weights that a run starts from; leave out --trace or init_from"
+        raise ConfigError("record.trace", str(trace), legal)
     if config.cluster.detach:
         legal = "the driver writes the trace, and a run that is left has none; leave out --trace or --detach"
         raise ConfigError("record.trace", str(trace), legal)
+
+
+def _check_baseline(config: RunConfig) -> None:
+    """That a run by back-propagation asks for nothing that only dyads have."""
+    if config.baseline is None:
+        return
+    if not config.imperfections.ideal():
+        legal = "it has no channels and no devices; leave out imperfections"
+        raise ConfigError("baseline", config.baseline, legal)
+    if isinstance(config.dynamics.mode, FreeRunning):
+        raise ConfigError("baseline", config.baseline, "it does not run in real time; leave out mode free")
+    if config.probe.neurons:
+        raise ConfigError("baseline", config.baseline, "its neurons do not move; leave out probe.neurons")
+    if config.metrics.cosine is not None:
+        raise ConfigError("baseline", config.baseline, "its gradient is the exact one; leave out metrics.cosine")
+    feedforward_order(Topology(config.network))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet import kernels
 from dyadnet.turns import dyadic
 
 if TYPE_CHECKING:
@@ -39,4 +40,6 @@ def contrasts(dyads: Dyads) -> Iterator[tuple[str, tuple[Array, ...]]]:
             yield synapses.source, (left, held.reshape(-1, held.shape[2]))
         else:
             yield synapses.source, (d, held[0])
-    yield "bias", (d.sum(axis=0),)
+    sums = np.empty(d.shape[1], dtype=d.dtype)
+    kernels.column_sums(np.ascontiguousarray(d).reshape(-1), len(d), sums)
+    yield "bias", (sums,)

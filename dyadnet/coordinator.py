@@ -6,32 +6,38 @@ One plain class, independent of the engine that runs the blocks.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet import weights
+from dyadnet.callbacks import CallbackError, Hooks, Unhooked
 from dyadnet.checkpoint.keeper import Keeper
+from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.config import RunConfig
-from dyadnet.data import DataShape, validation_split
+from dyadnet.data import DataShape, Numbers, validation_split
+from dyadnet.early_stopping import Patience, monitored
 from dyadnet.engine.protocol import Engine
-from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.errors import ConfigError, DivergedError, StoppedError
 from dyadnet.observer import Observer, Unobserved
 from dyadnet.random import Stream
 from dyadnet.record import BEST, LAST, Recorder
 from dyadnet.regimen import Regimen
 from dyadnet.relaxation import Part, Phase, Relaxation, Update
 from dyadnet.reports import Layout, Outcome
+from dyadnet.scores import SCORES, Scale, merit, scores, told
 from dyadnet.tally import Tally
 from dyadnet.timing import timing
 from dyadnet.topology import Topology
 from dyadnet.watcher import Silent, Watcher
+from dyadnet.weighting import weighted
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
@@ -45,6 +51,7 @@ OFF_THE_RECORD = 2**40
 
 
 _EVALUATED: tuple[Part, ...] = ("validation", "test")
+_SCORED = {f"{part}_{name}" for part in _EVALUATED for name in SCORES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Summary:
     Attributes
     ----------
     test_accuracy, validation_accuracy
-        Of the weights that were best on the validation part; fractions of 1.
+        Of the weights that were best on the validation part; fractions of 1, NaN where targets are numbers.
     best_epoch
         The epoch (from 1) that they are of.
     train_loss
@@ -65,6 +72,10 @@ class Summary:
         Of the whole run.
     out
         The run's folder.
+    stopped
+        Why it ended before its last epoch, if early stopping or a callback wanted so.
+    test_r2, test_mae, test_squared_error, validation_r2
+        Where targets are numbers, of the same weights: R², mean absolute and mean squared error. NaN elsewhere.
     """
 
     test_accuracy: float
@@ -74,6 +85,40 @@ class Summary:
     weights_sha256: str
     seconds: float
     out: str
+    stopped: str = ""
+    test_r2: float = math.nan
+    test_mae: float = math.nan
+    test_squared_error: float = math.nan
+    validation_r2: float = math.nan
+
+    @classmethod
+    def of(cls, best: Mapping[str, Any], last: Mapping[str, Any], seconds: float, out: str, stopped: str = "") -> Self:
+        """From the best and the last epoch's line of the record."""
+        found = {f"{part}_{name}": value for part in _EVALUATED for name, value in scores(best[part]).items()}
+        known = {"test_accuracy": math.nan, "validation_accuracy": math.nan} | found
+        return cls(
+            best_epoch=best["epoch"],
+            train_loss=last["train"]["loss"],
+            weights_sha256=last["weights_sha256"],
+            seconds=seconds,
+            out=out,
+            stopped=stopped,
+            **{field.name: known[field.name] for field in fields(cls) if field.name in known},
+        )
+
+    @property
+    def told(self) -> str:
+        """The score on the test part, for people."""
+        return f"test {told({'accuracy': self.test_accuracy} if self.classes else {'r2': self.test_r2})}"
+
+    @property
+    def classes(self) -> bool:
+        """Whether targets are classes."""
+        return not math.isnan(self.test_accuracy)
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, without the scores of another kind of targets."""
+        return {key: value for key, value in asdict(self).items() if not (key in _SCORED and math.isnan(value))}
 
 
 class Coordinator:
@@ -95,6 +140,20 @@ class Coordinator:
         Is told everything that metrics are made of; never changes a bit of the result.
     keeper
         Keeps checkpoints, and has the one that the run goes on from; None: there are none.
+    initial
+        Parameters that a run which begins anew starts from, by block; drawn from the seed unless given.
+    hooks
+        Calls the run's callbacks; there are none unless given.
+    start
+        Where a run without a keeper goes on from; at its beginning unless given.
+
+    Attributes
+    ----------
+    train_rows, validation_rows
+        Rows of the training part that are learned from, and that choose the best weights.
+    train_weights
+        How often each of `train_rows` is learned from in an epoch, relative to the others; see `dyadnet.weighting`.
+        None: once each.
 
     Raises
     ------
@@ -111,6 +170,9 @@ class Coordinator:
         watcher: Watcher | None = None,
         observer: Observer | None = None,
         keeper: Keeper | None = None,
+        initial: weights.Parameters | None = None,
+        hooks: Hooks | None = None,
+        start: Position | None = None,
     ) -> None:
         check_fit(config, data)
         self.config = config
@@ -124,9 +186,17 @@ class Coordinator:
         self._layout = Layout(topology)
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.keeper = keeper
+        self._initial = initial if keeper is None or keeper.newest is None else None
+        self._hooks: Hooks = hooks or Unhooked()
+        stopping = config.learning.early_stopping
+        self._patience = None if stopping is None else Patience(stopping)
+        self._halt: str | None = None
+        self._raised: str | None = None
         self._regimen = Regimen(config)
-        start = Position() if keeper is None or keeper.newest is None else keeper.newest.position
-        self._start = start
+        self.train_weights: NDArray[np.float64] | None = None
+        if keeper is not None and keeper.newest is not None:
+            start = keeper.newest.position
+        self._start = start = start or Position()
         self._best, self._last = start.best, start.last
         self.radius = start.radius
         self._relaxations = start.relaxations
@@ -152,42 +222,56 @@ class Coordinator:
         ------
         DivergedError
             With block, tick, spectral radius, step, and what to try.
+        StoppedError
+            If a callback stops it before its first epoch has ended.
+        CallbackError
+            If a callback raises.
         """
         started = time.perf_counter()
         start, epochs = self._start, self.config.learning.epochs
+        self._restore(start.hooks)
+        if self._initial is not None:
+            self.engine.load(self._initial)
         if self.keeper is not None:
             self.keeper.begin(self.engine, start)
         for text in self._regimen.warnings():
             self.watcher.warning(text)
         self.watcher.started(self.config, self.minibatches)
         self.observer.started(self.minibatches, start.updates)
-        for epoch in range(start.epoch, epochs):
-            line = self.epoch(epoch)
-            improved = self._best is None or _merit(line) > _merit(self._best.line)
-            self._last = line
-            if improved:
-                self._best = Best(line)
-            if self.folder is not None:
-                self._save(LAST, line)
+        with contextlib.suppress(_HaltedError):
+            for epoch in range(start.epoch, epochs):
+                if epoch > start.epoch or start.tally is None:
+                    self._ended(epoch, 0)
+                    self._hook("on_epoch_begin", epoch + 1)
+                    self._ended(epoch, 0)
+                line = self.epoch(epoch)
+                improved = self._best is None or merit(line) > merit(self._best.line)
+                self._last = line
                 if improved:
-                    self._save(BEST, line)
-            self.watcher.epoch(line)
-            if self.keeper is not None:
-                position = self.position(epoch + 1, 0)
-                over = epoch + 1 == epochs
-                self._best = self.keeper.epoch(self.engine, position, improved=improved, over=over)
-        assert self._best is not None
+                    self._best = Best(line)
+                if self.folder is not None:
+                    self._save(LAST, line)
+                    if improved:
+                        self._save(BEST, line)
+                self.watcher.epoch(line)
+                if self._patience is not None:
+                    self._patience.note(line)
+                    self._halt = self._halt or self._patience.reason
+                self._hook("on_epoch_end", line)
+                over = epoch + 1 == epochs or bool(self._halt or self._raised)
+                if self.keeper is not None:
+                    newest = self.keeper.newest
+                    position = self.position(epoch + 1, 0)
+                    self._best = self.keeper.epoch(self.engine, position, improved=improved, over=over)
+                    self._kept(newest)
+        if self._raised is not None:
+            raise CallbackError(f"{self._raised}; {self._how_to_go_on()}")
+        if self._best is None:
+            raise StoppedError(f"stopped before the first epoch had ended: {self._halt}; {self._how_to_go_on()}")
         assert self._last is not None
         best = self._best.line
-        return Summary(
-            test_accuracy=best["test"]["accuracy"],
-            validation_accuracy=best["validation"]["accuracy"],
-            best_epoch=best["epoch"],
-            train_loss=self._last["train"]["loss"],
-            weights_sha256=self._last["weights_sha256"],
-            seconds=time.perf_counter() - started,
-            out="" if self.folder is None else self.folder.name,
-        )
+        out = "" if self.folder is None else self.folder.name
+        return Summary.of(best, self._last, time.perf_counter() - started, out, self._halt or "")
 
     def position(self, epoch: int, minibatch: int, tally: Tally | None = None) -> Position:
         """Where the run stands once so many minibatches of an epoch were learned from."""
@@ -203,15 +287,17 @@ class Coordinator:
             None if tally is None else tally.plain(),
             self._best,
             self._last,
+            self._hooked(),
         )
 
     def epoch(self, epoch: int) -> dict[str, Any]:
         """One pass over the training part, or what is left of it, then an evaluation of the other two parts."""
         started = time.perf_counter()
         resumed = self._start.tally is not None and epoch == self._start.epoch
-        tally = Tally(self._layout)
+        scale = self._scale("train")
+        tally = Tally(self._layout, scale)
         if self._start.tally is not None and resumed:
-            tally = Tally.from_plain(self._layout, self._start.tally)
+            tally = Tally.from_plain(self._layout, self._start.tally, scale)
         done = self._start.minibatch if resumed else 0
         for index, rows in enumerate(self.shuffled(epoch)):
             if index < done:
@@ -221,8 +307,15 @@ class Coordinator:
             self.watcher.minibatch(epoch, index, tally.loss, tally.accuracy, tally.last_sweeps)
             if self.folder is not None and (index + 1) % self.config.record.every == 0:
                 self._record_minibatch(epoch, index, at, tally)
+            if "on_minibatch_end" in self._hooks.wanted:
+                found = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
+                self._hook("on_minibatch_end", found | tally.latest())
+                self._ended(epoch, index + 1, tally)
             if self.keeper is not None:
+                newest = self.keeper.newest
                 self.keeper.minibatch(self.engine, self._updates, partial(self.position, epoch, index + 1, tally))
+                self._kept(newest)
+                self._ended(epoch, index + 1, tally)
         trained = time.perf_counter()
         line: dict[str, Any] = {"kind": "epoch", "epoch": epoch + 1}
         line |= self._settings(epoch + 1 - 1 / self.minibatches)
@@ -232,8 +325,10 @@ class Coordinator:
             self.watcher.evaluating(epoch, part)
             line[part] = self.evaluate(part).summary()
             self.observer.evaluated(part, line[part])
+            self._hook("on_evaluation_end", part, line[part])
             if imperfect:
                 line[f"{part}_ideal"] = self.evaluate(part, ideal=True).summary()
+                self._hook("on_evaluation_end", f"{part}_ideal", line[f"{part}_ideal"])
         line["weight_norm"] = self.engine.norms()
         line["weights_sha256"] = self.engine.weights_sha256()
         line["relaxations"] = self._relaxations
@@ -245,7 +340,7 @@ class Coordinator:
         return line
 
     def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None, *, ideal: bool = False) -> Tally:
-        """Loss and accuracy at β = 0 of a part of the data, under the couplings in force unless others are given.
+        """Loss and scores at β = 0 of a part of the data, under the couplings in force unless others are given.
 
         Parameters
         ----------
@@ -255,7 +350,7 @@ class Coordinator:
         rows = self.validation_rows if part == "validation" else np.arange(self.data.test)
         if part == "train":
             rows = self.train_rows
-        tally = Tally(self._layout)
+        tally = Tally(self._layout, self._scale(part))
         phases = self._regimen.evaluating(ideal=ideal)
         size = self.config.learning.evaluation_batch
         if couplings is None:
@@ -273,10 +368,68 @@ class Coordinator:
 
     def shuffled(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         """The minibatches of an epoch: rows of the training part, in an order drawn from the seed."""
-        order = Stream(self.config.seed, "shuffle").at(tick=epoch).permutation(self.train_rows)
+        rows = self.train_rows
+        if self.train_weights is not None:
+            rows = rows[weighted(self.train_weights, Stream(self.config.seed, "sample weights").at(tick=epoch))]
+        order = Stream(self.config.seed, "shuffle").at(tick=epoch).permutation(rows)
         size = self.config.learning.minibatch
         for start in range(0, len(order), size):
             yield order[start : start + size]
+
+    def _scale(self, part: Part) -> Scale | None:
+        """What errors on a part are measured by, if targets are numbers."""
+        numbers = self.data.numbers
+        return None if numbers is None else Scale(numbers.count, numbers.variances.get(part, math.nan))
+
+    def _hook(self, name: str, *arguments: Any) -> None:
+        """Have the callbacks do something; what they want is done at the next occasion."""
+        if self._raised is not None or name not in self._hooks.wanted:
+            return
+        reason, self._raised = self._hooks.call(name, *arguments)
+        self._halt = self._halt or reason
+
+    def _ended(self, epoch: int, minibatch: int, tally: Tally | None = None) -> None:
+        """End the run here if somebody wants so, with a checkpoint."""
+        if not (self._halt or self._raised):
+            return
+        if self.keeper is not None:
+            position = self.position(epoch, minibatch, tally)
+            if self.keeper.newest is None or self.keeper.newest.position != position:
+                self.keeper.keep(self.engine, position)
+        raise _HaltedError
+
+    def _kept(self, before: Manifest | None) -> None:
+        """Tell of a checkpoint if there is another than before."""
+        assert self.keeper is not None
+        newest = self.keeper.newest
+        if newest is not None and newest is not before:
+            self._hook("on_checkpoint", newest.name)
+
+    def _hooked(self) -> dict[str, Any] | None:
+        """What early stopping and callbacks go on from."""
+        found = {} if self._patience is None else {"early_stopping": self._patience.state()}
+        try:
+            callbacks = self._hooks.state()
+        except CallbackError:
+            if self._raised is None:
+                raise
+            # The run ends by what was raised before.
+            callbacks = {}
+        if callbacks:
+            found["callbacks"] = callbacks
+        return found or None
+
+    def _restore(self, hooks: Mapping[str, Any] | None) -> None:
+        found = hooks or {}
+        if self._patience is not None and "early_stopping" in found:
+            self._patience.restore(found["early_stopping"])
+            self._halt = self._patience.reason
+        self._hooks.restore(found.get("callbacks"))
+
+    def _how_to_go_on(self) -> str:
+        if self.keeper is None or self.keeper.newest is None or self.folder is None:
+            return "checkpoints are off, so it cannot go on"
+        return f"a checkpoint is written; go on with: dyadnet.resume({self.folder.name!r}, callbacks=[...])"
 
     def couplings(self, at: float) -> tuple[float, ...]:
         """κ of each projection at a moment of the run, counted in epochs."""
@@ -294,10 +447,10 @@ class Coordinator:
         tally.add(outcome)
         self.observer.relaxed("train", outcome)
         self._updates += 1
-        rate = self._regimen.rate(at)
+        rate = self._regimen.rate(at, self._updates)
         measured = self.observer.measures(self._updates)
         self.engine.learn(Update(beta=beta, samples=len(rows), rate=rate, count=self._updates, measured=measured))
-        self.observer.learned(self._settings(at), tally.loss, tally.accuracy)
+        self.observer.learned(self._settings(at), tally.loss, tally.scores)
         if probed and self.folder is not None:
             self.folder.probes(relaxation.number, self.engine.take_probes())
 
@@ -320,8 +473,9 @@ class Coordinator:
         ideal: bool = False,
     ) -> Relaxation:
         step = self._step(couplings)
+        gamma = self.timing.rule.gamma(self.radius)
         self._relaxations += 1
-        return Relaxation(self._relaxations, part, rows, phases, couplings, step, probed, ideal)
+        return Relaxation(self._relaxations, part, rows, phases, couplings, step, probed, ideal, gamma=gamma)
 
     def _step(self, couplings: tuple[float, ...]) -> float:
         """η or ω, from a spectral radius that is estimated anew every few minibatches, and when λ has jumped."""
@@ -352,18 +506,22 @@ class Coordinator:
     def _settings(self, at: float) -> dict[str, Any]:
         couplings = self.couplings(at)
         return {
-            "learning_rate": self._regimen.rate(at),
+            "learning_rate": self._regimen.rate(at, self._updates),
             "beta": self._regimen.beta(at),
             "lambda": [(kappa + 1.0) / 2.0 for kappa in couplings],
             "radius": self.radius,
             "step": self.timing.rule.step(self.radius),
-        }
+        } | self._extrapolation()
+
+    def _extrapolation(self) -> dict[str, Any]:
+        rule = self.timing.rule
+        return {} if rule.prospective is None else {"gamma": rule.gamma(self.radius), "span": rule.prospective.span}
 
     def _record_minibatch(self, epoch: int, index: int, at: float, tally: Tally) -> None:
         assert self.folder is not None
         line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
         line |= tally.latest()
-        if self.config.dynamics.phases != "in-turn":
+        if self.config.dynamics.phases != "in-turn" and self.config.baseline is None:
             # It is of both compartments at once.
             line["objective"] = self.engine.objective(self._regimen.beta(at))
         self.folder.metrics(line)
@@ -385,14 +543,16 @@ class Coordinator:
         assert self.folder is not None
         started = time.perf_counter()
         parameters = self.engine.parameters()
-        self.folder.save(name, weights.described(line, self.couplings(self._at)), parameters)
+        numbers = self.data.numbers
+        shape = None if numbers is None else numbers.shape
+        about = weights.described(line, self.couplings(self._at), self.data.scale, self.data.dtype, shape)
+        self.folder.save(name, about, parameters)
         size = sum(array.nbytes for named in parameters.values() for array in named.values())
         self.observer.saved(name, time.perf_counter() - started, size)
 
 
-def _merit(line: Mapping[str, Any]) -> tuple[float, float]:
-    """What chooses the best weights: validation accuracy, and of equals the smaller loss."""
-    return line["validation"]["accuracy"], -line["validation"]["loss"]
+class _HaltedError(Exception):
+    """The run is to end here."""
 
 
 def check_fit(config: RunConfig, data: DataShape) -> None:
@@ -401,11 +561,32 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
     Raises
     ------
     ConfigError
-        Naming the size that does not fit.
+        Naming the setting that does not fit.
     """
+    for size in config.network.from_data:
+        legal = "a number here; dyadnet.train and commands take it from the data, an engine by itself does not"
+        raise ConfigError(f"network ({size})", None, legal)
     if config.network.inputs != data.features:
         legal = f"{data.name} has {data.features} features a sample"
         raise ConfigError("network.inputs", config.network.inputs, legal)
-    if config.network.classes != data.classes:
-        legal = f"{data.name} has {data.classes} classes"
+    if config.network.classes != data.outputs:
+        legal = f"{data.name} has {data.outputs} {'classes' if data.numbers is None else 'numbers a target'}"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
+    stopping = config.learning.early_stopping
+    if stopping is not None:
+        monitored(stopping.monitor, numbers=data.numbers is not None)
+    if data.numbers is not None:
+        _check_reach(config, data.name, data.numbers)
+
+
+def _check_reach(config: RunConfig, name: str, numbers: Numbers) -> None:
+    """Whether the outputs can become such targets."""
+    network = config.network
+    if network.loss == "cross-entropy":
+        raise ConfigError("network.loss", network.loss, f"the targets of {name} are numbers; use squared-error")
+    output = network.by_name[network.output]
+    low, high = output.f.bounds
+    if numbers.lowest < low or numbers.highest > high:
+        found = f"the targets of {name} go from {numbers.lowest:.4g} to {numbers.highest:.4g}"
+        legal = f"{found}, outputs only from {low:g} to {high:g}; use linear (output_activation), or scale the targets"
+        raise ConfigError(f"activation of the output {output.name!r}", output.activation, legal)

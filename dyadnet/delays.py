@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
+from dyadnet.document import number
 from dyadnet.spec import Spec
 
 Draw = Literal["message", "channel", "neuron"]
@@ -88,7 +89,7 @@ class Geometric(Spec):
 
 
 def _from_number(value: Any) -> Any:
-    return {"kind": "constant", "ticks": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    return value if number(value) is None else {"kind": "constant", "ticks": value}
 
 
 Delay = Annotated[

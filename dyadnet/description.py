@@ -8,14 +8,19 @@ Pure data. A description never knows how it will be run: no clocks, no delays, n
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dyadnet.activations import ACTIVATIONS, Activation
 from dyadnet.errors import ConfigError
 
 INPUT = "input"
 """The reserved name of the data's side of an input projection θ₀."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+"""Of a population: it is part of names of files, of metrics and of other settings."""
 
 SYMMETRIC, FEEDFORWARD, SKEW = 1.0, 0.5, 0.0
 """λ of the symmetric Hopfield, the feedforward and the skew-symmetric Hopfield model."""
@@ -31,7 +36,8 @@ class Population:
     Attributes
     ----------
     name
-        Unique; letters, digits, ``_`` and ``-``.
+        Unique, whatever the case; at most 100 of a–z, A–Z, 0–9, ``_`` and ``-``, a letter or digit first. It names
+        files, too.
     size
         Number of neurons.
     activation
@@ -107,6 +113,8 @@ class Network:
         ``squared-error`` (½‖s−y‖² summed over outputs) or ``cross-entropy`` (softmax; wants a linear output).
     bias
         Initial value of every bias.
+    from_data
+        Sizes that a run takes from its data: ``inputs``, ``outputs``, both or none. Until then the size is 1.
     """
 
     inputs: int
@@ -115,6 +123,7 @@ class Network:
     output: str = ""
     loss: str = "squared-error"
     bias: float = 0.0
+    from_data: tuple[str, ...] = ()
     by_name: dict[str, Population] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -125,8 +134,15 @@ class Network:
         object.__setattr__(self, "by_name", {p.name: p for p in self.populations})
         validate(self)
 
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from dyadnet.notebook import html
+
+        return html.network(self)
+
     def __reduce__(self) -> tuple[object, ...]:
-        return (Network, (self.inputs, self.populations, self.projections, self.output, self.loss, self.bias))
+        fields = (self.inputs, self.populations, self.projections, self.output, self.loss, self.bias, self.from_data)
+        return (Network, fields)
 
     @property
     def recurrent(self) -> tuple[Projection, ...]:
@@ -143,11 +159,25 @@ class Network:
         populations = tuple(p if p.name == self.output else replace(p, blocks=blocks) for p in self.populations)
         return replace(self, populations=populations)
 
+    def sized(self, inputs: int, outputs: int) -> Network:
+        """The same network with the sizes of some data where it takes them from there (`from_data`).
+
+        Parameters
+        ----------
+        inputs, outputs
+            Features of a sample, and classes or numbers of a target.
+        """
+        populations = self.populations
+        if "outputs" in self.from_data:
+            populations = tuple(replace(p, size=outputs) if p.name == self.output else p for p in populations)
+        inputs = inputs if "inputs" in self.from_data else self.inputs
+        return replace(self, inputs=inputs, populations=populations, from_data=())
+
 
 def layered(
-    inputs: int,
-    hidden: Sequence[int],
-    outputs: int,
+    inputs: int | None = None,
+    hidden: Sequence[int] = (),
+    outputs: int | None = None,
     *,
     lam: float | Sequence[float] = SKEW,
     activation: str = "tempered-hard-sigmoid",
@@ -162,7 +192,8 @@ def layered(
     Parameters
     ----------
     inputs, hidden, outputs
-        Sizes: features, hidden layers from the bottom up, classes.
+        Sizes: features, hidden layers from the bottom up, classes. `inputs` and `outputs` come from the data that the
+        network is trained on unless given.
     lam
         λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them).
     output_activation
@@ -177,8 +208,10 @@ def layered(
     """
     if output_activation is None:
         output_activation = "linear" if loss == "cross-entropy" else activation
+    given: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
+    from_data = tuple(name for name, size in given.items() if size is None)
     names = [f"h{k}" for k in range(1, len(hidden) + 1)] + ["out"]
-    sizes = [*hidden, outputs]
+    sizes = [*hidden, 1 if outputs is None else outputs]
     lams = [lam] * len(hidden) if isinstance(lam, int | float) else list(lam)
     if len(lams) != len(hidden):
         raise ConfigError("lam", lams, f"give one number, or one for each of the {len(hidden)} projections")
@@ -191,7 +224,8 @@ def layered(
         Projection(pre, post, lam=float(value), gain=gain)
         for pre, post, value in zip(names, names[1:], lams, strict=False)
     ]
-    return Network(inputs, populations, tuple(projections), output="out", loss=loss, bias=bias)
+    features = 1 if inputs is None else inputs
+    return Network(features, populations, tuple(projections), "out", loss, bias, from_data)
 
 
 def validate(network: Network) -> None:
@@ -203,6 +237,9 @@ def validate(network: Network) -> None:
         Naming the field, its value and what is legal.
     """
     _check_count("network.inputs", network.inputs)
+    for size in network.from_data:
+        if size not in ("inputs", "outputs"):
+            raise ConfigError("network.from_data", size, "inputs, outputs or both")
     if not network.populations:
         raise ConfigError("network.populations", [], "at least one population, the output, is needed")
     seen: set[str] = set()
@@ -210,17 +247,19 @@ def validate(network: Network) -> None:
         where = f"network.populations[{index}]"
         if population.name == INPUT:
             raise ConfigError(f"{where}.name", INPUT, "this name is reserved for the data")
-        if not population.name.replace("_", "").replace("-", "").isalnum() or "->" in population.name:
-            raise ConfigError(f"{where}.name", population.name, "use letters, digits, '_' and '-'")
-        if population.name in seen:
-            raise ConfigError(f"{where}.name", population.name, "population names must be unique")
+        if not NAME.fullmatch(population.name):
+            legal = "use at most 100 of a-z, A-Z, 0-9, '_' and '-', a letter or digit first: it names files too"
+            raise ConfigError(f"{where}.name", population.name, legal)
+        if population.name.lower() in {name.lower() for name in seen}:
+            raise ConfigError(f"{where}.name", population.name, "population names must be unique, whatever the case")
         seen.add(population.name)
         _check_count(f"{where}.size", population.size)
         _check_count(f"{where}.blocks", population.blocks)
         if population.blocks > population.size:
             raise ConfigError(f"{where}.blocks", population.blocks, f"at most its {population.size} neurons")
         if population.activation not in ACTIVATIONS:
-            raise ConfigError(f"{where}.activation", population.activation, f"one of {', '.join(ACTIVATIONS)}")
+            legal = f"one of {', '.join(ACTIVATIONS)}; one of your own must be in ACTIVATIONS in every process"
+            raise ConfigError(f"{where}.activation", population.activation, legal)
     if network.output not in seen:
         raise ConfigError("network.output", network.output, f"one of {', '.join(sorted(seen))}")
     if network.by_name[network.output].blocks != 1:
@@ -230,6 +269,7 @@ def validate(network: Network) -> None:
             "the output must stay one block, because its loss is not local to a slice",
         )
     _validate_projections(network, seen)
+    _validate_channels(network)
     _validate_reachability(network)
     if not math.isfinite(network.bias):
         raise ConfigError("network.bias", network.bias, "a finite number")
@@ -240,6 +280,8 @@ def validate(network: Network) -> None:
         raise ConfigError("network.loss", network.loss, f"cross-entropy wants a linear output, not {activation}")
 
 
+CHANNELS = 100_000
+"""Blocks and channels that a network may have."""
 LOSS_NAMES = ("squared-error", "cross-entropy")
 
 
@@ -254,7 +296,8 @@ def _validate_projections(network: Network, names: set[str]) -> None:
         where = f"network.projections[{index}]"
         for side, name in (("pre", projection.pre), ("post", projection.post)):
             if name not in names and not (side == "pre" and name == INPUT):
-                raise ConfigError(f"{where}.{side}", name, f"one of {', '.join(sorted(names))}")
+                known = sorted(names | {INPUT}) if side == "pre" else sorted(names)
+                raise ConfigError(f"{where}.{side}", name, f"one of {', '.join(known)}")
         if (projection.pre, projection.post) in pairs:
             raise ConfigError(where, projection.name, "at most one projection for each pair (pre, post)")
         pairs.add((projection.pre, projection.post))
@@ -265,6 +308,16 @@ def _validate_projections(network: Network, names: set[str]) -> None:
             raise ConfigError(f"{where}.lam", projection.lam, "a number from 0 to 1")
         if not (math.isfinite(projection.gain) and projection.gain >= 0):
             raise ConfigError(f"{where}.gain", projection.gain, "a finite number of at least 0")
+
+
+def _validate_channels(network: Network) -> None:
+    """Channels are made between all blocks of two populations: so many that they fit into memory."""
+    blocks = {p.name: p.blocks for p in network.populations}
+    channels = sum(blocks[p.post] * blocks[p.pre] for p in network.recurrent) + sum(blocks.values())
+    if channels > CHANNELS:
+        largest = max(range(len(network.populations)), key=lambda index: network.populations[index].blocks)
+        legal = f"so many that there are at most {CHANNELS:,} blocks and channels in all, and not {channels:,}"
+        raise ConfigError(f"network.populations[{largest}].blocks", network.populations[largest].blocks, legal)
 
 
 def _validate_reachability(network: Network) -> None:

@@ -14,6 +14,7 @@ from dyadnet.activations import Activation
 from dyadnet.clocks import Moment
 from dyadnet.description import Projection
 from dyadnet.imperfections.device import Device, Mismatch, WeightPrecision
+from dyadnet.program.neurons import row_norm
 from dyadnet.quantise import quantised
 from dyadnet.random import Stream
 from dyadnet.topology import BlockSpec, Link
@@ -74,12 +75,9 @@ class Hardware:
         """η of each neuron: lognormal around `step`, at most 1 (or `step` if that is larger)."""
         out[...] = step if self.rates is None else np.minimum(step * self.rates, max(step, 1.0))
 
-    def fractions(self, fraction: float, out: Array) -> None:
-        """1 − e^(−Δt/Tᵢ) of each neuron for 1 − e^(−Δt/T): free-running."""
-        if self.rates is None or fraction >= 1.0:
-            out[...] = fraction
-        else:
-            out[...] = -np.expm1(self.rates * np.log1p(-fraction))
+    def speeds(self, out: Array) -> None:
+        """T/Tᵢ of each neuron: in real time, 1 − e^(−Δt/Tᵢ) takes the place of η."""
+        out[...] = 1.0 if self.rates is None else self.rates
 
     def seen(self, A: Array) -> Array:
         """The mean pre-activation that f is applied to, g(A − t); `A` itself if neurons are all alike."""
@@ -134,7 +132,7 @@ class Hardware:
         Array
             Shape (streams, batch, width).
         """
-        size = np.sqrt(np.square(x.astype(np.float64)).sum(axis=2, keepdims=True))
+        size = np.array([[[row_norm(row)] for row in stream] for stream in np.ascontiguousarray(x)])
         scale = self.device.read_noise.sigma * projection.gain / np.sqrt(fan_in)
         draws = self._generator("read noise", key, at).standard_normal((*x.shape[:2], width), dtype=self._dtype)
         noise: Array = draws * (scale * size).astype(self._dtype)

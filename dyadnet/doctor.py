@@ -10,6 +10,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 from dyadnet import data
+from dyadnet.compiled import place
+from dyadnet.kernels import changes
 
 PACKAGES = ("dyadnet", "numpy", "numba", "ray", "msgpack", "prometheus-client", "pydantic", "typer", "matplotlib")
 
@@ -30,4 +32,5 @@ def examine(data_dir: Path | None = None) -> dict[str, dict[str, str]]:
         if info["user_api"] == "blas"
     }
     machine = {"cores": str(os.cpu_count()), **(blas or {"BLAS": "none found by threadpoolctl"})}
+    machine["compiled code"] = place(changes)
     return {"versions": versions, "machine": machine, "data": data.available(data_dir)}

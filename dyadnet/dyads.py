@@ -9,9 +9,6 @@ A block advances itself. Whoever runs it, in this process or in an actor, does t
 3. carry what `fire` returned, sent with tick t, to its targets. Delays are at least 1, so everything within a tick
    is simultaneous and the order in which blocks are visited cannot matter.
 
-In free-running mode there are no ticks: whoever runs the block puts the newest messages into its mailbox, lets it
-`integrate` real time, and asks it to `tell` whom it can.
-
 `expects(t)` says which messages arrive at t: clocks and delays are drawn from counters, so that nobody needs to be
 told that nothing comes.
 """
@@ -30,11 +27,13 @@ from dyadnet.channels import SendingEnd
 from dyadnet.clocks import Clock, Moment
 from dyadnet.course import Averages, Course, Tolerance, relative_residual
 from dyadnet.drives import Term, drives, reduced
+from dyadnet.history import History, corrections
+from dyadnet.history import relax as lead
 from dyadnet.losses import LOSSES
 from dyadnet.mailbox import Expected, Inbound, Mailbox
 from dyadnet.messages import Kind, Message
 from dyadnet.probes import Probe
-from dyadnet.products import Forward
+from dyadnet.products import Forward, product_transposed
 from dyadnet.relaxation import Progress
 from dyadnet.sender import Sender
 from dyadnet.turns import Turn, dyadic
@@ -60,6 +59,8 @@ class Dyads:
         State before the first tick: all A = 0, a feedforward pass, or what the previous minibatch left.
     outbound
         The sending end of every channel that begins here, by target and kind; ideal ones unless given.
+    span
+        Firings over which prospective neurons take differences; 0: there are none.
 
     Attributes
     ----------
@@ -87,6 +88,7 @@ class Dyads:
         tolerance: Tolerance,
         initial: InitialState,
         outbound: Mapping[tuple[str, Kind], SendingEnd] | None = None,
+        span: int = 0,
     ) -> None:
         self.block = block
         self.name = block.name
@@ -119,8 +121,16 @@ class Dyads:
         self.beta = 0.0
         self.moment = Moment()
         self._phases: list[tuple[int, Moment]] = []
+        self._span = span
+        self.gamma = 0.0
+        self.history: History | None = None
         self._eta = np.ones(size, dtype=dtype)
         self._forward: dict[str, Forward] = {}
+
+    @property
+    def tick(self) -> int:
+        """Of the last firing."""
+        return self.course.tick
 
     @property
     def held(self) -> dict[tuple[str, Kind], Message]:
@@ -147,7 +157,13 @@ class Dyads:
     # Beginning
 
     def begin(
-        self, moment: Moment, batch: int, step: float, inputs: Array | None, targets: Array | None
+        self,
+        moment: Moment,
+        batch: int,
+        step: float,
+        inputs: Array | None,
+        targets: Array | None,
+        gamma: float = 0.0,
     ) -> list[Message]:
         """Start a relaxation: set the initial state and return it as ideal messages of tick 0.
 
@@ -162,8 +178,12 @@ class Dyads:
         inputs, targets
             x of shape (batch, features) for a block with an input projection; y of shape (batch, classes) for the
             output block.
+        gamma
+            γ of prospective neurons.
         """
         self.moment = moment
+        self.gamma = gamma
+        self.history = History(self._span) if gamma > 0 and self._span else None
         self.beta = 0.0
         self.side, self.turn = 0, None
         self._phases = []
@@ -172,7 +192,8 @@ class Dyads:
         self.device.steps(step, self._eta)
         self.inputs, self.targets = inputs, targets
         if self.block.input_weights is not None and inputs is not None:
-            self.base = inputs @ self.block.input_weights.T
+            self.base = np.empty((batch, self.block.spec.size), dtype=self._dtype)
+            product_transposed(inputs, self.block.input_weights, self.base)
             self.base += self.block.bias
         else:
             self.base = np.repeat(self.block.bias[np.newaxis], batch, axis=0)
@@ -253,28 +274,6 @@ class Dyads:
         self._update()
         return self._emit()
 
-    def integrate(self, fraction: float) -> None:
-        """Move a fraction of the way to what follows from what is held now, and tell nobody: free-running.
-
-        Parameters
-        ----------
-        fraction
-            1 − e^(−Δt/T), Δt being the time since the last update; ticks count the updates.
-        """
-        self.device.fractions(fraction, self._eta)
-        self.course.tick += 1
-        self.course.fired = self.course.tick
-        self.course.updates += 1
-        self._update()
-
-    def average(self) -> None:
-        """Average (m, d) for learning from the next firing on: free-running."""
-        self.averages = Averages(self.course.tick + 1)
-
-    def tell(self, targets: Container[str]) -> list[Message]:
-        """Messages with the present state to some of the neighbours."""
-        return self._emit(targets)
-
     def deliver(self, tick: int) -> None:
         """Deliver what has arrived by `tick`, without firing: what is learned from at the stop tick."""
         self.mail.deliver(tick)
@@ -305,11 +304,12 @@ class Dyads:
         mask = self.clock.mask(course.tick, self.moment)
         if mask is not None:
             eta = eta * mask
-        residual, size = self._relax(self.A, self.base, means, eta)
+        ahead = (None, None) if self.history is None else corrections(self)
+        residual, size = self._relax(self.A, self.base, means, eta, ahead[0])
         relative, size_of_differences = 0.0, 0.0
         dyadic = bool(differences) or self.speaks
         if dyadic:
-            error, size_of_differences = self._relax(self.D, self._none, differences, eta)
+            error, size_of_differences = self._relax(self.D, self._none, differences, eta, ahead[1])
             relative = relative_residual(error, size_of_differences, self._epsilon)
         self._take(self._activity(dyadic=dyadic))
         if self.averages.start is not None:
@@ -334,9 +334,11 @@ class Dyads:
             self.block.activation.means(A, state[0])
         return state
 
-    def _relax(self, X: Array, base: Array, terms: list[Term], eta: Array) -> tuple[float, float]:
-        """Move X towards the sum of base and terms; largest |X*−X| before and |X| after."""
+    def _relax(self, X: Array, base: Array, terms: list[Term], eta: Array, ahead: Array | None) -> tuple[float, float]:
+        """Move X towards base, terms and what is `ahead`; largest |X*−X| before, without the last, and |X| after."""
         first, scale, second = reduced(terms, self._none)
+        if ahead is not None:
+            return lead(X, base, first, scale, second, ahead, eta)
         residual, size = kernels.relax(X, base, first, scale, second, eta, self._row, self._bits, self._magnitude)
         return float(residual), float(size)
 
@@ -346,7 +348,7 @@ class Dyads:
         if product is None:
             shape = (2, message.payload.shape[1], self.block.spec.size)
             product = self._forward[synapses.source] = Forward(np.empty(shape, dtype=self._dtype))
-        product.update(message, synapses.weights)
+        product.update(message, synapses.weights, synapses.forward)
         return product.arrays
 
     def _take(self, state: Array) -> None:
@@ -384,6 +386,7 @@ class Dyads:
             "mail": self.mail.snapshot(),
             "sender": self.sender.snapshot(),
             "forward": {source: product.copy() for source, product in self._forward.items()},
+            "history": None if self.history is None else self.history.copy(),
         }
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -397,3 +400,4 @@ class Dyads:
         self.mail.restore(snapshot["mail"])
         self.sender.restore(snapshot["sender"])
         self._forward = {source: product.copy() for source, product in snapshot["forward"].items()}
+        self.history = None if snapshot["history"] is None else snapshot["history"].copy()

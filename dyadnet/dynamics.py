@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
+from dyadnet.prospective import SPAN_LIMIT
 from dyadnet.realtime import RealDelay
 from dyadnet.spec import Positive, Spec
 
@@ -109,6 +110,7 @@ TICKS = (
     "delay",
     "delays",
     "step",
+    "prospective_span",
     "sweeps",
     "nudged_sweeps",
     "fixed",
@@ -133,6 +135,12 @@ class Dynamics(Spec):
         The delay of every channel in ticks, and exceptions by projection (``pre->post``, both directions).
     step
         η of every block, or ``auto``.
+    prospective
+        Whether neurons extrapolate what they hear: ``none``; γ, in units of a message's own age; or ``auto``: γ, the
+        step and the span together, 0 where colours or compartments take turns. See `dyadnet.prospective`.
+    prospective_span
+        Updates of the sender over which they take the difference; ``auto``: the last two that were heard, and under
+        noise the mean age of what is held. At most `dyadnet.prospective.SPAN_LIMIT` are kept.
     initial
         State before a minibatch's first tick.
     phases
@@ -170,6 +178,8 @@ class Dynamics(Spec):
     delay: Delay = ConstantDelay()
     delays: dict[str, Delay] = {}
     step: Literal["auto"] | Annotated[float, Field(gt=0, le=2)] = "auto"
+    prospective: Literal["none", "auto"] | Annotated[float, Field(ge=0)] = "none"
+    prospective_span: Literal["auto"] | Annotated[int, Field(ge=1, le=SPAN_LIMIT)] = "auto"
     initial: Literal["zero", "feedforward", "previous"] = "feedforward"
     phases: Literal["auto", "dyadic", "free-nudged", "in-turn"] = "auto"
     tolerance: float = Field(1e-3, gt=0)
@@ -180,5 +190,5 @@ class Dynamics(Spec):
     average: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     check_every: Positive = 1
     patience: Positive = 60
-    lanes: Positive = 1
+    lanes: Annotated[int, Field(ge=1, le=1024)] = 1
     dtype: Literal["float32", "float64"] = "float32"

@@ -6,6 +6,10 @@ Everything that a user may cause derives from `DyadnetError` and prints as one l
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
+
 
 class DyadnetError(Exception):
     """Base of every error that dyadnet raises on purpose."""
@@ -33,7 +37,7 @@ class ConfigError(UsageError):
     """
 
     def __init__(self, field: str, value: object, legal: str) -> None:
-        super().__init__(f"{field}: {_brief(value)} is not legal; {legal}")
+        super().__init__(f"{field}: {_brief(value)} is not legal; {legal}{_hint(value, legal)}")
         self.field = field
         self.value = value
         self.legal = legal
@@ -54,6 +58,12 @@ class StoppedError(DyadnetError):
     """A signal ended it before its end; what was done is kept, and the message says how to go on."""
 
     exit_code = 75
+
+
+class StoppedAtOnceError(StoppedError):
+    """Somebody ended it at once; what it had done by then is kept as far as it was written."""
+
+    exit_code = 1
 
 
 class LeftError(DyadnetError):
@@ -80,6 +90,31 @@ class DivergedError(DyadnetError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (DivergedError, (self.block, self.tick, self.why, self.advice))
+
+
+def nearest(given: object, known: Iterable[str]) -> str | None:
+    """The name that was probably meant; None if none is near."""
+    if not isinstance(given, str):
+        return None
+    plain = {name.lower().replace("_", "-"): name for name in known}
+    # Of three letters, two that stand in the wrong order leave two thirds of the word.
+    found = difflib.get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=0.66)
+    return plain[found[0]] if found else None
+
+
+def guessed(given: object, known: Iterable[str]) -> str:
+    """How a complaint ends: with the name that was probably meant; empty if none is near."""
+    guess = nearest(given, known)
+    return "" if guess is None or guess == given else f"; did you mean {guess}?"
+
+
+def _hint(value: object, legal: str) -> str:
+    """What was probably meant where what is legal holds a list of names."""
+    listed = re.search(r"\bone of ([^;]+)", legal)
+    if listed is None or "did you mean" in legal:
+        return ""
+    names = re.sub(r"\s*\([^)]*\)", "", listed[1])
+    return guessed(value, [name.strip() for name in names.split(",")])
 
 
 def _brief(value: object, limit: int = 80) -> str:

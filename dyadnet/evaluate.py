@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from dyadnet import weights
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
-from dyadnet.data import Dataset
+from dyadnet.coordinator import Coordinator, check_fit
+from dyadnet.data import Data, Dataset
+from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
-from dyadnet.errors import RunFolderError
+from dyadnet.errors import ConfigError, RunFolderError
+from dyadnet.loading import load_data, shape_for
+from dyadnet.overrides import merged
 from dyadnet.record import read_config, saved_weights
 from dyadnet.relaxation import Part
-from dyadnet.train import load_data
+from dyadnet.room import check_room
+from dyadnet.study.definition import flattened
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,18 @@ class Saved:
     manifest: dict[str, Any]
 
 
-def load(run: Path, name: str = "best", data_dir: Path | None = None) -> Saved:
+OPEN = ("imperfections", "dynamics", "data", "learning.evaluation_batch")
+"""Settings that saved weights can be looked at under others of; all others made the weights what they are."""
+
+
+def load(
+    run: str | PathLike[str],
+    name: str = "best",
+    data_dir: Path | None = None,
+    *,
+    data: Data | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Saved:
     """Read the weights that a run saved, whatever engine it ran on.
 
     Parameters
@@ -53,18 +70,32 @@ def load(run: Path, name: str = "best", data_dir: Path | None = None) -> Saved:
         ``best`` or ``last``.
     data_dir
         Where the image sets are, if not where the run found them.
+    data
+        Of a run whose data were in memory: the same data, which is checked by their hash.
+    changes
+        Plain values of settings to look at the weights under, in place of the run's own: imperfections, dynamics and
+        limits of the data (`OPEN`).
 
     Raises
     ------
     UsageError
-        If the folder holds no run, its weights are damaged or of another network, or the data cannot be read.
+        If the folder holds no run, its weights are damaged or of another network, a setting may not be changed, or the
+        data cannot be read.
     """
+    run = Path(run)
+    if name not in ("best", "last"):
+        raise ConfigError("weights", name, "one of best, last")
     config = read_config(run)
     if data_dir is not None:
         config = config.model_copy(update={"data": config.data.model_copy(update={"dir": data_dir})})
     folder = saved_weights(run, name)
     manifest = weights.read_manifest(folder)
-    dataset = load_data(config)
+    shown = changed(config, changes or {})
+    check_room(config)
+    dataset = load_data(shown, data)
+    check_fit(config, dataset.shape)
+    if len(manifest["couplings"]) != len(config.network.recurrent):
+        raise RunFolderError(f"{folder}: these are weights of another network")
     engine = LocalEngine(config, dataset, threads=1)
     try:
         engine.load(weights.read(folder, engine.blocks))
@@ -73,27 +104,79 @@ def load(run: Path, name: str = "best", data_dir: Path | None = None) -> Saved:
         parameters = {
             block: {key: array.copy() for key, array in named.items()} for block, named in engine.parameters().items()
         }
-        return Saved(config, dataset, tuple(manifest["couplings"]), parameters, manifest)
+        return Saved(shown, dataset, tuple(manifest["couplings"]), parameters, manifest)
     finally:
         engine.close()
 
 
-def evaluate(run: Path, name: str = "best", part: Part = "test", data_dir: Path | None = None) -> dict[str, Any]:
-    """Loss, accuracy and settling at β = 0 of the weights that a run saved; see `load`.
+def changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """A run's configuration with some of its settings (`OPEN`) laid over by others.
+
+    Raises
+    ------
+    ConfigError
+        If one is not legal, or is none of those.
+    """
+    if not changes:
+        return config
+    for path, value in flattened(dict(changes)).items():
+        # What no run has is refused as a misspelt key below.
+        known = path.partition(".")[0] in RunConfig.model_fields
+        if known and not any(path == key or path.startswith(f"{key}.") for key in OPEN):
+            legal = f"it made the weights what they are, or means nothing here; only {', '.join(OPEN)} may be set"
+            raise ConfigError(path, value, legal)
+    new = RunConfig.read(merged(config.model_dump(mode="json"), dict(changes)))
+    if isinstance(new.dynamics.mode, FreeRunning) and new.dynamics.mode != config.dynamics.mode:
+        raise ConfigError("dynamics.mode", "free", "saved weights are looked at in virtual time; leave it out")
+    return new
+
+
+def evaluate(
+    run: str | PathLike[str],
+    weights: str = "best",
+    part: Part = "test",
+    data_dir: Path | None = None,
+    *,
+    data: Data | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Loss, accuracy (R² and errors of numbers) and settling at β = 0 of the weights that a run saved.
 
     Parameters
     ----------
+    run
+        A run, or its folder.
+    weights
+        ``best`` or ``last``.
     part
-        Of the data.
+        Of the data: ``test``, ``validation`` or ``train``.
+    data_dir, data, changes
+        See `load`.
+
+    Returns
+    -------
+    dict
+        ``loss``, ``accuracy`` (or ``r2``, ``mae`` and ``squared_error``, where targets are numbers), ``samples``,
+        ``sweeps`` and more, as the record has them of a part; with imperfections
+        also ``ideal``, the same without them.
+
+    Raises
+    ------
+    UsageError
+        See `load`.
+    DivergedError
+        If a relaxation runs away.
     """
-    saved = load(run, name, data_dir)
+    if part not in get_args(Part):
+        raise ConfigError("part", part, f"one of {', '.join(get_args(Part))}")
+    saved = load(run, weights, data_dir, data=data, changes=changes)
     engine = LocalEngine(saved.config, saved.dataset)
     try:
         engine.load(saved.parameters)
-        coordinator = Coordinator(saved.config, saved.dataset.shape, engine)
+        coordinator = Coordinator(saved.config, shape_for(saved.config, saved.dataset), engine)
         found = coordinator.evaluate(part, saved.couplings).summary()
         if not saved.config.imperfections.ideal():
             found["ideal"] = coordinator.evaluate(part, saved.couplings, ideal=True).summary()
-        return {"run": str(run), "weights": name, "part": part, **found}
+        return {"run": str(run), "weights": weights, "part": part, **found}
     finally:
         engine.close()

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dyadnet.errors import ConfigError
+from dyadnet.document import number
+from dyadnet.errors import ConfigError, guessed
 from dyadnet.spec import Spec
 
 KINDS = ("kill", "hang", "slow", "cut")
@@ -78,20 +79,20 @@ def parsed(text: str, field: str = "--fault") -> dict[str, Any]:
     """
     kind, colon, rest = text.partition(":")
     if not colon or kind.strip() not in KINDS:
-        raise ConfigError(field, text, LEGAL)
+        raise ConfigError(field, text, LEGAL + guessed(kind.strip(), KINDS))
     values: dict[str, Any] = {"kind": kind.strip()}
     for assignment in rest.split(","):
         key, sign, value = (part.strip() for part in assignment.partition("="))
         if not sign or key in values or key not in Fault.model_fields:
-            raise ConfigError(field, text, LEGAL)
+            raise ConfigError(field, text, LEGAL + guessed(key, Fault.model_fields))
         values[key] = value.split(":") if key == "link" else value
     # Numbers are checked here, so that a complaint shows them in the line that the user wrote.
     for key, kind_of in (("minibatch", int), ("tick", int), ("factor", float)):
         if key in values:
-            try:
-                values[key] = kind_of(values[key])
-            except ValueError:
-                raise ConfigError(field, text, f"{key} should be a number; {LEGAL}") from None
+            found = number(values[key])
+            if found is None or (kind_of is int and found != found // 1):
+                raise ConfigError(field, text, f"{key} should be a number; {LEGAL}")
+            values[key] = kind_of(found)
     if "minibatch" not in values:
         raise ConfigError(field, text, f"minibatch is missing; {LEGAL}")
     return values
@@ -121,7 +122,9 @@ def check_faults(faults: Sequence[Fault], channels: Collection[frozenset[str]], 
     for fault in faults:
         for name in fault.blocks:
             if name not in blocks:
-                raise ConfigError("faults", str(fault), f"no block {name}; one of {', '.join(blocks)}")
+                raise ConfigError(
+                    "faults", str(fault), f"no block {name}; one of {', '.join(blocks)}{guessed(name, blocks)}"
+                )
         if fault.link is not None and frozenset(fault.link) not in channels:
             pairs = ", ".join(sorted(":".join(sorted(pair)) for pair in channels if len(pair) == 2))
             raise ConfigError("faults", str(fault), f"these two exchange no messages; one of {pairs}")

@@ -11,60 +11,24 @@ a product.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dyadnet.compiled import compiled as cached
 
 Array = NDArray[Any]
 
 FLUSH = 1e-25
 """Differences and optimiser moments smaller than this are zero."""
 
-_compiled = njit(nogil=True, cache=True, error_model="numpy")
+compiled = partial(cached, _nrt=False)
+"""Without the interpreter's lock, cached, and without memory of its own: nothing compiled here allocates."""
 
 
-@_compiled
-def piecewise_compartments(A, D, leak, gain, top, m, d):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """m and d of dyads with f(a) = leak·a + gain·clip(a, 0, top); see `activations.PiecewiseLinear`.
-
-    The overlap of [A−|D|, A+|D|] with [0, top] is min(|D|, top−A) + min(|D|, A): exactly 2|D| inside, without
-    the cancellation of clip(A+D) − clip(A−D).
-    """
-    zero = A.dtype.type(0)
-    half = A.dtype.type(0.5)
-    leak_ = A.dtype.type(leak)
-    gain_ = A.dtype.type(gain)
-    top_ = A.dtype.type(top)
-    rows, columns = A.shape
-    for i in range(rows):
-        for j in range(columns):
-            a = A[i, j]
-            b = D[i, j]
-            plus = min(max(a + b, zero), top_)
-            minus = min(max(a - b, zero), top_)
-            m[i, j] = leak_ * a + gain_ * half * (plus + minus)
-            width = abs(b)
-            overlap = max(min(width, top_ - a) + min(width, a), zero) * half
-            d[i, j] = leak_ * b + gain_ * (overlap if b > zero else -overlap)
-
-
-@_compiled
-def piecewise_means(A, leak, gain, top, m):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """m = leak·A + gain·clip(A, 0, top)."""
-    zero = A.dtype.type(0)
-    leak_ = A.dtype.type(leak)
-    gain_ = A.dtype.type(gain)
-    top_ = A.dtype.type(top)
-    rows, columns = A.shape
-    for i in range(rows):
-        for j in range(columns):
-            a = A[i, j]
-            m[i, j] = leak_ * a + gain_ * min(max(a, zero), top_)
-
-
-@_compiled
+@compiled
 def relax(X, base, first, scale, second, eta, row, bits, magnitude):  # type: ignore[no-untyped-def]  # pragma: no cover
     """X ← (1−η)X + ηX* with X* = base + scale·first + second, for X = A or D (paper eq. 8, 10).
 
@@ -119,7 +83,7 @@ def relax(X, base, first, scale, second, eta, row, bits, magnitude):  # type: ig
     return largest_residual, row[0]
 
 
-@_compiled
+@compiled
 def changes(new, old):  # type: ignore[no-untyped-def]  # pragma: no cover
     """How many entries of two (batch, n) arrays differ."""
     count = 0
@@ -130,7 +94,7 @@ def changes(new, old):  # type: ignore[no-untyped-def]  # pragma: no cover
     return count
 
 
-@_compiled
+@compiled
 def momentum(weights, gradient, velocity, rate, keep, decay, l2):  # type: ignore[no-untyped-def]  # pragma: no cover
     """v ← keep·v + g; θ ← θ − rate·(v + decay·θ), all 1-D; `velocity` may be the gradient itself (keep 0)."""
     number = weights.dtype.type
@@ -146,7 +110,7 @@ def momentum(weights, gradient, velocity, rate, keep, decay, l2):  # type: ignor
         weights[i] = w - rate_ * (v + decay_ * w)
 
 
-@_compiled
+@compiled
 def adam(  # type: ignore[no-untyped-def]  # pragma: no cover
     weights, gradient, first, second, rate, correction, beta1, beta2, epsilon, decay, l2
 ):
@@ -167,3 +131,35 @@ def adam(  # type: ignore[no-untyped-def]  # pragma: no cover
         second[i] = v
         w = w - decay_ * w - rate_ * m / (np.sqrt(v * scale) + epsilon_)
         weights[i] = zero if abs(w) < flush else w
+
+
+@compiled
+def square(x):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Σx² of a 1-D array in float64, in eight sums that are added up last."""
+    a = b = c = d = e = f = g = h = 0.0
+    whole = x.shape[0] // 8 * 8
+    for j in range(0, whole, 8):
+        a += float(x[j]) * float(x[j])
+        b += float(x[j + 1]) * float(x[j + 1])
+        c += float(x[j + 2]) * float(x[j + 2])
+        d += float(x[j + 3]) * float(x[j + 3])
+        e += float(x[j + 4]) * float(x[j + 4])
+        f += float(x[j + 5]) * float(x[j + 5])
+        g += float(x[j + 6]) * float(x[j + 6])
+        h += float(x[j + 7]) * float(x[j + 7])
+    total = ((a + b) + (c + d)) + ((e + f) + (g + h))
+    for j in range(whole, x.shape[0]):
+        total += float(x[j]) * float(x[j])
+    return total
+
+
+@compiled
+def column_sums(x, rows, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Sums over the rows of an array of shape (rows, out), one row after the other."""
+    columns = out.shape[0]
+    for j in range(columns):
+        out[j] = x[j]
+    for row in range(1, rows):
+        part = x[row * columns : (row + 1) * columns]
+        for j in range(columns):
+            out[j] += part[j]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dyadnet.errors import DyadnetError
+from dyadnet.files import content, written
 
 
 class RecordError(DyadnetError):
@@ -20,16 +22,14 @@ def encoded(line: dict[str, Any]) -> bytes:
     return (json.dumps(line) + "\n").encode()
 
 
-def unwritten(path: Path, problem: OSError, run: Path) -> RecordError:
+def unwritten(path: Path, problem: OSError, remedy: str) -> RecordError:
     """What to say of something in a run's folder that cannot be written, and how to go on."""
-    return RecordError(
-        f"{path}: it cannot be written ({problem.strerror}); free space there, then go on with: dyadnet resume {run}"
-    )
+    return RecordError(f"{path}: it cannot be written ({problem.strerror}); {remedy}")
 
 
 def complete(path: Path) -> int:
     """Bytes of a file's whole lines, 0 if there is no file: what ended a process may have cut off the last one."""
-    return path.read_bytes().rfind(b"\n") + 1 if path.exists() else 0
+    return content(path).rfind(b"\n") + 1 if path.exists() else 0
 
 
 class Lines:
@@ -41,18 +41,28 @@ class Lines:
         Made anew, unless `length` says how much of what is there stays.
     length
         Bytes that stay.
+    remedy
+        What to do where a line cannot be written; asked when that happens.
 
     Attributes
     ----------
     length
         Bytes that there are.
+
+    Raises
+    ------
+    RunFolderError
+        If it is a symbolic link.
     """
 
-    def __init__(self, path: Path, length: int | None = None) -> None:
+    def __init__(
+        self, path: Path, length: int | None = None, remedy: Callable[[], str] = lambda: "free space there"
+    ) -> None:
         self.path = path
+        self._remedy = remedy
         self.length = 0
         # Unbuffered: what could not be written must not be tried again behind our back.
-        self._file = path.open("wb" if length is None else "r+b", buffering=0)
+        self._file = written(path, fresh=length is None)
         if length is not None:
             self.rewind(length)
 
@@ -62,8 +72,9 @@ class Lines:
         Raises
         ------
         RecordError
-            If it cannot be written.
+            If it cannot be written, or would be where nobody looks for it.
         """
+        self.check()
         data = memoryview(encoded(line))
         written = 0
         try:
@@ -72,8 +83,26 @@ class Lines:
         except OSError as problem:
             with contextlib.suppress(OSError):
                 self.rewind(self.length)
-            raise unwritten(self.path, problem, self.path.parent) from None
+            raise unwritten(self.path, problem, self._remedy()) from None
         self.length += len(data)
+
+    def check(self) -> None:
+        """Whether the file is still where it is looked for.
+
+        Raises
+        ------
+        RecordError
+            If its folder was renamed or removed meanwhile: half of a run would be in one place and half in another.
+        """
+        try:
+            here, ours = self.path.stat(), os.fstat(self._file.fileno())
+        except OSError:
+            here = None
+        if here is None or not os.path.samestat(here, ours):
+            raise RecordError(
+                f"{self.path.parent}: it was renamed or removed while the run went on; "
+                "go on from where it is now with: dyadnet resume FOLDER"
+            )
 
     def settle(self) -> None:
         """Have all lines on the disk."""

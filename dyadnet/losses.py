@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.program.neurons import softmax_nudge
+
 Array = NDArray[Any]
 
 
@@ -60,14 +62,10 @@ class CrossEntropy:
 
     def nudge(self, m: Array, d: Array, y: Array) -> tuple[Array, Array]:
         """∇ℓ = softmax(s) − y."""
-        plus, minus = _softmax(m + d), _softmax(m - d)
-        half = m.dtype.type(0.5)
-        return (plus + minus) * half - y, (plus - minus) * half
-
-
-def _softmax(s: Array) -> Array:
-    e = np.exp(s - s.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
+        mean, difference = np.empty_like(m), np.ascontiguousarray(d).copy()
+        flat = [np.ascontiguousarray(array).reshape(-1) for array in (m, d, y)]
+        softmax_nudge(*flat, len(m), mean.reshape(-1), difference.reshape(-1))
+        return mean, difference
 
 
 LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SquaredError(), CrossEntropy())}

@@ -168,6 +168,14 @@ class Mailbox:
         if not used and sent.any() and end.last(neurons, copy):
             self.counts[key]["stale"] += 1
 
+    def rate(self, channel: tuple[str, Kind]) -> float:
+        """Mean firings a tick of the block that sends on a channel."""
+        return self._inbound[channel].clock.rate
+
+    def lag(self, channel: tuple[str, Kind]) -> float:
+        """Mean ticks by which the neurons of a channel are later than the first of them."""
+        return self._inbound[channel].end.lag
+
     def report(self) -> dict[tuple[str, Kind], dict[str, int]]:
         """Counts of each channel, with what was lost on the way until the last delivery.
 
@@ -262,6 +270,7 @@ def merged(held: Message, message: Message, neurons: NDArray[np.bool_], since: i
     return replace(
         message,
         tick=max(held.tick, message.tick),
+        sequence=max(held.sequence, message.sequence),
         payload=payload,
         mean=message.mean or held.mean,
         difference=message.difference or held.difference,

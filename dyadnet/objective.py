@@ -8,32 +8,74 @@ point is the Hebbian contrast of eq. 5, and as β → 0 it becomes the loss.
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
-from dyadnet.dyads import Dyads
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.activations import Activation
+from dyadnet.devices import Hardware
+from dyadnet.losses import Loss
+from dyadnet.products import product_transposed
+
+if TYPE_CHECKING:
+    from dyadnet.dyads import Dyads
+    from dyadnet.program.group import Group
+
+Array = NDArray[Any]
+
+
+def value(
+    activation: Activation,
+    device: Hardware,
+    loss: Loss,
+    A: Array,
+    D: Array,
+    drive: Array,
+    targets: Array | None,
+    beta: float,
+) -> float:
+    """One block's part of the objective, summed over samples, in float64.
+
+    Parameters
+    ----------
+    A, D, drive
+        Pre-activations, and θ₀x + b + W_κ m: float64 of shape (batch, n).
+    targets
+        y at the output; None elsewhere.
+    """
+    seen, scaled = device.seen(A), device.scaled(D)
+    plus, minus = activation.value(seen + scaled), activation.value(seen - scaled)
+    d = 0.5 * (plus - minus)
+    potentials = np.sum(device.potential(activation, plus)) - np.sum(device.potential(activation, minus))
+    total = (potentials - 2.0 * np.sum(d * drive)) / (2.0 * beta)
+    if targets is not None:
+        total += 0.5 * (np.sum(loss.value(plus, targets)) + np.sum(loss.value(minus, targets)))
+    return float(total)
 
 
 def contribution(dyads: Dyads, beta: float) -> float:
-    """One block's part of the objective, summed over the samples of its lane, in float64.
-
-    The drive W_κ m is formed from what the block holds of its neighbours.
-    """
-    activation, device = dyads.block.activation, dyads.device
-    A = device.seen(dyads.A.astype(np.float64))
-    D = device.scaled(dyads.D.astype(np.float64))
-    plus, minus = activation.value(A + D), activation.value(A - D)
-    d = 0.5 * (plus - minus)
+    """`value` of a block that holds what its neighbours have just announced."""
+    block = dyads.block
     drive = dyads.base.astype(np.float64)
-    for synapses in dyads.block.synapses:
-        state = dyads.held[synapses.source, "state"]
-        drive = drive + state.means.astype(np.float64) @ synapses.weights.T.astype(np.float64)
-    for axon in dyads.block.axons:
+    for synapses in block.synapses:
+        m = dyads.held[synapses.source, "state"].means.astype(np.float64)
+        product = np.empty_like(drive)
+        product_transposed(m, synapses.weights.astype(np.float64), product)
+        drive = drive + product
+    for axon in block.axons:
         feedback = dyads.held[axon.target, "feedback"]
         if feedback.mean:
             drive = drive + feedback.means
-    potentials = np.sum(device.potential(activation, plus)) - np.sum(device.potential(activation, minus))
-    total = (potentials - 2.0 * np.sum(d * drive)) / (2.0 * beta)
-    if dyads.targets is not None:
-        loss = dyads.loss
-        total += 0.5 * (np.sum(loss.value(plus, dyads.targets)) + np.sum(loss.value(minus, dyads.targets)))
-    return float(total)
+    A, D = dyads.A.astype(np.float64), dyads.D.astype(np.float64)
+    return value(block.activation, dyads.device, dyads.loss, A, D, drive, dyads.targets, beta)
+
+
+def objective(group: Group, beta: float) -> float:
+    """The objective of the latest relaxation of a whole network, mean over samples."""
+    total, samples = 0.0, 0
+    for index in group.active:
+        lane = group.lane(index)
+        total += sum(lane.objective(number, beta) for number in range(len(lane.blocks)))
+        samples += lane.rows
+    return total / samples

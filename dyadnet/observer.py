@@ -27,8 +27,8 @@ class Observer(Protocol):
     def measures(self, count: int) -> bool:
         """Whether the norms of the update of that number are to be measured."""
 
-    def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
-        """The latest minibatch was learned from under these settings; loss and accuracy of the epoch so far."""
+    def learned(self, settings: Mapping[str, Any], loss: float, scores: Mapping[str, float]) -> None:
+        """The latest minibatch was learned from under these settings; loss and scores of the epoch so far."""
 
     def recorded(self, line: Mapping[str, Any]) -> None:
         """A minibatch has this line in the record."""
@@ -71,7 +71,7 @@ class Unobserved:
         """See `Observer`."""
         return False
 
-    def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
+    def learned(self, settings: Mapping[str, Any], loss: float, scores: Mapping[str, float]) -> None:
         """See `Observer`."""
 
     def recorded(self, line: Mapping[str, Any]) -> None:

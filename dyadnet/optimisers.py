@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dyadnet import kernels
 from dyadnet.spec import Spec
@@ -94,5 +94,12 @@ def _flat(*arrays: Array) -> tuple[Array, ...]:
     return tuple(array.reshape(-1) for array in arrays)
 
 
-Optimiser = Annotated[SGD | Momentum | Adam, Field(discriminator="kind")]
-"""An optimiser as a configuration writes it."""
+def _by_name(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Optimiser = Annotated[
+    Annotated[SGD | Momentum | Adam, Field(discriminator="kind")],
+    BeforeValidator(_by_name),
+]
+"""An optimiser as a configuration writes it; by its name alone if the rest is as it is unless given."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from dyadnet import document
+from dyadnet.document import DEPTH, DocumentError
 from dyadnet.errors import ConfigError
 
 
@@ -19,14 +19,34 @@ def read_yaml(path: Path, field: str = "CONFIG") -> dict[str, Any]:
         If it is missing, not YAML, or not a mapping.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = document.read(path).values
     except OSError as problem:
         raise ConfigError(field, str(path), f"the file cannot be read ({problem.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise ConfigError(field, str(path), f"not YAML: {' '.join(str(problem).split())}") from None
+    except DocumentError as problem:
+        raise ConfigError(field, str(path), f"not YAML as it is read here: {problem}") from None
     if not isinstance(values, dict):
-        raise ConfigError(field, str(path), "a mapping of settings is expected")
+        what = "it is empty; " if values is None else ""
+        raise ConfigError(field, str(path), f"{what}a mapping of settings is expected")
     return values
+
+
+def located(problem: ConfigError, path: Path | None) -> ConfigError:
+    """A complaint with the line of the file that says what it is about, if one does."""
+    # What is no plain file could be read only once.
+    if path is None or not path.is_file():
+        return problem
+    try:
+        line = document.read(path).line(problem.field, problem.value)
+    except (OSError, DocumentError):
+        return problem
+    if line is None:
+        return problem
+    return ConfigError(problem.field, problem.value, f"{problem.legal} ({path}, line {line})")
+
+
+def spelled_out(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings whose ``data`` is no more than a data set's name, with that name where it belongs."""
+    return {**values, "data": {"name": values["data"]}} if isinstance(values.get("data"), str) else values
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -47,15 +67,18 @@ def assigned(values: dict[str, Any], assignment: str) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If it has no ``=`` or the value is not YAML.
+        If it has no ``=``, or the value or the whole is not YAML.
     """
     path, sign, text = assignment.partition("=")
     if not sign or not path.strip():
         raise ConfigError("--set", assignment, "write key.path=value")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ConfigError("--set", assignment, "the value is not YAML") from None
-    for key in reversed(path.strip().split(".")):
+        value = document.parse(text).values
+    except DocumentError as problem:
+        raise ConfigError("--set", assignment, f"the value is not YAML as it is read here: {problem}") from None
+    keys = path.strip().split(".")
+    if not all(keys) or len(keys) > DEPTH:
+        raise ConfigError("--set", assignment, "write key.path=value")
+    for key in reversed(keys):
         value = {key: value}
-    return merged(values, value)
+    return merged(values, spelled_out(value))

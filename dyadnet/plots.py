@@ -1,63 +1,136 @@
-"""Pictures of a run, drawn from its record."""
+"""Pictures of a run, drawn from its record; and how every picture is begun, dressed and written.
+
+They are figures of their own, without pyplot: a program that trains finds its matplotlib as it was. What users name is
+drawn as they wrote it, dollars included.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
-from numpy.typing import NDArray
-
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
+from dyadnet.console import say
+from dyadnet.errors import DyadnetError
 from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
+from dyadnet.pictures import formats
 from dyadnet.record import whole
 
+Given = ParamSpec("Given")
+_DRAWING = threading.RLock()
+LOGARITHMIC = ", log"
 COLOURS = {"train": "#7a7a7a", "validation": "#d98c21", "test": "#1f6fb4"}
 
 
+def drawing(draw: Callable[Given, None]) -> Callable[Given, None]:
+    """Draw without LaTeX, whatever a user's matplotlib is set to: texts here are none."""
+
+    @functools.wraps(draw)
+    def drawn(*arguments: Given.args, **options: Given.kwargs) -> None:
+        with _DRAWING, mpl.rc_context({"text.usetex": False, "text.parse_math": True}):
+            draw(*arguments, **options)
+
+    return drawn
+
+
+def spared(draw: Callable[Given, None]) -> Callable[Given, None]:
+    """See `drawing`; a picture that cannot be drawn is a warning: what it shows is there without it."""
+
+    @functools.wraps(draw)
+    def drawn(*arguments: Given.args, **options: Given.kwargs) -> None:
+        try:
+            drawing(draw)(*arguments, **options)
+        except Exception as problem:
+            say(f"warning: no picture: {cause(problem)}")
+
+    return drawn
+
+
+def cause(problem: Exception) -> str:
+    """What went wrong with a picture, in one line."""
+    text = " ".join(str(problem).split())[:300]
+    return text if isinstance(problem, OSError | DyadnetError) else f"{type(problem).__name__}: {text}"
+
+
+def literal(text: str) -> str:
+    """A text that is drawn as it is: dollars begin no formula, and what no font has is escaped."""
+    return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
+
+
+@drawing
 def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """Loss, error, settling and saturation over epochs, from the epoch lines of ``metrics.jsonl``."""
     epochs = [line for line in lines if line["kind"] == "epoch"]
+    figure, axes = panels(2, 2, (9, 6.4))
+    for axis, draw in zip(axes.flat, CURVES.values(), strict=True):
+        draw(axis, epochs)
+    figure.suptitle(literal(title))
+    written(figure, path)
+
+
+def loss(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+    """Draw the loss of each part over epochs."""
     x = [line["epoch"] for line in epochs]
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6.4), layout="constrained")
-    loss, error, sweeps, saturated = axes.flat
     for part, colour in COLOURS.items():
-        loss.plot(x, [line[part]["loss"] for line in epochs], color=colour, label=part, marker=".")
-        error.plot(x, [100 * (1 - line[part]["accuracy"]) for line in epochs], color=colour, label=part, marker=".")
-    over_epochs(loss, "loss")
-    loss.set_yscale("log")
-    over_epochs(error, "error (%)")
-    error.set_yscale("log")
-    error.legend(frameon=False)
-    sweeps.plot(x, [line["train"]["sweeps"] for line in epochs], color="#222222", marker=".", label="mean")
-    sweeps.plot(x, [line["train"]["most_sweeps"] for line in epochs], color="#bbbbbb", marker=".", label="most")
-    sweeps.set_ylim(0, 1.05 * max((line["train"]["most_sweeps"] for line in epochs), default=1))
-    over_epochs(sweeps, "sweeps to settle a minibatch")
+        axis.plot(x, [line[part]["loss"] for line in epochs], color=colour, label=part, marker=".")
+    over_epochs(axis, "loss")
+    axis.set_yscale("log")
+    axis.legend(frameon=False)
+
+
+def error(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+    """Draw the part of wrong predictions, or of variance that is not explained, in per cent, over epochs."""
+    x = [line["epoch"] for line in epochs]
+    classes = all("accuracy" in line["validation"] for line in epochs)
+    for part, colour in COLOURS.items():
+        missed = [100 * (1 - line[part]["accuracy" if classes else "r2"]) for line in epochs]
+        axis.plot(x, missed, color=colour, label=part, marker=".")
+    over_epochs(axis, "error (%)" if classes else "variance not explained, 1 − R² (%)")
+    axis.set_yscale("log")
+    axis.legend(frameon=False)
+
+
+def sweeps(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+    """Draw sweeps a minibatch, mean and most, and on a second axis the spectral radius μ, over epochs."""
+    x = [line["epoch"] for line in epochs]
+    axis.plot(x, [line["train"]["sweeps"] for line in epochs], color="#222222", marker=".", label="mean")
+    axis.plot(x, [line["train"]["most_sweeps"] for line in epochs], color="#bbbbbb", marker=".", label="most")
+    axis.set_ylim(0, 1.05 * max((line["train"]["most_sweeps"] for line in epochs), default=1))
+    over_epochs(axis, "sweeps to settle a minibatch")
     if any(line["radius"] for line in epochs):
-        radius = sweeps.twinx()
+        radius = axis.twinx()
         radius.plot(x, [line["radius"] for line in epochs], color="#b4441f", marker=".")
         radius.set_ylabel("spectral radius μ", color="#b4441f")
         radius.set_ylim(bottom=0)
         radius.spines["top"].set_visible(False)
-    sweeps.legend(frameon=False, loc="lower right")
+    axis.legend(frameon=False, loc="lower right")
+
+
+def saturation(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+    """Draw each block's saturated compartments, in per cent, over epochs."""
+    x = [line["epoch"] for line in epochs]
     for block in epochs[0]["train"]["blocks"] if epochs else []:
         fractions = [100 * line["train"]["blocks"][block]["saturated"] for line in epochs]
-        saturated.plot(x, fractions, marker=".", label=block)
-    saturated.set_ylim(0, 100)
-    over_epochs(saturated, "saturated compartments (%)")
-    saturated.legend(frameon=False)
-    figure.suptitle(title)
-    written(figure, path)
+        axis.plot(x, fractions, marker=".", label=literal(block))
+    axis.set_ylim(0, 100)
+    over_epochs(axis, "saturated compartments (%)")
+    axis.legend(frameon=False)
 
 
+CURVES = {"loss": loss, "error": error, "sweeps": sweeps, "saturation": saturation}
+"""What `curves` shows, by name: each draws on axes of the caller's, from the epoch lines of ``metrics.jsonl``."""
+
+
+@drawing
 def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """How old the messages were that updates read, one curve an edge, from the lines of ``machinery.jsonl``.
 
@@ -77,25 +150,28 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
         return
     lower = np.asarray(lower_edges())
     lower[0] = lower[1] / 10 ** (1 / PER_DECADE)
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    figure, (axes,) = panels(1, 3, (12, 3.8))
     for (name, unit), axis in zip(AGES.items(), axes, strict=False):
         for index, (label, edge) in enumerate(edges.items()):
             total = max(int(edge[name].sum()), 1)
-            axis.stairs(100 * edge[name][:-1] / total, lower, color=f"C{index % 10}", label=label, linewidth=1.4)
+            axis.stairs(
+                100 * edge[name][:-1] / total, lower, color=f"C{index % 10}", label=literal(label), linewidth=1.4
+            )
         filled = np.flatnonzero(sum(edge[name] for edge in edges.values()))
         axis.set_xscale("log")
         axis.set_xlim(lower[max(filled[0] - 1, 0)], lower[min(filled[-1] + 2, len(lower) - 1)])
         dress(axis, "updates (%)", f"age of what an update read ({unit})")
     axes[0].legend(frameon=False, title="from → to")
     for actor, series in rates.items():
-        axes[2].plot(range(1, len(series) + 1), series, marker=".", label=actor)
+        axes[2].plot(range(1, len(series) + 1), series, marker=".", label=literal(actor))
     axes[2].set_ylim(bottom=0)
     axes[2].legend(frameon=False)
     over_epochs(axes[2], "updates a second")
-    figure.suptitle(title)
+    figure.suptitle(literal(title))
     written(figure, path)
 
 
+@drawing
 def probed(series: dict[str, Any], path: Path, title: str) -> None:
     """Compartments of probed neurons over ticks: a⁺ and a⁻ above, m and d below, one column a block.
 
@@ -105,26 +181,45 @@ def probed(series: dict[str, Any], path: Path, title: str) -> None:
         Arrays by ``block/name``, as a run's ``probes`` folder holds them.
     """
     blocks = sorted({key.split("/")[0] for key in series})
-    figure, axes = plt.subplots(
-        3, len(blocks), figsize=(3.6 * len(blocks) + 1, 7), squeeze=False, layout="constrained", sharex="col"
-    )
+    figure, axes = panels(len(TRAJECTORIES), len(blocks), (3.6 * len(blocks) + 1, 7), sharex="col")
     for column, block in enumerate(blocks):
-        ticks = series[f"{block}/ticks"]
-        for neuron in range(series[f"{block}/plus"].shape[2]):
-            colour = f"C{neuron % 10}"
-            plus, minus = (np.asarray(series[f"{block}/{name}"])[:, 0, neuron] for name in ("plus", "minus"))
-            axes[0, column].plot(ticks, plus, color=colour)
-            axes[0, column].plot(ticks, minus, color=colour, linestyle="--")
-            axes[1, column].plot(ticks, series[f"{block}/mean"][:, 0, neuron], color=colour)
-            axes[2, column].plot(ticks, series[f"{block}/difference"][:, 0, neuron], color=colour)
-        axes[0, column].set_title(block)
-        axes[2, column].set_xlabel("tick")
-    for row, label in enumerate(("a⁺ (solid), a⁻ (dashed)", "mean m", "difference d")):
-        axes[row, 0].set_ylabel(label)
-        for axis in axes[row]:
-            dress(axis)
-    figure.suptitle(title)
+        for row, what in enumerate(TRAJECTORIES):
+            trajectories(axes[row, column], series, block, what)
+            if column:
+                axes[row, column].set_ylabel("")
+            if row < len(TRAJECTORIES) - 1:
+                axes[row, column].set_xlabel("")
+        axes[0, column].set_title(literal(block))
+    figure.suptitle(literal(title))
     written(figure, path)
+
+
+TRAJECTORIES = {
+    "compartments": ("a⁺ (solid), a⁻ (dashed)", {"plus": "-", "minus": "--"}),
+    "mean": ("mean m", {"mean": "-"}),
+    "difference": ("difference d", {"difference": "-"}),
+}
+"""What a probe shows of a neuron: the label of its axis, and series with their line styles."""
+
+
+def trajectories(axis: Axes, series: dict[str, Any], block: str, what: str, sample: int = 0) -> None:
+    """Draw what a block's probed neurons do tick by tick, one colour a neuron.
+
+    Parameters
+    ----------
+    series
+        Arrays by ``block/name``, as a run's ``probes`` folder holds them.
+    what
+        Of `TRAJECTORIES`.
+    sample
+        Which of the probed samples.
+    """
+    label, styles = TRAJECTORIES[what]
+    for name, style in styles.items():
+        values = np.asarray(series[f"{block}/{name}"])[:, sample]
+        for neuron in range(values.shape[1]):
+            axis.plot(series[f"{block}/ticks"], values[:, neuron], color=f"C{neuron % 10}", linestyle=style)
+    dress(axis, label, "tick")
 
 
 def dress(axis: Axes, label: str | None = None, below: str | None = None) -> None:
@@ -135,6 +230,14 @@ def dress(axis: Axes, label: str | None = None, below: str | None = None) -> Non
         axis.set_ylabel(label)
     if below is not None:
         axis.set_xlabel(below)
+
+
+def mark(axes: Axes) -> None:
+    """Have the labels of logarithmic axes say what they are."""
+    for one in (axes.xaxis, axes.yaxis):
+        text = one.get_label_text()
+        if text and one.get_scale() in ("log", "symlog") and not text.endswith(LOGARITHMIC):
+            one.set_label_text(text + LOGARITHMIC)
 
 
 def over_epochs(axis: Axes, label: str) -> None:
@@ -148,14 +251,27 @@ def colour_of(index: int, count: int) -> tuple[float, ...]:
     return tuple(mpl.colormaps["coolwarm"](index / max(count - 1, 1)))
 
 
-def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, NDArray[Any]]:
-    """A figure of `size` inches and its axes, shape (rows, columns)."""
-    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
-    return figure, axes
+def panels(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, NDArray[Any]]:
+    """A figure of `size` inches and its axes, shape (rows, columns).
+
+    Parameters
+    ----------
+    shared
+        `sharex` and `sharey` of `matplotlib.figure.Figure.subplots`.
+    """
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **shared)
 
 
-def written(figure: Figure, path: Path) -> None:
-    """Write a picture, whole or not at all, and forget it."""
-    with whole(path) as fresh:
-        figure.savefig(fresh, dpi=110, format=path.suffix[1:])
-    plt.close(figure)
+def written(figure: Figure, path: Path, dpi: int = 110) -> None:
+    """Write a picture, whole or not at all, in every format that is wanted; see `dyadnet.pictures`.
+
+    Axes that are logarithmic say so.
+    """
+    for axes in figure.axes:
+        mark(axes)
+    kinds = formats() if path.suffix == ".png" else (path.suffix[1:],)
+    for kind in kinds:
+        # Texts stay texts, which can be searched and edited.
+        with whole(path.with_suffix(f".{kind}")) as fresh, mpl.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
+            figure.savefig(fresh, dpi=dpi, format=kind)

@@ -34,13 +34,15 @@ class Probe:
 
     def record(self, dyads: Dyads) -> None:
         """Note the state after a firing; called by the block itself."""
-        rows = self.samples[self.samples < dyads.A.shape[0]]
-        chosen = np.ix_(rows, self.neurons)
-        A, D = dyads.A[chosen], dyads.D[chosen]
-        m = dyads.state[0][chosen]
-        d = dyads.state[1][chosen] if dyads.speaks else np.zeros_like(m)
-        self._ticks.append(dyads.course.tick)
-        self._values.append(np.stack((A + D, A - D, m, d)))
+        m = dyads.state[0]
+        self.note(dyads.course.tick, dyads.A, dyads.D, m, dyads.state[1] if dyads.speaks else np.zeros_like(m))
+
+    def note(self, tick: int, A: NDArray[Any], D: NDArray[Any], m: NDArray[Any], d: NDArray[Any]) -> None:
+        """Note the state after the firing at a tick: arrays of shape (batch, n)."""
+        chosen = np.ix_(self.samples[self.samples < A.shape[0]], self.neurons)
+        plus, minus = A[chosen] + D[chosen], A[chosen] - D[chosen]
+        self._ticks.append(tick)
+        self._values.append(np.stack((plus, minus, m[chosen], d[chosen])))
 
     def take(self) -> dict[str, NDArray[Any]]:
         """What was recorded, and start anew.

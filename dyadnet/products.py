@@ -14,10 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.messages import Message
+from dyadnet.program.blas import outer, times, times_transposed
 
 Array = NDArray[Any]
 Empty = Callable[[tuple[int, ...], np.dtype[Any]], Array]
 """Makes an array of no particular content."""
+
+
+def product_transposed(x: Array, weights: Array, out: Array) -> None:
+    """x·weightsᵀ, for contiguous arrays of shapes (rows, inner), (columns, inner), (rows, columns)."""
+    columns, inner = weights.shape
+    times_transposed(x.reshape(-1), 0, len(x), inner, weights.reshape(-1), 0, columns, out.reshape(-1), 0)
+
+
+def product(x: Array, weights: Array, out: Array) -> None:
+    """x·weights, for contiguous arrays of shapes (rows, inner), (inner, columns), (rows, columns)."""
+    inner, columns = weights.shape
+    times(x.reshape(-1), 0, len(x), inner, weights.reshape(-1), 0, columns, out.reshape(-1), 0)
+
+
+def outer_product(left: Array, right: Array, out: Array) -> None:
+    """leftᵀ·right, for contiguous arrays of shapes (rows, m), (rows, n), (m, n)."""
+    rows, m = left.shape
+    outer(left.reshape(-1), 0, rows, m, right.reshape(-1), 0, right.shape[1], out.reshape(-1), 0)
 
 
 @dataclass(slots=True)
@@ -36,18 +55,25 @@ class Forward:
     mean_since: int = -1
     difference_since: int = -1
 
-    def update(self, message: Message, weights: Array) -> None:
-        """Follow a held message."""
+    def update(self, message: Message, weights: Array, turned: Array | None) -> None:
+        """Follow a held message; `turned` is the transpose of the weights if it is to be multiplied by."""
+
+        def multiply(x: Array, out: Array) -> None:
+            if turned is None:
+                product_transposed(x, weights, out)
+            else:
+                product(x, turned, out)
+
         batch = message.payload.shape[1]
         mean = message.mean_since != self.mean_since
         difference = message.difference and message.difference_since != self.difference_since
         if mean and difference:
             stacked = message.payload.reshape(2 * batch, -1)
-            np.matmul(stacked, weights.T, out=self.arrays.reshape(2 * batch, -1))
+            multiply(stacked, self.arrays.reshape(2 * batch, -1))
         elif mean:
-            np.matmul(message.means, weights.T, out=self.arrays[0])
+            multiply(message.means, self.arrays[0])
         elif difference:
-            np.matmul(message.differences, weights.T, out=self.arrays[1])
+            multiply(message.differences, self.arrays[1])
         self.mean_since = message.mean_since
         if difference:
             self.difference_since = message.difference_since
@@ -95,18 +121,18 @@ class Feedback:
             return last
         payload = empty((streams, batch, weights.shape[1]), state.dtype)
         if mean and difference and not same_mean and not same_difference:
-            np.matmul(state.reshape(2 * batch, -1), weights, out=payload.reshape(2 * batch, -1))
+            product(state.reshape(2 * batch, -1), weights, payload.reshape(2 * batch, -1))
             _scale(payload[0], coupling)
         else:
             if mean and same_mean and last is not None:
                 payload[0] = last[0]
             elif mean:
-                np.matmul(state[0], weights, out=payload[0])
+                product(state[0], weights, payload[0])
                 _scale(payload[0], coupling)
             if difference and same_difference and last is not None:
                 payload[-1] = last[-1]
             elif difference:
-                np.matmul(state[1], weights, out=payload[-1])
+                product(state[1], weights, payload[-1])
         self.payload, self.mean_since, self.difference_since = payload, mean_since, difference_since
         return payload
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,18 +10,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dyadnet.config import RunConfig
+from dyadnet.console import for_people
+from dyadnet.scores import told
 
 
 class Bar:
     """A `dyadnet.watcher.Watcher` for people."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or for_people()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
@@ -45,7 +48,8 @@ class Bar:
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
         """Move the bar."""
-        note = f"loss {loss:.4f} · accuracy {accuracy:.2%} · {sweeps:.0f} sweeps"
+        score = "" if math.isnan(accuracy) else f"accuracy {accuracy:.2%} · "
+        note = f"loss {loss:.4f} · {score}{sweeps:.0f} sweeps"
         done = epoch * self._minibatches + index + 1
         self._progress.update(self._task, description=f"epoch {epoch + 1}/{self._epochs}", completed=done, note=note)
 
@@ -57,18 +61,19 @@ class Bar:
         """Print one line an epoch."""
         train, validation, test = line["train"], line["validation"], line["test"]
         capped = f" · {train['capped']} capped" if train["capped"] else ""
+        of_train, of_validation, of_test = (told(part, named=False) for part in (train, validation, test))
+        named = "" if "accuracy" in train else "R² "
         self.console.print(
-            f"epoch {line['epoch']:>3} · loss {train['loss']:.4f} · train {train['accuracy']:.2%} · "
-            f"validation {validation['accuracy']:.2%} · test {test['accuracy']:.2%} · "
+            f"epoch {line['epoch']:>3} · loss {train['loss']:.4f} · {named}train {of_train} · "
+            f"validation {of_validation} · test {of_test} · "
             f"{train['sweeps']:.1f} sweeps · μ {line['radius']:.2f} · step {line['step']:.3f}{capped}",
-            highlight=False,
             soft_wrap=True,
         )
 
     def warning(self, text: str) -> None:
         """Print a warning."""
-        self.console.print(f"warning: {text}", style="yellow", highlight=False, soft_wrap=True)
+        self.console.print(f"warning: {text}", style="yellow", soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print something good to know."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)

@@ -33,6 +33,11 @@ class Stream:
         digest = hashlib.blake2b(name, digest_size=16).digest()
         self._key = np.frombuffer(digest, dtype="<u8")
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The two words of the generator's key."""
+        return int(self._key[0]), int(self._key[1])
+
     def at(self, tick: int = 0, phase: int = 0, lane: int = 0, relaxation: int = 0) -> np.random.Generator:
         """A generator for the draws of one moment.
 

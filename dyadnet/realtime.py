@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
+from dyadnet.document import number
 from dyadnet.spec import Spec
 
 Milliseconds = Annotated[float, Field(ge=0)]
@@ -19,12 +19,13 @@ class ConstantTime(Spec):
     ms: Milliseconds = 0.0
 
     @property
-    def largest(self) -> float:
-        """The largest delay that can occur."""
+    def smallest(self) -> float:
+        """The smallest delay that can occur."""
         return self.ms
 
-    def sample(self, generator: np.random.Generator) -> float:
-        """One delay."""
+    @property
+    def largest(self) -> float:
+        """The largest delay that can occur."""
         return self.ms
 
 
@@ -42,13 +43,14 @@ class UniformTime(Spec):
         return self
 
     @property
+    def smallest(self) -> float:
+        """The smallest delay that can occur."""
+        return self.low
+
+    @property
     def largest(self) -> float:
         """The largest delay that can occur."""
         return self.high
-
-    def sample(self, generator: np.random.Generator) -> float:
-        """One delay."""
-        return float(generator.uniform(self.low, self.high))
 
 
 class ExponentialTime(Spec):
@@ -59,18 +61,18 @@ class ExponentialTime(Spec):
     maximum: float = Field(gt=0)
 
     @property
+    def smallest(self) -> float:
+        """The smallest delay that can occur."""
+        return 0.0
+
+    @property
     def largest(self) -> float:
         """The largest delay that can occur."""
         return self.maximum
 
-    def sample(self, generator: np.random.Generator) -> float:
-        """One delay."""
-        return min(float(generator.exponential(self.mean)), self.maximum)
-
 
 def _from_number(value: Any) -> Any:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return {"kind": "constant", "ms": value} if number else value
+    return value if number(value) is None else {"kind": "constant", "ms": value}
 
 
 RealDelay = Annotated[

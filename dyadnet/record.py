@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from dyadnet import weights
+from dyadnet import document, files, weights
 from dyadnet.config import RunConfig
-from dyadnet.errors import ConfigError, RunFolderError
+from dyadnet.document import DocumentError
+from dyadnet.errors import RunFolderError
 from dyadnet.lines import Lines, complete, unwritten
 from dyadnet.trace.file import TraceWriter
 
 if TYPE_CHECKING:
+    from dyadnet.callbacks import Hooks
     from dyadnet.checkpoint.keeper import Beginning
+    from dyadnet.coordinator import Summary
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -31,6 +33,8 @@ MACHINERY = "machinery.jsonl"
 EVENTS = "events.jsonl"
 ENDING = "ending.json"
 """How a run that has no driver ended."""
+STATUS = "status.json"
+"""How a run stands or has ended; see `dyadnet.status`."""
 PROBES = "probes"
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best", "last"
@@ -73,6 +77,9 @@ class Recorder(Protocol):
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Keep weights under a name, in place of what was there."""
 
+    def ended(self, summary: Summary) -> None:
+        """Training has ended so; the record is complete, whatever is still served or closed after it."""
+
 
 class RunFolder:
     """Where a run writes. Opened for a new run; closed at its end.
@@ -88,6 +95,10 @@ class RunFolder:
         Where the run's checkpoints go and what it starts from; there are none unless somebody says so.
     begun
         Whether there is something to lose: a checkpoint, or a line of the scientific record.
+    hooks
+        Calls the run's callbacks; there are none unless somebody says so.
+    on_end
+        Called once, with the summary, when training has ended: writes status, pictures and report.
 
     Raises
     ------
@@ -99,18 +110,27 @@ class RunFolder:
         self.path = path
         self.beginning: Beginning | None = None
         self.begun = False
+        self.on_end: Callable[[Summary], None] | None = None
+        self.hooks: Hooks | None = None
+        self._kept = config.checkpoint.enabled
         self._trace: TraceWriter | None = None
+        self._records: dict[str, Lines] = {}
         try:
-            self._made = not path.exists()
             _check_free(path)
-            path.mkdir(parents=True, exist_ok=True)
-            self._records = {name: Lines(path / name) for name in RECORDS}
-            (path / CONFIG).write_text(config.to_yaml(), encoding="utf-8")
+            self._made = missing(path)
         except OSError as problem:
-            raise RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})") from None
+            raise _unusable(path, problem) from None
         try:
+            path.mkdir(parents=True, exist_ok=True)
+            for name in RECORDS:
+                self._records[name] = Lines(path / name, remedy=self._remedy)
+            with whole(path / CONFIG) as fresh:
+                fresh.write_text(config.to_yaml(), encoding="utf-8")
             self._trace = None if config.record.trace is None else TraceWriter(config.record.trace, config)
-        except ConfigError:
+        except OSError as problem:
+            self.discard()
+            raise _unusable(path, problem) from None
+        except BaseException:
             self.discard()
             raise
 
@@ -121,18 +141,21 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If it cannot be written.
+            If it cannot be written, or holds links that lead out of it.
         """
+        check_own(path)
         folder = cls.__new__(cls)
-        folder.path, folder.beginning, folder.begun, folder._made = path, None, True, False
+        folder.path, folder.beginning, folder.begun, folder._made = path, None, True, []
+        folder._kept, folder.on_end, folder.hooks = True, None, None
         # What a trace would not begin with, it cannot repeat.
         folder._trace = None
+        # First, because it needs room, and what comes next cannot be taken back.
+        folder.describe(config)
         try:
-            folder._records = {name: Lines(path / name, lengths.get(name, 0)) for name in RECORDS}
+            folder._records = {name: Lines(path / name, lengths.get(name, 0), folder._remedy) for name in RECORDS}
             (path / ENDING).unlink(missing_ok=True)
         except OSError as problem:
             raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
-        folder.describe(config)
         return folder
 
     def describe(self, config: RunConfig) -> None:
@@ -192,18 +215,26 @@ class RunFolder:
     def event(self, line: dict[str, Any]) -> None:
         """Append to ``events.jsonl``, which nothing takes back; it is on the disk when this returns."""
         path = self.path / EVENTS
-        with self._writing(path), closing(Lines(path, complete(path) if path.exists() else None)) as lines:
+        with self._writing(path), closing(self._lines(path)) as lines:
             lines.append(line | {"at": round(time.time(), 3)})
             lines.settle()
+
+    def _lines(self, path: Path) -> Lines:
+        return Lines(path, complete(path) if path.exists() else None, self._remedy)
 
     def events(self) -> list[dict[str, Any]]:
         """What has happened once in the run's life so far."""
         path = self.path / EVENTS
-        return _parsed(path, path.read_bytes()[: complete(path)]) if path.exists() else []
+        if not path.exists():
+            return []
+        try:
+            return _parsed(path, files.content(path)[: complete(path)])
+        except OSError as problem:
+            raise _no_run(self.path, EVENTS, problem) from None
 
     def fired(self) -> list[str]:
         """Faults on purpose that have happened, as they are written."""
-        return [event["fault"] for event in self.events() if event["kind"] == "fault"]
+        return [str(event.get("fault")) for event in self.events() if event["kind"] == "fault"]
 
     def lengths(self) -> dict[str, int]:
         """See `Recorder`."""
@@ -222,8 +253,15 @@ class RunFolder:
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
         """Write weights to ``checkpoints/<name>``, whole or not at all, in place of what was there."""
         path = self.path / CHECKPOINTS / name
+        self._records[METRICS].check()
         with self._writing(path):
             weights.save(path, manifest, parameters)
+
+    def ended(self, summary: Summary) -> None:
+        """See `Recorder`; once is enough."""
+        act, self.on_end = self.on_end, None
+        if act is not None:
+            act(summary)
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
@@ -231,14 +269,18 @@ class RunFolder:
         try:
             yield
         except OSError as problem:
-            raise unwritten(path, problem, self.path) from None
+            raise unwritten(path, problem, self._remedy()) from None
+
+    def _remedy(self) -> str:
+        """What to do once something cannot be written."""
+        if self.begun and self._kept:
+            return f"free space there, then go on with: dyadnet resume {shlex.quote(str(self.path))}"
+        return "free space there, and begin again"
 
     def discard(self) -> None:
-        """Take back what was written: the run could not begin."""
+        """Take back what was written, folders that were made for it included: the run could not begin."""
         self.close()
-        shutil.rmtree(self.path, ignore_errors=True)
-        if not self._made:
-            self.path.mkdir(exist_ok=True)
+        emptied(self.path, self._made)
 
     def close(self) -> None:
         """Close the records; of a trace that is not whole nothing is left."""
@@ -248,6 +290,28 @@ class RunFolder:
             lines.close()
 
 
+def missing(path: Path) -> list[Path]:
+    """A folder and those above it that are not there, innermost first."""
+    return [folder for folder in (path, *path.parents) if not folder.exists()]
+
+
+def emptied(path: Path, made: Sequence[Path]) -> None:
+    """Remove all that is in a folder, and the folders that were made for it, if nobody else uses them by now."""
+    with suppress(OSError):
+        for entry in list(path.iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+    for folder in made:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _unusable(path: Path, problem: OSError) -> RunFolderError:
+    return RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})")
+
+
 def _check_free(path: Path) -> None:
     """Refuse a folder for a new run that holds anything."""
     if path.exists() and not path.is_dir():
@@ -255,6 +319,17 @@ def _check_free(path: Path) -> None:
     if path.is_dir() and any(path.iterdir()):
         what = "another run" if (path / CONFIG).exists() else "other files"
         raise RunFolderError(f"--out {path}: it holds {what}; name a new or empty folder")
+
+
+def check_own(run: Path) -> None:
+    """Refuse to go on in a run's folder of which something that is written to is a symbolic link.
+
+    Raises
+    ------
+    RunFolderError
+        Naming it.
+    """
+    files.check_links(run / name for name in (*RECORDS, EVENTS, ENDING, STATUS, PROBES, CHECKPOINTS))
 
 
 def check_file(out: Path, example: str, *endings: str) -> None:
@@ -318,12 +393,12 @@ def read_config(run: Path) -> RunConfig:
     """
     path = run / CONFIG
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        files.regular(path).close()
+        values = document.read(path).values
     except OSError as problem:
         raise _no_run(run, CONFIG, problem) from None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError):
-        # PyYAML passes on what its constructors raise: of a date in month 99, of lists within lists without end.
-        raise RunFolderError(f"{path}: damaged, not YAML") from None
+    except DocumentError as problem:
+        raise RunFolderError(f"{path}: damaged, not YAML ({problem})") from None
     return RunConfig.read(values, str(path))
 
 
@@ -352,14 +427,14 @@ def read_machinery(run: Path) -> list[dict[str, Any]]:
 def _no_run(run: Path, name: str, problem: OSError) -> RunFolderError:
     """What to say of a folder of which a file cannot be read."""
     missing = isinstance(problem, FileNotFoundError | NotADirectoryError)
-    why = "is missing" if missing else f"cannot be read: {problem.strerror}"
+    why = "is missing" if missing else f"cannot be read: {problem.strerror or problem}"
     return RunFolderError(f"{run}: no run here ({name} {why})")
 
 
 def _lines(run: Path, name: str) -> list[dict[str, Any]]:
     path = run / name
     try:
-        data = path.read_bytes()
+        data = files.content(path)
     except OSError as problem:
         raise _no_run(run, name, problem) from None
     return _parsed(path, data)
@@ -367,6 +442,10 @@ def _lines(run: Path, name: str) -> list[dict[str, Any]]:
 
 def _parsed(path: Path, data: bytes) -> list[dict[str, Any]]:
     try:
-        return [json.loads(line) for line in data.decode().splitlines() if line]
-    except (ValueError, RecursionError):
+        lines = [files.unpacked(line) for line in data.decode().splitlines() if line]
+    except ValueError:
         raise RunFolderError(f"{path}: damaged, a line is not JSON") from None
+    for number, line in enumerate(lines, start=1):
+        if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
+            raise RunFolderError(f"{path}: damaged, line {number} is none of a record")
+    return lines

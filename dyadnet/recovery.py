@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from dyadnet.errors import DyadnetError
+from dyadnet.errors import DyadnetError, RunFolderError
 from dyadnet.spec import Spec
 
 What = Literal["actor", "node", "link", "stall", "coordinator"]
@@ -70,7 +70,10 @@ class Failure:
     @classmethod
     def from_plain(cls, line: Mapping[str, Any]) -> Failure:
         """From a line of the machinery's record."""
-        return cls(line["what"], tuple(line["who"]), line["why"], line["minibatch"])
+        try:
+            return cls(line["what"], tuple(line["who"]), line["why"], int(line["minibatch"]))
+        except (KeyError, TypeError, ValueError):
+            raise RunFolderError("events.jsonl: damaged, a failure is none") from None
 
 
 def failures(events: Iterable[Mapping[str, Any]]) -> list[Failure]:

@@ -26,6 +26,9 @@ class Regimen:
     def couplings(self, at: float) -> tuple[float, ...]:
         """κ of each projection at a moment of the run, counted in epochs."""
         learning, recurrent = self._config.learning, self._config.network.recurrent
+        if self._config.baseline is not None:
+            # Means go up and nothing comes back: as a feedforward network its weights say what they were trained to.
+            return (0.0,) * len(recurrent)
         if learning.lam is None:
             return tuple(projection.coupling for projection in recurrent)
         if not isinstance(learning.lam, dict):
@@ -40,9 +43,11 @@ class Regimen:
         """β at a moment."""
         return self._config.learning.beta.at(at, self._config.learning.epochs)
 
-    def rate(self, at: float) -> float:
-        """Learning rate at a moment."""
-        return self._config.learning.learning_rate.at(at, self._config.learning.epochs)
+    def rate(self, at: float, count: int) -> float:
+        """Learning rate at a moment, of the run's update of that number, counted from 1."""
+        learning = self._config.learning
+        rate = learning.learning_rate.at(at, learning.epochs)
+        return rate * count / learning.warmup if count < learning.warmup else rate
 
     def training(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
         """The phases of a minibatch that is learned from."""
@@ -71,6 +76,9 @@ class Regimen:
         """What a user should know before the run begins."""
         learning, network = self._config.learning, self._config.network
         told: list[str] = []
+        if self._config.baseline is not None:
+            what = "trained by back-propagation, for which λ, β and all of dynamics but dtype have no meaning"
+            return [f"baseline {self._config.baseline}: {what}"]
         if self.noisy and not isinstance(self._config.dynamics.mode, FreeRunning):
             phases = self.training(self.beta(0.0), self.couplings(0.0))
             told.append(

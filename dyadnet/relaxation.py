@@ -64,6 +64,8 @@ class Relaxation:
         Off the record: blocks keep the contrast that it ends in, and compare the next update's with it.
     minibatch
         Of the run's training, counted from 1 over all epochs; 0 for whatever is not learned from.
+    gamma
+        γ of prospective neurons; 0: nothing is extrapolated.
     """
 
     number: int
@@ -76,6 +78,7 @@ class Relaxation:
     ideal: bool = False
     exact: bool = False
     minibatch: int = 0
+    gamma: float = 0.0
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:
@@ -83,6 +86,28 @@ def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int
     count = len(rows)
     slices = {lane: rows[lane * count // lanes : (lane + 1) * count // lanes] for lane in range(lanes)}
     return {lane: part for lane, part in slices.items() if len(part)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a relaxation's time is measured by in free-running mode, in seconds.
+
+    Attributes
+    ----------
+    time_constant
+        T of A += (1−e^(−Δt/T))(A*−A).
+    window
+        How long every block must be within tolerance.
+    span
+        Over which prospective neurons take a difference.
+    delay
+        δ that T was chosen for, which grows with it where messages turn out to be older; 0: T is as it is.
+    """
+
+    time_constant: float
+    window: float
+    span: float = 0.0
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

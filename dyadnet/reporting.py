@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dyadnet import kernels
 from dyadnet.channels import RECEIVED, SENT
 from dyadnet.dyads import Dyads
 from dyadnet.reports import BlockReport, Counts, Layout, Table, numbers_of
+from dyadnet.scores import errors
 
 
 def columns(
@@ -60,9 +62,12 @@ def _lane_report(dyads: Dyads) -> BlockReport:
         saturated = float(np.count_nonzero(activation.saturated(device.seen(dyads.A))))
     loss: float | None = None
     correct: int | None = None
+    squared: float | None = None
+    absolute: float | None = None
     if dyads.targets is not None:
         loss = float(np.sum(dyads.loss.value(m, dyads.targets)))
         correct = int(np.count_nonzero(m.argmax(axis=1) == dyads.targets.argmax(axis=1)))
+        squared, absolute = errors(m, dyads.targets)
     return BlockReport(
         block=dyads.name,
         samples=m.shape[0],
@@ -78,6 +83,8 @@ def _lane_report(dyads: Dyads) -> BlockReport:
         stale=dyads.mail.stale,
         loss=loss,
         correct=correct,
+        squared=squared,
+        absolute=absolute,
         age=dyads.age,
         weight_norm=dyads.block.measured[0],
         update_norm=dyads.block.measured[1],
@@ -105,6 +112,8 @@ def _combined(lanes: Sequence[BlockReport]) -> BlockReport:
         stale=sum(r.stale for r in lanes),
         loss=None if first.loss is None else sum(r.loss or 0.0 for r in lanes),
         correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
+        squared=None if first.squared is None else sum(r.squared or 0.0 for r in lanes),
+        absolute=None if first.absolute is None else sum(r.absolute or 0.0 for r in lanes),
         age=max(r.age for r in lanes),
         weight_norm=first.weight_norm,
         update_norm=first.update_norm,
@@ -113,5 +122,4 @@ def _combined(lanes: Sequence[BlockReport]) -> BlockReport:
 
 
 def _square(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> float:
-    flat = array.reshape(-1)
-    return float(np.dot(flat, flat))
+    return float(kernels.square(np.ascontiguousarray(array).reshape(-1)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,8 @@ NUMBERS = (
     "stale",
     "loss",
     "correct",
+    "squared",
+    "absolute",
     "age",
     "weight_norm",
     "update_norm",
@@ -48,7 +50,7 @@ NUMBERS = (
 _COLUMN = {name: index for index, name in enumerate(NUMBERS)}
 _PLAIN = NUMBERS[: _COLUMN["agreement_product"]]
 _WHOLE = {"samples", "neurons", "updates", "messages", "values", "stale", "correct", "age"}
-_PERHAPS = {"loss", "correct", "weight_norm", "update_norm"}
+_PERHAPS = {"loss", "correct", "squared", "absolute", "weight_norm", "update_norm"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class BlockReport:
         Firings, messages sent and numbers in them, messages dropped because a newer one was held.
     loss, correct
         At the output, of the means: summed loss and count of correct predictions.
+    squared, absolute
+        There, too: sums over samples and outputs of (m−y)² and of |m−y|.
     age
         Ticks since the oldest of the messages that it holds was sent, at the stop tick.
     weight_norm, update_norm
@@ -119,10 +123,22 @@ class BlockReport:
     stale: int
     loss: float | None = None
     correct: int | None = None
+    squared: float | None = None
+    absolute: float | None = None
     age: int = 0
     weight_norm: float | None = None
     update_norm: float | None = None
     agreement: tuple[float, float, float] | None = None
+
+
+class Predicted(NamedTuple):
+    """How well the outputs of a relaxation meet their targets: sums, as `BlockReport` has them."""
+
+    samples: int
+    loss: float
+    correct: int
+    squared: float
+    absolute: float
 
 
 class Layout:
@@ -246,11 +262,11 @@ class Reports(Sequence[BlockReport]):
         return self[self.blocks.index(block)]
 
     @property
-    def predictions(self) -> Iterator[tuple[int, float, int]]:
-        """Samples, summed loss and correct predictions of whoever has targets."""
+    def predictions(self) -> Iterator[Predicted]:
+        """How whoever has targets predicted them."""
         for row in np.flatnonzero(~np.isnan(self.column("correct"))):
-            samples, loss, correct = self.columns(("samples", "loss", "correct"))[row].tolist()
-            yield int(samples), loss, int(correct)
+            samples, loss, correct, *errors = self.columns(Predicted._fields)[row].tolist()
+            yield Predicted(int(samples), loss, int(correct), *errors)
 
     @property
     def agreement(self) -> tuple[float, float, float] | None:

@@ -39,6 +39,11 @@ def settled(progress: Sequence[Progress], first_tick: int, largest_delay: int) -
     return all(p.fired >= last_over + largest_delay for p in progress)
 
 
+def circling(smallest: float, patience: int, residual: float) -> str:
+    """Why a relaxation whose residual does not fall diverges, in words."""
+    return f"no residual below {smallest:.3g} in {patience} sweeps, now {residual:.3g}"
+
+
 class StopRule:
     """Decides at the check ticks of one phase of one lane.
 
@@ -73,11 +78,11 @@ class StopRule:
         tolerance: float,
     ) -> None:
         self._phase = phase
-        self._first = first_tick
-        self._sweep = sweep
-        self._delay = largest_delay
-        self._every = phase.cap if phase.fixed else check_every
-        self._patience = patience
+        self.first_tick = first_tick
+        self.sweep = sweep
+        self.window = largest_delay
+        self.every = phase.cap if phase.fixed else check_every
+        self.patience = patience
         self._tolerance = tolerance
         self._smallest = math.inf
         self._smallest_at = first_tick - 1
@@ -86,38 +91,33 @@ class StopRule:
     @property
     def next_check(self) -> int:
         """The tick after which to ask next."""
-        end = self._first - 1 + self._phase.cap * self._sweep
-        return min(self.tick + self._every * self._sweep, end)
+        end = self.first_tick - 1 + self._phase.cap * self.sweep
+        return min(self.tick + self.every * self.sweep, end)
 
     @property
     def ticks(self) -> int:
         """Ticks that this phase has run."""
-        return self.tick - self._first + 1
-
-    def passed(self) -> None:
-        """A check went by whose verdict, given elsewhere, was to go on or to stop."""
-        self.tick = self.next_check
+        return self.tick - self.first_tick + 1
 
     def judge(self, progress: Sequence[Progress]) -> Verdict:
         """The verdict at `next_check`, from what every block reports there."""
-        self.passed()
+        self.tick = self.next_check
         worst = max(progress, key=lambda p: p.residual)
         if not math.isfinite(worst.residual):
             return Verdict("diverged", worst.block, "A or D is no longer finite")
         if self._phase.fixed:
             return Verdict("settled")
-        if settled(progress, self._first, self._delay):
+        if settled(progress, self.first_tick, self.window):
             return Verdict("settled")
         if worst.residual < self._smallest:
             self._smallest, self._smallest_at = worst.residual, self.tick
         elif (
-            self._patience is not None
+            self.patience is not None
             and worst.residual > self._tolerance
-            and self.tick - self._smallest_at >= self._patience * self._sweep
+            and self.tick - self._smallest_at >= self.patience * self.sweep
         ):
-            why = f"no residual below {self._smallest:.3g} in {self._patience} sweeps, now {worst.residual:.3g}"
-            return Verdict("diverged", worst.block, why)
-        if self.ticks >= self._phase.cap * self._sweep:
+            return Verdict("diverged", worst.block, circling(self._smallest, self.patience, worst.residual))
+        if self.ticks >= self._phase.cap * self.sweep:
             return Verdict("capped")
         return Verdict("continue")
 
@@ -125,8 +125,7 @@ class StopRule:
 class Settling:
     """One lane's way through the phases of a relaxation: which check comes next, and what its verdict leads to.
 
-    Whoever hears every block's progress calls `judge`; whoever is told the verdict calls `follow`. Both come to
-    the same ticks.
+    Whoever hears every block's progress calls `judge`; whoever knows how a phase has ended calls `end`.
 
     Parameters
     ----------
@@ -141,8 +140,8 @@ class Settling:
     ----------
     index
         Of the present phase.
-    checks
-        Verdicts so far.
+    rule
+        Of the present phase.
     outcomes
         How each phase ended that is over.
     done
@@ -153,10 +152,8 @@ class Settling:
         self._phases = phases
         self._rule_of = rule
         self._sweep = sweep
-        self._rule = rule(phases[0], 1)
+        self.rule = rule(phases[0], 1)
         self.index = 0
-        self.first_tick = 1
-        self.checks = 0
         self.outcomes: list[PhaseOutcome] = []
         self.done = False
 
@@ -170,33 +167,27 @@ class Settling:
         """The tick from which the present phase is averaged, if it is."""
         if not self.phase.average:
             return None
-        return self.first_tick + max(self.phase.cap - self.phase.average, 0) * self._sweep
+        return self.rule.first_tick + max(self.phase.cap - self.phase.average, 0) * self._sweep
 
     @property
     def next_check(self) -> int:
         """The tick after which to ask next."""
-        return self._rule.next_check
+        return self.rule.next_check
 
     def judge(self, progress: Sequence[Progress]) -> Verdict:
         """Decide at the next check, from what every block reports there in block order."""
-        verdict = self._rule.judge(progress)
-        self._heed(verdict.kind)
+        verdict = self.rule.judge(progress)
+        if verdict.kind != "continue":
+            self.end(self.rule.tick, verdict.kind)
         return verdict
 
-    def follow(self, kind: Kind) -> None:
-        """Take over a verdict on the next check that was given elsewhere."""
-        self._rule.passed()
-        self._heed(kind)
-
-    def _heed(self, kind: Kind) -> None:
-        self.checks += 1
-        if kind == "continue":
-            return
-        ticks = self._rule.ticks
+    def end(self, tick: int, kind: Kind) -> None:
+        """The present phase has ended at a tick."""
+        self.rule.tick = tick
+        ticks = self.rule.ticks
         self.outcomes.append(PhaseOutcome(self.phase.name, ticks, ticks / self._sweep, kind == "settled"))
         if kind == "diverged" or self.index + 1 == len(self._phases):
             self.done = True
             return
         self.index += 1
-        self.first_tick = self._rule.tick + 1
-        self._rule = self._rule_of(self.phase, self.first_tick)
+        self.rule = self._rule_of(self.phase, tick + 1)

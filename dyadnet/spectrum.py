@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dyadnet.block import Block
 from dyadnet.messages import Kind
+from dyadnet.products import product, product_transposed
 from dyadnet.random import Stream
 
 Vector = NDArray[np.float64]
@@ -58,7 +59,9 @@ class Response:
         v = (self._root * self.vector).astype(self.block.dtype)
         out: list[Parcel] = [(axon.target, "state", v) for axon in self.block.axons]
         for synapses in self.block.synapses:
-            feedback = (v @ synapses.weights).astype(np.float64)
+            sent = np.empty((1, synapses.weights.shape[1]), dtype=self.block.dtype)
+            product(v[np.newaxis], synapses.weights, sent)
+            feedback = sent[0].astype(np.float64)
             out.append((synapses.source, "feedback", factors(application, synapses.coupling)[1] * feedback))
         return out
 
@@ -66,8 +69,10 @@ class Response:
         """Take the sum of what came in as the next vector."""
         total = np.zeros(self.block.spec.size)
         for synapses in self.block.synapses:
-            drive = synapses.weights @ incoming[synapses.source, "state"].astype(self.block.dtype)
-            total += factors(application, synapses.coupling)[0] * drive
+            drive = np.empty((1, self.block.spec.size), dtype=self.block.dtype)
+            came = incoming[synapses.source, "state"].astype(self.block.dtype)
+            product_transposed(came[np.newaxis], synapses.weights, drive)
+            total += factors(application, synapses.coupling)[0] * drive[0]
         for axon in self.block.axons:
             total += incoming[axon.target, "feedback"]
         self.vector = self._root * total

@@ -5,14 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dyadnet.config import DataSpec
 from dyadnet.description import MODELS
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import merged, read_yaml
+from dyadnet.overrides import located, merged, read_yaml, spelled_out
 from dyadnet.presets import nearest_model, preset
 
 
-def starting_point(config: Path | None, model: str | None, lam: float | None, data: str | None) -> dict[str, Any]:
+def starting_point(
+    config: Path | None, model: str | None, lam: float | None, data: str | None, data_dir: Path | None = None
+) -> dict[str, Any]:
     """Settings before the flags: a file's, or the preset of a data set and a model.
+
+    Parameters
+    ----------
+    data_dir
+        Where a user's own data may be.
 
     Raises
     ------
@@ -28,26 +36,33 @@ def starting_point(config: Path | None, model: str | None, lam: float | None, da
     chosen = model or ("sshm" if lam is None else nearest_model(lam))
     if config is None:
         values = preset(data or "digits", chosen)
-        values = _fitted(values, data)
+        values = _fitted(values, data, data_dir)
     else:
-        values = read_yaml(config)
+        values = spelled_out(read_yaml(config))
         if data is not None:
             values = merged(values, {"data": {"name": data}})
         if "network" not in values:
-            name = str(values.get("data", {}).get("name", "digits"))
-            values = merged(_fitted(preset(name, chosen), name), values)
+            try:
+                given = DataSpec.read(values.get("data", {}), "data")
+            except ConfigError as problem:
+                raise located(problem, config) from None
+            values = merged(_fitted(preset(given.name, chosen), given.name, data_dir or given.dir), values)
     value = MODELS[model] if model is not None else lam
     return values if value is None else _with_lambda(values, value)
 
 
-def _fitted(values: dict[str, Any], data: str | None) -> dict[str, Any]:
+def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None) -> dict[str, Any]:
     """A preset's chain with the sizes of a user's own data."""
-    if data is None or not data.endswith(".npz"):
-        return values
-    from dyadnet.data import load
+    from dyadnet.data import is_own, load
 
-    dataset = load(data)
-    return merged(values, {"network": {"layered": {"inputs": int(dataset.features), "outputs": int(dataset.classes)}}})
+    if data is None or not is_own(data):
+        return values
+    dataset = load(data, data_dir)
+    chain: dict[str, Any] = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}
+    if dataset.numbers is not None:
+        # What presets say of outputs is meant for classes.
+        chain |= {"output_activation": "linear", "loss": "squared-error"}
+    return merged(values, {"network": {"layered": chain}})
 
 
 def _with_lambda(values: dict[str, Any], lam: float) -> dict[str, Any]:

@@ -16,10 +16,44 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.prospective import Modes, Setting, tuned
+
 MARGIN = 1.1
 """A power iteration approaches ρ from below and the margin of ω is thin: this many times the estimate is used."""
+REAL_AGE = 24
+"""Updates that δ is divided into where time is real: with more the recursion is hardly closer to its delay equation."""
+ONE_WAY = 0.05
+"""T over δ where nothing flows in circles (κ = 0): a neuron takes over at once what it hears."""
 SHORTEST = 0.5
 """T over δ of free-running blocks where no loop asks for more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extrapolation:
+    """How prospective neurons extrapolate; see `dyadnet.prospective`.
+
+    Attributes
+    ----------
+    span
+        Firings of the sender that the difference is taken over; in real time, parts of δ of which it has `REAL_AGE`.
+    modes
+        Where the eigenvalues of the drive lie.
+    eta, gamma
+        η and γ as set; None: chosen for the spectral radius.
+    share
+        Part of a block's neurons that update when it fires: chosen steps are so much larger.
+    """
+
+    span: int
+    modes: Modes = "imaginary"
+    eta: float | None = None
+    gamma: float | None = None
+    share: float = 1.0
+
+    def setting(self, radius: float, age: int) -> Setting:
+        """η and γ for an estimated spectral radius and the mean age of what is held."""
+        eta = None if self.eta is None else self.eta * self.share
+        return tuned(radius, age, self.span, self.modes, eta=eta, gamma=self.gamma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +64,8 @@ class StepRule:
     ----------
     kind
         ``fixed``, ``over-relaxed``, ``descent`` (ω = 1 for κ > 0), ``delayed`` (best η of the scalar recursion),
-        ``safe``, or ``free`` (a time constant, in units of the delay).
+        ``safe``, ``prospective`` (best η and γ of the recursion with extrapolation), or ``free`` (a time constant, in
+        units of the delay).
     value
         The step if it is fixed, the margin if it is a time constant.
     lag
@@ -39,6 +74,8 @@ class StepRule:
         −1 if modes are imaginary (κ < 0), +1 if real.
     why
         In words, for the record.
+    prospective
+        What prospective neurons extrapolate by; None: they do not.
     """
 
     kind: str
@@ -46,14 +83,26 @@ class StepRule:
     lag: int = 0
     sign: int = -1
     why: str = ""
+    prospective: Extrapolation | None = None
 
     @property
     def needs_radius(self) -> bool:
-        """Whether the step depends on ρ."""
+        """Whether step or γ depend on ρ."""
+        if self.prospective is not None and self.kind != "fixed":
+            return self.prospective.eta is None or self.prospective.gamma is None
         return self.kind in ("over-relaxed", "delayed", "safe", "free")
 
     def step(self, radius: float) -> float:
         """η, ω, or T over the delay, for an estimated spectral radius."""
+        if self.kind == "free" and self.prospective is not None:
+            eta = min(self.prospective.setting(radius, REAL_AGE).eta, 1.0 - 1e-9)
+            return max(SHORTEST, self.value / (REAL_AGE * -math.log1p(-eta)))
+        if self.kind == "fixed" and self.prospective is not None:
+            return self.value
+        if self.prospective is not None:
+            if self.prospective.eta is not None:
+                return self.prospective.eta
+            return min(self.prospective.setting(radius, self.lag + 1).eta / self.prospective.share, 1.0)
         rho = MARGIN * radius
         if self.kind == "over-relaxed":
             return over_relaxation(rho)
@@ -62,6 +111,14 @@ class StepRule:
         if self.kind == "free":
             return time_constant(rho, self.sign, self.value)
         return self.value
+
+    def gamma(self, radius: float) -> float:
+        """γ of prospective neurons for an estimated spectral radius; 0: nothing is extrapolated."""
+        if self.prospective is None:
+            return 0.0
+        if self.prospective.gamma is not None:
+            return self.prospective.gamma
+        return self.prospective.setting(radius, self.lag + 1).gamma
 
 
 def over_relaxation(rho: float) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from dyadnet.reports import COUNTED, Layout, Outcome, counted
+from dyadnet.scores import Scale
 
 
 class Tally:
@@ -18,14 +19,18 @@ class Tally:
     ----------
     layout
         Of the reports of all blocks.
+    scale
+        What errors are measured by, if targets are numbers; None if they are classes.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, scale: Scale | None = None) -> None:
         self.layout = layout
+        self.scale = scale
         self.samples = 0
         self.relaxations = 0
         self._loss = 0.0
         self._correct = 0
+        self._squared = self._absolute = 0.0
         self._sweeps = 0.0
         self._most_sweeps = 0.0
         self._ticks = 0
@@ -45,8 +50,15 @@ class Tally:
 
     @property
     def accuracy(self) -> float:
-        """Fraction of correct predictions."""
-        return self._correct / self.samples if self.samples else math.nan
+        """Fraction of correct predictions; NaN if targets are numbers."""
+        return self._correct / self.samples if self.samples and self.scale is None else math.nan
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """By name: the accuracy of classes; R², mean absolute and mean squared error of numbers."""
+        if self.scale is None:
+            return {"accuracy": self.accuracy}
+        return self.scale.scores(self.samples, self._squared, self._absolute)
 
     @property
     def last_sweeps(self) -> float:
@@ -63,10 +75,12 @@ class Tally:
         self._phases += outcome.phases
         self._capped += outcome.capped
         reports = outcome.reports
-        for samples, loss, correct in reports.predictions:
-            self.samples += samples
-            self._loss += loss
-            self._correct += correct
+        for found in reports.predictions:
+            self.samples += found.samples
+            self._loss += found.loss
+            self._correct += found.correct
+            self._squared += found.squared
+            self._absolute += found.absolute
         self._sums += reports.columns(_SUMS)
         self._cells += reports.column("samples") * reports.column("neurons")
         # What is no number is no largest one.
@@ -81,11 +95,12 @@ class Tally:
         return sums | {"blocks": self._blocks(), "edges": edges}
 
     @classmethod
-    def from_plain(cls, layout: Layout, values: Mapping[str, Any]) -> Tally:
+    def from_plain(cls, layout: Layout, values: Mapping[str, Any], scale: Scale | None = None) -> Tally:
         """From plain values; the latest relaxation is not among them."""
-        tally = cls(layout)
+        tally = cls(layout, scale)
         for name in _PLAIN:
-            setattr(tally, name, values[name])
+            # Checkpoints of before there were errors are of classes, which need none.
+            setattr(tally, name, values.get(name, 0.0) if name in _ERRORS else values[name])
         for row, name in enumerate(layout.blocks):
             sums = values["blocks"][name]
             tally._sums[row] = [sums[column] for column in _SUMS]
@@ -100,7 +115,7 @@ class Tally:
         """Means over samples, sums of counts, largest residuals."""
         return {
             "loss": self.loss,
-            "accuracy": self.accuracy,
+            **self.scores,
             "samples": self.samples,
             "sweeps": self._sweeps / self.relaxations,
             "most_sweeps": self._most_sweeps,
@@ -123,7 +138,7 @@ class Tally:
     def latest(self) -> dict[str, Any]:
         """The latest relaxation by itself; edges are left to the epochs."""
         assert self._last is not None
-        alone = Tally(self.layout)
+        alone = Tally(self.layout, self.scale)
         alone.add(self._last)
         return {key: value for key, value in alone.summary().items() if key != "edges"}
 
@@ -135,4 +150,8 @@ class Tally:
 
 _SUMS = ("saturated", "mean_square", "difference_square", "updates", "messages", "values", "stale")
 _LARGEST = ("residual_mean", "residual_difference")
-_PLAIN = ("samples", "relaxations", "_loss", "_correct", "_sweeps", "_most_sweeps", "_ticks", "_phases", "_capped")
+_ERRORS = ("_squared", "_absolute")
+_PLAIN = (
+    *("samples", "relaxations", "_loss", "_correct", *_ERRORS),
+    *("_sweeps", "_most_sweeps", "_ticks", "_phases", "_capped"),
+)

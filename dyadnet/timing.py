@@ -6,16 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dyadnet.ages import mean_age
 from dyadnet.clocks import Bernoulli, Clock, Periodic
 from dyadnet.config import RunConfig
 from dyadnet.delays import Delay
 from dyadnet.description import Network, Projection
 from dyadnet.dynamics import BernoulliClock, ClockSpec, Dynamics, EveryTick, FreeRunning, PeriodicClock, RedBlackClock
 from dyadnet.errors import ConfigError
+from dyadnet.prospective import SPAN_LIMIT, Modes
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
 from dyadnet.settling import Settling, StopRule
-from dyadnet.steps import SHORTEST, StepRule
+from dyadnet.steps import ONE_WAY, REAL_AGE, Extrapolation, StepRule
 from dyadnet.topology import Topology, colours, is_forest
 
 MISSED = 1e-3
@@ -34,7 +36,8 @@ class Timing:
         Over all channels, in ticks.
     window
         Ticks within which what a block sends has been heard, if not at once then from a later message: the largest
-        delay, and where messages are lost as many sweeps as make it certain up to `MISSED`.
+        delay, and where messages are lost as many sweeps as make it certain up to `MISSED`; where neurons are
+        prospective, as many sweeps more as they look back.
     sweep
         Ticks in which every neuron updates about once.
     random
@@ -47,6 +50,8 @@ class Timing:
         How the step follows from the spectral radius.
     symmetric_radius
         Which operator that radius is of; see `dyadnet.spectrum`.
+    span
+        Firings of a sender that prospective neurons look back; 0: they are not.
     """
 
     clocks: dict[str, Clock]
@@ -57,6 +62,7 @@ class Timing:
     may_circle: bool
     rule: StepRule
     symmetric_radius: bool
+    span: int = 0
 
 
 def delay_of(dynamics: Dynamics, projection: Projection) -> Delay:
@@ -70,7 +76,7 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     Raises
     ------
     ConfigError
-        If a red-black clock is asked for where the graph has no two colours.
+        If a red-black clock is asked for where the graph has no two colours, or γ where neighbours take turns.
     """
     dynamics, network = config.dynamics, config.network
     delays = [delay_of(dynamics, projection) for projection in network.recurrent]
@@ -83,7 +89,7 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
         clocks = dict.fromkeys(clocks, Periodic())
     sweep = max(clock.interval for clock in clocks.values())
     random = any(isinstance(clock, Bernoulli) for clock in clocks.values()) or not all(d.fixed for d in delays)
-    rule = step_rule(config, clocks, largest)
+    rule = step_rule(config, topology, clocks, largest)
     forest = is_forest(network)
     one_sign = len({math.copysign(1.0, p.coupling) for p in network.recurrent if p.coupling}) <= 1
     imperfections = config.imperfections
@@ -91,22 +97,30 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     random |= imperfections.noisy(network) or any(channel.uncertain for channel in channels)
     may_circle = not random and not any(channel.coarse for channel in channels) and rule.kind != "descent"
     window = largest + sweep * max((_repeats(channel.loss.p) for channel in channels), default=0)
-    return Timing(clocks, largest, window, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign)
+    span = 0 if rule.prospective is None else rule.prospective.span
+    window += span * sweep
+    return Timing(
+        clocks, largest, window, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign, span=span
+    )
 
 
-def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> StepRule:
+def step_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> StepRule:
     """What ``step: auto`` means for a network and its clocks.
 
     A λ that is scheduled is judged by all the values that it takes.
     """
     dynamics, network = config.dynamics, config.network
+    if dynamics.prospective != "none" and not isinstance(dynamics.mode, FreeRunning):
+        found = _prospective_rule(config, topology, clocks, largest)
+        if found is not None:
+            return found
     if dynamics.step != "auto":
         return StepRule("fixed", float(dynamics.step), why="as set")
     couplings = _couplings(config)
     negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
     mixed = negative and positive
     if isinstance(dynamics.mode, FreeRunning):
-        return _free_rule(dynamics.mode, is_forest(network) and not negative, positive)
+        return _free_rule(config, is_forest(network) and not negative, positive)
     red_black = _is_red_black(network, clocks, largest)
     if is_forest(network) and red_black and not mixed:
         if positive:
@@ -118,20 +132,81 @@ def step_rule(config: RunConfig, clocks: dict[str, Clock], largest: int) -> Step
     synchronous = set(intervals) == {1} and not any(isinstance(c, Bernoulli) for c in clocks.values())
     if is_forest(network) and synchronous and not mixed:
         sign = 1 if positive else -1
-        return StepRule("delayed", lag=largest - 1, sign=sign, why=f"best η of the scalar recursion, τ = {largest - 1}")
+        lag = largest - 1
+        if _random_delays(config):
+            lag = min(lag, max(math.ceil(mean_age(config, topology, clocks)) - 1, 0))
+        return StepRule("delayed", lag=lag, sign=sign, why=f"best η of the scalar recursion, τ = {lag}")
     lag = math.ceil((largest + max(intervals) - 1) / min(intervals)) - 1
+    if _random_delays(config):
+        lag = min(lag, max(math.ceil(mean_age(config, topology, clocks) / min(intervals)) - 1, 0))
     return StepRule("safe", lag=lag, sign=-1, why=f"safe η for any mode of modulus ρ, τ = {lag}")
 
 
-def _free_rule(mode: FreeRunning, without_turning: bool, positive: bool) -> StepRule:
+def _random_delays(config: RunConfig) -> bool:
+    return not all(delay_of(config.dynamics, projection).fixed for projection in config.network.recurrent)
+
+
+def _prospective_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> StepRule | None:
+    """η, γ and span of prospective neurons; None where nothing is to be extrapolated."""
+    dynamics, network = config.dynamics, config.network
+    given, red_black = dynamics.prospective, _is_red_black(network, clocks, largest)
+    if red_black or dynamics.phases == "in-turn":
+        if isinstance(given, float) and given > 0:
+            legal = "auto or none where colours or compartments take turns, or clock: every-tick and other phases"
+            raise ConfigError("dynamics.prospective", given, legal)
+        return None
+    if given == 0:
+        return None
+    modes = _modes(config)
+    own = list(clocks.values())
+    rate = max(clock.rate for clock in own)
+    share = min((c.p for c in own if isinstance(c, Bernoulli) and c.unit == "neuron"), default=1.0)
+    age = max(round(mean_age(config, topology, clocks) * rate), 1)
+    chosen = min(age, SPAN_LIMIT) if config.imperfections.noisy(network) else 1
+    span = chosen if dynamics.prospective_span == "auto" else dynamics.prospective_span
+    eta = None if dynamics.step == "auto" else float(dynamics.step)
+    gamma = None if given == "auto" else float(given)
+    what = "η and γ" if eta is None and gamma is None else "η" if eta is None else "γ" if gamma is None else ""
+    why = f"best {what} for a mean age of {age}, span {span}" if what else f"as set, span {span}"
+    extrapolation = Extrapolation(span, modes, eta, gamma, share)
+    return StepRule(
+        "prospective",
+        lag=age - 1,
+        sign=1 if modes == "real" else -1,
+        why=f"prospective: {why}",
+        prospective=extrapolation,
+    )
+
+
+def _free_rule(config: RunConfig, without_turning: bool, positive: bool) -> StepRule:
     """The time constant of free-running blocks: in milliseconds as set, or in units of the measured delay."""
+    mode, given = config.dynamics.mode, config.dynamics.prospective
+    assert isinstance(mode, FreeRunning)
+    ahead = None
+    if given not in ("none", 0) and (not without_turning or given != "auto"):
+        gamma = None if given == "auto" else float(given)
+        span = REAL_AGE if config.imperfections.noisy(config.network) else REAL_AGE // 4
+        ahead = Extrapolation(span, _modes(config), None, gamma)
     if mode.time_constant != "auto":
-        return StepRule("fixed", float(mode.time_constant), why="time constant in milliseconds, as set")
+        why = "time constant in milliseconds, as set"
+        return StepRule("fixed", float(mode.time_constant), REAL_AGE - 1, why=why, prospective=ahead)
+    if ahead is not None:
+        margin = mode.margin / FreeRunning().margin
+        return StepRule("free", margin, REAL_AGE - 1, why="prospective: best T and γ in units of δ", prospective=ahead)
     if not without_turning:
         return StepRule("free", mode.margin, sign=-1, why=f"T = {mode.margin:g}·δ√(ρ²−1)/asin(1/ρ)")
     if not positive:
-        return StepRule("fixed", SHORTEST, why=f"T = {SHORTEST:g}·δ: nothing flows in circles (κ = 0)")
+        return StepRule("fixed", ONE_WAY, why=f"T = {ONE_WAY:g}·δ: nothing flows in circles (κ = 0)")
     return StepRule("free", mode.margin, sign=1, why=f"T = {mode.margin:g}·δ√(ρ²−1)/(π−acos(1/ρ)) (κ > 0)")
+
+
+def _modes(config: RunConfig) -> Modes:
+    """Where the eigenvalues of the drive lie."""
+    couplings = _couplings(config)
+    negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
+    if (negative and positive) or not (is_forest(config.network) or all(k == -1 for k in couplings)):
+        return "disc"
+    return "real" if positive else "imaginary"
 
 
 def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Settling:

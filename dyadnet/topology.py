@@ -7,8 +7,10 @@ order of blocks is that of the description, and every sum over blocks runs in it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from dyadnet.description import Network, Population, Projection
+from dyadnet.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,22 @@ class Topology:
             if projection.from_input and projection.post == population:
                 return projection
         return None
+
+
+def feedforward_order(topology: Topology) -> tuple[str, ...]:
+    """Blocks so that each comes after all that it hears.
+
+    Raises
+    ------
+    ConfigError
+        If there is a cycle or a self-loop; it names the blocks.
+    """
+    heard = {name: [link.pre.name for link in topology.afferent(name)] for name in topology.blocks}
+    try:
+        return tuple(TopologicalSorter(heard).static_order())
+    except CycleError as problem:
+        legal = f"only for a network without cycles and self-loops; it has {' -> '.join(problem.args[1])}"
+        raise ConfigError("baseline", "backprop", legal) from None
 
 
 def colours(network: Network) -> dict[str, int] | None:

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import itertools
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from dyadnet import data, report
+from dyadnet import report, signals
+from dyadnet.arrays import ArraysError, read
+from dyadnet.callbacks import Callback, CallbackError, Callbacks, check
 from dyadnet.checkpoint.continuing import continued
 from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.reopening import reopened
-from dyadnet.config import RunConfig
+from dyadnet.config import InitSpec, RunConfig
 from dyadnet.coordinator import Summary, check_fit
-from dyadnet.errors import ConfigError, RunFolderError, UsageError
+from dyadnet.data import MEMORY, Data, Dataset
+from dyadnet.data.memory import described
+from dyadnet.dynamics import FreeRunning
+from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
+from dyadnet.guest import one_thread_a_library
+from dyadnet.initial import initial_weights
+from dyadnet.loading import in_memory
+from dyadnet.loading import load_data as load_data  # its old place
+from dyadnet.metrics.snapshot import model_of
+from dyadnet.notebook import in_notebook, usual_watcher
 from dyadnet.overrides import merged
+from dyadnet.pictures import also_as
 from dyadnet.record import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
-from dyadnet.watcher import Silent, Watcher
+from dyadnet.room import check_room
+from dyadnet.run import Run
+from dyadnet.status import read_status, reported
+from dyadnet.topology import Topology
+from dyadnet.watcher import Watcher
 
 if TYPE_CHECKING:
     from dyadnet.engine.protocol import Launch
@@ -29,17 +48,42 @@ if TYPE_CHECKING:
 ENGINES = "dyadnet.engines"
 
 
-def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) -> Summary:
+def train(
+    config: RunConfig,
+    out: str | Path | None = None,
+    watcher: Watcher | None = None,
+    *,
+    data: Data | None = None,
+    callbacks: Sequence[Callback] = (),
+    init_from: str | Path | Run | None = None,
+    report: bool = True,
+) -> Run:
     """Train a network and write its run's folder.
 
     Parameters
     ----------
     config
-        The whole run.
+        The whole run. Sizes that its network leaves open are taken from the data.
     out
-        A new or empty folder.
+        A new or empty folder; ``runs/<data>-<model>-<time>`` unless given.
     watcher
-        Is told how it goes; nobody unless given.
+        Is told how it goes. Unless given nobody is, but in a notebook a bar.
+    data
+        Data in memory, in place of ``config.data.name``: ``(X, y)`` or ``(X, y, X_test, y_test)`` with X of shape
+        (samples, features), pairs ``(x, y)``, or a `dyadnet.Dataset`; see `dyadnet.data.as_dataset`. The run's folder
+        records what they are known by (shapes, classes, SHA-256), not the data themselves.
+    callbacks
+        Are called while the run goes on, in this process; see `dyadnet.Callback`.
+    init_from
+        A run, or its folder, whose best weights this one starts from: the same populations and projections, anything
+        else may differ. As the setting ``init_from``, which can ask for the last weights, too.
+    report
+        Draw pictures and write a report at the end; False is the setting ``record.report: false``.
+
+    Returns
+    -------
+    Run
+        What its folder holds.
 
     Raises
     ------
@@ -47,28 +91,68 @@ def train(config: RunConfig, out: str | Path, watcher: Watcher | None = None) ->
         If the configuration, the data or the folder cannot be used; nothing is left of it, unless it had begun.
     DivergedError
         If a relaxation runs away.
+    CallbackError
+        If a callback raises; a checkpoint is written.
+    StoppedError
+        If a signal stops it, or a callback before the first epoch has ended; a checkpoint is written.
     """
+    config = _in_this_process(config)
     launch = engine(config.engine)
-    dataset = load_data(config)
+    by_default = "engine" not in config.model_fields_set
+    if not report:
+        config = config.model_copy(update={"record": config.record.model_copy(update={"report": False})})
+    check_room(config)
+    _check_callbacks(config, callbacks)
+    if init_from is not None:
+        folder_of = init_from.path if isinstance(init_from, Run) else init_from
+        config = config.model_copy(update={"init_from": InitSpec.read({"run": folder_of})})
+    if data is not None:
+        data = in_memory(config, data)
+        config = _named(config, data)
+    dataset = load_data(config, data)
+    config = config.sized(dataset.features, dataset.outputs)
+    check_room(config)
     check_fit(config, dataset.shape)
-    watcher = watcher or Silent()
-    with RunFolder(Path(out), config) as folder:
+    config, initial = initial_weights(config)
+    if watcher is None:
+        watcher = usual_watcher()
+        if in_notebook() and by_default:
+            watcher.note(_starts(config))
+    for note in dataset.notes:
+        watcher.warning(note)
+    out = new_folder(config) if out is None else Path(out)
+    with _guest(config), RunFolder(out, config) as folder:
         try:
-            if config.cluster.detach:
-                # Whoever trains holds the checkpoints, and that is not this process.
-                launch(config, dataset, folder, watcher)
-            with opened(config, Path(out), watcher.note) as folder.beginning:
-                summary = launch(config, dataset, folder, watcher)
-            folder.finish(summary.weights_sha256)
-        except UsageError:
-            if not folder.begun:
-                folder.discard()
+            with _called(callbacks, folder, watcher), _reported(config, folder, watcher):
+                _begin(folder)
+                if config.cluster.detach:
+                    # Whoever trains holds the checkpoints, and that is not this process.
+                    launch(config, dataset, folder, watcher)
+                with opened(config, out, watcher.note, begun=lambda: folder.begun) as beginning:
+                    folder.beginning = replace(beginning, initial=initial)
+                    summary = launch(config, dataset, folder, watcher)
+                folder.finish(summary.weights_sha256)
+                folder.ended(summary)
+        except BaseException as problem:
+            # What a run that diverges leaves shows why, and what has become of one that was left is not known here.
+            unclear = config.cluster.detach or isinstance(problem, DivergedError)
+            if not folder.begun and (isinstance(problem, UsageError) or not unclear):
+                with signals.deaf():
+                    folder.discard()
+            elif isinstance(problem, DivergedError) and config.record.report:
+                draw(out, watcher)
             raise
-    draw(Path(out), watcher)
-    return summary
+    return Run(out, summary=summary)
 
 
-def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: Watcher | None = None) -> Summary:
+def resume(
+    run: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    watcher: Watcher | None = None,
+    *,
+    data: Data | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Run:
     """Go on with a run from its newest intact checkpoint, to the same bits as if it had never stopped.
 
     Parameters
@@ -79,17 +163,22 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
         Plain values of settings that are to be others from now on; see `dyadnet.checkpoint.continuing`. Whether its
         driver leaves is said anew each time.
     watcher
-        Is told how it goes; nobody unless given.
+        Is told how it goes. Unless given nobody is, but in a notebook a bar.
+    data
+        Of a run whose data were in memory: the same data again, which is checked by their hash.
+    callbacks
+        As `train` has them; those whose state is in the checkpoint go on from it.
 
     Raises
     ------
     UsageError
-        If there is nothing to go on from, another run uses the folder, or a setting would change the science.
+        If there is nothing to go on from, another run uses the folder, a setting would change the science, or data in
+        memory are missing or others.
     DivergedError
         If a relaxation runs away.
     """
     run = Path(run)
-    watcher = watcher or Silent()
+    watcher = watcher or usual_watcher()
     old = read_config(run)
     if not old.checkpoint.enabled:
         raise CheckpointError(
@@ -99,10 +188,14 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
     if config.record.trace is not None:
         legal = "a run that goes on has no trace of what was before; go on without one: --set record.trace=null"
         raise ConfigError("record.trace", str(config.record.trace), legal)
+    config = _in_this_process(config)
     launch = engine(config.engine)
-    dataset = load_data(config)
+    check_room(config)
+    _check_callbacks(config, callbacks)
+    dataset = load_data(config, data)
     check_fit(config, dataset.shape)
     with contextlib.ExitStack() as held:
+        held.enter_context(_guest(config))
         folder = held.enter_context(reopened(config, run, watcher))
         assert folder.beginning is not None
         start = folder.beginning.start
@@ -112,13 +205,92 @@ def resume(run: str | Path, changes: Mapping[str, Any] | None = None, watcher: W
         if config.cluster.detach:
             # Whoever trains holds the lock and the records, and that is not this process.
             held.close()
+        held.enter_context(_called(callbacks, folder, watcher))
+        held.enter_context(_reported(config, folder, watcher))
         try:
+            _begin(folder)
             summary = launch(config, dataset, folder, watcher)
         except UsageError:
             folder.describe(old)
             raise
-    draw(run, watcher)
-    return summary
+        folder.ended(summary)
+    return Run(run, summary=summary)
+
+
+@contextlib.contextmanager
+def _reported(config: RunConfig, folder: RunFolder, watcher: Watcher) -> Iterator[None]:
+    """Write down how a run stands and ends, and draw it once it has ended well; a run that is left does so itself."""
+    if config.cluster.detach:
+        yield
+        return
+    with reported(folder.path, watcher.warning) as reporter:
+
+        def over(summary: Summary) -> None:
+            reporter.finish(summary)
+            if config.record.report:
+                draw(folder.path, watcher)
+
+        folder.on_end = over
+        yield
+
+
+def _check_callbacks(config: RunConfig, callbacks: Sequence[Callback]) -> None:
+    for callback in callbacks:
+        check(callback)
+    if callbacks and config.cluster.detach:
+        legal = "callbacks run in this process, and a run that is left outlives it; leave out one of the two"
+        raise ConfigError("cluster.detach", True, legal)
+    if callbacks and config.record.trace is not None:
+        legal = "what callbacks do is in no trace; leave out one of the two"
+        raise ConfigError("record.trace", str(config.record.trace), legal)
+
+
+@contextlib.contextmanager
+def _called(callbacks: Sequence[Callback], folder: RunFolder, watcher: Watcher) -> Iterator[None]:
+    """Have callbacks called while a run goes on, and in the end told how it ended."""
+    if not callbacks:
+        yield
+        return
+    run = Run(folder.path)
+    hooks = folder.hooks = Callbacks(callbacks, run, watcher.warning)
+    try:
+        yield
+    except CallbackError as problem:
+        _end(hooks, folder, watcher)
+        if hooks.problem is not None and problem.__cause__ is None:
+            raise problem from hooks.problem
+        raise
+    except BaseException:
+        _end(hooks, folder, watcher)
+        raise
+    problems = _end(hooks, folder, watcher)
+    if problems is not None:
+        raise CallbackError(f"{problems}; the run itself has ended well: {folder.path}") from hooks.problem
+
+
+def _begin(folder: RunFolder) -> None:
+    if isinstance(folder.hooks, Callbacks):
+        problem = folder.hooks.call("on_run_begin")[1]
+        if problem is not None:
+            raise CallbackError(problem)
+
+
+def _end(hooks: Callbacks, folder: RunFolder, watcher: Watcher) -> str | None:
+    """Tell callbacks how the run ended; what is wrong with one of them, if anything is."""
+    if not (folder.path / CONFIG).exists():
+        # It never began.
+        return None
+    problem = hooks.call("on_run_end", read_status(folder.path))[1]
+    if problem is not None:
+        watcher.warning(problem)
+    return problem
+
+
+@contextlib.contextmanager
+def _guest(config: RunConfig) -> Iterator[None]:
+    """What a run does to the process that it is called from, for as long as it goes on."""
+    with signals.interruptible(), one_thread_a_library() if config.engine == "local" else contextlib.nullcontext():
+        yield
 
 
 def engine(name: str) -> Launch:
@@ -127,39 +299,106 @@ def engine(name: str) -> Launch:
     Raises
     ------
     ConfigError
-        If there is none.
+        If there is none, or a program has a module of its own in its place.
     """
     found = {point.name: point for point in entry_points(group=ENGINES)}
     if name not in found:
         raise ConfigError("engine", name, f"one of {', '.join(sorted(found))}")
-    return cast("Launch", found[name].load())
+    try:
+        return cast("Launch", found[name].load())
+    except ImportError as problem:
+        module = found[name].module.partition(".")[0]
+        there = getattr(sys.modules.get(module), "__file__", None)
+        if there is None or (problem.name or "").partition(".")[0] != module:
+            raise
+        # A program's own file of that name, beside it or in the working directory, is found first.
+        legal = f"the engine's package {module} is hidden by {there}, a module of the same name; rename that"
+        raise ConfigError("engine", name, legal) from None
 
 
-def load_data(config: RunConfig) -> data.Dataset:
-    """The data set of a run, limited as its configuration says."""
-    dataset = data.load(config.data.name, config.data.dir)
-    return dataset.limited(config.data.limit_train, config.data.limit_test)
+def _starts(config: RunConfig) -> str:
+    """What a run that names no engine starts, which in a notebook nobody expects of one call."""
+    count = config.cluster.actors or len(Topology(config.network).blocks)
+    ray = "a Ray of its own" if config.cluster.address is None else f"the Ray at {config.cluster.address}"
+    told = f"engine ray, the default: this run uses {ray} and starts {count} actors and a coordinator, each a process"
+    if isinstance(config.dynamics.mode, FreeRunning):
+        return told
+    return f"{told}; RunConfig(engine='local') trains in this process, to the same bits"
+
+
+def _in_this_process(config: RunConfig) -> RunConfig:
+    """A baseline runs on the engine ``local``, if another one was not asked for."""
+    if config.baseline is None or config.engine == "local":
+        return config
+    if "engine" in config.model_fields_set:
+        raise ConfigError("engine", config.engine, "a baseline is trained in this process; use local, or leave it out")
+    return config.model_copy(update={"engine": "local"})
+
+
+def new_folder(config: RunConfig) -> Path:
+    """A folder for a run that is given none: ``runs/<data>-<model>-<time>``, numbered if it is taken."""
+    name = f"{Path(config.data.name).stem}-{model_of(config)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folders = (Path("runs") / (f"{name}-{number}" if number else name) for number in itertools.count())
+    return next(folder for folder in folders if not folder.exists())
+
+
+def _named(config: RunConfig, given: Dataset) -> RunConfig:
+    """The configuration with what data in memory are known by."""
+    if "name" in config.data.model_fields_set and config.data.name != MEMORY:
+        raise ConfigError("data.name", config.data.name, "data are given in memory too; leave out one of the two")
+    if config.data.dir is not None:
+        raise ConfigError("data.dir", str(config.data.dir), "data are given in memory; leave it out")
+    if config.cluster.detach:
+        legal = "data in memory end with this process, and a run that is left outlives it; save them as an .npz file"
+        raise ConfigError("cluster.detach", True, legal)
+    memory = described(given)
+    return config.model_copy(update={"data": config.data.model_copy(update={"name": MEMORY, "memory": memory})})
 
 
 def draw(run: Path, watcher: Watcher) -> None:
     """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report.
 
-    What was trained is there without its pictures: where they cannot be written, the watcher is warned.
+    What was trained is there without its pictures: of those that cannot be drawn or written the watcher is warned.
     """
+    again = f"dyadnet report {shlex.quote(str(run))}"
     try:
+        try:
+            with signals.interruptible():
+                pictures(run)
+        except (OSError, RunFolderError):
+            raise
+        except Exception as problem:
+            watcher.warning(f"no pictures: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}")
+        report.write([run], run / REPORT)
+    except KeyboardInterrupt:
+        watcher.warning(f"stopped while it drew, after the training was over; for the report: {again}")
+    except (OSError, RunFolderError, ArraysError, KeyError, TypeError, ValueError, IndexError) as problem:
+        # The folder may be somebody else's, and hold anything.
+        why = " ".join(str(problem).split())
+        watcher.warning(f"no pictures and no report: {why}; once they can be written: {again}")
+
+
+def pictures(run: Path, kind: str | None = None) -> None:
+    """Draw a run's curves, the ages of its messages and its probes into its folder.
+
+    Parameters
+    ----------
+    kind
+        Format beside PNG; the run's own unless given.
+    """
+    with also_as(kind or read_config(run).record.pictures):
         _draw(run)
-    except (OSError, RunFolderError) as problem:
-        watcher.warning(f"no pictures and no report: {problem}; once they can be written: dyadnet report {run}")
 
 
 def _draw(run: Path) -> None:
     # Matplotlib takes a third of an actor's time to start, and no actor draws.
-    from dyadnet import plots
+    try:
+        from dyadnet import plots
+    except OSError as problem:
+        # No place for its cache: the report can be written all the same.
+        raise ImportError(str(problem)) from None
 
     plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")
     plots.ages(read_machinery(run), run / "ages.png", f"{run.name}")
-    for recorded in sorted((run / PROBES).glob("*.npz")):
-        with np.load(recorded, allow_pickle=False) as series:
-            arrays = {key: series[key] for key in series.files}
-        plots.probed(arrays, recorded.with_suffix(".png"), f"relaxation {int(recorded.stem)}")
-    report.write([run], run / REPORT)
+    for recorded in sorted((run / PROBES).glob("[0-9]*.npz")):
+        plots.probed(read(recorded), recorded.with_suffix(".png"), f"relaxation {recorded.stem.lstrip('0')}")

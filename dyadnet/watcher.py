@@ -14,7 +14,7 @@ class Watcher(Protocol):
         """The run begins; an epoch has so many minibatches."""
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """A minibatch was learned from; loss and accuracy are those of the epoch so far."""
+        """A minibatch was learned from; loss and accuracy (NaN of numbers) are those of the epoch so far."""
 
     def evaluating(self, epoch: int, part: str) -> None:
         """A part of the data is about to be evaluated."""

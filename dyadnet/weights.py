@@ -6,34 +6,65 @@ import hashlib
 import json
 import shutil
 import uuid
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet import arrays, files
+from dyadnet.arrays import ArraysError
 from dyadnet.errors import RunFolderError
+from dyadnet.files import is_finite
+from dyadnet.scores import SCORES, scores
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-TOLD = ("epoch", "weights_sha256", "couplings", "validation_accuracy", "test_accuracy")
-"""What a manifest says beside its format; see `described`."""
+
+
+TOLD: dict[str, Callable[[Any], bool]] = {
+    "epoch": lambda value: type(value) is int and value >= 0,
+    "weights_sha256": lambda value: isinstance(value, str),
+    "couplings": lambda value: isinstance(value, list) and all(is_finite(one) and abs(one) <= 1 for one in value),
+}
+"""What a manifest says beside its format, and whether that can be true; see `described`."""
+SCORED = {f"{part}_{name}": is_finite for part in ("validation", "test") for name in SCORES}
+"""What it may say of how good they are: the accuracy of classes, the rest of numbers."""
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """Arrays by block, then by name."""
 
 
-def described(line: Mapping[str, Any], couplings: Iterable[float]) -> dict[str, Any]:
-    """What a manifest says of the weights at the end of an epoch, from its line of the record."""
+def described(
+    line: Mapping[str, Any],
+    couplings: Iterable[float],
+    scale: float | None = None,
+    dtype: str | None = None,
+    target_shape: tuple[int, ...] | None = None,
+) -> dict[str, Any]:
+    """What a manifest says of the weights at the end of an epoch, from its line of the record.
+
+    Parameters
+    ----------
+    scale, dtype
+        What raw values of the data are multiplied by to become network inputs, and their type; left out if not known.
+    target_shape
+        Of one sample's target, if it is of numbers.
+    """
+    more: dict[str, Any] = {} if scale is None else {"input_scale": scale, "input_dtype": dtype}
+    if target_shape is not None:
+        more["target_shape"] = list(target_shape)
     return {
         "epoch": line["epoch"],
         "weights_sha256": line["weights_sha256"],
         "couplings": list(couplings),
-        "validation_accuracy": line["validation"]["accuracy"],
-        "test_accuracy": line["test"]["accuracy"],
-    }
+        **{f"{part}_{name}": value for part in ("validation", "test") for name, value in scores(line[part]).items()},
+    } | more
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(type(size) is int and 1 <= size < 2**31 for size in value)
 
 
 def digest(named: Mapping[str, NDArray[Any]]) -> bytes:
@@ -64,8 +95,8 @@ def save(folder: Path, manifest: dict[str, Any], parameters: Parameters) -> None
     fresh.mkdir(parents=True)
     try:
         for block, named in parameters.items():
-            arrays = {key: np.asarray(w, dtype=w.dtype.newbyteorder("<")) for key, w in named.items()}
-            np.savez(fresh / f"{block}.npz", **arrays)  # type: ignore[arg-type]
+            stored = {key: np.asarray(w, dtype=w.dtype.newbyteorder("<")) for key, w in named.items()}
+            np.savez(fresh / f"{block}.npz", **stored)  # type: ignore[arg-type]
         (fresh / MANIFEST).write_text(json.dumps({"format": FORMAT, **manifest}, indent=1), encoding="utf-8")
         if folder.exists():
             folder.rename(old)
@@ -88,11 +119,10 @@ def read(folder: Path, blocks: Iterable[str]) -> dict[str, dict[str, NDArray[Any
 
 def _read_block(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
+        return arrays.read(path)
     except FileNotFoundError:
         raise RunFolderError(f"{path}: not found; these are weights of another network, or damaged") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as problem:
+    except (OSError, ArraysError) as problem:
         raise RunFolderError(f"{path}: damaged ({problem}); use other weights of this run, or train anew") from None
 
 
@@ -106,18 +136,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = files.unpacked(files.content(path))
     except (FileNotFoundError, NotADirectoryError):
         missing = f"no weights here ({MANIFEST} is missing); a run saves them after every epoch"
         raise RunFolderError(f"{folder}: {missing}") from None
     except OSError as problem:
         raise RunFolderError(f"{path}: it cannot be read ({problem.strerror})") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise RunFolderError(f"{path}: damaged; use other weights of this run, or train anew") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise RunFolderError(f"{path}: not a manifest of format {FORMAT}")
     lacking = [key for key in TOLD if key not in manifest]
+    if not SCORED.keys() & manifest.keys():
+        lacking.append("test_accuracy")
     if lacking:
         what = f"damaged, {', '.join(lacking)} missing"
+        raise RunFolderError(f"{path}: {what}; use other weights of this run, or train anew")
+    wrong = [key for key, fits in (TOLD | SCORED).items() if key in manifest and not fits(manifest[key])]
+    if not _is_shape(manifest.get("target_shape", [])):
+        wrong.append("target_shape")
+    if wrong:
+        what = f"damaged, {wrong[0]} is {str(manifest[wrong[0]])[:40]!r}"
         raise RunFolderError(f"{path}: {what}; use other weights of this run, or train anew")
     return manifest

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from actors.watchdog import Watchdog
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +20,13 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """Ray on this machine, which `actors.launch` finds connected."""
+def ray_session() -> Iterator[Watchdog]:
+    """Ray on this machine, which `actors.launch` finds connected, and what watches it."""
     from actors.cluster import connected
     from dyadnet.config import ClusterSpec
 
-    with connected(ClusterSpec()):
-        yield
+    with connected(ClusterSpec()) as watchdog:
+        yield watchdog
 
 
 @pytest.fixture(scope="session")

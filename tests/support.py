@@ -12,6 +12,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.description import Network, Population, Projection
 from dyadnet.engine.local import LocalEngine
+from dyadnet.engine.reference import ReferenceEngine
 from dyadnet.messages import HEADER
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import Outcome
@@ -32,9 +33,22 @@ def engine(
     network: Network, samples: int = 5, seed: int = 1, imperfections: dict[str, Any] | None = None, **dynamics: Any
 ) -> LocalEngine:
     """A local engine over random data; exact settling in float64 unless other dynamics are given."""
+    return LocalEngine(settings(network, seed, imperfections, **dynamics), data(network, samples, seed))
+
+
+def reference(
+    network: Network, samples: int = 5, seed: int = 1, imperfections: dict[str, Any] | None = None, **dynamics: Any
+) -> ReferenceEngine:
+    """The same network, message by message: the slow reference, whose every part can be looked at."""
+    return ReferenceEngine(settings(network, seed, imperfections, **dynamics), data(network, samples, seed))
+
+
+def settings(
+    network: Network, seed: int = 1, imperfections: dict[str, Any] | None = None, **dynamics: Any
+) -> RunConfig:
+    """A run of a network; exact settling in float64 unless other dynamics are given."""
     values = {"network": network, "dynamics": EXACT | dynamics, "imperfections": imperfections or {}, "seed": seed}
-    config = RunConfig.read(values)
-    return LocalEngine(config, data(network, samples, seed))
+    return RunConfig.read(values)
 
 
 def rewritten(header: bytes, **fields: Any) -> bytes:
@@ -46,7 +60,7 @@ def rewritten(header: bytes, **fields: Any) -> bytes:
 class Settler:
     """Settles one engine again and again, each time under a new relaxation number."""
 
-    def __init__(self, engine: LocalEngine, samples: int = 5, step: float | None = None) -> None:
+    def __init__(self, engine: LocalEngine | ReferenceEngine, samples: int = 5, step: float | None = None) -> None:
         self.engine = engine
         self.samples = samples
         self.couplings = tuple(p.coupling for p in engine.config.network.recurrent)
@@ -55,13 +69,15 @@ class Settler:
         if rule.needs_radius:
             radius = engine.spectral_radius(self.couplings, engine.timing.symmetric_radius, 100)
         self.step = rule.step(radius) if step is None else step
+        self.gamma = rule.gamma(radius)
         self.number = 0
 
     def run(self, *phases: Phase) -> Outcome:
         """One relaxation of all samples."""
         self.number += 1
         rows = np.arange(self.samples)
-        return self.engine.relax(Relaxation(self.number, "train", rows, phases, self.couplings, self.step))
+        how = phases, self.couplings, self.step
+        return self.engine.relax(Relaxation(self.number, "train", rows, *how, gamma=self.gamma))
 
     def nudged(self, beta: float, cap: int = 5000) -> Outcome:
         """Settle freely, then nudged."""
@@ -71,15 +87,14 @@ class Settler:
         """Mean loss at the free fixed point."""
         outcome = self.run(Phase("free", 0.0, 5000))
         assert outcome.capped == 0
-        return sum(loss for _, loss, _ in outcome.reports.predictions) / self.samples
+        return sum(found.loss for found in outcome.reports.predictions) / self.samples
 
     def gradients(self, beta: float) -> dict[tuple[str, str], NDArray[Any]]:
         """The Hebbian gradient of every parameter of every block."""
-        lanes = self.engine.dyads
         return {
             (name, key): gradient.copy()
-            for name, block in self.engine.blocks.items()
-            for key, gradient in block.gradients(lanes[name], beta, self.samples).items()
+            for name, named in self.engine.gradients(beta, self.samples).items()
+            for key, gradient in named.items()
         }
 
 

@@ -19,7 +19,8 @@ from dyadnet.mailbox import Inbound, Mailbox
 from dyadnet.messages import Message
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
-from tests.support import Settler, cyclic, engine
+from tests.support import Settler, cyclic
+from tests.support import reference as engine
 
 Array = np.ndarray[Any, Any]
 

@@ -10,16 +10,21 @@ import pytest
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.block import Block
 from dyadnet.clocks import Moment
+from dyadnet.config import RunConfig
 from dyadnet.contrast import contrasts
 from dyadnet.description import Network, layered
 from dyadnet.devices import AUTO_RANGE, Hardware
 from dyadnet.dyads import Dyads
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engine.reference import ReferenceEngine
 from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import SGD
-from dyadnet.relaxation import Phase, Update
+from dyadnet.program import calls
+from dyadnet.program import tables as c
+from dyadnet.program.group import Group
+from dyadnet.relaxation import Pace, Phase, Update
 from dyadnet.topology import Topology
-from tests.support import Settler, engine
+from tests.support import Settler
+from tests.support import reference as engine
 
 Array = np.ndarray[Any, Any]
 WIDE = layered(6, [4000], 4, lam=0.0)
@@ -52,14 +57,22 @@ def test_speeds_are_lognormal_and_no_step_overshoots() -> None:
 
 
 def test_a_free_running_neuron_has_a_time_constant_of_its_own() -> None:
-    """Two updates of half the time are one of the whole time, for each neuron."""
-    built = hardware({"time_constants": 0.4})
-    assert built.rates is not None
-    whole, half = np.empty(4000), np.empty(4000)
-    built.fractions(-np.expm1(-0.7), whole)
-    built.fractions(-np.expm1(-0.35), half)
-    np.testing.assert_allclose(whole, -np.expm1(-0.7 * built.rates))
-    np.testing.assert_allclose(1 - whole, (1 - half) ** 2)
+    """After Δt a neuron has moved by 1 − e^(−Δt/Tᵢ)."""
+    network = {"layered": {"inputs": 4, "hidden": [300], "outputs": 2}}
+    values = {"network": network, "engine": "ray", "seed": 5, "dynamics": {"mode": "free", "dtype": "float64"}}
+    config = RunConfig.read(values | {"imperfections": {"device": {"time_constants": 0.4}}})
+    group = Group(config, None, lambda work, items: [work(item) for item in items], 1)
+    lane = group.lane(0)
+    lane.begin(1, 1.0, 3, np.zeros((3, 4)), np.zeros((3, 2)), ideal=False)
+    lane.measure(Pace(0.01, 0.0), 1.0, None, settle=False)
+    lane.state.reg[c.REG_INTERVAL] = 7_000_000
+    calls.begin_repeat(*lane.views, np.arange(2), 1)
+    at = int(lane.tables.blocks[0, c.B_ETA])
+    eta = lane.memory.X[at : at + 900].reshape(3, 300)
+    speeds = np.empty(300)
+    group.blocks["h1"].actual.speeds(speeds)
+    assert np.log(speeds).std() == pytest.approx(0.4, rel=0.2)
+    np.testing.assert_allclose(eta, np.broadcast_to(-np.expm1(-0.7 * speeds), (3, 300)))
 
 
 def test_gains_are_lognormal_and_thresholds_normal() -> None:
@@ -273,7 +286,7 @@ def test_noise_on_the_nudge_is_independent_in_each_compartment() -> None:
 # Averages
 
 
-def contrast(built: LocalEngine, lane: Dyads) -> Array:
+def contrast(built: ReferenceEngine, lane: Dyads) -> Array:
     """The bias gradient that a lane would learn from."""
     return np.concatenate([pair[0].ravel() for key, pair in contrasts(lane) if key == "bias"])
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.description import layered
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engine.reference import ReferenceEngine
 from dyadnet.relaxation import Phase
-from tests.support import Settler, engine
+from tests.support import Settler
+from tests.support import reference as engine
 
 Array = NDArray[np.float64]
 
@@ -20,7 +21,7 @@ Array = NDArray[np.float64]
 class Dense:
     """Equation 10 of the paper, with one matrix W = θ + κθᵀ over all neurons and nothing else of the project."""
 
-    def __init__(self, engine: LocalEngine, lam: float) -> None:
+    def __init__(self, engine: ReferenceEngine, lam: float) -> None:
         names = list(engine.blocks)
         sizes = [block.spec.size for block in engine.blocks.values()]
         self.slices = dict(zip(names, np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1]), strict=True))
@@ -53,7 +54,7 @@ class Dense:
         self.minus[:, which] = (1 - eta) * self.minus[:, which] + eta * minus[:, which]
 
 
-def pre_activations(engine: LocalEngine) -> tuple[Array, Array]:
+def pre_activations(engine: ReferenceEngine) -> tuple[Array, Array]:
     """a⁺ and a⁻ of all neurons, in block order."""
     lanes = [engine.dyads[name][0] for name in engine.blocks]
     A, D = (np.concatenate([getattr(lane, letter) for lane in lanes], axis=1) for letter in "AD")
@@ -83,7 +84,7 @@ def test_every_step_is_equation_10(lam: float, clock: str) -> None:
         built.close()
 
 
-def energy(engine: LocalEngine) -> float:
+def energy(engine: ReferenceEngine) -> float:
     """E(s) = ΣG(s) − ½sᵀWs − (θ₀x+b)ᵀs of the settled means, which are the states while nothing nudges."""
     total = 0.0
     for name, block in engine.blocks.items():
@@ -123,7 +124,7 @@ def moved_by(lam: float, change: tuple[str, int]) -> dict[tuple[str, int], float
     return {key: float(np.max(np.abs(plain[key] - moved[key]))) for key in plain}
 
 
-def trajectory(built: LocalEngine) -> dict[tuple[str, int], Array]:
+def trajectory(built: ReferenceEngine) -> dict[tuple[str, int], Array]:
     """Compartments after some ticks of a tick loop of the test's own, from the present A and D."""
     dyads = {name: lanes[0] for name, lanes in built.dyads.items()}
     for dyad in dyads.values():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dyadnet.description import Network, layered
-from tests.support import Settler, cyclic, engine
+from dyadnet.engine.local import LocalEngine
+from tests.support import Settler, cyclic, data, engine
 
 BETA = 1e-4
 BERNOULLI: dict[str, Any] = {
@@ -19,6 +20,9 @@ BY_NEURON: dict[str, Any] = {
     "clock": {"kind": "bernoulli", "p": 0.5, "unit": "neuron"},
     "delay": {"kind": "geometric", "p": 0.5, "maximum": 4, "draw": "neuron"},
 }
+
+
+PROSPECTIVE: dict[str, Any] = {"clock": "every-tick", "delay": 3, "prospective": "auto"}
 
 
 def relative_error(network: Network, entries: int = 2, **dynamics: Any) -> float:
@@ -38,8 +42,10 @@ def relative_error(network: Network, entries: int = 2, **dynamics: Any) -> float
             kept = weights[entry]
             for change in (1e-5, -1e-5):
                 weights[entry] = kept + change
+                settler.engine.blocks[name].refresh()
                 losses.append(settler.loss())
             weights[entry] = kept
+            settler.engine.blocks[name].refresh()
             expected.append((losses[0] - losses[1]) / 2e-5)
             found.append(gradient[entry])
     settler.engine.close()
@@ -81,6 +87,26 @@ def test_contrast_is_the_gradient_on_bernoulli_clocks_with_random_delays(dynamic
     assert relative_error(network, entries=1, **dynamics) < 1e-6
 
 
+@pytest.mark.parametrize("loss", ["squared-error", "cross-entropy"])
+@pytest.mark.parametrize("lam", [0.0, 0.25, 0.5, 0.8, 1.0])
+def test_prospective_networks_settle_where_plain_ones_do_for_every_lambda(lam: float, loss: str) -> None:
+    network = layered(6, [7, 5], 4, lam=lam, activation="tanh", loss=loss, gain=0.5)
+    assert relative_error(network, entries=1, **PROSPECTIVE) < 1e-6
+
+
+@pytest.mark.parametrize("span", ["auto", 4])
+def test_prospective_contrast_is_the_gradient_on_a_graph_with_a_cycle_and_a_self_loop(span: Any) -> None:
+    assert relative_error(cyclic(), entries=1, **PROSPECTIVE, prospective_span=span) < 1e-6
+
+
+@pytest.mark.parametrize("dynamics", [BERNOULLI, BY_NEURON], ids=["blocks", "neurons"])
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+def test_prospective_contrast_is_the_gradient_on_random_clocks_and_delays(dynamics: Any, lam: float) -> None:
+    network = layered(5, [5, 4], 3, lam=lam, activation="tanh", gain=0.5)
+    assert relative_error(network, entries=1, **dynamics, prospective="auto") < 1e-6
+    assert relative_error(network, entries=1, **dynamics, prospective=0.3, prospective_span=2) < 1e-6
+
+
 def test_contrast_is_the_gradient_on_a_cyclic_graph_with_random_clocks_and_delays() -> None:
     assert relative_error(cyclic(), entries=1, **BERNOULLI) < 1e-6
 
@@ -102,6 +128,7 @@ def test_contrast_is_the_gradient_of_neurons_that_differ_and_of_channels_that_lo
     """Neither a spread of f and η nor lost messages move the network off the gradient of its own settled loss."""
     network = layered(5, [5, 4], 3, lam=lam, activation="tanh", gain=0.5)
     assert relative_error(network, entries=1, imperfections=imperfections, delay=2) < 1e-6
+    assert relative_error(network, entries=1, imperfections=imperfections, **PROSPECTIVE) < 1e-6
 
 
 def test_feedforward_contrast_is_back_propagation() -> None:
@@ -110,10 +137,8 @@ def test_feedforward_contrast_is_back_propagation() -> None:
     settler.nudged(1e-6)
     found = settler.gradients(1e-6)
     blocks = settler.engine.blocks
-    x = settler.engine.dyads["h1"][0].inputs
-    y = settler.engine.dyads["out"][0].targets
-    assert x is not None
-    assert y is not None
+    dataset = data(network)
+    x, y = dataset.train.images, np.eye(4)[dataset.train.labels]
     activity, names = [x], ["h1", "h2", "out"]
     for name in names:
         weights = next(w for key, w in blocks[name].parameters().items() if key != "bias")
@@ -133,11 +158,13 @@ def test_input_gradient_is_the_difference_of_the_first_layer_fed_back() -> None:
     network = layered(6, [7, 5], 4, lam=0.0, activation="tanh", gain=0.7)
     settler = Settler(engine(network))
     settler.nudged(BETA)
-    first = settler.engine.dyads["h1"][0]
+    first = settler.engine.lanes("h1")[0]
     weights = settler.engine.blocks["h1"].input_weights
     assert weights is not None
     found = -(first.state[1] @ weights) / BETA
-    images = settler.engine._dataset.train.images
+    assert isinstance(settler.engine, LocalEngine)
+    assert settler.engine.group.dataset is not None
+    images = settler.engine.group.dataset.train.images
     for entry in ((0, 0), (2, 3), (4, 5)):
         losses = []
         for change in (1e-5, -1e-5):

@@ -11,10 +11,11 @@ import pytest
 from dyadnet.description import Network, Population, Projection
 from dyadnet.relaxation import Phase
 from dyadnet.reporting import block_report, columns
-from dyadnet.reports import Joiner, Layout, Outcome, Reports, Share, Spent
+from dyadnet.reports import Joiner, Layout, Outcome, Predicted, Reports, Share, Spent
 from dyadnet.tally import Tally
 from dyadnet.topology import Topology
-from tests.support import Settler, engine
+from tests.support import Settler
+from tests.support import reference as engine
 
 CYCLE = Network(
     4,
@@ -66,7 +67,10 @@ def test_a_report_has_whole_counts_and_none_where_nothing_is_known() -> None:
     assert first.weight_norm is None
     assert first.agreement is None
     assert (last.block, type(last.updates), type(last.correct)) == ("out", int, int)
-    assert list(outcome.reports.predictions) == [(last.samples, last.loss, last.correct)]
+    (found,) = outcome.reports.predictions
+    assert found == Predicted(last.samples, last.loss or 0.0, last.correct or 0, *found[3:])
+    assert (found.squared, found.absolute) == (last.squared, last.absolute)
+    assert found.loss == pytest.approx(0.5 * found.squared)
     assert outcome.reports.of("b") == outcome.reports[3] == outcome.reports[3:4][0]
     assert outcome.reports.total("messages") == sum(report.messages for report in outcome.reports)
     ends = outcome.reports.edges().values()

@@ -16,7 +16,8 @@ from dyadnet.relaxation import Phase, Progress
 from dyadnet.settling import StopRule, settled
 from dyadnet.spectrum import spectral_radius
 from dyadnet.steps import best_step, extremes, growth, growths, largest_stable_step, over_relaxation
-from tests.support import Settler, cyclic, engine
+from tests.support import Settler, cyclic
+from tests.support import reference as engine
 
 
 def test_a_wave_that_still_travels_is_not_taken_for_rest() -> None:

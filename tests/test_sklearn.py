@@ -1,4 +1,4 @@
-"""The scikit-learn classifier does what scikit-learn asks of one, and is still a network of dyads."""
+"""The scikit-learn estimators do what scikit-learn asks of them, and are still networks of dyads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
-from sklearn.datasets import load_digits, load_wine
+from sklearn.datasets import load_diabetes, load_digits, load_wine
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from sklearn.pipeline import make_pipeline
@@ -21,7 +21,7 @@ from dyadnet.config import DataSpec, RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
-from dyadnet.sklearn import NOT_TAKEN, DyadicClassifier
+from dyadnet.sklearn import NOT_TAKEN, DyadicClassifier, DyadicRegressor
 from tests.support import data
 
 X, y = load_wine(return_X_y=True)
@@ -30,8 +30,17 @@ RUNS_AWAY: dict[str, Any] = {"gain": 8.0, "settings": {"dynamics": {"step": 1.0,
 """Parameters with which two hidden layers do not settle."""
 
 
-@parametrize_with_checks([DyadicClassifier(hidden_layer_sizes=(16,), max_iter=15)])  # type: ignore[untyped-decorator]
-def test_scikit_learns_own_checks_pass(estimator: DyadicClassifier, check: Any) -> None:
+def not_passed(estimator: Any) -> dict[str, str]:
+    """Checks that cannot pass, and why."""
+    why = "a weight says how often a sample is learned from, in an order that is drawn"
+    return {"check_sample_weight_equivalence_on_dense_data": why}
+
+
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [DyadicClassifier(hidden_layer_sizes=(16,), max_iter=15), DyadicRegressor(hidden_layer_sizes=(16,), max_iter=15)],
+    expected_failed_checks=not_passed,
+)
+def test_scikit_learns_own_checks_pass(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
@@ -226,7 +235,7 @@ def test_a_setting_without_effect_is_refused(settings: dict[str, Any], words: st
 def test_every_setting_of_a_run_is_taken_or_refused() -> None:
     taken = {"network", "dynamics", "imperfections", "learning", "seed", "data.validation"}
     every = (set(RunConfig.model_fields) - {"data"}) | {f"data.{name}" for name in DataSpec.model_fields}
-    assert taken | set(NOT_TAKEN) == every
+    assert taken | set(NOT_TAKEN) - {"learning.early_stopping"} == every
     assert taken.isdisjoint(NOT_TAKEN)
 
 
@@ -340,6 +349,157 @@ def test_a_relaxation_that_runs_away_says_what_to_set() -> None:
         classifier.fit(X, y)
     assert 'try settings={"dynamics": {"step": "auto"}}, a smaller step' in str(caught.value)
     assert "--set" not in str(caught.value)
+
+
+DIABETES = load_diabetes(return_X_y=True)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0])
+def test_every_model_learns_numbers(lam: float) -> None:
+    regressor = DyadicRegressor((20,), lam, max_iter=20, random_state=0)
+    assert cross_val_score(regressor, *DIABETES, cv=3).mean() > 0.38
+
+
+def test_a_regressor_predicts_in_the_targets_own_unit() -> None:
+    samples, targets = DIABETES
+    several = np.column_stack([targets, -1000 * targets, np.full(len(targets), 7.0)])
+    regressor = DyadicRegressor(**SMALL).fit(samples, several)
+    found = regressor.predict(samples)
+    assert found.shape == several.shape
+    assert np.allclose(found.mean(axis=0), several.mean(axis=0), rtol=0.1)
+    assert np.allclose(found, regressor.outputs(samples) / regressor.target_factor_ + regressor.target_offset_)
+    assert regressor.fit(samples, targets).predict(samples).shape == targets.shape
+    raw = DyadicRegressor(**SMALL, target_scale=None).fit(samples, (targets > 140).astype(float))
+    assert (raw.target_offset_.tolist(), raw.target_factor_.tolist()) == ([0.0], [1.0])
+
+
+@pytest.mark.parametrize("exponent", [-1000, 40, 1000])
+def test_a_targets_unit_changes_no_bit(exponent: int) -> None:
+    samples, targets = DIABETES
+    plain, scaled = (DyadicRegressor(**SMALL) for _ in range(2))
+    unit = 2.0**exponent
+    assert np.array_equal(plain.fit(samples, targets).predict(samples) * unit,
+                          scaled.fit(samples, targets * unit).predict(samples))  # fmt: skip
+
+
+def test_a_regressor_stops_early_by_its_loss() -> None:
+    regressor = DyadicRegressor((20,), early_stopping=True, n_iter_no_change=3, max_iter=60, random_state=0)
+    regressor.fit(*DIABETES)
+    assert regressor.n_iter_ == len(regressor.validation_scores_) < 60
+    assert regressor.score(*DIABETES) > 0.4
+
+
+def test_bounded_outputs_of_a_regressor_are_refused_where_targets_are_beyond_them() -> None:
+    settings = {"network": {"layered": {"output_activation": "tanh"}}}
+    with pytest.raises(ValueError, match="use linear"):
+        DyadicRegressor(**SMALL, settings=settings).fit(*DIABETES)
+
+
+@pytest.mark.parametrize("estimator", [DyadicClassifier, DyadicRegressor])
+def test_a_weight_says_how_often_a_sample_counts(estimator: Any) -> None:
+    one, other, third = (estimator(**SMALL) for _ in range(3))
+    weights = np.where(np.arange(len(X)) % 2, 1.0, 0.0)
+    # Samples without a weight are as if they were not there, and equal weights are none.
+    assert np.array_equal(one.fit(X, y, weights).outputs(X), other.fit(X[1::2], y[1::2]).outputs(X))
+    assert np.array_equal(third.fit(X, y, 3.0 + 0 * y).outputs(X), estimator(**SMALL).fit(X, y).outputs(X))
+    assert not np.array_equal(one.fit(X, y, 1 + 9 * (y == 2)).outputs(X), third.outputs(X))
+
+
+def test_weights_move_predictions_where_samples_disagree() -> None:
+    samples, labels = np.zeros((60, 2)), np.arange(60) % 2
+    heavy = np.where(labels == 1, 9.0, 1.0)
+    chain: dict[str, Any] = {
+        "hidden_layer_sizes": (6,),
+        "learning_rate_init": 0.03,
+        "batch_size": 10,
+        "max_iter": 100,
+        "random_state": 0,
+    }
+    proba = DyadicClassifier(**chain).fit(samples, labels, heavy).predict_proba(samples[:1])
+    assert proba[0, 1] == pytest.approx(0.9, abs=0.05)
+    balanced = DyadicClassifier(**chain, class_weight={0: 9.0}).fit(samples, labels).predict_proba(samples[:1])
+    assert balanced[0, 0] == pytest.approx(0.9, abs=0.05)
+    mean = DyadicRegressor(**chain).fit(samples, labels, heavy).predict(samples[:1])
+    assert mean[0] == pytest.approx(0.9, abs=0.1)
+
+
+def test_balanced_classes_count_alike() -> None:
+    few = np.r_[np.flatnonzero(y != 2), np.flatnonzero(y == 2)[:6]]
+    classifier = DyadicClassifier(**SMALL, class_weight="balanced").fit(X[few], y[few])
+    counts = np.bincount(y[few])
+    explicit = DyadicClassifier(**SMALL).fit(X[few], y[few], (len(few) / (3 * counts))[y[few]])
+    assert np.array_equal(classifier.outputs(X), explicit.outputs(X))
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (-1.0 * y, "sample_weight: -2 is among them; give weights of at least 0"),
+        (0.0 * y, "sample_weight: every weight is zero"),
+        (np.ones(3), r"sample_weight: shape (3,); X has 178 samples"),
+        (np.where(y == 1, np.nan, 1.0), "Input sample_weight contains NaN"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights: Any, words: str) -> None:
+    for estimator in (DyadicClassifier, DyadicRegressor):
+        with pytest.raises(ValueError, match=r"(?s).*") as caught:
+            estimator(**SMALL).fit(X, y, weights)
+        assert str(caught.value).startswith(words)
+
+
+def test_logarithms_of_probabilities_do_not_underflow() -> None:
+    classifier = DyadicClassifier(**SMALL).fit(X, y)
+    assert np.allclose(np.exp(classifier.predict_log_proba(X)), classifier.predict_proba(X))
+    for named in classifier.parameters_.values():
+        for array in named.values():
+            array *= 1e3
+    assert np.isfinite(classifier.predict_log_proba(X)).all()
+    squared = DyadicClassifier(**SMALL, loss="squared-error").fit(X, y)
+    assert np.array_equal(np.exp(squared.predict_log_proba(X)) > 0, squared.predict_proba(X) > 0)
+
+
+@pytest.mark.parametrize("estimator", [DyadicClassifier, DyadicRegressor])
+def test_partial_fit_goes_on_from_call_to_call(estimator: Any) -> None:
+    learner = estimator(hidden_layer_sizes=(12,), learning_rate_init=4e-3, random_state=0)
+    for _ in range(12):
+        learner.partial_fit(X, y)
+    assert learner.n_iter_ == len(learner.loss_curve_) == 12
+    assert learner.loss_curve_[-1] < 0.5 * learner.loss_curve_[0]
+    assert learner.score(X, y) > 0.8
+    kept = pickle.loads(pickle.dumps(learner))
+    assert np.array_equal(kept.partial_fit(X, y).outputs(X), learner.partial_fit(X, y).outputs(X))
+
+
+def test_partial_fit_keeps_adams_averages_and_the_order_of_draws() -> None:
+    steady = {"learning": {"learning_rate": 8e-3, "epochs": 3}, "dynamics": {"step": 0.5}}
+    whole = DyadicClassifier(**SMALL, settings=steady).fit(X, y)
+    parts = DyadicClassifier(**SMALL, settings=steady)
+    for _ in range(3):
+        parts.partial_fit(X, y)
+    assert parts.loss_curve_ == whole.loss_curve_
+    assert np.array_equal(parts.outputs(X), whole.outputs(X))
+
+
+def test_partial_fit_knows_all_classes_from_the_first_call() -> None:
+    classifier = DyadicClassifier(**SMALL).partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
+    assert classifier.partial_fit(X[y == 2], y[y == 2]).predict_proba(X).shape == (len(X), 3)
+    with pytest.raises(ValueError, match=r"y holds .*7.*, which is none of the classes"):
+        classifier.partial_fit(X, np.where(y == 2, 7, y))
+    with pytest.raises(ValueError, match=r"classes: \[0, 1\]; they were \[0, 1, 2\] before"):
+        classifier.partial_fit(X[y < 2], y[y < 2], classes=[0, 1])
+    with pytest.raises(ValueError, match=r"partial_fit: .* another network"):
+        classifier.set_params(hidden_layer_sizes=(9,)).partial_fit(X, y)
+    with pytest.raises(ValueError, match="class_weight: 'balanced' is not legal; partial_fit"):
+        DyadicClassifier(**SMALL, class_weight="balanced").partial_fit(X, y)
+    with pytest.raises(ValueError, match="early_stopping: partial_fit keeps no samples aside"):
+        DyadicClassifier(**SMALL, early_stopping=True).partial_fit(X, y)
+
+
+def test_one_sample_at_a_time_may_be_learned_from() -> None:
+    regressor = DyadicRegressor(**SMALL).partial_fit(X[:20], y[:20])
+    for row in range(20, 24):
+        regressor.partial_fit(X[row : row + 1], y[row : row + 1])
+    assert regressor.n_iter_ == 5
 
 
 def _fitted(classifier: DyadicClassifier) -> dict[str, int]:

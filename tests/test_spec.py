@@ -22,6 +22,8 @@ from dyadnet.presets import preset
             "learning.learning_rate={kind: piecewise, pieces: [{epochs: 1}]}",
             "learning.learning_rate.pieces.0.of: None is not legal; it has to be given",
         ),
+        ("learning.warmup=-1", "learning.warmup: -1 is not legal; it should be greater than or equal to 0"),
+        ("learning.warmup=1.5", "learning.warmup: 1.5 is not legal; it should be a valid integer"),
         ("learning.optimiser.kind=x", "learning.optimiser.kind: 'x' is not legal; one of sgd, momentum, adam"),
         ("dynamics.clock=x", "dynamics.clock.kind: 'x' is not legal; one of auto, every-tick,"),
         ("dynamics.delay=-1", "dynamics.delay: -1 is not legal; it should be greater than or equal to 1"),

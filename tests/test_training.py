@@ -118,6 +118,38 @@ def test_beta_grows_by_the_epoch(tmp_path: Path) -> None:
     assert [round(line["beta"], 9) for line in lines] == [0.1, 0.15, 0.2]
 
 
+def test_a_warmup_leads_to_the_schedule_over_epochs_and_no_further() -> None:
+    """The k-th of n minibatches has k/n of what the schedule says, whatever epoch it is in."""
+    plain, warm = (
+        Regimen(small(learning={"warmup": warmup, "learning_rate": {"kind": "cosine", "start": 0.1}}))
+        for warmup in (0, 60)
+    )
+    for count in range(1, 136):
+        at = (count - 1) / 45
+        assert warm.rate(at, count) == pytest.approx(min(count / 60, 1) * plain.rate(at, count), rel=1e-12)
+    assert warm.rate(59 / 45, 60) == plain.rate(59 / 45, 60)
+    assert plain.rate(0.0, 1) == 0.1
+
+
+def test_a_warmup_is_what_a_run_takes_and_writes_down(tmp_path: Path) -> None:
+    hashes = {
+        warmup: train(small("hm", learning={"warmup": warmup}), tmp_path / str(warmup)).weights_sha256
+        for warmup in (0, 1, 60, 1000)
+    }
+    # The first update of a warm-up of one minibatch is a whole one already.
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes.values())) == 3
+    rates = {
+        warmup: [line["learning_rate"] for line in read_metrics(tmp_path / str(warmup)) if line["kind"] == "minibatch"]
+        for warmup in hashes
+    }
+    # Every fifth of 45 minibatches an epoch, of three epochs.
+    done = [5 * index for index in range(1, 28)]
+    for warmup in (60, 1000):
+        expected = [rate * min(count / warmup, 1) for count, rate in zip(done, rates[0], strict=True)]
+        assert rates[warmup] == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize(("last", "expected"), [(1.9, 0), (2.0, 1)])
 def test_a_nudge_too_strong_for_concavity_is_warned_of(last: float, expected: int) -> None:
     config = small(learning={"beta": {"kind": "linear", "start": 0.1, "end": last}})

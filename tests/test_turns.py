@@ -17,7 +17,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.relaxation import Phase
 from dyadnet.turns import sides
-from tests.support import Settler, cyclic, data, engine
+from tests.support import Settler, cyclic, data, engine, reference
 
 BETA = 0.1
 
@@ -56,8 +56,8 @@ def test_turns_end_where_both_compartments_at_once_do(network: Network) -> None:
     # A settled first turn leaves little for the residual to tell the second from: only exact settling is fair.
     phases = Phase("free", 0.0, 5000), Phase("first", BETA, 5000, side=1), Phase("second", BETA, 5000, side=-1)
     assert turns.run(*phases).capped == 0
-    for name, lanes in together.dyads.items():
-        (one,), (other,) = lanes, alone.dyads[name]
+    for name in together.blocks:
+        (one,), (other,) = together.lanes(name), alone.lanes(name)
         np.testing.assert_allclose(other.readout, one.readout, rtol=0, atol=1e-11)
     for key, gradient in both.gradients(BETA).items():
         found = turns.gradients(BETA)[key]
@@ -91,7 +91,7 @@ def test_a_turn_is_a_network_of_one_state_a_neuron(lam: float) -> None:
                     drive = drive - side * BETA * (u[k] - y)
                 a[k] = 0.9 * a[k] + 0.1 * drive
         for block, values in zip(blocks, a, strict=True):
-            (lane,) = ours.dyads[block.name]
+            (lane,) = ours.lanes(block.name)
             np.testing.assert_allclose(lane.state[0], np.clip(values / 2, 0, 1), atol=1e-10)
             assert len(lane.state) == 1
     ours.close()
@@ -174,7 +174,7 @@ def test_an_odd_cycle_of_negative_couplings_mixes_the_compartments() -> None:
 
 def test_a_block_goes_back_into_the_second_turn_with_what_it_kept_of_the_first() -> None:
     network = chain(0.0)
-    ours = engine(network, dtype="float32", tolerance=1e-5)
+    ours = reference(network, dtype="float32", tolerance=1e-5)
     Settler(ours).run(Phase("first", BETA, 20, fixed=True, side=1), Phase("second", BETA, 3, fixed=True, side=-1))
     lanes = {name: lanes[0] for name, lanes in ours.dyads.items()}
     kept = {name: lane.snapshot() for name, lane in lanes.items()}

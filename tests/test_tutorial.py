@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = [DOCS / "tutorial.md", *(DOCS / "how-to" / f"own-{name}.md" for name in ("data", "network", "imperfection"))]
-PAGES += [DOCS / "scikit-learn.md", DOCS / "export.md"]
+HOW_TO = ("in-three-lines", "own-data", "regression", "own-network", "own-imperfection")
+PAGES = [DOCS / "tutorial.md", *(DOCS / "how-to" / f"{name}.md" for name in HOW_TO)]
+PAGES += [DOCS / "scikit-learn.md", DOCS / "export.md", DOCS / "runs.md", DOCS / "callbacks.md", DOCS / "baseline.md"]
 FENCE = re.compile(r"(<!-- not run[^>]*-->\n)?```(bash|python|yaml)(?: title=\"([^\"]+)\")?\n(.*?)```", re.DOTALL)
 
 

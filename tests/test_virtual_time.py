@@ -15,9 +15,11 @@ from dyadnet.clocks import Bernoulli, Moment, Periodic
 from dyadnet.delays import Constant, Geometric, Uniform
 from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine, cores
+from dyadnet.engine.reference import ReferenceEngine
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
-from tests.support import Settler, cyclic, engine
+from tests.support import Settler, cyclic
+from tests.support import reference as engine
 
 CLOCKS: list[dict[str, Any]] = [
     {"kind": "auto"},
@@ -36,9 +38,9 @@ DELAYS: list[dict[str, Any]] = [
 ]
 
 
-def states(built: LocalEngine) -> list[np.ndarray[Any, Any]]:
+def states(built: LocalEngine | ReferenceEngine) -> list[np.ndarray[Any, Any]]:
     """A and D of every block and lane."""
-    return [getattr(d, x).copy() for lanes in built.dyads.values() for d in lanes for x in ("A", "D")]
+    return [getattr(d, x).copy() for name in built.blocks for d in built.lanes(name) for x in ("A", "D")]
 
 
 def same(one: list[np.ndarray[Any, Any]], other: list[np.ndarray[Any, Any]]) -> bool:
@@ -121,8 +123,8 @@ def test_threads_change_no_bit(threads: int) -> None:
     dynamics: dict[str, Any] = {"lanes": 3, "dtype": "float32", "tolerance": 1e-5, "tolerance_difference": 1e-5}
     reference = engine(network, samples=12, **dynamics)
     other = LocalEngine(reference.config, reference._dataset, threads=threads)
-    for built in (reference, other):
-        Settler(built, samples=12).nudged(0.2)
+    Settler(reference, samples=12).nudged(0.2)
+    Settler(other, samples=12).nudged(0.2)
     assert same(states(reference), states(other))
     reference.close()
     other.close()

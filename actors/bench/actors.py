@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -80,7 +79,7 @@ def configuration(
 
 
 def _row(model: str, config: RunConfig, relaxations: int, repetitions: int, data: Dataset) -> dict[str, Any]:
-    workers = RayWorkers(config, ray.put(data), None, queue.SimpleQueue(), BlockActor)
+    workers = RayWorkers(config, ray.put(data), BlockActor)
     actors = ActorEngine(config, workers)
     local = LocalEngine(config, data)
     try:
@@ -122,7 +121,7 @@ class Course:
         radius = 0.0
         if found.rule.needs_radius:
             radius = engine.spectral_radius(self._couplings, found.symmetric_radius, COLD_ITERATIONS)
-        self._step = found.rule.step(radius)
+        self._step, self._gamma = found.rule.step(radius), found.rule.gamma(radius)
         self._phases = phases(config)
 
     def rate(self, relaxations: int) -> float:
@@ -131,7 +130,9 @@ class Course:
         for _ in range(relaxations):
             number = len(self.sweeps) + 1
             rows = (np.arange(self._minibatch) + number * self._minibatch) % self._samples
-            outcome = self._engine.relax(Relaxation(number, "train", rows, self._phases, self._couplings, self._step))
+            outcome = self._engine.relax(
+                Relaxation(number, "train", rows, self._phases, self._couplings, self._step, gamma=self._gamma)
+            )
             self.sweeps.append(outcome.sweeps)
         return relaxations * self._minibatch / (time.perf_counter() - started)
 

@@ -1,4 +1,4 @@
-"""``dyadnet bench messages``, ``actors`` and ``growth``; entry points of the group ``dyadnet.bench``."""
+"""``dyadnet bench messages``, ``actors``, ``start`` and ``growth``; entry points of the group ``dyadnet.bench``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from dyadnet.bench.networks import known, numbers
 from dyadnet.bench.networks import sizes as parsed
-from dyadnet.description import MODELS
+from dyadnet.console import for_people
 from dyadnet.errors import ConfigError
 
 Address = Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, or auto; its own unless given.")]
@@ -30,8 +30,8 @@ def messages(
     from actors.cluster import connected
     from dyadnet.config import ClusterSpec
 
-    chosen = [1024 * size for size in _numbers("--sizes", sizes)]
-    console = Console(stderr=True)
+    chosen = [1024 * size for size in numbers("--sizes", sizes)]
+    console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
         from actors.bench.messages import measure
 
@@ -71,14 +71,12 @@ def actors(
     from dyadnet.data import load
 
     inputs, hidden = parsed(network)
-    minibatches = _numbers("--minibatch", minibatch)
-    chosen = models.split(",")
-    if unknown := [model for model in chosen if model not in MODELS]:
-        raise ConfigError("--models", unknown[0], "hm, ffm or sshm")
+    minibatches = numbers("--minibatch", minibatch)
+    chosen = [known("--models", one) for one in models.split(",")]
     dataset = None if data_name is None else load(data_name, data_dir)
     if dataset is not None and dataset.features != inputs:
         raise ConfigError("--network", network, f"{dataset.name} has {dataset.features} features a sample")
-    console = Console(stderr=True)
+    console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
         from actors.bench.actors import measure
 
@@ -105,30 +103,68 @@ def actors(
         typer.echo(json.dumps(results))
 
 
+def start(
+    blocks: Annotated[str, typer.Option(help="Blocks a layer of the digits' network, an actor each.")] = "1,20",
+    repetitions: Annotated[int, typer.Option(min=1)] = 3,
+    address: Address = None,
+    as_json: Json = False,
+) -> None:
+    """Seconds until the first minibatch has settled, over those until as many empty actors are up."""
+    from actors.cluster import connected
+    from dyadnet.config import ClusterSpec
+
+    chosen = numbers("--blocks", blocks)
+    console = for_people()
+    with connected(ClusterSpec(address=address)), console.status("measuring") as status:
+        from actors.bench.start import measure
+
+        results = measure(chosen, repetitions, lambda what: status.update(f"measuring {what}"))
+    table = Table(title=f"seconds until the first minibatch has settled, medians of {repetitions}")
+    for column in ("actors", "empty actors", "first minibatch", "ratio"):
+        table.add_column(column, justify="right")
+    for row in results["rows"]:
+        seconds = (f"{row['empty_s']:.1f}", f"{row['first_minibatch_s']:.1f}")
+        table.add_row(str(row["actors"]), *seconds, f"{row['ratio']:.2f}")
+    console.print(table)
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
 def growth(
     blocks: Annotated[str, typer.Option(help="Blocks of each chain, the one to compare with first.")] = "4,16,64",
     neurons: Annotated[int, typer.Option(min=1, help="Of a block.")] = 125,
     model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
     minibatch: Annotated[int, typer.Option(min=1)] = 128,
     lanes: Annotated[int, typer.Option(min=1, help="Of both engines.")] = 2,
-    number: Annotated[int, typer.Option("--actors", min=1, help="That share the blocks of each chain.")] = 4,
+    number: Annotated[
+        int | None, typer.Option("--actors", min=1, help="That share the blocks of each chain; 4 unless given.")
+    ] = None,
     sweeps: Annotated[int, typer.Option(min=1, help="By which two timed relaxations differ, at least.")] = 34,
     repetitions: Annotated[int, typer.Option(min=1)] = 7,
     address: Address = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="The local engine alone, beside bare products of the same chains; no Ray.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Chains that grow: cost of a block and tick, memory of a block, the coordinator's cost of a minibatch."""
+    sizes = numbers("--blocks", blocks)
+    if min(sizes) < 2 or len(set(sizes)) < len(sizes):
+        raise ConfigError("--blocks", blocks, "chains of two blocks or more, each once")
+    known("--model", model)
+    if lanes > minibatch:
+        raise ConfigError("--lanes", lanes, f"at most the minibatch, {minibatch}")
+    if local:
+        for flag, value in (("--actors", number), ("--address", address)):
+            if value is not None:
+                raise ConfigError(flag, value, "with --local there are no actors; leave one of them out")
+        _alone(sizes, neurons, model, minibatch, lanes, sweeps, repetitions, as_json)
+        return
     from actors.cluster import connected
     from dyadnet.config import ClusterSpec
 
-    sizes = _numbers("--blocks", blocks)
-    if min(sizes) < 2 or len(set(sizes)) < len(sizes):
-        raise ConfigError("--blocks", blocks, "chains of two blocks or more, each once")
-    if model not in MODELS:
-        raise ConfigError("--model", model, "hm, ffm or sshm")
-    if lanes > minibatch:
-        raise ConfigError("--lanes", lanes, f"at most the minibatch, {minibatch}")
-    console = Console(stderr=True)
+    number = number or 4
+    console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
         from actors.bench.growth import measure
 
@@ -165,16 +201,45 @@ def growth(
             cells += [f"{unit * row[name]['cost_s']:.1f}", f"{row[name]['ratio']:.2f}"]
         cells += ["–" if size is None else f"{size / 1e6:.1f}" for size in row["memory"].values()]
         table.add_row(*cells)
-    Console(stderr=True, width=120).print(table)
+    for_people(width=120).print(table)
     if as_json:
         typer.echo(json.dumps(results))
 
 
-def _numbers(flag: str, text: str) -> list[int]:
-    try:
-        found = [int(part) for part in text.split(",")]
-    except ValueError:
-        found = []
-    if not found or min(found) < 1:
-        raise ConfigError(flag, text, "positive whole numbers with commas between")
-    return found
+def _alone(
+    sizes: list[int],
+    neurons: int,
+    model: str,
+    minibatch: int,
+    lanes: int,
+    sweeps: int,
+    repetitions: int,
+    as_json: bool,
+) -> None:
+    """Chains on the local engine, beside their bare products."""
+    from dyadnet.bench.growth import alone
+
+    console = for_people(width=120)
+    with console.status("measuring") as status:
+        results = alone(
+            sizes,
+            neurons,
+            model,
+            minibatch,
+            lanes,
+            sweeps,
+            repetitions,
+            lambda what: status.update(f"measuring: {what}"),
+        )
+    title = f"{model}, blocks of {neurons} neurons, minibatch {minibatch}, {lanes} lanes: µs a block and tick (ratio)"
+    table = Table(title=title)
+    for column in ("blocks", "links a block", "", "local", "", "bare products", "", "local / products, ratios"):
+        table.add_column(column, justify="right")
+    for row in results["rows"]:
+        cells = [str(row["blocks"]), f"{row['links_per_block']:.2f}", f"{row['links_ratio']:.2f}"]
+        for name in ("local", "products"):
+            cells += [f"{1e6 * row[name]['cost_s']:.1f}", f"{row[name]['ratio']:.2f}"]
+        table.add_row(*cells, f"{row['over_products']:.2f}")
+    console.print(table)
+    if as_json:
+        typer.echo(json.dumps(results))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import queue
 import re
 import statistics
 from collections.abc import Callable, Sequence
@@ -115,7 +114,7 @@ class _Chain:
         self._samples = data(neurons)
         self._local = LocalEngine(self.config, self._samples)
         self.ticks = self._local.timing.sweep
-        self._workers = RayWorkers(self.config, ray.put(self._samples), None, queue.SimpleQueue(), BlockActor)
+        self._workers = RayWorkers(self.config, ray.put(self._samples), BlockActor)
         self._actors = ActorEngine(self.config, self._workers)
         self._places: dict[str, dict[str, Any]] = {}
 

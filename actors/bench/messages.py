@@ -1,4 +1,8 @@
-"""Messages a second between two actors: plain Ray calls, and the fast transport, with the same payload."""
+"""Messages a second between two actors: plain Ray calls, and what hosts use, with the same payload.
+
+On one machine a message is a place in the sender's segment and a word that tells of it; between machines it is a frame.
+Both ends write and read the whole payload, by Ray calls, too.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,17 @@ import numpy as np
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from actors.fast.connection import Connection
 from actors.fast.endpoint import Network
 from actors.fast.keys import Card
-from actors.fast.transport import FastTransport
-from actors.inbox import Envelope, Inbox
-from actors.post import Home, Post
+from actors.fast.letters import SLOTS, pack
+from actors.host import Host
 from dyadnet.bench.networks import machine
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError
-from dyadnet.messages import Message
-from dyadnet.topology import Topology
+from dyadnet.kernels import compiled
+from dyadnet.program.crossing import Home
+from dyadnet.program.words import ROOM, tell, wait
 
 WINDOW = 16
 """Messages that may be under way, in both cases."""
@@ -31,6 +36,39 @@ BATCH = 16
 """Rows of a message's numbers."""
 PATIENCE = 60.0
 Measured = dict[str, float]
+
+
+@compiled
+def _write(X, at, slot, depth, size, word, answers, first, messages, window, room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write messages number `first` and later, each once what was there has been read; False if nobody reads."""
+    for n in range(first, first + messages):
+        if not wait(answers, n - window + 1, 60_000_000_000, room):
+            return False
+        into = X[at + n % depth * slot : at + n % depth * slot + size]
+        for j in range(size):
+            into[j] = X.dtype.type(n)
+        tell(word, n + 1)
+    return wait(answers, first + messages, 60_000_000_000, room)
+
+
+@compiled
+def _read(X, at, slot, depth, size, word, answers, first, messages, room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Read messages as they come, and say so; False if nobody writes, or a number is not what was written.
+
+    All numbers of a message are the same: so are all bits that any of them has and that all of them have.
+    """
+    for n in range(first, first + messages):
+        if not wait(word, n + 1, 60_000_000_000, room):
+            return False
+        x = X[at + n % depth * slot : at + n % depth * slot + size]
+        some, all_ = x[0], x[0]
+        for j in range(size):
+            some |= x[j]
+            all_ &= x[j]
+        if some != all_:
+            return False
+        tell(answers, n + 1)
+    return True
 
 
 class Correspondent:
@@ -45,24 +83,27 @@ class Correspondent:
     """
 
     def __init__(self, index: int, size: int) -> None:
-        width = size // (4 * BATCH)
-        layered = {"inputs": 1, "hidden": [width], "outputs": width}
-        config = RunConfig.read({"network": {"layered": layered}})
-        home = Home(index, {"h1": 0, "out": 1})
-        self._transport = FastTransport(home, 1, WINDOW + 2)
-        self._inbox = Inbox(source=self._transport)
-        self._inbox.open(1)
-        self._post = Post(home, Topology(config.network), self._transport)
-        self._post.round = 1
+        width = size // (8 * BATCH)
+        values = {
+            "network": {"layered": {"inputs": 1, "hidden": [width], "outputs": width}},
+            "dynamics": {"delay": WINDOW, "lanes": 1, "clock": "every-tick", "step": 0.1},
+            "learning": {"minibatch": BATCH, "evaluation_batch": BATCH},
+        }
+        self._host = Host(RunConfig.read(values), Home(index, {"h1": 0, "out": 1}), None)
+        self._connection = Connection(self._host)
         self._size = size
-        self._shape = (1, BATCH, width)
+        self._shape = (2, BATCH, width)
         self._numbers = np.ones(self._shape, np.float32)
-        self._received = 0
+        self._count = self._received = 0
+        self._room = np.zeros(ROOM, dtype=np.int64)
+        self._apart = False
 
     def introduce(self, others: bool, insecure: bool = False) -> Card:
         """See `actors.shells.BlockActor.introduce`."""
-        endpoint = self._transport.endpoint
+        self._apart = others
+        endpoint = self._connection.endpoint
         if others:
+            endpoint._taken = self._taken
             spec = ClusterSpec()
             network = Network(ray.util.get_node_ip_address(), spec.ports, 2 * self._size + (1 << 20), insecure)
             endpoint.open(network)
@@ -70,16 +111,19 @@ class Correspondent:
 
     def know(self, cards: Sequence[Card]) -> None:
         """See `actors.shells.BlockActor.know`."""
-        self._transport.know(cards)
+        self._connection.know(cards)
 
     def greet(self, timeout: float) -> None:
         """See `actors.shells.BlockActor.greet`."""
-        self._transport.greet(timeout)
+        if self._apart:
+            self._connection.endpoint.connect()
+            self._connection.endpoint.await_greetings(timeout)
+        else:
+            self._connection.greet(timeout)
 
-    def take(self, numbers: np.ndarray[Any, Any]) -> int:
+    def take(self, numbers: np.ndarray[Any, Any]) -> float:
         """Receive a plain call."""
-        self._received += 1
-        return self._received
+        return float(numbers.sum())
 
     def call(self, other: Any, messages: int, window: int) -> float:
         """Messages a second by plain calls, at most `window` under way."""
@@ -96,36 +140,63 @@ class Correspondent:
         return messages / (time.perf_counter() - started)
 
     def write(self, messages: int, window: int) -> float:
-        """Messages a second by the fast transport, at most `window` under way."""
+        """Messages a second as hosts send them, at most `window` under way."""
         started = time.perf_counter()
-        answered = 0
-        for count in range(messages):
-            while count - answered >= window:
-                answered += self._answers()
-            numbers = self._transport.empty(self._shape, np.dtype(np.float32))
-            numbers[...] = self._numbers
-            message = Message("h1", "out", "state", count, count, 0, 0, 0, numbers, True, False, count, count)
-            self._post.send(1, [message])
-        while answered < messages:
-            answered += self._answers()
+        if self._apart:
+            self._write_frames(messages, window)
+        else:
+            there = _write(*self._place(), self._count, messages, window, self._room)
+            assert there, "nobody reads"
+        self._count += messages
         return messages / (time.perf_counter() - started)
 
     def answer(self, messages: int) -> None:
-        """Receive so many messages; answer those that have come together with one empty letter, or a few."""
-        while messages > 0:
-            letters = self._inbox.read(PATIENCE)
-            messages -= len(letters)
-            # A sender that heard of a full window at once would have nothing to do until then.
-            for first in range(0, len(letters), ANSWERED):
-                some = letters[first : first + ANSWERED]
-                for letter in some:
-                    assert isinstance(letter, Envelope)
-                    for message in self._post.opened(letter, {0: BATCH}, np.dtype(np.float32)):
-                        self._received += message.payload.shape[0]
-                self._post.send(0, [], (float(len(some)),))
+        """Receive so many messages, and say how many have come."""
+        if self._apart:
+            self._answer_frames(messages)
+        else:
+            X, *place = self._place()
+            there = _read(X.view(np.int32), *place, self._count, messages, self._room)
+            assert there, "nobody writes, or something else"
+        self._count += messages
 
-    def _answers(self) -> int:
-        return sum(int(letter.stamps[0]) for letter in self._inbox.read(PATIENCE) if isinstance(letter, Envelope))
+    def _place(self) -> tuple[Any, ...]:
+        """Where messages lie: array, offset, from one to the next, how many, numbers of each, both words."""
+        arena, segments = self._host.group.arena, self._host.segments
+        at = arena.shared_place(0, "ring", "h1")
+        slot, depth = arena.geometry.slot(self._shape[2]), arena.geometry.depth("h1")
+        words = segments.word(0, 0), segments.word(1, 0)
+        return self._host.group.lane(0).memory.X, at, slot, depth, self._numbers.size, *words
+
+    def _write_frames(self, messages: int, window: int) -> None:
+        endpoint, begun = self._connection.endpoint, self._received
+        for count in range(messages):
+            while count - (self._received - begun) >= window:
+                endpoint.receive(PATIENCE)
+            numbers = np.empty(self._shape, np.float32)
+            numbers[...] = self._numbers
+            endpoint.send(1, pack(SLOTS), buffers=[numbers])
+        while self._received - begun < messages:
+            endpoint.receive(PATIENCE)
+
+    def _answer_frames(self, messages: int) -> None:
+        endpoint, begun, answered = self._connection.endpoint, self._received, 0
+        while (came := self._received - begun) < messages:
+            endpoint.receive(PATIENCE)
+            # A sender that heard of a full window at once would have nothing to do until then.
+            while self._received - begun - answered >= 1 and answered < messages:
+                some = min(self._received - begun - answered, ANSWERED)
+                endpoint.send(0, pack(SLOTS, some))
+                answered += some
+        assert came <= messages
+
+    def _taken(self, peer: int, fields: list[Any], descriptor: int, frames: Sequence[Any]) -> None:
+        if peer == 1:
+            self._received += fields[1]
+            return
+        self._numbers.reshape(-1)[...] = np.frombuffer(frames[0].buffer, np.float32)
+        self._numbers.sum()
+        self._received += 1
 
 
 def measure(

@@ -3,85 +3,103 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
+from actors.chaos.disk import possible
 from actors.chaos.plan import KINDS, Kind, trials
-from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.errors import ConfigError, DyadnetError, guessed
 
 
 def chaos(
     count: Annotated[int, typer.Option("--trials", min=1, help="Runs with one fault each.")] = len(KINDS),
     seed: Annotated[int, typer.Option(min=0, help="Of which fault happens where and when.")] = 0,
     kinds: Annotated[str | None, typer.Option(help=f"Only these, of {','.join(KINDS)}.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Keep the runs' folders here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep the runs' folders here; the same command runs what is left.")
+    ] = None,
+    at_most: Annotated[
+        int | None, typer.Option(min=1, help="Run so many of those that are left, and the rest another time (--out).")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
     ] = False,
 ) -> None:
     """Train the digits again and again, each time with one seeded fault, and compare with the undisturbed run."""
     chosen = _kinds(kinds)
+    if at_most is not None and out is None:
+        raise ConfigError("--at-most", at_most, "with --out, where the trials are kept that have ended")
     if out is not None:
-        told = _tried(count, seed, chosen, out)
+        told = _tried(count, seed, chosen, out, at_most)
     else:
         with tempfile.TemporaryDirectory(prefix="dyadnet-chaos-") as folder:
-            told = _tried(count, seed, chosen, Path(folder))
+            told = _tried(count, seed, chosen, Path(folder), None)
+    done = count - told["left"]
     typer.echo(
-        f"{told['ended']} of {told['trials']} ended, {told['same_bits']} with the undisturbed run's hash, "
+        f"{told['ended']} of {done} ended, {told['same_bits']} with the undisturbed run's hash, "
         f"in {told['seconds']:.0f} s",
         err=True,
     )
+    if told["left"]:
+        again = f"dyadnet chaos --trials {count} --seed {seed} --kinds {','.join(chosen)} --out {shlex.quote(str(out))}"
+        typer.echo(f"{told['left']} are left; go on with: {again}", err=True)
     if as_json:
         typer.echo(json.dumps(told))
-    if told["same_bits"] < told["trials"]:
-        raise DyadnetError(f"{told['trials'] - told['same_bits']} of {told['trials']} trials went wrong")
+    if told["same_bits"] < done:
+        raise DyadnetError(f"{done - told['same_bits']} of {done} trials went wrong")
 
 
-def _tried(count: int, seed: int, kinds: Sequence[Kind], folder: Path) -> dict[str, Any]:
-    """All trials, one after the other, and what came of them."""
+def _tried(count: int, seed: int, kinds: Sequence[Kind], folder: Path, at_most: int | None) -> dict[str, Any]:
+    """The trials that are left, one after the other, and what came of all."""
+    from actors.chaos.kept import Kept
     from actors.chaos.strike import struck, undisturbed
 
-    started = time.monotonic()
-    expected = undisturbed(folder / "undisturbed")
-    by_kind: dict[str, dict[str, float]] = {}
-    wrong = []
-    ended = same = 0
-    for trial in trials(count, seed, kinds):
-        ending = struck(trial, folder / f"trial-{trial.number:03d}")
-        right = ending.struck and ending.weights == expected
-        ended += bool(ending.weights)
-        same += right
-        sums = by_kind.setdefault(trial.kind, {"trials": 0, "same_bits": 0, "seconds": 0.0})
-        sums["trials"] += 1
-        sums["same_bits"] += right
-        sums["seconds"] += ending.seconds
-        why = ending.why or ("" if ending.struck else "the fault did not happen")
-        told = "same bits" if right else why or "other bits"
-        typer.echo(f"{trial.number:>3} {trial.kind:<11} {trial.fault}: {told}, {ending.seconds:.0f} s", err=True)
-        if not right:
-            wrong.append({"trial": trial.number, "kind": trial.kind, "fault": str(trial.fault), "why": told})
+    kept = Kept(folder, seed, kinds)
+    try:
+        if not kept.weights:
+            kept.expect(undisturbed(folder / "undisturbed"))
+        left = [trial for trial in trials(count, seed, kinds) if trial.number not in kept.lines]
+        for trial in left[:at_most]:
+            line = kept.add(struck(trial, folder / f"trial-{trial.number:03d}"))
+            hit = f" of {' and '.join(trial.victims)}" if trial.victims else ""
+            told = line["why"] or "same bits"
+            typer.echo(
+                f"{trial.number:>3} {trial.kind:<11} {trial.fault}{hit}: {told}, {line['seconds']:.0f} s", err=True
+            )
+    finally:
+        kept.close()
+    found = [line for number, line in sorted(kept.lines.items()) if number < count]
     return {
         "trials": count,
+        "left": count - len(found),
         "seed": seed,
-        "ended": ended,
-        "same_bits": same,
-        "weights_sha256": expected,
-        "by_kind": by_kind,
-        "wrong": wrong,
-        "seconds": time.monotonic() - started,
+        "ended": sum(line["ended"] for line in found),
+        "same_bits": sum(line["same_bits"] for line in found),
+        "weights_sha256": kept.weights,
+        "by_kind": {kind: _sums([line for line in found if line["kind"] == kind]) for kind in kinds},
+        "wrong": [line for line in found if not line["same_bits"]],
+        "seconds": sum(line["seconds"] for line in found),
     }
 
 
+def _sums(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
+    sums = {name: sum(line[name] for line in lines) for name in ("same_bits", "seconds")}
+    return {"trials": len(lines)} | sums
+
+
 def _kinds(text: str | None) -> Sequence[Kind]:
+    """Those that are asked for; all that can be had here unless any are."""
     if text is None:
-        return KINDS
+        return KINDS if possible() else [kind for kind in KINDS if kind != "disk-full"]
     found = [part.strip() for part in text.split(",")]
     for kind in found:
         if kind not in KINDS:
-            raise ConfigError("--kinds", text, f"with commas between, of {', '.join(KINDS)}")
+            raise ConfigError("--kinds", text, f"with commas between, of {', '.join(KINDS)}{guessed(kind, KINDS)}")
+    if "disk-full" in found and not possible():
+        raise ConfigError("--kinds", text, "disk-full as root on Linux only, who may mount a small disk; leave it out")
     return cast("Sequence[Kind]", found)

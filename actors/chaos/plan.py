@@ -1,8 +1,7 @@
 """Which fault each trial has, drawn from a seed; and the small run that suffers it.
 
-What kills or hangs a block's actor happens exactly at its minibatch and tick. The coordinator, the driver and a whole
-machine are struck from outside, as soon as that point is known to have come: a straggler from that tick on holds the
-run there.
+What kills or hangs a block's actor happens exactly at its minibatch and tick. All else is struck from outside, as soon
+as that point is known to have come: a straggler from that tick on holds the run there.
 """
 
 from __future__ import annotations
@@ -14,8 +13,29 @@ from typing import Any, Literal, get_args
 from dyadnet.faults import Fault
 from dyadnet.random import Stream
 
-Kind = Literal["actor", "coordinator", "driver", "hang", "node", "link"]
+Kind = Literal[
+    "actor",
+    "coordinator",
+    "driver",
+    "hang",
+    "node",
+    "link",
+    "ray-dies",
+    "ray-hangs",
+    "disk-full",
+    "log-gone",
+    "hang-up",
+    "suspend",
+]
+"""The last six: processes of Ray's own are killed or stopped; the disk fills up, and is freed later; whoever reads the
+log goes; the terminal does (SIGHUP); all processes stop for longer than a heartbeat, and go on."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+ENDING: frozenset[Kind] = frozenset({"driver", "ray-dies", "ray-hangs", "disk-full", "hang-up"})
+"""Kinds that may end a run; ``dyadnet resume`` goes on with it then."""
+SURVIVED: frozenset[Kind] = frozenset({"actor", "coordinator", "hang", "node", "link"})
+"""Kinds that a run records as a failure, and survives."""
+RAYS = (("gcs_server",), ("raylet",), ("gcs_server", "raylet"))
+"""Of Ray's own processes, the control store, the raylet, or both."""
 BLOCKS = ("h1", "h2", "out")
 LINKS = (("h1", "h2"), ("h2", "out"))
 SWEEPS = 6
@@ -39,11 +59,14 @@ class Trial:
         From 0; what is struck.
     fault
         What the run itself is told: the fault, or the mark of the point at which to strike.
+    victims
+        Of Ray's own processes those that are hit, where any are.
     """
 
     number: int
     kind: Kind
     fault: Fault
+    victims: tuple[str, ...] = ()
 
 
 def settings() -> dict[str, Any]:
@@ -75,4 +98,5 @@ def _trial(number: int, kind: Kind, seed: int) -> Trial:
         values |= {"kind": "kill" if kind == "actor" else "hang", "block": block}
     else:
         values |= {"kind": "slow", "block": block, "factor": HELD}
-    return Trial(number, kind, Fault.read(values))
+    victims = RAYS[draws.integers(len(RAYS))] if kind.startswith("ray-") else ()
+    return Trial(number, kind, Fault.read(values), victims)

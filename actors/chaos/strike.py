@@ -1,4 +1,4 @@
-"""One trial: a run in a process of its own, struck at its point, resumed if it was the driver, and its hash."""
+"""One trial: a run in a process of its own, struck at its point, resumed if that may end it, and its hash."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from actors.chaos.plan import Trial, settings
+from actors.chaos.disk import Disk
+from actors.chaos.plan import ENDING, SURVIVED, Trial
+from actors.chaos.run import LIMIT, Run
+from actors.chaos.victims import COORDINATOR, below, hit, send
 from actors.cluster import DEFAULTS, authentication
 from dyadnet.errors import DyadnetError
 from dyadnet.record import CONFIG, EVENTS
 
-LIMIT = 240.0
-"""Seconds that a trial may take."""
 LOOK = 0.01
 """Seconds between two looks for the point at which to strike."""
-COMMAND = (sys.executable, "-c", "from dyadnet.cli import main; main()")
+SUSPENDED = 10.0
+"""Seconds for which all processes stop: longer than a heartbeat."""
+FULL = "No space left"
+ADVICE = "dyadnet resume"
+"""In the last line of a run that was ended and can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +59,19 @@ class Ending:
 
 def undisturbed(folder: Path) -> str:
     """Hash of the run without a fault, on the local engine."""
+    shutil.rmtree(folder, ignore_errors=True)
     with _surroundings() as environment:
-        process = _begin(folder, environment, "--engine", "local")
-        out, errors = process.communicate(timeout=LIMIT)
-    return _hash(out) or _fail(errors)
+        run = Run.begin(folder, environment, "--engine", "local")
+        weights = run.weights()
+    if not weights:
+        raise DyadnetError(f"the undisturbed run went wrong: {run.last()}")
+    return weights
 
 
 def struck(trial: Trial, folder: Path) -> Ending:
     """Run a trial; what goes wrong around it goes wrong with it alone."""
     started = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
     try:
         weights, happened, why = _struck(trial, folder)
     except (DyadnetError, OSError) as problem:
@@ -76,57 +83,63 @@ def _struck(trial: Trial, folder: Path) -> tuple[str, bool, str]:
     """Hash of the last weights, whether the fault happened, and what was wrong."""
     with _surroundings() as environment, contextlib.ExitStack() as stack:
         flags = ["--fault", str(trial.fault)]
-        nodes = None
+        nodes = disk = None
         if trial.kind == "node":
             nodes = stack.enter_context(_two_nodes(environment))
             flags += ["--address", nodes.address, "--placement", "spread"]
-        process = _begin(folder, environment, *flags)
-        stack.callback(_end, process)
-        happened = True
-        if trial.fault.kind == "slow":
-            happened = _await(folder / EVENTS, process)
-            if happened and nodes is not None:
-                nodes.strike()
-            elif happened:
-                victim = process.pid if trial.kind == "driver" else _coordinator(process.pid)
-                os.kill(victim, signal.SIGKILL)
-        out, errors = _communicated(process)
-        if trial.kind == "driver":
-            process = _resume(folder, environment)
-            stack.callback(_end, process)
-            out, errors = _communicated(process)
+        elif trial.kind == "disk-full":
+            disk = stack.enter_context(Disk(folder))
+            folder = disk.place
+        run = Run.begin(folder, environment, *flags, piped=trial.kind == "log-gone")
+        stack.callback(run.end)
+        happened = trial.fault.kind != "slow"
+        if not happened and _await(folder / EVENTS, run.process):
+            happened = True
+            _strike(trial, run, nodes, disk)
+        weights, why = run.weights(), run.last()
+        if trial.kind in ENDING and not weights and (ADVICE in why or trial.kind == "driver"):
+            run = Run.resume(folder, environment)
+            stack.callback(run.end)
+            weights, why = run.weights(), run.last()
         happened = happened and _happened(folder, trial)
-    return _hash(out), happened, "" if _hash(out) else _last(errors)
+    return weights, happened, "" if weights else why
 
 
-def _begin(folder: Path, environment: Mapping[str, str], *flags: str) -> subprocess.Popen[str]:
-    path = folder.with_suffix(".yaml")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(settings()), encoding="utf-8")
-    return _run(environment, "train", str(path), "--out", str(folder), "--json", *flags)
+def _strike(trial: Trial, run: Run, nodes: _Nodes | None, disk: Disk | None) -> None:
+    """Do what the trial says to a run that is held at its point."""
+    driver = run.process.pid
+    blows: dict[str, Callable[[], object]] = {
+        "coordinator": lambda: hit(driver, signal.SIGKILL, lambda name: name.startswith(COORDINATOR)),
+        "driver": lambda: send(signal.SIGKILL, [driver]),
+        "ray-dies": lambda: hit(driver, signal.SIGKILL, lambda name: name in trial.victims),
+        "ray-hangs": lambda: hit(driver, signal.SIGSTOP, lambda name: name in trial.victims),
+        "hang-up": lambda: send(signal.SIGHUP, [driver]),
+        "log-gone": run.close_log,
+        "suspend": lambda: _suspend(driver),
+    }
+    if nodes is not None:
+        nodes.strike()
+    elif disk is not None:
+        _fill(disk, run)
+    else:
+        blows[trial.kind]()
 
 
-def _resume(folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    return _run(environment, "resume", str(folder), "--json")
+def _suspend(driver: int) -> None:
+    """Stop all processes of a run, and have them go on."""
+    stopped = list(below(driver))
+    send(signal.SIGSTOP, stopped)
+    time.sleep(SUSPENDED)
+    send(signal.SIGCONT, stopped)
 
 
-def _run(environment: Mapping[str, str], *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*COMMAND, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def _communicated(process: subprocess.Popen[str]) -> tuple[str, str]:
-    try:
-        return process.communicate(timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        _end(process)
-        return "", f"not over after {LIMIT:g} s"
+def _fill(disk: Disk, run: Run) -> None:
+    """Fill a run's disk until it has noticed, and free it again."""
+    disk.fill()
+    deadline = time.monotonic() + LIMIT
+    while run.process.poll() is None and FULL not in run.said() and time.monotonic() < deadline:
+        time.sleep(LOOK)
+    disk.free()
 
 
 def _await(events: Path, process: subprocess.Popen[str]) -> bool:
@@ -140,27 +153,12 @@ def _await(events: Path, process: subprocess.Popen[str]) -> bool:
 
 
 def _happened(folder: Path, trial: Trial) -> bool:
-    """Whether the record says that the fault happened, and, unless the driver died, that it was survived."""
+    """Whether the record says that the fault happened, and, where actors died of it alone, that it was survived."""
     path = folder / EVENTS
     if not (folder / CONFIG).exists() or not path.exists():
         return False
     kinds = [json.loads(line)["kind"] for line in path.read_text(encoding="utf-8").splitlines()]
-    return "fault" in kinds and (trial.kind == "driver" or "failure" in kinds)
-
-
-def _coordinator(driver: int) -> int:
-    """The coordinator's process, among those that descend from a driver."""
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if entry.read_bytes().startswith(b"ray::CoordinatorActor") and _descends(int(entry.parent.name), driver):
-                return int(entry.parent.name)
-    raise ProcessLookupError(f"no coordinator descends from process {driver}")
-
-
-def _descends(process: int, ancestor: int) -> bool:
-    while process > 1 and process != ancestor:
-        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    return process == ancestor
+    return "fault" in kinds and (trial.kind not in SURVIVED or "failure" in kinds)
 
 
 @contextlib.contextmanager
@@ -215,29 +213,7 @@ def _two_nodes(environment: dict[str, str]) -> Iterator[_Nodes]:
         process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(60)
-        _end(process)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a run that is not over, and whatever it started."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _hash(out: str) -> str:
-    lines = out.strip().splitlines()
-    try:
-        return str(json.loads(lines[-1])["weights_sha256"]) if lines else ""
-    except (ValueError, KeyError):
-        return ""
-
-
-def _last(errors: str) -> str:
-    lines = errors.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
-
-
-def _fail(errors: str) -> str:
-    raise DyadnetError(f"the undisturbed run went wrong: {_last(errors)}")
+        if process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from actors.fast.keys import Card, new_card
-from actors.fast.letters import HELLO, WAKE, pack, unpack
+from actors.fast.letters import HELLO, pack, unpack
 from actors.fast.local import LocalSockets, PeerLostError
 from actors.fast.tcp import Tcp
 from dyadnet.messages import MessageError
@@ -168,21 +168,9 @@ class Endpoint:
         if self._tcp is not None:
             self._take_far()
 
-    def wake(self, peer: int) -> None:
-        """Make a near peer's `receive` return."""
-        self._local.send(peer, _WAKE)
-
     def ring(self) -> None:
         """Make the own `receive` return; from any thread."""
         self._local.ring()
-
-    def rest(self) -> None:
-        """Nobody will call `receive` for a while."""
-        self._local.rest()
-
-    def stir(self) -> None:
-        """Somebody will again."""
-        self._local.stir()
 
     def refuse(self, sender: str, reason: str, why: str) -> None:
         """Count something that is not taken, and log it if it is the first of its kind from its sender."""
@@ -218,7 +206,7 @@ class Endpoint:
             if fields[0] == HELLO:
                 if len(fields) == 2 and type(fields[1]) is str:
                     self._greeted[peer] = fields[1]
-            elif fields[0] != WAKE:
+            else:
                 kept = True
                 self._taken(peer, fields, descriptor, frames)
         except MessageError as problem:
@@ -230,6 +218,3 @@ class Endpoint:
     def _name(self, peer: int) -> str:
         card = self._cards.get(peer)
         return f"host {peer}" if card is None else card.label
-
-
-_WAKE = pack(WAKE)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from actors.shared import can_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def machine() -> str:
 
     Where there is no memory without names, no two processes do.
     """
-    if sys.platform != "linux" or not hasattr(os, "memfd_create"):
+    if not can_share():
         return secrets.token_hex(12)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return f"{boot} {Path('/proc/self/ns/net').stat().st_ino} {os.getuid()}"

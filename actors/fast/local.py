@@ -14,7 +14,6 @@ import os
 import select
 import socket
 import struct
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -136,7 +135,6 @@ class LocalSockets:
         self._buffer = bytearray(_BUFFER)
         self._lives: dict[int, str] = {}
         self._full = False
-        self._flusher: threading.Thread | None = None
         self._epoll.register(self._listener, select.EPOLLIN)
         self._epoll.register(self._bell, select.EPOLLIN)
 
@@ -190,18 +188,6 @@ class LocalSockets:
         """Make `receive` return; from any thread."""
         os.eventfd_write(self._bell, 1)
 
-    def rest(self) -> None:
-        """Nobody will call `receive` for a while: what waits to go out is sent by a thread."""
-        if self._full:
-            self._flusher = threading.Thread(target=self._flush_all, daemon=True)
-            self._flusher.start()
-
-    def stir(self) -> None:
-        """The computing thread is back."""
-        if self._flusher is not None:
-            self._flusher.join()
-            self._flusher = None
-
     def close(self) -> None:
         """End every connection."""
         for incoming in list(self._incoming.values()):
@@ -216,11 +202,6 @@ class LocalSockets:
     def _flush(self) -> None:
         left = [outgoing for outgoing in self._outgoing.values() if not outgoing.flush()]
         self._full = bool(left)
-
-    def _flush_all(self) -> None:
-        waiting = [outgoing for outgoing in self._outgoing.values() if outgoing.queue]
-        while waiting := [outgoing for outgoing in waiting if not outgoing.flush()]:
-            select.select([], [outgoing.socket for outgoing in waiting], [], 1.0)
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from actors.fast.connection import Desk
 from actors.fast.endpoint import Network
 from actors.fast.keys import Card
-from actors.fast.transport import Desk, FastTransport
-from actors.post import Home
+from actors.shared import Layout
 from dyadnet.config import RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.program.crossing import Geometry, Home
+from dyadnet.program.group import shared_rows as rows
 from dyadnet.timing import timing
 from dyadnet.topology import Topology
 
-FEWEST, MOST = 8, 64
-"""Slots of a first segment; where more are needed, more are made."""
 SPARE = 4 << 20
 """Bytes of a frame that any network may have: headers, and vectors of a power iteration."""
+FRAMES = 8
+"""Firings whose messages one frame may hold, at most."""
 PATIENCE = 30.0
 """Seconds within which everybody must have heard of everybody."""
 
 
-def transport(config: RunConfig, home: Home) -> FastTransport:
-    """The transport of one host."""
-    return FastTransport(home, config.dynamics.lanes, slots(config, home))
-
-
-def desk(config: RunConfig, hosts: int) -> Desk:
-    """The coordinator's."""
-    return Desk(hosts, lockstep=not isinstance(config.dynamics.mode, FreeRunning))
-
-
-def slots(config: RunConfig, home: Home) -> int:
-    """Arrays of one size that a host may have out at once: in each lane the state and every feedback of its blocks, of
-    each the one that is held, those under way, the one that is being written, and one more."""
+def desk(config: RunConfig, homes: Mapping[str, int]) -> Desk:
+    """The coordinator's way to all hosts."""
+    hosts = max(homes.values()) + 1
     topology = Topology(config.network)
-    arrays = sum(1 + len(topology.afferent(name)) for name in home.blocks)
-    under_way = timing(config, topology).largest_delay
-    return min(max(FEWEST, config.dynamics.lanes * arrays * (under_way + 3) + 1), MOST)
+    geometry = Geometry(config, topology, timing(config, topology), rows(config))
+    # Numbers of rows, and settings.
+    largest = (64 << 10) + 16 * rows(config) * config.dynamics.lanes
+    return Desk(Layout(geometry, Home(hosts, homes)), largest)
 
 
 def network(config: RunConfig, host: str) -> Network:
     """How an endpoint is to be reached from other machines."""
-    rows = -(-max(config.learning.minibatch, config.learning.evaluation_batch) // config.dynamics.lanes)
-    width = max(block.size for block in Topology(config.network).blocks.values())
-    largest = 2 * rows * width * np.dtype(config.dynamics.dtype).itemsize
+    topology = Topology(config.network)
+    # A host's messages of several ticks travel together.
+    widths = sum(block.size for block in topology.blocks.values()) + sum(link.pre.size for link in topology.links)
+    largest = 2 * rows(config) * widths * np.dtype(config.dynamics.dtype).itemsize * FRAMES
     cluster = config.cluster
     return Network(host, cluster.ports, SPARE + largest, cluster.insecure_transport)
 
@@ -77,6 +70,6 @@ def acquaint(desk: Desk, ask: Callable[..., Sequence[Any]], host: str, config: R
     # Whoever connects must be known already, or is turned away.
     desk.know(everybody)
     ask("know", everybody)
-    desk.endpoint.connect()
+    desk.announce()
     ask("greet", PATIENCE)
     desk.greet(PATIENCE)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import ray
 
-from actors import wire
 from actors.engine import ActorEngine
 from actors.limits.bisection import edge
 from actors.shells import BlockActor
-from actors.transport import Report
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
 from dyadnet.relaxation import Phase, Relaxation
@@ -45,7 +42,6 @@ class LimitsActor:
         self._dataset = dataset[0]
         self._parameters = parameters
         self._couplings = couplings
-        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
 
     def edge(self, ratio: float, asked: float) -> tuple[tuple[float, float] | None, float]:
         """Largest T that does not settle and smallest that does, and δ as measured; in milliseconds.
@@ -57,8 +53,7 @@ class LimitsActor:
         asked
             Delay of the channels, in milliseconds.
         """
-        me = ray.get_runtime_context().current_actor
-        workers = RayWorkers(self._config, self._dataset, me, self._reports, BlockActor)
+        workers = RayWorkers(self._config, self._dataset, BlockActor)
         try:
             workers.start(lambda text: None)
             engine = ActorEngine(self._config, workers)
@@ -78,8 +73,3 @@ class LimitsActor:
             return pair, engine.machinery().pace["delay_ms"]
         finally:
             workers.close()
-
-    @ray.method(concurrency_group="mail", num_returns=0)
-    def report(self, report: bytes) -> None:
-        """Take in a host's report."""
-        self._reports.put(wire.unseal_report(report))

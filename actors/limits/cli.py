@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from dyadnet.errors import ConfigError, RunFolderError
+from dyadnet.picture_option import FormatOption
 
 
 def real_limits(
@@ -19,7 +20,8 @@ def real_limits(
     out: Annotated[Path | None, typer.Option(help="Folder for data and picture; the run's unless given.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, or auto; its own unless given.")] = None,
     placement: Annotated[str, typer.Option(help="pack, spread or strict-spread.")] = "pack",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    pictures: FormatOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
     ] = False,
@@ -27,12 +29,12 @@ def real_limits(
     """The smallest stable time constant of free-running actors against delay, theory beside measurement."""
     from dataclasses import asdict
 
-    from rich.console import Console
-
-    from actors.cluster import connected, interruptible
+    from actors.cluster import connected
     from dyadnet.config import ClusterSpec
+    from dyadnet.console import for_people
     from dyadnet.evaluate import load
     from dyadnet.record import saved_weights
+    from dyadnet.signals import interruptible
 
     asked = _numbers(delays)
     if not saved_weights(run, "best").exists():
@@ -45,8 +47,8 @@ def real_limits(
     if len(set(couplings)) != 1 or couplings[0] == 0.0:
         raise ConfigError("RUN", str(run), "a network whose projections have one κ, and not 0: nothing else circles")
     cluster = ClusterSpec.model_validate({"address": address, "placement": placement})
-    console = Console(stderr=True)
-    with console.status("the network's equilibria") as status, connected(cluster), interruptible():
+    console = for_people()
+    with console.status("the network's equilibria") as status, connected(cluster) as watchdog, interruptible():
         from actors.limits.measure import measure, prepared
         from actors.limits.report import report
 
@@ -57,10 +59,10 @@ def real_limits(
             )
 
         def told(text: str) -> None:
-            console.print(text, highlight=False)
+            console.print(text)
 
         status.update(f"largest |e| of F·W {radius:.2f}; settling under delays of {delays} ms")
-        edges = measure(experiment, radius, asked, told)
+        edges = measure(experiment, radius, asked, watchdog, told)
     if not edges:
         raise RunFolderError(f"{run}: no edge of stability was found at any delay")
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ eigenvalues of F·W at the equilibria, as in `dyadnet.analysis.delays`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ import numpy as np
 import ray
 
 from actors.limits.actor import LimitsActor
+from actors.watchdog import Watchdog
 from dyadnet.analysis import stability
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.delays import AT_REST
@@ -112,7 +114,11 @@ def prepared(
 
 
 def measure(
-    experiment: Experiment, radius: float, delays: Sequence[float], told: Callable[[str], None] = lambda what: None
+    experiment: Experiment,
+    radius: float,
+    delays: Sequence[float],
+    watchdog: Watchdog,
+    told: Callable[[str], None] = lambda what: None,
 ) -> list[Edge]:
     """The edge at every delay; needs a connection to Ray.
 
@@ -120,21 +126,29 @@ def measure(
     ----------
     radius
         As `prepared` gives it; above 1.
+    watchdog
+        Of the connection.
     told
         Called once a delay, with what was found.
+
+    Raises
+    ------
+    RayLostError
+        If Ray dies or hangs.
     """
     ratio = time_constant(radius, experiment.sign, 1.0)
     stored = ray.put(experiment.dataset)
-    remote = ray.remote(concurrency_groups={"mail": 1})(LimitsActor)
+    remote = ray.remote(LimitsActor)
     found = []
     for asked in delays:
         actor = remote.options(num_cpus=0, resources={"node:__internal_head__": 0.001}).remote(
             experiment.at(asked), [stored], experiment.parameters, experiment.couplings
         )
         try:
-            pair, delay = ray.get(actor.edge.remote(ratio, asked))
+            pair, delay = watchdog.get(actor.edge.remote(ratio, asked), math.inf)
         finally:
-            ray.kill(actor)
+            if watchdog.well():
+                ray.kill(actor)
         if pair is None:
             told(f"{asked:g} ms: no edge found")
             continue

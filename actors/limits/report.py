@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from actors.limits.measure import Edge
-from dyadnet.plots import dress, panels, written
+from dyadnet.plots import dress, panels, spared, written
 from dyadnet.record import whole
 
 TABLE, PICTURE = "real.csv", "real.png"
@@ -24,11 +24,16 @@ def report(folder: Path, edges: Sequence[Edge]) -> list[Path]:
         writer.writeheader()
         for edge in edges:
             writer.writerow({key: f"{value:.6g}" for key, value in asdict(edge).items()})
+    _draw(folder / PICTURE, edges)
+    return [folder / TABLE, folder / PICTURE]
+
+
+@spared
+def _draw(path: Path, edges: Sequence[Edge]) -> None:
     figure, axes = panels(1, 2, (8.4, 3.6))
     _edges(axes[0, 0], edges)
     _ratios(axes[0, 1], edges)
-    written(figure, folder / PICTURE)
-    return [folder / TABLE, folder / PICTURE]
+    written(figure, path)
 
 
 def _edges(axis: Any, edges: Sequence[Edge]) -> None:

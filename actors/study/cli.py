@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dyadnet.completion import among, studies
 from dyadnet.config import ClusterSpec
+from dyadnet.console import hanging
 from dyadnet.errors import ConfigError
+from dyadnet.picture_option import FormatOption
 
 if TYPE_CHECKING:
     from dyadnet.study.definition import Study
@@ -20,7 +24,12 @@ LIST = "list"
 
 def study(
     name: Annotated[
-        str, typer.Argument(metavar="STUDY", help="STUDY.yaml, a ready-made one, a study's folder, or: list.")
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="STUDY.yaml, a ready-made one, a study's folder, or: list.",
+            autocompletion=among(studies),
+        ),
     ] = LIST,
     out: Annotated[Path | None, typer.Option(help="Its folder; runs/study-NAME unless given.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Seeds 0, 1, … instead of the study's own.")] = None,
@@ -32,12 +41,19 @@ def study(
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time; one a core.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, or auto; its own unless given.")] = None,
     ship_code: Annotated[bool, typer.Option("--ship-code", help="Send this dyadnet to the cluster's nodes.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run trials that failed again.")] = False,
+    interval: Annotated[
+        str | None, typer.Option(help="What stands behind ±: t95, se, sd or none, instead of the study's own.")
+    ] = None,
+    differences: Annotated[
+        bool, typer.Option("--differences", help="Differences to the base alone too, paired by seed.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, write nothing.")
     ] = False,
     listing: Annotated[bool, typer.Option("--list", help="Ready-made studies.")] = False,
+    pictures: FormatOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
     ] = False,
@@ -50,7 +66,8 @@ def study(
         _list(as_json)
         return
     path = find(name)
-    chosen = _narrowed(read_study(path), seeds, models, epochs, quickly)
+    shown = {"interval": interval, "differences": differences or None}
+    chosen = _narrowed(read_study(path), seeds, models, epochs, quickly, shown)
     folder = out or (path.parent if Path(name).is_dir() else Path("runs") / _folder(chosen, quickly))
     if dry_run:
         _say(chosen, data_dir, folder, as_json)
@@ -74,14 +91,21 @@ def study(
         typer.echo(json.dumps(asdict(ended)))
 
 
-def _narrowed(study: Study, seeds: int | None, models: str | None, epochs: int | None, quickly: bool) -> Study:
+def _narrowed(
+    study: Study,
+    seeds: int | None,
+    models: str | None,
+    epochs: int | None,
+    quickly: bool,
+    shown: Mapping[str, Any],
+) -> Study:
     """A study with what the flags say; checked again as a whole."""
     from dyadnet.study.definition import Study
     from dyadnet.study.plan import quick
 
     if quickly:
         study = quick(study)
-    changed = study.model_dump(mode="json")
+    changed = study.model_dump(mode="json") | {name: value for name, value in shown.items() if value is not None}
     if seeds is not None:
         changed["seeds"] = seeds
     if epochs is not None:
@@ -106,7 +130,7 @@ def _list(as_json: bool) -> None:
     for name, one in found.items():
         trials = len(plan(one))
         axes = " × ".join(axis.title for axis in one.axes)
-        typer.echo(f"{name:<18} {one.title} ({axes}; {trials} trials)", err=as_json)
+        typer.echo(hanging(name, f"{one.title} ({axes}; {trials} trials)", 20), err=as_json)
     if as_json:
         typer.echo(json.dumps({name: one.title for name, one in found.items()}))
 

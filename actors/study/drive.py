@@ -6,16 +6,19 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from actors.cluster import connected, interruptible
+from actors.cluster import connected
+from actors.failures import RayLostError
 from dyadnet.config import ClusterSpec
+from dyadnet.console import for_people
 from dyadnet.coordinator import check_fit
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError, StoppedError
+from dyadnet.signals import deaf, interruptible
 from dyadnet.study.definition import Study
 from dyadnet.study.folder import TABLE, StudyFolder
 from dyadnet.study.ongoing import is_long
@@ -77,35 +80,46 @@ def drive(
         If definition, data, folder or cluster cannot be used; nothing has been written then.
     StoppedError
         If it was interrupted; says how to go on.
+    RayLostError
+        If Ray dies or hangs; likewise.
     DyadnetError
         If no trial ended well.
     """
     started = time.monotonic()
-    trials = plan(study, data_dir)
-    datasets = _load(trials)
+    trials, datasets = _load(plan(study, data_dir))
+    for numbers in {dataset.numbers is not None for dataset in datasets.values()}:
+        study = study.scored(numbers=numbers)
+    for note in dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes):
+        (console or for_people()).print(f"warning: {note}", style="yellow", soft_wrap=True)
     folder = StudyFolder(out, study, trials)
     try:
         results = folder.finished()
         if retry_failed:
             results = {number: result for number, result in results.items() if result.status != "failed"}
         before = len(results)
+        options = _options(cluster, max_concurrent, data_dir, retry_failed=retry_failed)
+        command = shlex.join(["dyadnet", *(again or ["study", str(out)]), *options])
         try:
             with interruptible():
                 _run(folder, trials, results, datasets, cluster, max_concurrent, console)
                 shown(folder, trials, results)
         except KeyboardInterrupt:
-            write_table(folder, trials, results)
-            options = _options(cluster, max_concurrent, data_dir, retry_failed=retry_failed)
-            command = shlex.join(["dyadnet", *(again or ["study", str(out)]), *options])
+            with deaf():
+                if not results and folder.discard():
+                    why = f"stopped before any of the {len(trials)} trials had ended; nothing is left of it"
+                    raise DyadnetError(why) from None
+                write_table(folder, trials, results)
             raise StoppedError(
                 f"stopped; {len(results)} of {len(trials)} trials are kept; go on with: {command}"
             ) from None
-        except DyadnetError:
+        except DyadnetError as problem:
+            gone = not results and folder.discard()
             if results:
                 write_table(folder, trials, results)
-            else:
-                folder.discard()
-            raise
+            if not isinstance(problem, RayLostError):
+                raise
+            kept = "nothing is left of it" if gone else f"{len(results)} of {len(trials)} trials are kept"
+            raise RayLostError(f"{problem}; {kept}; go on with: {command}") from None
     finally:
         folder.close()
     counts = Counter(result.status for result in results.values())
@@ -148,7 +162,7 @@ def _run(
     left = [trial for trial in trials if trial.number not in results]
     if left:
         # Once connected, because Ray takes SIGTERM for itself as it starts.
-        with connected(cluster), interruptible():
+        with connected(cluster) as watchdog, interruptible():
             from actors.study.pool import Pool, concurrency, data_key
 
             workers = concurrency(max_concurrent, len(left))
@@ -168,7 +182,7 @@ def _run(
                         write_table(folder, trials, results)
                         written = time.monotonic()
 
-                pool = Pool(workers)
+                pool = Pool(workers, watchdog)
                 try:
                     pool.run(left, datasets, ended, place, bar.goes)
                 finally:
@@ -176,14 +190,17 @@ def _run(
     write_table(folder, trials, results)
 
 
-def _load(trials: list[Trial]) -> dict[str, Dataset]:
-    """Every data set that the trials use, each of which fits its network."""
+def _load(trials: list[Trial]) -> tuple[list[Trial], dict[str, Dataset]]:
+    """The trials, each with its network's sizes, and every data set that they use, each of which fits its network."""
     from actors.study.pool import data_key
 
     found: dict[str, Dataset] = {}
+    sized = []
     for trial in trials:
         key = data_key(trial.config)
         if key not in found:
             found[key] = load_data(trial.config)
-        check_fit(trial.config, found[key].shape)
-    return found
+        shape = found[key].shape
+        sized.append(replace(trial, config=trial.config.sized(shape.features, shape.outputs)))
+        check_fit(sized[-1].config, shape)
+    return sized, found

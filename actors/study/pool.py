@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
+from actors.failures import cause_of
+from actors.watchdog import Watchdog
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError
@@ -45,6 +47,8 @@ class Pool:
     ----------
     size
         Trials that run at a time, one on a core each.
+    watchdog
+        Knows whether Ray is lost.
     actor
         The class of a worker.
 
@@ -54,7 +58,8 @@ class Pool:
         If the workers do not come up.
     """
 
-    def __init__(self, size: int, actor: type = TrialActor) -> None:
+    def __init__(self, size: int, watchdog: Watchdog, actor: type = TrialActor) -> None:
+        self._watchdog = watchdog
         self._actor = ray.remote(num_cpus=1, max_restarts=0)(actor)
         self._idle: list[Any] = [self._actor.remote() for _ in range(size)]
         self._running: dict[Any, tuple[Any, Trial, Path | None]] = {}
@@ -78,6 +83,11 @@ class Pool:
             Where a trial is to keep what it goes on from.
         going
             Is told about once a second which trials are under way, by number, and where each keeps that.
+
+        Raises
+        ------
+        RayLostError
+            If Ray dies or hangs.
         """
         stored = {key: ray.put(dataset) for key, dataset in datasets.items()}
         waiting = deque(trials)
@@ -90,12 +100,15 @@ class Pool:
                 reference = worker.run.remote(trial.config, stored[data_key(trial.config)], trial.keep, folder)
                 self._running[reference] = (worker, trial, folder)
             ready, _ = ray.wait(list(self._running), num_returns=1, timeout=1.0)
+            self._watchdog.check()
             going({trial.number: folder for _, trial, folder in self._running.values()})
             for reference in ready:
                 worker, trial, folder = self._running.pop(reference)
-                result = self._result(reference)
+                result, death = self._result(reference)
                 point = (trial.number, reached(folder))
                 if result is None:
+                    # It may be Ray that is lost, and the worker with it.
+                    self._watchdog.confirm()
                     deaths[point] += 1
                     worker = self._actor.remote()
                     self._await([worker])
@@ -103,26 +116,25 @@ class Pool:
                 if result is None and deaths[point] < ATTEMPTS:
                     waiting.appendleft(trial)
                     continue
-                ended(trial, result or Result("failed", f"its process died ({ATTEMPTS} times)", {}))
+                ended(trial, result or Result("failed", f"its process died ({ATTEMPTS} times): {death}", {}))
 
     def close(self) -> None:
-        """End all workers, whatever they are doing."""
-        for worker in [*self._idle, *(worker for worker, _, _ in self._running.values())]:
+        """End all workers, whatever they are doing; those of a Ray that is lost end with it."""
+        known = [*self._idle, *(worker for worker, _, _ in self._running.values())] if self._watchdog.well() else []
+        for worker in known:
             with contextlib.suppress(Exception):
                 ray.kill(worker)
         self._idle, self._running = [], {}
 
     @staticmethod
-    def _result(reference: Any) -> Result | None:
-        """How a trial ended; None if its worker died."""
+    def _result(reference: Any) -> tuple[Result | None, str]:
+        """How a trial ended; None if its worker died, and of what."""
         try:
-            result: Result = ray.get(reference)
+            return ray.get(reference), ""
         except RayTaskError as problem:
-            cause = problem.cause
-            return Result("failed", f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}", {})
-        except RayActorError:
-            return None
-        return result
+            return Result("failed", cause_of(problem), {}), ""
+        except RayError as problem:
+            return None, cause_of(problem)
 
     @staticmethod
     def _await(workers: list[Any]) -> None:
@@ -130,8 +142,8 @@ class Pool:
             ray.get([worker.ready.remote() for worker in workers], timeout=START)
         except GetTimeoutError:
             raise DyadnetError(f"the workers did not come up within {START:g} s; is the cluster busy?") from None
-        except RayActorError as problem:
-            raise DyadnetError(f"a worker did not come up: {' '.join(str(problem).split())[:300]}") from None
+        except RayError as problem:
+            raise DyadnetError(f"a worker did not come up: {cause_of(problem)}") from None
 
 
 def data_key(config: RunConfig) -> str:

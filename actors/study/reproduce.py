@@ -9,13 +9,22 @@ from typing import Annotated
 
 import typer
 
+from dyadnet.completion import among
 from dyadnet.config import ClusterSpec
+from dyadnet.data import KNOWN
 from dyadnet.errors import ConfigError
+from dyadnet.picture_option import FormatOption
+from dyadnet.reproduce.experiments import NAMES
 
 
 def reproduce(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="table1, figure2, figure3 or translation.")],
-    data: Annotated[str | None, typer.Option(help="mnist (default), fashion-mnist or digits.")] = None,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="table1, figure2, figure3 or translation.", autocompletion=among(NAMES)),
+    ],
+    data: Annotated[
+        str | None, typer.Option(help="mnist (default), fashion-mnist or digits.", autocompletion=among(KNOWN))
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ….")] = 3,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Of every run; of a translation, those from scratch.")
@@ -27,6 +36,7 @@ def reproduce(
     ship_code: Annotated[bool, typer.Option("--ship-code", help="Send this dyadnet to the cluster's nodes.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run what failed again.")] = False,
+    pictures: FormatOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
     ] = False,
@@ -37,7 +47,7 @@ def reproduce(
     """
     from actors.study.drive import drive
     from dyadnet.reproduce import curves, table1, translation
-    from dyadnet.reproduce.experiments import NAMES, STUDIES, study_of
+    from dyadnet.reproduce.experiments import STUDIES, study_of
 
     chosen = next((known for known in NAMES if known == name), None)
     if chosen is None:

@@ -24,11 +24,11 @@ from selenium.webdriver.chrome.service import Service
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
+from dyadnet.loading import load_data, shape_for
 from dyadnet.metrics.endpoint import Endpoint
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.overrides import merged
 from dyadnet.presets import preset
-from dyadnet.train import load_data
 from dyadnet.watcher import Silent
 
 CHROMIUM = shutil.which("chromium")
@@ -91,7 +91,7 @@ def training(endpoint: Endpoint, config: RunConfig, name: str) -> Iterator[Snaps
         engine = LocalEngine(config, dataset)
         try:
             with contextlib.suppress(SystemExit):
-                Coordinator(config, dataset.shape, engine, watcher=stop, observer=snapshot).run()
+                Coordinator(config, shape_for(config, dataset), engine, watcher=stop, observer=snapshot).run()
                 snapshot.end("finished")
         finally:
             engine.close()
@@ -109,10 +109,12 @@ def main() -> None:
     """Take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("picture", type=Path, help="PNG; a dark one goes beside it.")
-    parser.add_argument("--epochs", type=int, default=20, help="Of the run.")
-    parser.add_argument("--at", type=float, default=7.4, help="Epoch at which the picture is taken.")
+    parser.add_argument("--epochs", type=int, default=40, help="Of the run.")
+    parser.add_argument("--at", type=float, default=9.4, help="Epoch at which the picture is taken.")
     parser.add_argument("--by", default="residual", help="residual, saturation or age.")
-    parser.add_argument("--set", dest="settings", default="{}", help="Further settings, as YAML.")
+    # Large enough to be still training when the picture is taken.
+    large = "{network: {layered: {hidden: [500, 400, 300]}}}"
+    parser.add_argument("--set", dest="settings", default=large, help="Further settings, as YAML.")
     arguments = parser.parse_args()
     values = merged(preset("digits", "sshm"), {"engine": "local", "learning": {"epochs": arguments.epochs}})
     values = merged(values, {"metrics": {"port": 0, "norms": 5}})

@@ -31,14 +31,14 @@ from dyadnet.watcher import Silent
 CHROMIUM = shutil.which("chromium")
 AFTER = 30
 """Minibatches before the first look."""
-COLUMNS = 112
 
 
 class Photographer(Silent):
     """Looks twice at the run it watches, draws what happened between, and then ends the run."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, columns: int) -> None:
         self._out = out
+        self._columns = columns
         self._seen = 0
         self._first: dict[str, Any] | None = None
 
@@ -53,8 +53,8 @@ class Photographer(Silent):
             self._first = found
             time.sleep(2.0)
         elif found["epochs"] >= 2 and found["now"] - self._first["now"] > 2.0:
-            console = Console(record=True, width=COLUMNS, file=Path("/dev/null").open("w"))  # noqa: SIM115
-            console.print(board(found, rates(found, self._first)))
+            console = Console(record=True, width=self._columns, file=Path("/dev/null").open("w"))  # noqa: SIM115
+            console.print(board(found, rates(found, self._first), console.width))
             console.save_svg(str(self._out), title=f"dyadnet top {found['run']}")
             raise KeyboardInterrupt
 
@@ -63,7 +63,9 @@ def main() -> None:
     """Take the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    out = parser.parse_args().out
+    parser.add_argument("--columns", type=int, default=112, help="Width of the terminal.")
+    arguments = parser.parse_args()
+    out = arguments.out
     values = merged(
         preset("digits", "sshm"), {"learning": {"epochs": 100}, "network": {"layered": {"hidden": [200, 200, 200]}}}
     )
@@ -72,9 +74,8 @@ def main() -> None:
         drawing = Path(folder) / "top.svg"
         with connected(ClusterSpec()):
             try:
-                launch(
-                    config, load_data(config), RunFolder(Path(folder) / "digits-sshm", config), Photographer(drawing)
-                )
+                watcher = Photographer(drawing, arguments.columns)
+                launch(config, load_data(config), RunFolder(Path(folder) / "digits-sshm", config), watcher)
             except KeyboardInterrupt:
                 print(f"writing {out}")
         if out.suffix == ".svg":

@@ -18,6 +18,7 @@ from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import Saved
+from dyadnet.loading import shape_for
 from dyadnet.relaxation import Part, Phase, Relaxation
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -99,7 +100,7 @@ def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = la
     engine = LocalEngine(own, saved.dataset)
     try:
         engine.load(saved.parameters)
-        coordinator = Coordinator(own, saved.dataset.shape, engine)
+        coordinator = Coordinator(own, shape_for(own, saved.dataset), engine)
         rows = {"train": coordinator.train_rows, "validation": coordinator.validation_rows}.get(
             questions.part, np.arange(saved.dataset.shape.test)
         )
@@ -116,10 +117,10 @@ def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = la
     sections["gradient"] = _gradient(saved, own)
     told("gradient")
     trained = Trained(ideal(saved.config, saved.couplings), saved.parameters)
-    inputs, labels = inputs_of(saved.dataset, questions.part, rows)
+    inputs, targets = inputs_of(saved.dataset, questions.part, rows)
     try:
         network = assemble(trained.engine.blocks)
-        slopes = trained.settle(inputs[: questions.equilibria], labels[: questions.equilibria]).slopes
+        slopes = trained.settle(inputs[: questions.equilibria], targets[: questions.equilibria]).slopes
         sections["lipschitz"] = _lipschitz(network, slopes) | {"capped": trained.capped}
     finally:
         trained.close()
@@ -127,7 +128,7 @@ def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = la
     spectra = [stability.modes(network, slope) for slope in slopes]
     sections["stability"] = _stability(spectra)
     told("stability")
-    sections["robustness"] = _robustness(saved, questions, inputs, labels, told)
+    sections["robustness"] = _robustness(saved, questions, inputs, targets, told)
     return Findings(sections, np.concatenate(spectra), lipschitz.singular_values(network))
 
 
@@ -141,15 +142,16 @@ def _own(saved: Saved) -> RunConfig:
 def _generalisation(
     coordinator: Coordinator, couplings: tuple[float, ...], told: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Loss and accuracy of each part under the run's own dynamics, and what the others lack against training."""
+    """Loss and scores of each part under the run's own dynamics, and what the others lack against training."""
     found: dict[str, Any] = {}
     for part in PARTS:
         tally = coordinator.evaluate(part, couplings)
-        found[part] = {"loss": tally.loss, "accuracy": tally.accuracy, "samples": tally.samples}
+        found[part] = {"loss": tally.loss, **tally.scores, "samples": tally.samples}
         told("generalisation")
     for part in PARTS[1:]:
         found[part]["loss_gap"] = found[part]["loss"] - found["train"]["loss"]
-        found[part]["accuracy_gap"] = found["train"]["accuracy"] - found[part]["accuracy"]
+        name = "accuracy" if "accuracy" in found[part] else "r2"
+        found[part][f"{name}_gap"] = found["train"][name] - found[part][name]
     return found
 
 
@@ -168,7 +170,8 @@ def _settling(
     for number, row in enumerate(rows):
         source: Part = "test" if part == "test" else "train"
         # Numbers that no relaxation of the evaluation before has had: every draw counts by them.
-        relaxation = Relaxation(2**40 + number, source, np.array([row]), phases, couplings, rule.step(radius))
+        how = phases, couplings, rule.step(radius)
+        relaxation = Relaxation(2**40 + number, source, np.array([row]), *how, gamma=rule.gamma(radius))
         outcomes.append(engine.relax(relaxation))
         told("settling")
     ticks = [lane.ticks for outcome in outcomes for phases_of in outcome.lanes for lane in phases_of]
@@ -228,7 +231,7 @@ def _stability(spectra: Sequence[stability.Modes]) -> dict[str, Any]:
 
 
 def _robustness(
-    saved: Saved, questions: Questions, inputs: Array, labels: NDArray[np.int64], told: Callable[[str], None]
+    saved: Saved, questions: Questions, inputs: Array, targets: NDArray[Any], told: Callable[[str], None]
 ) -> dict[str, Any]:
     bounds = input_range(saved.dataset)
     trained = Trained(ideal(saved.config, saved.couplings, **CLOSE), saved.parameters)
@@ -238,11 +241,12 @@ def _robustness(
 
     try:
         attacked = robustness.adversarial(
-            trained, inputs, labels, questions.epsilons, bounds, questions.pgd_steps, tell
+            trained, inputs, targets, questions.epsilons, bounds, questions.pgd_steps, tell
         )
-        noise = robustness.noisy(trained, inputs, labels, questions.sigmas, questions.draws, tell)
-        masked = robustness.masked(trained, inputs, labels)
+        noise = robustness.noisy(trained, inputs, targets, questions.sigmas, questions.draws, tell)
+        masked = robustness.masked(trained, inputs, targets)
         found = {"range": list(bounds), "masked": masked, "adversarial": attacked, "noise": noise}
+        found["measure"] = robustness.measure(targets)
         return found | {"capped": trained.capped}
     finally:
         trained.close()

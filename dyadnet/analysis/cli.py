@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from contextlib import suppress
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
+from dyadnet.completion import PARTS, WEIGHTS, among
+from dyadnet.console import for_people
 from dyadnet.errors import ConfigError, RunFolderError
+from dyadnet.picture_option import FormatOption
 
 JSON, PICTURE = "analysis.json", "analysis.png"
 
@@ -21,13 +24,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 
 def analyse(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, trained on any engine.")],
-    weights: Annotated[str, typer.Option(help="best or last.")] = "best",
-    part: Annotated[str, typer.Option(help="Where the samples come from: test, validation or train.")] = "test",
+    weights: Annotated[str, typer.Option(help="best or last.", autocompletion=among(WEIGHTS))] = "best",
+    part: Annotated[
+        str,
+        typer.Option(help="Where the samples come from: test, validation or train.", autocompletion=among(PARTS)),
+    ] = "test",
     samples: Annotated[int, typer.Option(min=1, help="Samples to settle, attack and disturb.")] = 100,
     epsilons: Annotated[str | None, typer.Option(help="Sizes of adversarial changes, such as 0.05,0.1.")] = None,
     sigmas: Annotated[str | None, typer.Option(help="Sizes of Gaussian input noise, such as 0.1,0.2.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for what is found; the run's unless given.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="key.path=value", help="Of imperfections, dynamics or data; may be repeated."),
+    ] = None,
+    picture: FormatOption = None,
     as_json: Json = False,
 ) -> None:
     """Lipschitz constants, stability, gradients, generalisation, settling and robustness of saved weights."""
@@ -36,34 +47,38 @@ def analyse(
     from dyadnet.analysis.analyse import analyse as found_by
     from dyadnet.analysis.table import table
     from dyadnet.evaluate import load
+    from dyadnet.overrides import assigned
     from dyadnet.record import read_config, whole
 
     if weights not in ("best", "last"):
-        raise ConfigError("--weights", weights, "best or last")
+        raise ConfigError("--weights", weights, "one of best, last")
     # What cannot be looked at says why once it is written to.
     with suppress(OSError):
         if out is not None and out.is_file():
             raise RunFolderError(f"--out {out}: this is a file; name a folder")
     if part not in ("test", "validation", "train"):
-        raise ConfigError("--part", part, "test, validation or train")
+        raise ConfigError("--part", part, "one of test, validation, train")
     asked: dict[str, Any] = {"part": part, "samples": samples}
     for flag, text in (("epsilons", epsilons), ("sigmas", sigmas)):
         if text is not None:
             asked[flag] = _numbers(f"--{flag}", text, 0.0, math.inf, "of at least 0")
     questions = Questions(**asked)
     config = read_config(run)
-    saved = load(run, weights, data_dir)
-    console = Console(stderr=True)
+    changes: dict[str, Any] = functools.reduce(assigned, settings or [], {})
+    saved = load(run, weights, data_dir, changes=changes)
+    console = for_people()
     epoch, epochs = saved.manifest["epoch"], config.learning.epochs
     if weights == "last" and epoch < epochs:
         text = f"warning: this run is not finished; its last weights are of epoch {epoch} of {epochs}"
-        console.print(text, style="yellow", highlight=False, soft_wrap=True)
+        console.print(text, style="yellow", soft_wrap=True)
     with Progress(*_columns(), console=console, transient=True) as progress:
         task = progress.add_task("starting", total=questions.work)
         findings = found_by(saved, questions, lambda section: progress.update(task, advance=1, description=section))
     result: dict[str, Any] = {"run": str(run), "weights": weights, "epoch": epoch}
     result |= {"weights_sha256": saved.manifest["weights_sha256"], "couplings": list(saved.couplings)}
     result |= {"part": part, "samples": samples, **findings.sections}
+    if changes:
+        result["settings"] = changes
     folder = _writable(run if out is None else out)
     with whole(folder / JSON) as fresh:
         fresh.write_text(json.dumps(_plain(result), indent=1, allow_nan=False), encoding="utf-8")
@@ -80,6 +95,7 @@ def delay_limits(
     delays: Annotated[str | None, typer.Option(help="Delays in ticks, such as 1,4,16.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="That each network is trained for.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the networks.")] = 0,
+    picture: FormatOption = None,
     as_json: Json = False,
 ) -> None:
     """Largest stable step against delay, theory beside simulation, and what tuning or stretching restores."""
@@ -98,17 +114,22 @@ def delay_limits(
         ticks = tuple(dict.fromkeys(int(delay) for delay in found))
     folder = _writable(out)
     experiment = Experiment(kappas=chosen, delays=ticks, epochs=epochs, seed=seed)
-    console = Console(stderr=True)
+    console = for_people()
     with Progress(*_columns(), console=console, transient=True) as progress:
         task = progress.add_task("starting", total=experiment.work)
-        limits, rests = measure(
+        limits, costs, rests = measure(
             experiment, load_data("digits"), lambda what: progress.update(task, advance=1, description=what)
         )
-    paths = report(folder, limits, rests)
-    worst = max(abs(limit.simulated / limit.theory - 1.0) for limit in limits)
+    paths = report(folder, limits, costs, rests)
+    ratios = [limit.simulated / limit.theory for limit in limits] + [cost.simulated / cost.theory for cost in costs]
+    worst = max(abs(ratio - 1.0) for ratio in ratios)
     typer.echo(f"simulation within {worst:.1%} of theory; written: {', '.join(map(str, paths))}", err=True)
     if as_json:
-        result = {"limits": [asdict(limit) for limit in limits], "rests": [asdict(rest) for rest in rests]}
+        result = {
+            "limits": [asdict(limit) for limit in limits],
+            "costs": [asdict(cost) for cost in costs],
+            "rests": [asdict(rest) for rest in rests],
+        }
         typer.echo(json.dumps(_plain(result), allow_nan=False))
 
 
@@ -123,7 +144,7 @@ def _writable(folder: Path) -> Path:
 
 
 def _columns() -> tuple[ProgressColumn, ...]:
-    return TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    return TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
 
 
 def _numbers(flag: str, text: str, low: float, high: float, legal: str) -> tuple[float, ...]:

@@ -5,28 +5,31 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from dyadnet.analysis.delays import CEILING, SMALL_STEP, WAYS, Limit, Rest
-from dyadnet.plots import colour_of, dress, panels, written
+from dyadnet.analysis.delays import CEILING, SMALL_STEP, WAYS, Cost, Limit, Rest
+from dyadnet.plots import colour_of, dress, panels, spared, written
 from dyadnet.record import whole
 
-LIMITS, RESTS, PICTURE = "limits.csv", "rests.csv", "delay.png"
+LIMITS, COSTS, RESTS, PICTURE = "limits.csv", "costs.csv", "rests.csv", "delay.png"
 STYLES = {
     "fixed": (f"η = {SMALL_STEP}", "#b4441f", "v"),
     "tuned": ("η tuned to the delay", "#d98c21", "s"),
+    "prospective": ("prospective", "#5a3f9e", "^"),
     "stretched": ("red-black, stretched", "#1f6fb4", "o"),
 }
 MODELS_OF = {-1.0: "SSHM", 0.0: "FFM", 1.0: "HM"}
 
 
-def report(folder: Path, limits: Sequence[Limit], rests: Sequence[Rest]) -> list[Path]:
+def report(folder: Path, limits: Sequence[Limit], costs: Sequence[Cost], rests: Sequence[Rest]) -> list[Path]:
     """Write the data and the picture of an experiment into a folder; the files, each there whole or not at all."""
-    paths = [folder / LIMITS, folder / RESTS, folder / PICTURE]
+    paths = [folder / LIMITS, folder / COSTS, folder / RESTS, folder / PICTURE]
     _table(paths[0], Limit, limits)
-    _table(paths[1], Rest, rests)
-    _draw(paths[2], limits, rests)
+    _table(paths[1], Cost, costs)
+    _table(paths[2], Rest, rests)
+    _draw(paths[3], limits, costs, rests)
     return paths
 
 
@@ -42,31 +45,40 @@ def _short(value: Any) -> Any:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
-def _draw(path: Path, limits: Sequence[Limit], rests: Sequence[Rest]) -> None:
-    """Largest stable step above; ticks to settle and accuracy of each model below."""
+@spared
+def _draw(path: Path, limits: Sequence[Limit], costs: Sequence[Cost], rests: Sequence[Rest]) -> None:
+    """Largest stable step above, by γ; ticks to settle and accuracy of each model below."""
     kappas = list(dict.fromkeys(limit.kappa for limit in limits))
     models = list(dict.fromkeys(rest.kappa for rest in rests))
     columns = max(2, len(models))
-    figure, axes = panels(3, columns, (3.7 * columns, 10.5))
-    _limits(axes[0, 0], limits, kappas)
-    _agreement(axes[0, 1], limits, kappas)
-    for unused in axes[0, 2:]:
-        unused.axis("off")
+    gammas = list(dict.fromkeys(limit.gamma for limit in limits))
+    below = len(gammas) + bool(costs)
+    figure, axes = panels(2 + below, columns, (3.7 * columns, 3.5 * (2 + below)))
+    for row, gamma in enumerate(gammas):
+        of_gamma = [limit for limit in limits if limit.gamma == gamma]
+        _limits(axes[row, 0], of_gamma, kappas, f"prospective, γ = {gamma:g}" if gamma else "plain")
+        _agreement(axes[row, 1], of_gamma, kappas)
+        for unused in axes[row, 2:]:
+            unused.axis("off")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     if columns > 2:
         axes[0, 2].legend(handles, labels, frameon=False, loc="center left", fontsize="small")
     else:
         axes[0, 0].legend(frameon=False, fontsize="small")
+    if costs:
+        _costs(axes[len(gammas), 0], axes[len(gammas), 1], costs, kappas)
+        for unused in axes[len(gammas), 2:]:
+            unused.axis("off")
     for column, kappa in enumerate(models):
         of_model = [rest for rest in rests if rest.kappa == kappa]
-        _rest(axes[1, column], axes[2, column], of_model, f"{MODELS_OF[kappa]}, {_name(kappa)}")
-    for row in (1, 2):
+        _rest(axes[below, column], axes[below + 1, column], of_model, f"{MODELS_OF[kappa]}, {_name(kappa)}")
+    for row in (below, below + 1):
         for unused in axes[row, len(models) :]:
             unused.axis("off")
     written(figure, path)
 
 
-def _limits(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> None:
+def _limits(axis: Any, limits: Sequence[Limit], kappas: Sequence[float], name: str) -> None:
     for index, kappa in enumerate(kappas):
         found = [limit for limit in limits if limit.kappa == kappa]
         delays, colour = [limit.delay for limit in found], colour_of(index, len(kappas))
@@ -75,7 +87,7 @@ def _limits(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> None
     axis.axhline(SMALL_STEP, color="#bbbbbb", linewidth=0.8, linestyle="--", zorder=0)
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.set_title("lines: theory, points: simulation", fontsize="medium")
+    axis.set_title(f"{name} (lines: theory, points: simulation)", fontsize="medium")
     dress(axis, "largest stable η, synchronous", "delay (ticks)")
 
 
@@ -93,6 +105,27 @@ def _agreement(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> N
     axis.set_ylim(0.85, 1.15)
     axis.set_title("dashed: a tenth", fontsize="medium")
     dress(axis, "simulation over theory", "delay (ticks)")
+
+
+def _costs(cost: Any, agreement: Any, costs: Sequence[Cost], kappas: Sequence[float]) -> None:
+    """Ticks for a factor of a thousand: dashed and crosses plain, solid and points prospective."""
+    for kappa, way in product(dict.fromkeys(one.kappa for one in costs), ("plain", "prospective")):
+        own = [one for one in costs if one.kappa == kappa and (one.gamma > 0) == (way == "prospective")]
+        colour, marker = colour_of(list(kappas).index(kappa), len(kappas)), "o" if way == "prospective" else "x"
+        style = {"color": colour, "linewidth": 1.2, "linestyle": "-" if way == "prospective" else "--"}
+        delays = [one.delay for one in own]
+        cost.plot(delays, [one.theory for one in own], **style)
+        cost.plot(delays, [one.simulated for one in own], color=colour, linestyle="", marker=marker, markersize=4)
+        agreement.plot(delays, [one.simulated / one.theory for one in own], marker=marker, markersize=4, **style)
+    for bound in (0.9, 1.0, 1.1):
+        agreement.axhline(bound, color="#bbbbbb", linewidth=0.8, linestyle="-" if bound == 1 else "--", zorder=0)
+    for axis in (cost, agreement):
+        axis.set_xscale("log")
+    cost.set_yscale("log")
+    cost.set_title("dashed: plain, solid: prospective", fontsize="medium")
+    dress(cost, "ticks for a factor of 1000", "delay (ticks)")
+    agreement.set_ylim(0.8, 1.2)
+    dress(agreement, "simulation over theory", "delay (ticks)")
 
 
 def _rest(settling: Any, accuracy: Any, rests: Sequence[Rest], name: str) -> None:

@@ -2,18 +2,22 @@
 
 For each κ one network is trained on the digits without delays. At its equilibria the largest step of synchronous
 blocks is found twice, from the scalar recursion with the eigenvalues of F·W (theory) and by disturbing the network
-itself (simulation). Beside it: how long the network needs to settle, and how accurate it is, with a small fixed step,
+itself (simulation), plain and with neurons that extrapolate what they hear to now (γ = 1); so are the ticks in which a
+perturbation dies. Beside it: how long the network needs to settle, and how accurate it is, with a small fixed step,
 with the step tuned to the delay, and with the red-black clock stretched to the delay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dyadnet import prospective
 from dyadnet.analysis import stability
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.perturbation import Perturbed
@@ -24,7 +28,9 @@ from dyadnet.data import Dataset, Split
 from dyadnet.engine.local import LocalEngine
 from dyadnet.overrides import merged
 from dyadnet.presets import nearest_model, preset
-from dyadnet.steps import largest_stable_step
+from dyadnet.prospective import Setting, growths, ticks, tuned
+from dyadnet.steps import MARGIN as PLAIN
+from dyadnet.steps import best_step, largest_stable_step
 from dyadnet.weights import Parameters
 
 KAPPAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -41,9 +47,12 @@ AT_REST = {"tolerance": 1e-12, "tolerance_difference": 1e-9, "patience": 5000}
 WAYS: dict[str, dict[str, Any]] = {
     "fixed": {"clock": "every-tick", "step": SMALL_STEP},
     "tuned": {"clock": "every-tick", "step": "auto"},
+    "prospective": {"clock": "every-tick", "step": "auto", "prospective": "auto"},
     "stretched": {"clock": "auto", "step": "auto"},
 }
-"""Dynamics under delay: η = 0.05 whatever the delay, the best synchronous η for it, the red-black clock for it."""
+"""Dynamics under delay: η = 0.05 whatever the delay; the best synchronous η for it, η and γ, or red-black clock."""
+GAMMAS = (0.0, 1.0)
+"""Plain, and extrapolating to now: the γ at which the largest stable step is found."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ class Experiment:
     def work(self) -> int:
         """Times that `measure` reports progress."""
         rested = sum(kappa in RESTED for kappa in self.kappas)
-        return len(self.kappas) * (1 + len(self.delays)) + rested * len(self.delays) * len(WAYS)
+        return len(self.kappas) * (1 + len(GAMMAS) * len(self.delays)) + rested * len(self.delays) * len(WAYS)
 
 
 @dataclass(frozen=True)
@@ -84,12 +93,35 @@ class Limit:
         Largest |e| and largest real part of the eigenvalues of F·W at the equilibria.
     theory, simulated
         The step, by the scalar recursion and by disturbing the network; `CEILING` if no smaller one is unstable.
+    gamma
+        γ of the neurons; 0: plain.
     """
 
     kappa: float
     delay: int
     radius: float
     rightmost: float
+    theory: float
+    simulated: float
+    gamma: float = 0.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Ticks in which a small perturbation of one network shrinks to a thousandth.
+
+    Attributes
+    ----------
+    step, gamma
+        The best η, and γ, for 1.1 times the largest |e| (plain: γ = 0), or `dyadnet.prospective.tuned` for it.
+    theory, simulated
+        By the scalar recursion with the eigenvalues of F·W, and by disturbing the network.
+    """
+
+    kappa: float
+    delay: int
+    step: float
+    gamma: float
     theory: float
     simulated: float
 
@@ -120,7 +152,7 @@ class Rest:
 
 def measure(
     experiment: Experiment, dataset: Dataset, told: Callable[[str], None] = lambda what: None
-) -> tuple[list[Limit], list[Rest]]:
+) -> tuple[list[Limit], list[Cost], list[Rest]]:
     """The whole experiment.
 
     Parameters
@@ -131,16 +163,19 @@ def measure(
         Called `Experiment.work` times, with what was just done.
     """
     limits: list[Limit] = []
+    costs: list[Cost] = []
     rests: list[Rest] = []
     for kappa in experiment.kappas:
         config, parameters = _train(experiment, kappa, dataset)
         told(f"κ = {kappa:g}: trained")
-        limits += _limits(config, parameters, kappa, experiment.delays, dataset, told)
+        found = _limits(config, parameters, kappa, experiment.delays, dataset, told)
+        limits += found[0]
+        costs += found[1]
         for delay in experiment.delays if kappa in RESTED else ():
             for way in WAYS:
                 rests.append(_rest(config, parameters, kappa, delay, way, experiment.cap, dataset))
                 told(f"κ = {kappa:g}, delay {delay}: {way}")
-    return limits, rests
+    return limits, costs, rests
 
 
 def _train(experiment: Experiment, kappa: float, dataset: Dataset) -> tuple[RunConfig, Parameters]:
@@ -171,13 +206,13 @@ def _limits(
     delays: Sequence[int],
     dataset: Dataset,
     told: Callable[[str], None],
-) -> list[Limit]:
+) -> tuple[list[Limit], list[Cost]]:
     couplings = tuple(p.coupling for p in config.network.recurrent)
     inputs, labels = inputs_of(dataset, "test", np.arange(SAMPLES))
     trained = Trained(ideal(config, couplings, **AT_REST), parameters)
     try:
         slopes = trained.settle(inputs, labels).slopes
-        rest = {name: lanes[0].A.copy() for name, lanes in trained.engine.dyads.items()}
+        rest = {name: trained.engine.lanes(name)[0].A for name in trained.engine.blocks}
         network = assemble(trained.engine.blocks)
     finally:
         trained.close()
@@ -185,19 +220,44 @@ def _limits(
     together = np.concatenate(spectra)
     radius, rightmost = float(np.abs(together).max()), float(together.real.max())
     shown = replace(dataset, test=Split(inputs, labels), scale=1.0)
-    limits = []
-    for delay in delays:
-        theory = largest_stable_step(together, delay - 1, ceiling=CEILING)
-        delayed = ideal(config, couplings, clock="every-tick", delay=delay)
+    limits, costs = [], []
+    for gamma, delay in product(GAMMAS, delays):
+        if gamma:
+            theory = prospective.largest_stable_step(together, delay, gamma, ceiling=CEILING)
+        else:
+            theory = largest_stable_step(together, delay - 1, ceiling=CEILING)
+        delayed = ideal(config, couplings, clock="every-tick", delay=delay, prospective=gamma, prospective_span=1)
         engine = LocalEngine(delayed, shown)
         try:
             engine.load(parameters)
-            simulated = Perturbed(engine, shown, rest, couplings).largest_step(delay, high=CEILING)
+            simulated = Perturbed(engine, rest, couplings, gamma).largest_step(delay, high=CEILING)
+            if kappa < 0:
+                costs.append(_cost(engine, rest, couplings, together, delay, prospective=gamma > 0))
         finally:
             engine.close()
-        limits.append(Limit(kappa, delay, radius, rightmost, theory, simulated))
-        told(f"κ = {kappa:g}, delay {delay}: disturbed")
-    return limits
+        limits.append(Limit(kappa, delay, radius, rightmost, theory, simulated, gamma))
+        told(f"κ = {kappa:g}, delay {delay}, γ = {gamma:g}: disturbed")
+    return limits, costs
+
+
+def _cost(
+    engine: LocalEngine,
+    rest: Mapping[str, NDArray[Any]],
+    couplings: tuple[float, ...],
+    modes: NDArray[Any],
+    delay: int,
+    *,
+    prospective: bool,
+) -> Cost:
+    radius = float(np.abs(modes).max())
+    found = (
+        tuned(radius, delay) if prospective else Setting(best_step(round(PLAIN * radius, 3), delay - 1, -1), 0.0, 0.0)
+    )
+    theory = ticks(float(growths(found.eta, found.gamma, modes, delay).max()))
+    simulated = Perturbed(engine, rest, couplings, found.gamma).decay(
+        found.eta, min(round(3 * theory) + 10 * delay, 9999)
+    )
+    return Cost(couplings[0], delay, found.eta, found.gamma, theory, simulated)
 
 
 def _rest(

@@ -82,11 +82,9 @@ def contrast(
         radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, 100) if rule.needs_radius else 0.0
         fixed = config.dynamics.fixed
         phases = (Phase("free", 0.0, caps[0], fixed), Phase("nudged", beta, caps[1], fixed))
-        outcome = engine.relax(Relaxation(1, "train", rows, phases, couplings, rule.step(radius)))
-        found = {
-            name: _flat(block.gradients(engine.dyads[name][: len(outcome.lanes)], beta, len(rows)))
-            for name, block in engine.blocks.items()
-        }
+        step, gamma = rule.step(radius), rule.gamma(radius)
+        outcome = engine.relax(Relaxation(1, "train", rows, phases, couplings, step, gamma=gamma))
+        found = {name: _flat(gradients) for name, gradients in engine.gradients(beta, len(rows)).items()}
         return Contrast(found, outcome.sweeps, outcome.capped)
     finally:
         engine.close()

@@ -12,9 +12,6 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.assembly import samples
-from dyadnet.clocks import Moment
-from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.random import Stream
 from dyadnet.relaxation import Relaxation
@@ -22,6 +19,8 @@ from dyadnet.relaxation import Relaxation
 Array = NDArray[np.float64]
 SIZE = 1e-8
 """Of the perturbation; far from where a neighbour's activation bends, far above rounding."""
+LARGER, FAR = 1e-5, 1e-6
+"""Of a perturbation whose slowest modes are looked for, and the part of it at which to stop looking."""
 GONE, GROWN = 1e-4, 1e4
 """Times the first size at which the fate of a perturbation is sealed."""
 FALL = 3.0
@@ -37,24 +36,23 @@ class Perturbed:
     ----------
     engine
         Every-tick clocks and constant delays, float64; one lane.
-    dataset
-        What the engine shows its blocks.
     rest
         A of every block at the equilibrium, shape (batch, n).
     couplings
         κ in force.
+    gamma
+        γ of prospective neurons.
     """
 
     def __init__(
-        self, engine: LocalEngine, dataset: Dataset, rest: Mapping[str, Array], couplings: tuple[float, ...]
+        self, engine: LocalEngine, rest: Mapping[str, Array], couplings: tuple[float, ...], gamma: float = 0.0
     ) -> None:
+        self._gamma = gamma
         self._engine = engine
-        self._dataset = dataset
         self._rest = rest
         self._batch = len(next(iter(rest.values())))
         self._number = 0
-        for block in engine.blocks.values():
-            block.couple(couplings)
+        self._couplings = couplings
 
     def largest_step(self, delay: int, low: float = 1e-3, high: float = 1.9, precision: float = 0.02) -> float:
         """By bisection of the step on a logarithmic scale, from above: small steps take long.
@@ -98,32 +96,39 @@ class Perturbed:
             peaks[min(tick // third, 2)] = max(peaks[min(tick // third, 2)], size)
         return peaks[2] < peaks[1]
 
-    def deviations(self, step: float, ticks: int) -> Iterator[float]:
+    def decay(self, step: float, ticks: int) -> float:
+        """Ticks in which perturbations shrink to a thousandth; inf if they grow.
+
+        It is the slope of their logarithm over the last third of the time until they are gone (or of so many ticks):
+        by then only the slowest modes are left.
+        """
+        sizes: list[float] = []
+        for size in self.deviations(step, ticks, LARGER):
+            if sizes and size < FAR * sizes[0]:
+                break
+            sizes.append(size)
+        late = np.arange(2 * len(sizes) // 3, len(sizes))
+        slope = float(np.polyfit(late, np.log(sizes)[late], 1)[0])
+        return math.log(1e-3) / slope if slope < 0 else math.inf
+
+    def deviations(self, step: float, ticks: int, size: float = SIZE) -> Iterator[float]:
         """Distance from the equilibrium (of the sample that is farthest) before the first tick and after each."""
         self._number += 1
-        dyads = {name: lanes[0] for name, lanes in self._engine.dyads.items()}
+        group, lane = self._engine.group, self._engine.group.lane(0)
         rows = np.arange(self._batch)
-        relaxation = Relaxation(self._number, "test", rows, (), (), step)
-        moment = Moment(self._number, 0, 0)
-        for dyad in dyads.values():
-            for message in dyad.begin(moment, self._batch, step, *samples(dyad, relaxation, rows, self._dataset)):
-                dyads[message.target].receive(message)
-        for name, dyad in dyads.items():
-            noise = Stream(self._engine.config.seed, "perturbation", name).at().standard_normal(self._rest[name].shape)
-            dyad.place(self._rest[name] + SIZE * noise, np.zeros_like(noise))
-        # All have long heard of the state that they are put into.
-        for dyad in dyads.values():
-            for message in dyad.announce():
-                dyads[message.target].mail.hold(message)
+        group.begin(Relaxation(self._number, "test", rows, (), self._couplings, step, gamma=self._gamma))
+        perturbed = {}
+        for name, rest in self._rest.items():
+            noise = Stream(self._engine.config.seed, "perturbation", name).at().standard_normal(rest.shape)
+            perturbed[name] = rest + size * noise
+        lane.place(perturbed)
         yield self._distance()
         for tick in range(1, ticks + 1):
-            for dyad in dyads.values():
-                for message in dyad.fire(tick):
-                    dyads[message.target].receive(message)
+            lane.run(tick)
             yield self._distance()
 
     def _distance(self) -> float:
         squares = np.zeros(self._batch)
         for name, rest in self._rest.items():
-            squares += np.square(self._engine.dyads[name][0].A - rest).sum(axis=1)
+            squares += np.square(self._engine.lanes(name)[0].A - rest).sum(axis=1)
         return float(np.sqrt(squares.max()))

@@ -8,27 +8,35 @@ from typing import Any
 import numpy as np
 
 from dyadnet.analysis.analyse import Findings
-from dyadnet.plots import COLOURS, dress, panels, written
+from dyadnet.plots import COLOURS, dress, literal, panels, spared, written
 
 FGSM, PGD, NOISE = "#d98c21", "#b4441f", "#1f6fb4"
 
 
+@spared
 def draw(findings: Findings, path: Path, title: str) -> None:
-    """Error against ε and σ, the spectrum in the complex plane, singular values of the response."""
+    """Error (of numbers the squared one) against ε and σ, the spectrum, and singular values of the response."""
     robustness = findings.sections["robustness"]
     figure, axes = panels(2, 2, (9.5, 7.2))
     attacked, noisy, plane, singular = axes.flat
     rows: list[dict[str, Any]] = robustness["adversarial"]
+    measure = robustness["measure"]
+    classes = measure == "accuracy"
+    named = "error (%)" if classes else "mean squared error"
+
+    def wrong(score: float) -> float:
+        return 100 * (1 - score) if classes else score
+
     for attack, colour in (("fgsm", FGSM), ("pgd", PGD)):
-        error = [100 * (1 - row[attack]) for row in rows]
+        error = [wrong(row[attack]) for row in rows]
         attacked.plot([row["epsilon"] for row in rows], error, color=colour, marker=".", label=attack.upper())
     attacked.legend(frameon=False)
-    dress(attacked, "error (%)", "ε of the adversary (L∞, input units)")
+    dress(attacked, named, "ε of the adversary (L∞, input units)")
     rows = robustness["noise"]
-    noisy.plot([r["sigma"] for r in rows], [100 * (1 - r["accuracy"]) for r in rows], color=NOISE, marker=".")
-    dress(noisy, "error (%)", "σ of Gaussian noise (input units)")
+    noisy.plot([r["sigma"] for r in rows], [wrong(r[measure]) for r in rows], color=NOISE, marker=".")
+    dress(noisy, named, "σ of Gaussian noise (input units)")
     for axis in (attacked, noisy):
-        axis.set_ylim(0, 100)
+        axis.set_ylim(0, 100 if classes else None)
     _spectrum(plane, findings.spectrum)
     values = findings.singular_values
     singular.plot(np.arange(1, len(values) + 1), values, color="#222222", label="linear, f′ left out")
@@ -38,7 +46,7 @@ def draw(findings: Findings, path: Path, title: str) -> None:
     singular.set_yscale("log")
     singular.legend(frameon=False)
     dress(singular, "singular values of the hidden response", "index")
-    figure.suptitle(title)
+    figure.suptitle(literal(title))
     written(figure, path)
 
 

@@ -1,34 +1,36 @@
-"""Accuracy when the input is not what it should be: adversarial in L∞, or with Gaussian noise.
+"""Accuracy, or the squared error of numbers, when the input is not what it should be: adversarial in L∞, or noisy.
 
 The adversary sees what the network itself knows: −(1/β)θ₀ᵀd₁, the local gradient of the loss with respect to the input.
-Where an output is saturated on the right side its difference vanishes and with it the gradient, so accuracies are of
+Where an output is saturated on the right side its difference vanishes and with it the gradient, so scores are of
 this adversary, and bounds on what a stronger one could do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.analysis.trained import Array, Trained
 from dyadnet.random import Stream
+from dyadnet.scores import errors
 
-Labels = NDArray[np.int64]
+Targets = NDArray[Any]
 BETA = 1e-3
 """Nudge of the input gradient."""
 REACH = 2.5
 """Length of all PGD steps together, over ε: enough to cross the ball and to come back."""
 
 
-def fgsm(trained: Trained, inputs: Array, labels: Labels, epsilon: float, bounds: tuple[float, float]) -> Array:
+def fgsm(trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[float, float]) -> Array:
     """One step of ε along the sign of the input gradient, kept within the data's range."""
-    return np.clip(inputs + epsilon * np.sign(trained.input_gradient(inputs, labels, BETA)), *bounds)
+    return np.clip(inputs + epsilon * np.sign(trained.input_gradient(inputs, targets, BETA)), *bounds)
 
 
 def pgd(
-    trained: Trained, inputs: Array, labels: Labels, epsilon: float, bounds: tuple[float, float], steps: int
+    trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[float, float], steps: int
 ) -> Array:
     """Projected gradient ascent of the loss within ε of the inputs in L∞ and within the data's range.
 
@@ -37,30 +39,38 @@ def pgd(
     low, high = np.maximum(inputs - epsilon, bounds[0]), np.minimum(inputs + epsilon, bounds[1])
     x = inputs
     for _ in range(steps):
-        x = np.clip(x + REACH * epsilon / steps * np.sign(trained.input_gradient(x, labels, BETA)), low, high)
+        x = np.clip(x + REACH * epsilon / steps * np.sign(trained.input_gradient(x, targets, BETA)), low, high)
     return x
 
 
-def accuracy(trained: Trained, inputs: Array, labels: Labels) -> float:
-    """Fraction of correct predictions at the equilibria of these inputs."""
-    return float(np.mean(trained.settle(inputs, labels).outputs.argmax(axis=1) == labels))
+def score(trained: Trained, inputs: Array, targets: Targets) -> float:
+    """How good predictions are at the equilibria of these inputs; see `measure`."""
+    outputs = trained.settle(inputs, targets).outputs
+    if measure(targets) == "accuracy":
+        return float(np.mean(outputs.argmax(axis=1) == targets))
+    return errors(outputs, targets)[0] / targets.size
 
 
-def masked(trained: Trained, inputs: Array, labels: Labels) -> float:
+def measure(targets: Targets) -> str:
+    """What `score` tells: ``accuracy``, the fraction of correct predictions, or ``squared_error``, its mean."""
+    return "accuracy" if targets.ndim == 1 else "squared_error"
+
+
+def masked(trained: Trained, inputs: Array, targets: Targets) -> float:
     """Fraction of samples whose input gradient vanishes altogether: this adversary cannot touch them."""
-    return float(np.mean(~trained.input_gradient(inputs, labels, BETA).any(axis=1)))
+    return float(np.mean(~trained.input_gradient(inputs, targets, BETA).any(axis=1)))
 
 
 def adversarial(
     trained: Trained,
     inputs: Array,
-    labels: Labels,
+    targets: Targets,
     epsilons: Sequence[float],
     bounds: tuple[float, float],
     steps: int,
     told: Callable[[], None],
 ) -> list[dict[str, float]]:
-    """Accuracy under FGSM and PGD against ε in input units.
+    """The score under FGSM and PGD against ε in input units.
 
     Parameters
     ----------
@@ -69,10 +79,9 @@ def adversarial(
     """
     rows = []
     for epsilon in epsilons:
-        one = fgsm(trained, inputs, labels, epsilon, bounds)
-        many = pgd(trained, inputs, labels, epsilon, bounds, steps)
-        accuracies = {"fgsm": accuracy(trained, one, labels), "pgd": accuracy(trained, many, labels)}
-        rows.append({"epsilon": epsilon} | accuracies)
+        one = fgsm(trained, inputs, targets, epsilon, bounds)
+        many = pgd(trained, inputs, targets, epsilon, bounds, steps)
+        rows.append({"epsilon": epsilon, "fgsm": score(trained, one, targets), "pgd": score(trained, many, targets)})
         told()
     return rows
 
@@ -80,12 +89,12 @@ def adversarial(
 def noisy(
     trained: Trained,
     inputs: Array,
-    labels: Labels,
+    targets: Targets,
     sigmas: Sequence[float],
     draws: int,
     told: Callable[[], None],
 ) -> list[dict[str, float]]:
-    """Accuracy under additive Gaussian noise against its standard deviation σ in input units, not clipped.
+    """The score under additive Gaussian noise against its standard deviation σ in input units, not clipped.
 
     Parameters
     ----------
@@ -98,7 +107,7 @@ def noisy(
     noises = [stream.at(tick=draw).standard_normal(inputs.shape) for draw in range(draws)]
     rows = []
     for sigma in sigmas:
-        found = [accuracy(trained, inputs + sigma * noise, labels) for noise in noises]
-        rows.append({"sigma": sigma, "accuracy": float(np.mean(found))})
+        found = [score(trained, inputs + sigma * noise, targets) for noise in noises]
+        rows.append({"sigma": sigma, measure(targets): float(np.mean(found))})
         told()
     return rows

@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
+from dyadnet.scores import told
+
 
 def table(result: dict[str, Any]) -> Table:
     """Everything that ``analysis.json`` holds, a row a quantity."""
@@ -33,8 +35,9 @@ Rows = list[tuple[str, str]]
 def _generalisation(values: dict[str, Any]) -> Rows:
     rows = []
     for part, one in values.items():
-        gap = "" if part == "train" else f" (gap {one['accuracy_gap']:+.2%}, {one['loss_gap']:+.4f})"
-        rows.append((part, f"accuracy {one['accuracy']:.2%}, loss {one['loss']:.4f}{gap}"))
+        score = f"{one['accuracy_gap']:+.2%}" if "accuracy_gap" in one else f"{one.get('r2_gap', 0.0):+.4f}"
+        gap = "" if part == "train" else f" (gap {score}, {one['loss_gap']:+.4f})"
+        rows.append((part, f"{told(one)}, loss {one['loss']:.4f}{gap}"))
     return rows
 
 
@@ -77,11 +80,13 @@ def _stability(values: dict[str, Any]) -> Rows:
 
 
 def _robustness(values: dict[str, Any]) -> Rows:
+    measure = values.get("measure", "accuracy")
+    form, what = (".2%", "accuracy") if measure == "accuracy" else (".4g", "squared error")
     rows = [
-        (f"accuracy, adversary ε = {row['epsilon']:g}", f"FGSM {row['fgsm']:.2%}, PGD {row['pgd']:.2%}")
+        (f"{what}, adversary ε = {row['epsilon']:g}", f"FGSM {row['fgsm']:{form}}, PGD {row['pgd']:{form}}")
         for row in values["adversarial"]
     ]
-    rows += [(f"accuracy, noise σ = {row['sigma']:g}", f"{row['accuracy']:.2%}") for row in values["noise"]]
+    rows += [(f"{what}, noise σ = {row['sigma']:g}", f"{row[measure]:{form}}") for row in values["noise"]]
     rows.append(("samples without an input gradient", f"{values['masked']:.2%}"))
     return rows + _unsettled(values["capped"])
 

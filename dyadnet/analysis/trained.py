@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import COLD_ITERATIONS
-from dyadnet.data import Dataset, Split
+from dyadnet.data import Dataset, Numbers, Split
 from dyadnet.description import INPUT, Network
 from dyadnet.engine.local import LocalEngine
+from dyadnet.losses import LOSSES
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import Outcome
 from dyadnet.weights import Parameters
@@ -48,10 +49,16 @@ def ideal(config: RunConfig, couplings: tuple[float, ...], **dynamics: Any) -> R
     return RunConfig.read(values | {"dynamics": TIGHT | dynamics, "seed": config.seed})
 
 
-def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
-    """Network inputs (in input units, shape (rows, features)) and labels of some rows of a part."""
+def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Array, NDArray[Any]]:
+    """Network inputs (in input units, shape (rows, features)) and targets of some rows of a part.
+
+    Targets are labels of shape (rows,), or numbers of shape (rows, outputs).
+    """
     split = dataset.part(part)
-    return split.images[rows].astype(np.float64) * dataset.scale, split.labels[rows]
+    targets = split.labels[rows]
+    if dataset.numbers is not None:
+        targets = dataset.targets(split, rows, np.dtype(np.float64))
+    return split.images[rows].astype(np.float64) * dataset.scale, targets
 
 
 def input_range(dataset: Dataset) -> tuple[float, float]:
@@ -109,51 +116,59 @@ class Trained:
             self.couplings, self.engine.timing.symmetric_radius, 2 * COLD_ITERATIONS
         )
         self.step = self.engine.timing.rule.step(self.radius)
+        self.gamma = self.engine.timing.rule.gamma(self.radius)
         self._free = Phase("free", 0.0, config.dynamics.sweeps)
         self.capped = 0
         self._number = 0
 
-    def settle(self, inputs: Array, labels: NDArray[np.int64]) -> Settled:
+    def settle(self, inputs: Array, targets: NDArray[Any]) -> Settled:
         """The equilibrium without a nudge.
 
         Parameters
         ----------
         inputs
             Shape (batch, features), in input units.
+        targets
+            Labels of shape (batch,), or numbers of shape (batch, outputs).
         """
-        outcome = self._relax(inputs, labels, self._free)
-        lanes = [self.engine.dyads[name][0] for name in self.engine.blocks]
+        outcome = self._relax(inputs, targets, self._free)
+        lanes = [self.engine.lanes(name)[0] for name in self.engine.blocks]
         slopes = np.concatenate([lane.block.activation.slope(lane.A) for lane in lanes], axis=1)
         output = next(lane for lane in lanes if lane.block.is_output)
         assert output.targets is not None
-        losses = output.loss.value(output.state[0], output.targets)
-        return Settled(output.state[0], slopes, losses, outcome)
+        state = output.state[0]
+        losses = LOSSES[self.config.network.loss].value(state, output.targets)
+        return Settled(state, slopes, losses, outcome)
 
-    def nudge(self, inputs: Array, labels: NDArray[np.int64], beta: float) -> Outcome:
-        """Settle freely, then nudged by β; the differences stay in the engine's dyads."""
-        return self._relax(inputs, labels, self._free, Phase("nudged", beta, self.config.dynamics.nudged_sweeps))
+    def nudge(self, inputs: Array, targets: NDArray[Any], beta: float) -> Outcome:
+        """Settle freely, then nudged by β; the differences stay in the engine's lanes."""
+        return self._relax(inputs, targets, self._free, Phase("nudged", beta, self.config.dynamics.nudged_sweeps))
 
-    def input_gradient(self, inputs: Array, labels: NDArray[np.int64], beta: float) -> Array:
+    def input_gradient(self, inputs: Array, targets: NDArray[Any], beta: float) -> Array:
         """∂ℓ/∂x ≈ −(1/β) θ₀ᵀd₁ of each sample, shape (batch, features): local to the blocks that read the input."""
-        self.nudge(inputs, labels, beta)
+        self.nudge(inputs, targets, beta)
         total = np.zeros_like(inputs)
         for name, block in self.engine.blocks.items():
             if INPUT in block.parameters():
-                total += self.engine.dyads[name][0].state[1] @ block.parameters()[INPUT]
+                total += self.engine.lanes(name)[0].state[1] @ block.parameters()[INPUT]
         return -total / beta
 
     def close(self) -> None:
         """End the engine."""
         self.engine.close()
 
-    def _relax(self, inputs: Array, labels: NDArray[np.int64], *phases: Phase) -> Outcome:
+    def _relax(self, inputs: Array, targets: NDArray[Any], *phases: Phase) -> Outcome:
         self._number += 1
-        self.engine.show(self._dataset(inputs, labels))
-        rows = np.arange(len(labels))
-        outcome = self.engine.relax(Relaxation(self._number, "test", rows, phases, self.couplings, self.step))
+        self.engine.show(self._dataset(inputs, targets))
+        rows = np.arange(len(targets))
+        relaxation = Relaxation(self._number, "test", rows, phases, self.couplings, self.step, gamma=self.gamma)
+        outcome = self.engine.relax(relaxation)
         self.capped += outcome.capped
         return outcome
 
-    def _dataset(self, inputs: Array, labels: NDArray[np.int64]) -> Dataset:
-        split = Split(inputs, labels)
-        return Dataset("given", split, split, 1.0, self.classes)
+    def _dataset(self, inputs: Array, targets: NDArray[Any]) -> Dataset:
+        split = Split(inputs, targets)
+        if targets.ndim == 1:
+            return Dataset("given", split, split, 1.0, self.classes)
+        numbers = Numbers(targets.shape[1:], float(targets.min()), float(targets.max()))
+        return Dataset("given", split, split, 1.0, 0, numbers=numbers)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from dyadnet.bench.networks import sizes
+from dyadnet.bench.networks import known, numbers, sizes
+from dyadnet.console import for_people
 from dyadnet.errors import ConfigError
 
 app = typer.Typer(help="Measure this machine; every figure is a ratio within one run.", no_args_is_help=True)
@@ -28,22 +28,115 @@ def kernel(
     repetitions: Annotated[int, typer.Option(min=1)] = 15,
     as_json: Json = False,
 ) -> None:
-    """Bare products over the engine's sweep on one core, and two lanes on two cores over one."""
+    """Bare products over the engine's sweep on one core, and two lanes on two cores over one.
+
+    One network a call; the digits' is --network 64-100-100-10 --minibatch 32. Bare products are by the BLAS that the
+    engine calls, from compiled code; beside them, by NumPy.
+    """
     from dyadnet.bench.kernel import measure
 
     results = measure(*sizes(network), minibatch, repetitions)
     table = Table(title=f"{network}, minibatch {minibatch}: medians of {repetitions}")
-    for column in ("model", "products", "sweep", "products / sweep", "two cores / one"):
+    for column in ("model", "products", "NumPy's", "sweep", "products / sweep", "NumPy's / sweep", "two cores / one"):
         table.add_column(column, justify="right")
     for model, found in results["kernel"].items():
-        table.add_row(
-            model,
-            f"{1e3 * found['products_s']:.2f} ms",
-            f"{1e3 * found['sweep_s']:.2f} ms",
-            f"{found['ratio']:.2f}",
-            f"{results['cores'][model]['ratio']:.2f}",
+        seconds = [_brief(found[name]) for name in ("products_s", "products_numpy_s", "sweep_s")]
+        ratios = (found["ratio"], found["ratio_numpy"], results["cores"][model]["ratio"])
+        table.add_row(model, *seconds, *(f"{ratio:.2f}" for ratio in ratios))
+    for_people(width=120).print(table)
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
+@app.command()
+def blocks(
+    several: Annotated[str, typer.Option("--blocks", help="Blocks a hidden layer, with commas.")] = "10,50,100",
+    model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
+    minibatches: Annotated[int | None, typer.Option(min=1, help="Of an epoch; all unless given.")] = None,
+    repetitions: Annotated[int, typer.Option(min=1, help="Epochs of each, by turns, after one that warms up.")] = 7,
+    imperfect: Annotated[
+        bool,
+        typer.Option(
+            "--imperfect",
+            help="With Bernoulli clocks (dynamics.clock.p 0.5), delays of 1 to 5 ticks (dynamics.delay uniform) and "
+            "one message in ten lost (imperfections.channel.loss 0.1), over the ideal run and over its own.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Training with many blocks a hidden layer over one: the digits' preset, local engine, one process.
+
+    Seconds are those that the engine spends on an epoch's minibatches: settling, learning and the spectral radius.
+    Evaluation, checkpoints, and the first epoch, which compiles, are left out. Sweeps are shown because runs that
+    settle in more of them have more to do.
+    """
+    from dyadnet.bench.blocks import measure
+
+    chosen = numbers("--blocks", several)
+    known("--model", model)
+    console = for_people(width=120)
+    with console.status("measuring") as status:
+        results = measure(
+            chosen, model, repetitions, minibatches, imperfect, lambda what: status.update(f"measuring: {what}")
         )
-    Console(stderr=True).print(table)
+    count = results["minibatches"]
+    table = Table(title=f"{model}, digits, {count} minibatches of training: medians of {repetitions}")
+    table.add_column("blocks a layer", justify="right")
+    for column in ("seconds", "sweeps", *(["over one ideal"] if imperfect else []), "over one"):
+        table.add_column(column, justify="right")
+    for row in results["rows"]:
+        name = f"{row['blocks']}{', ideal' if imperfect and not row['imperfect'] else ''}"
+        ratios = [row["over_ideal"], row["over_same"]] if imperfect else [row["over_same"]]
+        cells = (f"{row['seconds']:.3f}", f"{row['sweeps']:.1f}", *(f"{ratio:.2f}" for ratio in ratios))
+        table.add_row(name, *cells)
+    console.print(table)
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
+@app.command()
+def versions(
+    other: Annotated[Path, typer.Argument(metavar="OTHER", help="A python with another version of dyadnet.")],
+    models: Annotated[str, typer.Option(help="hm, ffm and sshm, with commas.")] = "sshm,hm,ffm",
+    network: Annotated[str, typer.Option(help="Sizes of the chain that has synthetic data.")] = DEFAULT,
+    minibatches: Annotated[int, typer.Option(min=1, help="Of an epoch, at most; the digits have 41.")] = 40,
+    studies: Annotated[bool, typer.Option("--studies", help="Trials an hour of a small study, too.")] = False,
+    study: Annotated[str, typer.Option(help="Which, with --studies, as after --quick.")] = "lambda",
+    trials: Annotated[int, typer.Option(min=1, help="The first so many of it.")] = 6,
+    repetitions: Annotated[int, typer.Option(min=1, help="Pairs, after one that warms up.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Ordinary training on the local engine: samples a second of this version over another version's.
+
+    The digits' preset, and a larger chain with synthetic data, in a process of each version, by turns. Trials of a
+    study are run one after the other, on one thread.
+    """
+    from dyadnet.bench.versions import measure
+
+    chosen = [known("--models", model) for model in models.split(",")]
+    inputs, hidden = sizes(network)
+    console = for_people()
+    with console.status("measuring") as status:
+        results = measure(
+            other,
+            chosen,
+            (inputs, hidden),
+            minibatches,
+            (study, trials) if studies else None,
+            repetitions,
+            lambda what: status.update(f"measuring: {what}"),
+        )
+    table = Table(title=f"medians of {repetitions} pairs")
+    columns = ("what", "model", "", "this", "other", "this / other", "least", "most", "sweeps, this", "other")
+    for column in (*columns, "same weights"):
+        table.add_column(column, justify="right")
+    for row in results["rows"]:
+        rates = [f"{rate:.0f}" for rate in (row["this"], row["other"])]
+        ratios = [f"{ratio:.2f}" for ratio in (row["ratio"], row["ratios"][0], row["ratios"][-1])]
+        sweeps = [f"{count:.1f}" for count in row["sweeps"]]
+        same = "yes" if row["same_weights"] else "no"
+        table.add_row(row["what"], row["model"], row["unit"], *rates, *ratios, *sweeps, same)
+    console.print(table)
     if as_json:
         typer.echo(json.dumps(results))
 
@@ -65,7 +158,7 @@ def settling(
     dataset = None if data_name is None else load(data_name, data_dir)
     if dataset is not None and dataset.features != inputs:
         raise ConfigError("--network", network, f"{dataset.name} has {dataset.features} features a sample")
-    console = Console(stderr=True)
+    console = for_people()
     with console.status("measuring") as status:
         results = measure(inputs, hidden, minibatch, cap, dataset, lambda what: status.update(f"measuring {what}"))
     table = Table(title=f"{network}, {results['data']} inputs: until every residual is under 1e-3 (– : not in {cap})")
@@ -86,6 +179,47 @@ def settling(
     console.print(table)
     if as_json:
         typer.echo(json.dumps(results))
+
+
+@app.command()
+def prospective(
+    network: Network = DEFAULT,
+    table: Annotated[str, typer.Option(help="constant or random: which delays.")] = "constant",
+    radii: Annotated[
+        list[float] | None, typer.Option("--radius", min=0.0, help="μ of the network; 2.4 and 5 unless given.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="sshm or hm: in ffm nothing flows back.")] = "sshm",
+    minibatch: Annotated[int, typer.Option(min=1)] = 20,
+    cap: Annotated[int, typer.Option(min=1, help="Ticks after which a relaxation counts as never settling.")] = 30000,
+    data_name: Annotated[str, typer.Option("--data", help="Inputs of the network's size.")] = "mnist",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ticks to a residual of 1e-3, plain and prospective: a table in Markdown, whatever the machine.
+
+    Random weights of seed 0, scaled to a spectral radius. Constant delays beside the best plain step and the stretched
+    red-black clock, or random delays, losses and clocks.
+    """
+    from dyadnet.bench.prospective import RADII, TABLES, markdown
+    from dyadnet.bench.prospective import Network as Settled
+    from dyadnet.data import load
+
+    if table not in TABLES:
+        raise ConfigError("--table", table, f"one of {', '.join(TABLES)}")
+    if known("--model", model) == "ffm":
+        raise ConfigError("--model", model, "sshm or hm: nothing flows back in a feedforward network, μ is 0")
+    if any(radius <= 0 for radius in radii or ()):
+        raise ConfigError("--radius", min(radii or ()), "above 0")
+    inputs, hidden = sizes(network)
+    dataset = load(data_name, data_dir)
+    if dataset.features != inputs:
+        raise ConfigError("--network", network, f"{dataset.name} has {dataset.features} features a sample")
+    settled = Settled(model, inputs, hidden, dataset, minibatch, cap)
+    with for_people().status("measuring") as status:
+        rows = TABLES[table](settled, lambda what: status.update(f"measuring {what}"), radii or RADII)
+    typer.echo(markdown(rows))
+    if as_json:
+        typer.echo(json.dumps(rows))
 
 
 @app.command()
@@ -111,7 +245,7 @@ def gradient(
     for model, beta in dict.fromkeys((row["model"], row["beta"]) for row in results["rows"]):
         cells = [row for row in results["rows"] if (row["model"], row["beta"]) == (model, beta)]
         table.add_row(model, f"{beta:g}", *(f"{c['cosine']:.4f} ({c['sweeps']:.0f})" for c in cells))
-    Console(stderr=True, width=140).print(table)
+    for_people(width=140).print(table)
     if as_json:
         typer.echo(json.dumps(results))
 
@@ -137,7 +271,7 @@ def metrics(
     values["engine"] = engine
     values["learning"]["epochs"] = epochs
     values["data"] |= {"limit_train": samples, "limit_test": 100, "dir": None if data_dir is None else str(data_dir)}
-    console = Console(stderr=True)
+    console = for_people()
     with console.status("measuring") as status:
         found = measure(RunConfig.read(values), repetitions, scrape, lambda what: status.update(f"measuring {what}"))
     table = Table(title=f"{model}, {data_name}, engine {engine}: seconds of training, medians of {repetitions} pairs")
@@ -180,7 +314,7 @@ def phases(
             f"{row['values'] / 1e6:.2f} M",
             f"{row['cosine']:.6f}",
         )
-    Console(stderr=True, width=140).print(table)
+    for_people(width=140).print(table)
     if as_json:
         typer.echo(json.dumps(rows))
 
@@ -191,3 +325,7 @@ for _point in entry_points(group="dyadnet.bench"):
 
 def _count(value: float | None) -> str:
     return "–" if value is None else f"{value:.0f}"
+
+
+def _brief(seconds: float) -> str:
+    return f"{1e3 * seconds:.2f} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.1f} µs"

@@ -12,13 +12,19 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dyadnet.bench.networks import configuration, images, machine
+from dyadnet.bench.products import Products
 from dyadnet.engine.local import LocalEngine
 from dyadnet.relaxation import Phase, Relaxation
 
-SWEEPS = 25
-"""Sweeps of one timed relaxation; two relaxations that differ by so many give the time of a sweep."""
-STEP = 0.05
-"""Small, so that no stream stands still, and costs no product any more, before the timing ends."""
+SWEEPS, MOST = 25, 800
+"""Sweeps of one timed relaxation of large networks, and of tiny ones, whose sweeps would be too short to be timed.
+
+Two relaxations that differ by so many give the time of a sweep.
+"""
+WORK = 256 * 505_000
+"""Multiplications, one way and both streams, of a sweep of a network that is large; a smaller one makes more sweeps."""
+PATH = 1.25
+"""Sum of the steps of so many sweeps: small, so that no stream stands still, and costs no product, before the end."""
 
 
 def measure(inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int) -> dict[str, Any]:
@@ -27,38 +33,65 @@ def measure(inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int
     Returns
     -------
     dict
-        ``kernel`` by model: seconds of the bare products of a sweep, seconds of the engine's sweep, and their ratio;
+        ``kernel`` by model: seconds of the bare products of a sweep by the BLAS that the engine calls, called from
+        compiled code, seconds of the engine's sweep, and their ratio; ``products_numpy_s`` and ``ratio_numpy`` are of
+        the same products by `numpy.matmul`.
         ``cores`` by model: sweeps a second in two lanes on two threads over one thread.
     """
+    sweeps = enough(hidden, minibatch)
     results: dict[str, Any] = {"machine": machine(), "network": [inputs, *hidden, 10], "minibatch": minibatch}
-    results["kernel"] = {m: _kernel(m, inputs, hidden, minibatch, repetitions) for m in ("sshm", "hm", "ffm")}
-    results["cores"] = {m: _cores(m, inputs, hidden, minibatch, repetitions) for m in ("sshm", "hm", "ffm")}
+    results |= {"repetitions": repetitions, "sweeps": sweeps}
+    results["kernel"] = {m: _kernel(m, inputs, hidden, minibatch, repetitions, sweeps) for m in ("sshm", "hm", "ffm")}
+    results["cores"] = {m: _cores(m, inputs, hidden, minibatch, repetitions, sweeps) for m in ("sshm", "hm", "ffm")}
     return results
 
 
-def _kernel(model: str, inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int) -> dict[str, float]:
-    engine = _engine(model, inputs, hidden, minibatch, lanes=1, threads=1)
-    products = _bare_products(model, hidden, minibatch)
-    sweep = _sweep(engine, minibatch)
-    bare, own = [], []
+def enough(hidden: Sequence[int], minibatch: int) -> int:
+    """Sweeps of a timed relaxation: the smaller the network, the more, because a timer wants milliseconds."""
+    work = 2 * minibatch * sum(below * above for below, above in links(hidden))
+    return min(max(SWEEPS, SWEEPS * WORK // work), MOST)
+
+
+def links(hidden: Sequence[int]) -> list[tuple[int, int]]:
+    """Sizes of the lower and the upper block of each link of a chain, the input left out."""
+    return list(itertools.pairwise([*hidden, 10]))
+
+
+def _kernel(
+    model: str, inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int, sweeps: int
+) -> dict[str, float]:
+    engine = _engine(model, inputs, hidden, minibatch, sweeps, lanes=1, threads=1)
+    # Both streams go both ways, but in a feedforward network: there means go up and differences down.
+    products = Products(links(hidden), [minibatch if model == "ffm" else 2 * minibatch])
+    sweep = _sweep(engine, minibatch, sweeps)
+    found = []
     try:
         with threadpool_limits(limits=1, user_api="blas"):
-            products()
-            sweep()
-            for _ in range(repetitions):
-                bare.append(_timed(products) / SWEEPS)
-                own.append(sweep())
+            # The first one warms everything up.
+            for repetition in range(repetitions + 1):
+                once = products.seconds(sweeps) / sweeps, products.numpy_seconds(sweeps) / sweeps, sweep()
+                if repetition:
+                    found.append(once)
     finally:
+        products.close()
         engine.close()
-    ratio = statistics.median(b / o for b, o in zip(bare, own, strict=True))
-    return {"products_s": statistics.median(bare), "sweep_s": statistics.median(own), "ratio": ratio}
+    bare, matmul, own = zip(*found, strict=True)
+    return {
+        "products_s": statistics.median(bare),
+        "products_numpy_s": statistics.median(matmul),
+        "sweep_s": statistics.median(own),
+        "ratio": statistics.median(b / o for b, o in zip(bare, own, strict=True)),
+        "ratio_numpy": statistics.median(m / o for m, o in zip(matmul, own, strict=True)),
+    }
 
 
-def _cores(model: str, inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int) -> dict[str, float]:
-    one = _engine(model, inputs, hidden, minibatch, lanes=1, threads=1)
-    two = _engine(model, inputs, hidden, minibatch, lanes=2, threads=2)
+def _cores(
+    model: str, inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int, sweeps: int
+) -> dict[str, float]:
+    one = _engine(model, inputs, hidden, minibatch, sweeps, lanes=1, threads=1)
+    two = _engine(model, inputs, hidden, minibatch, sweeps, lanes=2, threads=2)
     try:
-        single, double = _sweep(one, minibatch), _sweep(two, minibatch)
+        single, double = _sweep(one, minibatch, sweeps), _sweep(two, minibatch, sweeps)
         single()
         double()
         pairs = [(single(), double()) for _ in range(repetitions)]
@@ -72,55 +105,30 @@ def _cores(model: str, inputs: int, hidden: Sequence[int], minibatch: int, repet
     }
 
 
-def _engine(model: str, inputs: int, hidden: Sequence[int], minibatch: int, lanes: int, threads: int) -> LocalEngine:
-    dynamics = {"fixed": True, "lanes": lanes, "initial": "zero", "step": STEP}
+def _engine(
+    model: str, inputs: int, hidden: Sequence[int], minibatch: int, sweeps: int, *, lanes: int, threads: int
+) -> LocalEngine:
+    dynamics = {"fixed": True, "lanes": lanes, "initial": "zero", "step": PATH / sweeps}
     config = configuration(model, inputs, hidden, minibatch=minibatch, dynamics=dynamics)
     return LocalEngine(config, images(inputs, minibatch), threads=threads)
 
 
-def _sweep(engine: LocalEngine, minibatch: int) -> Callable[[], float]:
+def _sweep(engine: LocalEngine, minibatch: int, sweeps: int) -> Callable[[], float]:
     """Seconds of one sweep: the difference of two dyadic relaxations of different length, start-up cancelled."""
+    step, rows = PATH / sweeps, np.arange(minibatch)
     couplings = tuple(p.coupling for p in engine.config.network.recurrent)
     number = 0
 
-    def relax(sweeps: int) -> float:
+    def relax(count: int) -> float:
         nonlocal number
         number += 1
-        phases = (Phase("dyadic", 0.1, sweeps, fixed=True),)
-        return _timed(lambda: engine.relax(Relaxation(number, "train", np.arange(minibatch), phases, couplings, STEP)))
+        phases = (Phase("dyadic", 0.1, count, fixed=True),)
+        started = time.perf_counter()
+        engine.relax(Relaxation(number, "train", rows, phases, couplings, step))
+        return time.perf_counter() - started
 
     def once() -> float:
-        short = relax(SWEEPS)
-        return (relax(2 * SWEEPS) - short) / SWEEPS
+        short = relax(sweeps)
+        return (relax(2 * sweeps) - short) / sweeps
 
     return once
-
-
-def _bare_products(model: str, hidden: Sequence[int], minibatch: int) -> Callable[[], None]:
-    """The products that one sweep needs, into arrays that are there already: stacked means and differences."""
-    generator = np.random.Generator(np.random.Philox(1))
-    rows = minibatch if model == "ffm" else 2 * minibatch
-    work = []
-    layers = [*hidden, 10]
-    for below, above in itertools.pairwise(layers):
-        theta = generator.standard_normal((above, below)).astype(np.float32)
-        up = generator.random((rows, below)).astype(np.float32)
-        down = generator.random((rows, above)).astype(np.float32)
-        work.append((up, theta, down, np.empty_like(down), np.empty_like(up)))
-
-    def products() -> None:
-        for up, theta, down, forward, backward in work:
-            np.matmul(up, theta.T, out=forward)
-            np.matmul(down, theta, out=backward)
-
-    def repeated() -> None:
-        for _ in range(SWEEPS):
-            products()
-
-    return repeated
-
-
-def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

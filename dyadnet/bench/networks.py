@@ -12,6 +12,7 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.description import MODELS, layered
+from dyadnet.errors import ConfigError
 
 CLASSES = 10
 
@@ -55,8 +56,6 @@ def sizes(text: str) -> tuple[int, list[int]]:
     ConfigError
         If it is not written so.
     """
-    from dyadnet.errors import ConfigError
-
     try:
         inputs, *hidden, outputs = (int(part) for part in text.split("-"))
     except ValueError:
@@ -64,3 +63,33 @@ def sizes(text: str) -> tuple[int, list[int]]:
     if outputs != CLASSES or not hidden or min(inputs, *hidden) < 1:
         raise ConfigError("--network", text, f"at least one hidden layer, positive sizes, and {CLASSES} outputs")
     return inputs, hidden
+
+
+def numbers(flag: str, text: str) -> list[int]:
+    """Positive whole numbers of ``4,16,64``.
+
+    Raises
+    ------
+    ConfigError
+        If it is not written so, naming the flag.
+    """
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 1:
+        raise ConfigError(flag, text, "positive whole numbers with commas between")
+    return found
+
+
+def known(flag: str, model: str) -> str:
+    """A model's name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such model, naming the flag.
+    """
+    if model not in MODELS:
+        raise ConfigError(flag, model, f"one of {', '.join(MODELS)}")
+    return model

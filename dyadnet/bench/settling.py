@@ -84,9 +84,10 @@ def _settle(
     try:
         couplings = tuple(p.coupling for p in config.network.recurrent)
         radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, COLD_ITERATIONS)
-        step = engine.timing.rule.step(radius)
+        step, gamma = engine.timing.rule.step(radius), engine.timing.rule.gamma(radius)
         phases = (Phase("free", 0.0, cap),)
-        (lane,) = engine.relax(Relaxation(1, "train", np.arange(minibatch), phases, couplings, step)).lanes
+        relaxation = Relaxation(1, "train", np.arange(minibatch), phases, couplings, step, gamma=gamma)
+        (lane,) = engine.relax(relaxation).lanes
         (phase,) = lane
         return (phase.ticks, phase.sweeps, radius, step) if phase.settled else (None, None, radius, step)
     finally:

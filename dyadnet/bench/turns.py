@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.block import Block
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
-from dyadnet.dyads import Dyads
 from dyadnet.engine.local import LocalEngine
 from dyadnet.overrides import merged
 from dyadnet.presets import preset
+from dyadnet.program.block_lane import BlockLane
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import Outcome
 from dyadnet.study.plan import placed
@@ -61,17 +61,19 @@ def measure(data: str, dataset: Dataset, minibatch: int) -> list[dict[str, Any]]
     return rows
 
 
-def working_set(lanes: Sequence[Dyads]) -> int:
-    """Bytes that neurons hold while they settle: pre-activations, states, what is held of neighbours, products."""
-    return sum(_working_set(lane) for lane in lanes)
+def working_set(engine: LocalEngine, name: str) -> int:
+    """Bytes that a block's neurons hold while they settle: pre-activations, states, products, what is held."""
+    return sum(_working_set(engine.blocks[name], lane) for lane in engine.lanes(name))
 
 
-def _working_set(lane: Dyads) -> int:
-    streams = len(lane.state)
-    held = {id(message.payload): message.payload.nbytes for message in lane.held.values()}
-    own = lane.A.nbytes * streams + lane.state.nbytes
-    products = streams * lane.A.nbytes * len(lane.block.synapses)
-    return own + products + sum(held.values())
+def _working_set(block: Block, lane: BlockLane) -> int:
+    A, state = lane.A, lane.state
+    streams, itemsize = len(state), A.itemsize
+    heard = sum(synapses.link.pre.size for synapses in block.synapses)
+    states = heard * (streams if any(synapses.coupling for synapses in block.synapses) else 1)
+    feedback = sum((streams - (axon.coupling == 0)) * block.spec.size for axon in block.axons)
+    own, products = A.nbytes * streams + state.nbytes, streams * A.nbytes * len(block.synapses)
+    return own + products + len(A) * itemsize * (states + feedback)
 
 
 def _trained(config: RunConfig, dataset: Dataset) -> dict[str, dict[str, NDArray[Any]]]:
@@ -113,10 +115,10 @@ def _contrast(
         outcome = engine.relax(Relaxation(1, "train", np.arange(minibatch), tuple(phases), couplings, step))
         gradients = [
             gradient.astype(np.float64).reshape(-1)
-            for name, block in engine.blocks.items()
-            for gradient in block.gradients(engine.dyads[name], BETA, minibatch).values()
+            for named in engine.gradients(BETA, minibatch).values()
+            for gradient in named.values()
         ]
-        held = sum(working_set(lanes) for lanes in engine.dyads.values())
+        held = sum(working_set(engine, name) for name in engine.blocks)
         return np.concatenate(gradients), outcome, held
     finally:
         engine.close()

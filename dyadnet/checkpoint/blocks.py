@@ -10,28 +10,47 @@ from __future__ import annotations
 import hashlib
 import io
 import socket
-import zipfile
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.arrays import ArraysError, read
 from dyadnet.block import Block
 from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
-from dyadnet.dyads import Dyads
 from dyadnet.errors import ConfigError, DivergedError
-from dyadnet.spectrum import Response
 
 Arrays = dict[str, NDArray[Any]]
+
+
+class Vector(Protocol):
+    """One block's part of the power iteration."""
+
+    vector: NDArray[np.float64]
+
+
+class Neurons(Protocol):
+    """One block's neurons in one lane."""
+
+    A: NDArray[Any]
+
+    @property
+    def continues(self) -> bool:
+        """Whether a relaxation begins at the A that the one before left."""
+
+    @property
+    def tick(self) -> int:
+        """Of the last firing."""
+
 
 PARAMETER = "parameter "
 """Of the names of arrays in a block's file, the beginning of those that are parameters."""
 
 
-def save(store: Store, folder: str, block: Block, response: Response, lanes: Sequence[Dyads]) -> File:
+def save(store: Store, folder: str, block: Block, response: Vector, lanes: Sequence[Neurons]) -> File:
     """Write a block's file into a checkpoint's folder.
 
     Raises
@@ -45,14 +64,14 @@ def save(store: Store, folder: str, block: Block, response: Response, lanes: Seq
     for name, array in arrays.items():
         if name.startswith(PARAMETER) and not np.isfinite(array).all():
             why = f"parameter {name.removeprefix(PARAMETER)!r} is no longer finite after the update"
-            raise DivergedError(block.name, lanes[0].course.tick, why, "try a smaller learning rate, or weight decay")
+            raise DivergedError(block.name, lanes[0].tick, why, "try a smaller learning rate, or weight decay")
     data = packed(arrays)
     file = File(f"{block.name}.npz", hashlib.sha256(data).hexdigest(), len(data))
     store.write(f"{folder}/{file.name}", data)
     return file
 
 
-def restore(store: Store, checkpoint: Manifest, block: Block, response: Response, lanes: Sequence[Dyads]) -> None:
+def restore(store: Store, checkpoint: Manifest, block: Block, response: Vector, lanes: Sequence[Neurons]) -> None:
     """Put a block back to what its file says.
 
     Raises
@@ -63,7 +82,12 @@ def restore(store: Store, checkpoint: Manifest, block: Block, response: Response
     file = checkpoint.files.get(block.name)
     if file is None:
         raise CheckpointError(f"checkpoint {checkpoint.name}: it has no block {block.name}; it is of another run")
-    put_back(unpacked(verified(store, checkpoint.name, file)), block, response, lanes)
+    data = verified(store, checkpoint.name, file)
+    try:
+        arrays = unpacked(data)
+    except CheckpointError as problem:
+        raise CheckpointError(f"checkpoint {checkpoint.name}, {file.name}: {problem}") from None
+    put_back(arrays, block, response, lanes)
 
 
 def find(store: Store, nonce: str, who: str) -> None:
@@ -102,7 +126,7 @@ def verified(store: Store, folder: str, file: File) -> bytes:
     return data
 
 
-def kept(block: Block, response: Response, lanes: Sequence[Dyads]) -> Arrays:
+def kept(block: Block, response: Vector, lanes: Sequence[Neurons]) -> Arrays:
     """All arrays that a block keeps, by name."""
     snapshot = block.snapshot()
     arrays: Arrays = {PARAMETER + key: weights for key, weights in snapshot["parameters"].items()}
@@ -113,7 +137,7 @@ def kept(block: Block, response: Response, lanes: Sequence[Dyads]) -> Arrays:
     return arrays
 
 
-def put_back(arrays: Mapping[str, NDArray[Any]], block: Block, response: Response, lanes: Sequence[Dyads]) -> None:
+def put_back(arrays: Mapping[str, NDArray[Any]], block: Block, response: Vector, lanes: Sequence[Neurons]) -> None:
     """The inverse of `kept`.
 
     Raises
@@ -163,7 +187,6 @@ def unpacked(data: bytes) -> Arrays:
         If it is none.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            return {name: stored[name].astype(stored[name].dtype.newbyteorder("="), copy=False) for name in stored}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as problem:
+        return read(data)
+    except ArraysError as problem:
         raise CheckpointError(f"no arrays in it ({problem})") from None

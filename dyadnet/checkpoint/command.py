@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dyadnet.errors import DyadnetError
+from dyadnet.checkpoint.continuing import FREE
+from dyadnet.completion import among, engines, settings_from
+from dyadnet.errors import StoppedAtOnceError
 from dyadnet.overrides import assigned, merged
 
 
 def resume(
     run: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run that ended before its end.")],
-    engine: Annotated[str | None, typer.Option(help="ray or local; the run's own unless given.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="ray or local; the run's own unless given.", autocompletion=among(engines))
+    ] = None,
     actors: Annotated[int | None, typer.Option(help="Actors that share the blocks.")] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster: HOST:PORT, auto, or own for one of its own.")
@@ -24,13 +27,14 @@ def resume(
         bool, typer.Option("--detach", help="Leave the run to the cluster of --address; see dyadnet attach.")
     ] = False,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training part, those before included.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets, if it is another now.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="key.path=value",
             help="Of cluster, recovery, faults, metrics, checkpoint; data.name if moved; record.trace=null.",
+            autocompletion=settings_from(*FREE),
         ),
     ] = None,
     as_json: Annotated[
@@ -61,13 +65,16 @@ def resume(
         changes = assigned(changes, assignment)
     try:
         with Bar() as bar:
-            summary = go_on(run, changes, bar)
+            summary = go_on(run, changes, bar).summary
     except KeyboardInterrupt:
-        raise DyadnetError(f"stopped at once; go on from its last checkpoint with: dyadnet resume {run}") from None
+        raise StoppedAtOnceError(
+            f"stopped at once; go on from its last checkpoint with: dyadnet resume {run}"
+        ) from None
     typer.echo(
-        f"test accuracy {summary.test_accuracy:.2%} (best on validation at epoch {summary.best_epoch}); "
-        f"record, curves and weights in {summary.out}",
+        f"{summary.told} (best on validation at epoch {summary.best_epoch}); "
+        f"record, curves and weights in {summary.out}"
+        + (f"; stopped early: {summary.stopped}" if summary.stopped else ""),
         err=True,
     )
     if as_json:
-        typer.echo(json.dumps(asdict(summary)))
+        typer.echo(json.dumps({"state": "stopped" if summary.stopped else "finished"} | summary.plain()))

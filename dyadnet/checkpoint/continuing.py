@@ -9,10 +9,14 @@ from typing import Any
 from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.position import Position
 from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.data import is_own
 from dyadnet.errors import ConfigError
 from dyadnet.overrides import merged
 from dyadnet.recovery import RecoverySpec
+from dyadnet.reports import Layout
 from dyadnet.schedules import Cosine, Linear, Schedule
+from dyadnet.tally import Tally
+from dyadnet.topology import Topology
 
 FREE = (
     "engine",
@@ -23,7 +27,10 @@ FREE = (
     "checkpoint",
     "data.dir",
     "learning.epochs",
+    "learning.early_stopping",
     "record.trace",
+    "record.report",
+    "record.pictures",
 )
 """Settings that may be others; everything else would give other bits or another record. A file of data may lie
 elsewhere."""
@@ -61,14 +68,18 @@ def check_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
     Parameters
     ----------
     stored
-        The configuration in the checkpoint.
+        The configuration in the checkpoint; a setting that did not exist when it was written was at its default.
 
     Raises
     ------
     CheckpointError
         Naming the first setting that differs.
     """
-    for path, was, value in differing(stored, config.model_dump(mode="json")):
+    try:
+        before = RunConfig.read(stored).model_dump(mode="json")
+    except ConfigError as problem:
+        raise CheckpointError(f"the checkpoint is damaged, or of another version of dyadnet: {problem}") from None
+    for path, was, value in differing(before, config.model_dump(mode="json")):
         raise CheckpointError(
             f"the checkpoint is of another run: {path} is {_brief(was)} there and {_brief(value)} in config.yaml; "
             "put back the config.yaml that the run wrote, or name its own folder by --set checkpoint.folder=..."
@@ -88,7 +99,9 @@ def check_length(old: Mapping[str, Any], config: RunConfig, position: Position) 
     ConfigError
         If it is further already, or something that it did followed its length.
     """
-    epochs, before = config.learning.epochs, old["learning"]["epochs"]
+    epochs, before = config.learning.epochs, old["learning"].get("epochs")
+    if type(before) is not int:
+        raise CheckpointError(f"the checkpoint is damaged: it says {before!r} epochs")
     begun = position.epoch + (position.tally is not None)
     if epochs < begun:
         raise ConfigError("learning.epochs", epochs, f"at least {begun}: so many have begun")
@@ -107,6 +120,26 @@ def check_length(old: Mapping[str, Any], config: RunConfig, position: Position) 
             raise ConfigError("learning.epochs", epochs, legal)
 
 
+def check_tally(config: RunConfig, position: Position) -> None:
+    """Whether the sums of the running epoch are of this network.
+
+    Raises
+    ------
+    CheckpointError
+        If they are not.
+    """
+    if position.tally is None:
+        return
+    try:
+        tally = Tally.from_plain(Layout(Topology(config.network)), position.tally)
+        tally.summary()
+        for name, total in tally.plain().items():
+            if name not in ("blocks", "edges") and (type(total) not in (int, float)):
+                raise ValueError(f"{name} is no number")
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ZeroDivisionError):
+        raise CheckpointError("the checkpoint is damaged: the sums of its epoch are none of this network") from None
+
+
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Path, old and new value of every setting that differs and must not."""
     for key in dict.fromkeys([*old, *new]):
@@ -121,8 +154,8 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") 
 
 
 def _moved(was: Any, value: Any) -> bool:
-    """Whether a data set is the same file in another folder, or named from another one."""
-    return str(was).endswith(".npz") and Path(str(was)).name == Path(str(value)).name
+    """Whether a user's own data lie in another folder now, or are named from another one."""
+    return is_own(str(was)) and Path(str(was)).name == Path(str(value)).name
 
 
 def _brief(value: Any, limit: int = 60) -> str:

@@ -25,6 +25,7 @@ from dyadnet.errors import ConfigError, DyadnetError, StoppedError
 from dyadnet.observer import Observer
 from dyadnet.record import Recorder
 from dyadnet.watcher import Watcher
+from dyadnet.weights import Parameters
 
 
 class Blocks(Protocol):
@@ -56,6 +57,8 @@ class Beginning:
         Checkpoints that there are, oldest first.
     unusable
         Folders that are half written or altered.
+    initial
+        Parameters that a run which begins anew starts from, by block; None: drawn from the seed.
     """
 
     store: Store | None = None
@@ -63,6 +66,7 @@ class Beginning:
     start: Manifest | None = None
     kept: tuple[Kept, ...] = ()
     unusable: tuple[str, ...] = ()
+    initial: Parameters | None = None
 
 
 class Keeper:

@@ -18,6 +18,10 @@ from dyadnet.checkpoint.store import Store
 LOCK = "run.lock"
 TAKING = "run.lock.taking"
 """There while somebody puts a lock in the place of one whose process is over."""
+_HELD: set[str] = set()
+"""Tokens of the locks that runs of this process hold."""
+UNKNOWN: dict[str, Any] = {"token": None}
+"""What is said of a lock that somebody holds, nobody knows who."""
 MOMENT = 0.3
 """Seconds within which whoever takes over the same lock at the same time has done so."""
 
@@ -26,8 +30,8 @@ MOMENT = 0.3
 def locked(store: Store, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """Hold the lock of a folder.
 
-    One whose process is over is taken over. That can be told only of a process of this machine; of another machine's,
-    the message says what to remove.
+    One whose process is over is taken over, and so is one that was not written to its end, which holds nobody. Of a
+    process that can be told on its own machine only; of another machine's, the message says what to remove.
 
     Parameters
     ----------
@@ -42,18 +46,34 @@ def locked(store: Store, say: Callable[[str], None] = lambda text: None) -> Iter
         If the folder cannot be written.
     """
     mine = holder() | {"token": secrets.token_hex(8)}
+    with _known(mine["token"]):
+        yield from _locked(store, say, mine)
+
+
+@contextlib.contextmanager
+def _known(token: str) -> Iterator[None]:
+    """A lock of this process, from before it is there until after it is gone."""
+    _HELD.add(token)
+    try:
+        yield
+    finally:
+        _HELD.discard(token)
+
+
+def _locked(store: Store, say: Callable[[str], None], mine: dict[str, Any]) -> Iterator[None]:
     data = json.dumps(mine).encode()
     if not store.create(LOCK, data):
         other = _read(store)
         if not stale(other):
-            who = f"process {other['pid']} on {other['host']}" if other else "another run"
+            who = f"process {other['pid']} on {other['host']}" if "pid" in other else "another run"
             raise CheckpointError(
                 f"{store.folder}: {who} is using it; wait for its end or stop it, and if it is over already remove "
                 f"{store.folder}/{LOCK}"
             )
         if not _taken_over(store, other, mine, data):
             raise CheckpointError(f"{store.folder}: another run has just begun to use it; wait for its end or stop it")
-        say(f"the lock of process {other['pid']}, which is over, is taken over")
+        who = f"the lock of process {other['pid']}, which is over," if "pid" in other else "a lock that names nobody"
+        say(f"{who} is taken over")
     try:
         yield
     finally:
@@ -68,13 +88,18 @@ def holder() -> dict[str, Any]:
 
 
 def stale(lock: dict[str, Any]) -> bool:
-    """Whether the process that holds a lock is certainly over."""
-    if not lock or lock["host"] != socket.gethostname():
+    """Whether nobody holds a lock, or certainly only a process that is over."""
+    if not lock:
+        return True
+    if "pid" not in lock or lock["host"] != socket.gethostname():
         return False
     if lock["boot"] != _boot():
         return True
     began = _began(lock["pid"])
-    return began is None or began != lock["began"]
+    if began is None or began != lock["began"]:
+        return True
+    # Of this very process: a run that has ended could not remove it, its folder having been renamed meanwhile.
+    return lock["pid"] == os.getpid() and lock.get("token") is not None and lock["token"] not in _HELD
 
 
 def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data: bytes) -> bool:
@@ -93,11 +118,13 @@ def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data:
             raise CheckpointError(f"{store.folder}: a run died while it began here; remove {store.folder}/{TAKING}")
         return False
     try:
+        if not other:
+            # Where files cannot be linked, one that is just being written looks the same.
+            time.sleep(MOMENT)
         if _read(store) != other:
             return False
-        store.remove(LOCK)
-        if not store.create(LOCK, data):
-            return False
+        # In one step: where there is no room for ours, the one before stays.
+        store.write(LOCK, data)
     finally:
         store.remove(TAKING)
     time.sleep(MOMENT)
@@ -105,13 +132,17 @@ def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data:
 
 
 def _read(store: Store, name: str = LOCK) -> dict[str, Any]:
-    """The lock; empty if there is none, or it is not readable as one."""
+    """The lock; empty if it was not written to its end, `UNKNOWN` if it cannot be read or is of another kind."""
     try:
-        found = json.loads(store.read(name))
-        complete = isinstance(found, dict) and {"pid", "host", "boot", "began"} <= set(found)
-        return found if complete and isinstance(found["pid"], int) else {}
-    except (CheckpointError, ValueError):
+        data = store.read(name)
+    except CheckpointError:
+        return UNKNOWN
+    try:
+        found = json.loads(data)
+    except ValueError:
         return {}
+    complete = isinstance(found, dict) and {"pid", "host", "boot", "began"} <= set(found)
+    return found if complete and isinstance(found["pid"], int) else UNKNOWN
 
 
 def _boot() -> str:

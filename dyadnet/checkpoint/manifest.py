@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dyadnet.checkpoint.errors import CheckpointError
-from dyadnet.checkpoint.position import Position
+from dyadnet.checkpoint.position import Position, finite, whole_number
 from dyadnet.checkpoint.store import checked
+from dyadnet.files import unpacked
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -94,18 +95,18 @@ def decoded(name: str, data: bytes) -> Manifest:
         If it is damaged, altered, of another format, or names a file outside its folder.
     """
     try:
-        whole = json.loads(data)
+        whole = unpacked(data)
         if whole["format"] != FORMAT:
             raise CheckpointError(f"a manifest of format {str(whole['format'])[:20]}, not {FORMAT}")
         body = whole["checkpoint"]
         if whole["sha256"] != _hash(body) or body["name"] != name:
             raise CheckpointError("its manifest was altered")
         files = {block: _file(values) for block, values in body["files"].items()}
-        lengths = {record: int(length) for record, length in body["lengths"].items()}
+        lengths = {record: whole_number(length) for record, length in body["lengths"].items()}
         position = Position.from_plain(body["position"])
-        faults, versions = tuple(body["faults"]), body["versions"]
-        return Manifest(name, body["config"], position, files, lengths, faults, float(body["written"]), versions)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        faults, versions = tuple(str(fault) for fault in body["faults"]), dict(body["versions"])
+        return Manifest(name, dict(body["config"]), position, files, lengths, faults, finite(body["written"]), versions)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise CheckpointError("its manifest is damaged") from None
 
 

@@ -11,7 +11,7 @@ from dyadnet.checkpoint.errors import CheckpointError, StoreError
 from dyadnet.checkpoint.finding import look
 from dyadnet.checkpoint.keeper import Beginning
 from dyadnet.checkpoint.lock import locked
-from dyadnet.checkpoint.manifest import order
+from dyadnet.checkpoint.manifest import MANIFEST, order
 from dyadnet.checkpoint.store import Store, store
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError
@@ -25,6 +25,19 @@ def store_of(config: RunConfig, out: Path) -> Store:
     return store(config.checkpoint.folder or str(out / CHECKPOINTS))
 
 
+def checkpoints_in(config: RunConfig, out: Path) -> bool:
+    """Whether a run's folder of checkpoints has one that was written to its end."""
+    place = store_of(config, out)
+    return any(order(name) is not None and _whole(place, name) for name in place.names())
+
+
+def _whole(place: Store, name: str) -> bool:
+    try:
+        return bool(place.read(f"{name}/{MANIFEST}"))
+    except CheckpointError:
+        return False
+
+
 @contextlib.contextmanager
 def opened(
     config: RunConfig,
@@ -33,6 +46,7 @@ def opened(
     sizes: Mapping[str, int] | None = None,
     *,
     resume: bool = False,
+    begun: Callable[[], bool] = lambda: True,
 ) -> Iterator[Beginning]:
     """The beginning of a run, while it goes on.
 
@@ -46,6 +60,8 @@ def opened(
         Bytes of each record that there are.
     resume
         Whether to go on from what is there.
+    begun
+        Whether there is something to lose where a new run fails; if not, its checkpoints are taken back.
 
     Raises
     ------
@@ -73,7 +89,14 @@ def opened(
                     f"checkpoint.folder {place.folder}: it holds checkpoints of another run; name an empty folder, or "
                     "go on with that run: dyadnet resume"
                 )
-            yield Beginning(place, nonce)
+            try:
+                yield Beginning(place, nonce)
+            except BaseException:
+                if not begun():
+                    for name in place.names():
+                        if order(name) is not None:
+                            place.remove(name)
+                raise
             return
         for name in names:
             if name.startswith(NONCE) and name != nonce:

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from dyadnet.checkpoint.continuing import check_length, check_same_run
+from dyadnet.checkpoint.continuing import check_length, check_same_run, check_tally
 from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.weights import put_back_best
 from dyadnet.config import RunConfig
-from dyadnet.record import RECORDS, RunFolder
+from dyadnet.record import RECORDS, RunFolder, check_own
 from dyadnet.watcher import Watcher
 
 
@@ -30,12 +30,14 @@ def reopened(config: RunConfig, run: Path, watcher: Watcher) -> Iterator[RunFold
     UsageError
         If another run uses the folder, it holds another run, or there is nothing to go on from.
     """
+    check_own(run)
     sizes = {name: (run / name).stat().st_size if (run / name).exists() else 0 for name in RECORDS}
     with opened(config, run, watcher.warning, sizes, resume=True) as beginning:
         start = beginning.start
         assert start is not None
         check_same_run(config, start.config)
         check_length(start.config, config, start.position)
+        check_tally(config, start.position)
         with RunFolder.reopened(run, config, start.lengths) as folder:
             folder.beginning = beginning
             put_back_best(folder, beginning, watcher)

@@ -44,7 +44,10 @@ class CheckpointSpec(Spec):
         if value is None:
             return None
         if "://" not in value:
-            return str(Path(value).expanduser().absolute())
+            try:
+                return str(Path(value).expanduser().absolute())
+            except RuntimeError:
+                raise ValueError("a path without ~, for whose user no home is known here") from None
         if "@" in urlsplit(value).netloc:
             raise ValueError(
                 "a URL without a user or password in it, which would be written down; "

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
-from collections.abc import Iterator
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from dyadnet.signals import handled
+
 TOLD = b"stopping: the minibatch ends and a checkpoint is written; once more ends at once\n"
 
 
@@ -29,15 +28,11 @@ class Stop:
         self._event.set()
 
 
-@contextlib.contextmanager
-def heeding(stop: Stop) -> Iterator[None]:
-    """Take the first SIGINT or SIGTERM as a wish to stop; a second one raises `KeyboardInterrupt`.
+def heeding(stop: Stop) -> contextlib.AbstractContextManager[None]:
+    """Take the first of `dyadnet.signals.SIGNALS` as a wish to stop; a second one raises `KeyboardInterrupt`.
 
     Only the main thread hears signals; elsewhere this does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def heard(number: int, frame: FrameType | None) -> None:
         if stop.requested:
@@ -47,9 +42,4 @@ def heeding(stop: Stop) -> Iterator[None]:
         with contextlib.suppress(OSError):
             os.write(2, TOLD)
 
-    before = {number: signal.signal(number, heard) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return handled(heard)

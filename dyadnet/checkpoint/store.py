@@ -7,16 +7,21 @@ are checked, so that nothing outside the folder is ever touched, whatever a mani
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from dyadnet.checkpoint.errors import CheckpointError, unwritten
 from dyadnet.errors import ConfigError
+from dyadnet.files import content
 
+LINKLESS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""Codes of the system for: no hard links here."""
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
@@ -89,21 +94,15 @@ class LocalStore:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self._was_there = False
 
     def write(self, name: str, data: bytes) -> None:
         """See `Store`; it is on the disk when this returns."""
         path = self._path(name)
-        fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with fresh.open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+            self._make()
+            with _written(path, data) as fresh:
                 fresh.replace(path)
-            finally:
-                fresh.unlink(missing_ok=True)
             _settle(path.parent)
         except OSError as problem:
             raise unwritten(str(path), problem) from None
@@ -112,20 +111,20 @@ class LocalStore:
         """See `Store`."""
         path = self._path(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                file.write(data)
-        except FileExistsError:
-            return False
+            # Told before anything is written: who finds a file here needs no room.
+            if path.exists():
+                return False
+            self._make()
+            with _written(path, data) as fresh:
+                return _put(fresh, path, data)
         except OSError as problem:
             raise unwritten(str(path), problem) from None
-        return True
 
     def read(self, name: str) -> bytes:
         """See `Store`."""
         path = self._path(name)
         try:
-            return path.read_bytes()
+            return content(path)
         except OSError as problem:
             raise CheckpointError(f"{path}: it cannot be read ({problem.strerror})") from None
 
@@ -146,6 +145,13 @@ class LocalStore:
                 path.rmdir()
             else:
                 path.unlink()
+
+    def _make(self) -> None:
+        """Make the folder, once: one that is gone later was renamed or removed, and would be in two places."""
+        if self._was_there and not Path(self.folder).is_dir():
+            raise FileNotFoundError(errno.ENOENT, "its folder was renamed or removed")
+        Path(self.folder).mkdir(parents=True, exist_ok=True)
+        self._was_there = True
 
     def _path(self, name: str) -> Path:
         return Path(self.folder, *checked(name).split("/"))
@@ -225,6 +231,44 @@ class RemoteStore:
                 raise ConfigError("checkpoint.folder", self.folder, f"it cannot be used here: {problem}") from None
             self._opened = system, str(path).rstrip("/")
         return self._opened
+
+
+@contextlib.contextmanager
+def _written(path: Path, data: bytes) -> Iterator[Path]:
+    """A file beside `path`, whole and on the disk, for as long as the context lasts."""
+    fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    path.parent.mkdir(exist_ok=True)
+    try:
+        with fresh.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield fresh
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _put(fresh: Path, path: Path, data: bytes) -> bool:
+    """Give a whole file another name unless something has it; whether it has it now."""
+    try:
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        return False
+    except OSError as problem:
+        if problem.errno not in LINKLESS:
+            raise
+        # A file system without hard links: the file is there before its content is, and gone again without it.
+        try:
+            file = path.open("xb", buffering=0)
+        except FileExistsError:
+            return False
+        try:
+            with file:
+                file.write(data)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return True
 
 
 def _settle(folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dyadnet import weights
 from dyadnet.checkpoint.blocks import PARAMETER, unpacked, verified
 from dyadnet.checkpoint.errors import CheckpointError
@@ -23,8 +25,10 @@ def put_back_best(folder: RunFolder, beginning: Beginning, watcher: Watcher) -> 
     if start is None or store is None or start.position.best is None:
         return
     best = start.position.best
+    there: dict[str, Any] = {}
     try:
-        if weights.read_manifest(saved_weights(folder.path, BEST))["weights_sha256"] == best.line["weights_sha256"]:
+        there = weights.read_manifest(saved_weights(folder.path, BEST))
+        if there["weights_sha256"] == best.line["weights_sha256"]:
             return
     except RunFolderError:
         pass
@@ -44,4 +48,8 @@ def put_back_best(folder: RunFolder, beginning: Beginning, watcher: Watcher) -> 
         watcher.warning(f"the best weights so far, of epoch {best.line['epoch']}, are lost: {problem}")
         return
     config: RunConfig = read_config(folder.path)
-    folder.save(BEST, weights.described(best.line, Regimen(config).couplings(holding.position.at)), parameters)
+    couplings = Regimen(config).couplings(holding.position.at)
+    shape = there.get("target_shape")
+    targets = None if shape is None else tuple(shape)
+    about = weights.described(best.line, couplings, there.get("input_scale"), there.get("input_dtype"), targets)
+    folder.save(BEST, about, parameters)

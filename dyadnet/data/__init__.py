@@ -1,19 +1,28 @@
-"""Data sets: bundled digits, MNIST and Fashion-MNIST in IDX format, and a user's own ``.npz``."""
+"""Data sets: bundled digits, MNIST and Fashion-MNIST in IDX format, and a user's own, in ``.npz`` or IDX."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
-from dyadnet.data import digits, mnist, npz
-from dyadnet.data.dataset import Dataset, DataShape, Split, minibatch, one_hot, validation_split
-from dyadnet.errors import ConfigError, UsageError
+from dyadnet.data import digits, folder, mnist, npz
+from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, minibatch, one_hot, validation_split
+from dyadnet.data.memory import MEMORY, Data, MemorySpec, as_dataset
+from dyadnet.errors import ConfigError, DataError, UsageError
 
 __all__ = [
+    "MEMORY",
+    "Data",
     "DataShape",
     "Dataset",
+    "MemorySpec",
+    "Numbers",
     "Split",
+    "as_dataset",
     "available",
     "input_scale",
+    "is_folder",
+    "is_own",
     "load",
     "minibatch",
     "one_hot",
@@ -21,8 +30,18 @@ __all__ = [
 ]
 
 
-def load(name: str, data_dir: Path | None = None) -> Dataset:
-    """A data set by name, or from an ``.npz`` file.
+KNOWN = ("digits", *mnist.IMAGE_SETS)
+
+
+def load(name: str, data_dir: Path | None = None, dtype: str = "float64") -> Dataset:
+    """A data set by name, or from an ``.npz`` file or a folder of IDX files.
+
+    Parameters
+    ----------
+    data_dir
+        Where image sets are, and a file or folder of that name that is not at its path.
+    dtype
+        That is computed in.
 
     Raises
     ------
@@ -33,15 +52,55 @@ def load(name: str, data_dir: Path | None = None) -> Dataset:
     """
     if name == "digits":
         return digits.load()
+    if name == MEMORY:
+        raise DataError(
+            "data.name: memory: these data were given in memory by a Python program, which has to give them again: "
+            "dyadnet.resume(run, data=...) or dyadnet.evaluate(run, data=...)"
+        )
     if name in mnist.IMAGE_SETS:
         return mnist.load(name, data_dir)
     if name.endswith(".npz"):
-        return npz.load(Path(name))
-    raise ConfigError("data.name", name, f"one of digits, {', '.join(mnist.IMAGE_SETS)}, or a file ending in .npz")
+        return npz.load(_place(name, data_dir), dtype)
+    if is_own(name) and is_folder(place := _place(name, data_dir)):
+        return folder.load(place)
+    legal = f"one of {', '.join(KNOWN)}, a file ending in .npz, or a folder of IDX files"
+    if Path(name).is_absolute():
+        legal += "; if it is elsewhere now, name the folder it is in by --data-dir"
+    raise ConfigError("data.name", name, legal)
 
 
-def input_scale(name: str) -> float | None:
-    """What raw values of a set are multiplied by to become network inputs; None if its file is not there to tell."""
+def is_own(name: str) -> bool:
+    """Whether a name is the path of a user's own data, and of no set that is known."""
+    return name not in (*KNOWN, MEMORY)
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder; there is none of a name that cannot be looked up."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _place(name: str, data_dir: Path | None) -> Path:
+    """Where a user's own data is now."""
+    path = Path(name)
+    with suppress(OSError, ValueError):
+        if data_dir is not None and not path.exists() and (data_dir / path.name).exists():
+            return data_dir / path.name
+    return path
+
+
+def input_scale(name: str, memory: MemorySpec | None = None) -> float | None:
+    """What raw values of a set are multiplied by to become network inputs; None if its file is not there to tell.
+
+    Parameters
+    ----------
+    memory
+        What is recorded of a set that was given in memory.
+    """
+    if memory is not None:
+        return 1.0 / 255.0 if memory.dtype == "uint8" else 1.0
     if name in mnist.IMAGE_SETS:
         return mnist.SCALE
     try:

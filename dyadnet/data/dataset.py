@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.errors import ConfigError
+from dyadnet.scores import variance
+
+_ENOUGH = 5
+"""Samples a class of which each should be there."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,42 @@ class Split:
     images
         Shape (samples, features), C-contiguous, in their own type.
     labels
-        Shape (samples,), int64, from 0.
+        Targets. Classes: shape (samples,), int64, from 0. Numbers (regression): shape (samples, outputs), floats, or
+        bytes of images.
     """
 
     images: NDArray[Any]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """What is known of targets that are numbers.
+
+    Attributes
+    ----------
+    shape
+        Of one sample's target, as the data have it: () for one number, (k,) for k of them, (c, h, w) for an image. A
+        network gives its numbers in C order.
+    lowest, highest
+        Of all numbers of both parts, scaled.
+    scale
+        What raw values are multiplied by to become targets.
+    variances
+        Of the targets of ``train``, ``validation`` and ``test``, each a mean over outputs; none until a run's split is
+        known, see `Dataset.shape_for`.
+    """
+
+    shape: tuple[int, ...]
+    lowest: float
+    highest: float
+    scale: float = 1.0
+    variances: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Numbers of one target."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +70,24 @@ class DataShape:
 
     Attributes
     ----------
+    outputs
+        Outputs that it asks of a network: classes, or numbers of a target.
     train, test
         Samples in each part.
+    scale, dtype
+        What raw values are multiplied by to become network inputs, and their type.
+    numbers
+        What targets are made of, if they are numbers; None if they are classes.
     """
 
     name: str
     features: int
-    classes: int
+    outputs: int
     train: int
     test: int
+    scale: float = 1.0
+    dtype: str = "float64"
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +99,13 @@ class Dataset:
     scale
         What raw values are multiplied by to become network inputs.
     classes
-        Number of classes.
+        Number of classes; 0 if targets are numbers.
+    notes
+        What a user should know of the samples, in words.
+    names
+        The labels that a user knows the classes by, in the order of the outputs; none if they are 0, 1, 2, ….
+    numbers
+        What targets are made of, if they are numbers; None if they are classes.
     """
 
     name: str
@@ -61,6 +113,19 @@ class Dataset:
     test: Split
     scale: float
     classes: int
+    notes: tuple[str, ...] = ()
+    names: tuple[Any, ...] = ()
+    numbers: Numbers | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Outputs that it asks of a network: classes, or numbers of a target."""
+        return self.classes if self.numbers is None else self.numbers.count
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """What a user calls each class, in the order of the outputs."""
+        return self.names or tuple(range(self.classes))
 
     @property
     def features(self) -> int:
@@ -70,14 +135,39 @@ class Dataset:
     @property
     def shape(self) -> DataShape:
         """Its sizes."""
-        return DataShape(self.name, self.features, self.classes, len(self.train.labels), len(self.test.labels))
+        samples = len(self.train.labels), len(self.test.labels)
+        dtype = self.train.images.dtype.name
+        return DataShape(self.name, self.features, self.outputs, *samples, self.scale, dtype, self.numbers)
+
+    def shape_for(self, seed: int, fraction: float) -> DataShape:
+        """Its sizes and, if targets are numbers, their variances in the parts that a run makes of it.
+
+        Parameters
+        ----------
+        seed, fraction
+            Of the split; see `validation_split`.
+        """
+        shape = self.shape
+        if self.numbers is None:
+            return shape
+        train, validation = validation_split(shape.train, seed, fraction)
+        parts = {"train": self.train.labels[train], "validation": self.train.labels[validation]}
+        parts["test"] = self.test.labels
+        found = {name: variance(targets, self.numbers.scale) for name, targets in parts.items()}
+        return replace(shape, numbers=replace(self.numbers, variances=found))
 
     def part(self, name: str) -> Split:
         """The split that holds a part: validation rows are rows of the training split."""
         return self.test if name == "test" else self.train
 
+    def targets(self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers."""
+        if self.numbers is None:
+            return one_hot(split.labels[rows], self.classes, dtype)
+        return scaled(split.labels[rows], dtype, self.numbers.scale)
+
     def limited(self, train: int | None = None, test: int | None = None) -> Dataset:
-        """The same set with only the first samples of each part.
+        """The same set with only the first samples of each part; that some classes are not among them is noted.
 
         Raises
         ------
@@ -85,6 +175,7 @@ class Dataset:
             If there are not so many.
         """
         parts = {}
+        notes = list(self.notes)
         for part, limit in (("train", train), ("test", test)):
             split = self.part(part)
             if limit is None:
@@ -93,12 +184,24 @@ class Dataset:
             if not 1 <= limit <= len(split.labels):
                 raise ConfigError(f"data.limit_{part}", limit, f"a number from 1 to {len(split.labels)}")
             parts[part] = Split(split.images[:limit], split.labels[:limit])
-        return replace(self, train=parts["train"], test=parts["test"])
+            if self.numbers is not None:
+                continue
+            there, left = np.unique(split.labels).size, np.unique(split.labels[:limit]).size
+            # So few that are tested on miss some by chance.
+            if left < there and (part == "train" or limit >= _ENOUGH * there):
+                what = f"the first {limit} samples are of {left} classes, all {len(split.labels)} are of {there}"
+                notes.append(f"data.limit_{part}: {what}; are they sorted? shuffle the file, or take more")
+        return replace(self, train=parts["train"], test=parts["test"], notes=tuple(notes))
 
 
 def minibatch(split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], scale: float) -> NDArray[Any]:
     """Network inputs of some rows, shape (rows, features)."""
-    values = split.images[rows].astype(dtype)
+    return scaled(split.images[rows], dtype, scale)
+
+
+def scaled(raw: NDArray[Any], dtype: np.dtype[Any], scale: float) -> NDArray[Any]:
+    """A copy of raw values in another type, multiplied by `scale`."""
+    values = raw.astype(dtype)
     if scale != 1.0:
         values *= dtype.type(scale)
     return values

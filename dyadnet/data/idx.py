@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import zlib
 from collections.abc import Collection
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.arrays import INFLATION, memory
 from dyadnet.errors import DataError
+from dyadnet.files import content as content_of
+from dyadnet.files import regular
 
+_GZIP = b"\x1f\x8b"
 _REMEDY = "fetch the file again"
 
 
@@ -32,21 +38,27 @@ def read(path: Path, dimensions: int, checksums: Collection[str] = ()) -> NDArra
         If it cannot be read, is truncated or too long, is of another kind, or has another checksum.
     """
     try:
-        raw = path.read_bytes()
+        size = path.stat().st_size
+        with regular(path) as file:
+            packed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) if packed else nullcontext(file) as opened:
+                header = opened.read(4 + 4 * dimensions)
+                # What a header says may be anything: no more is asked for than the file can hold.
+                wanted = _bytes(header, dimensions, str(path))
+                most = min(INFLATION * size if packed else size, memory())
+                content = header + opened.read(min(wanted, most) + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
+        raise DataError(f"{path}: damaged or truncated gzip ({problem}); {_REMEDY}") from None
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror}); check --data-dir") from None
-    content = raw
-    if raw[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as problem:
-            raise DataError(f"{path}: damaged or truncated gzip ({problem}); {_REMEDY}") from None
     array = parse(content, dimensions, str(path))
     if checksums:
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if found not in checksums and hashlib.md5(raw, usedforsecurity=False).hexdigest() not in checksums:
+        if found not in checksums and hashlib.md5(content_of(path), usedforsecurity=False).hexdigest() not in checksums:
             known = ", ".join(sorted(checksums))
-            raise DataError(f"{path}: MD5 of its content is {found}, expected one of {known}; {_REMEDY}")
+            other = f"{_REMEDY}, or name the folder to train on other data in it: --data {path.parent}"
+            raise DataError(f"{path}: MD5 of its content is {found}, expected one of {known}; {other}")
     return array
 
 
@@ -59,15 +71,22 @@ def parse(content: bytes, dimensions: int, name: str) -> NDArray[np.uint8]:
         If they are not an IDX array of unsigned bytes with that many dimensions.
     """
     header = 4 + 4 * dimensions
-    magic = bytes((0, 0, 8, dimensions))
-    if len(content) < header or content[:4] != magic:
-        found = content[:4].hex() or "nothing"
-        raise DataError(f"{name}: starts with {found}, expected {magic.hex()} (IDX, {dimensions}-d bytes); {_REMEDY}")
-    shape = tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))
-    size = 1
-    for length in shape:
-        size *= length
+    size = _bytes(content, dimensions, name)
+    shape = _shape(content, dimensions)
     if len(content) != header + size:
         what = "truncated" if len(content) < header + size else "too long"
         raise DataError(f"{name}: {what}, {len(content)} bytes where its header says {header + size}; {_REMEDY}")
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
+
+
+def _bytes(content: bytes, dimensions: int, name: str) -> int:
+    """How many bytes follow a header that says what is expected."""
+    magic = bytes((0, 0, 8, dimensions))
+    if len(content) < 4 + 4 * dimensions or content[:4] != magic:
+        found = content[:4].hex() or "nothing"
+        raise DataError(f"{name}: starts with {found}, expected {magic.hex()} (IDX, {dimensions}-d bytes); {_REMEDY}")
+    return math.prod(_shape(content, dimensions))
+
+
+def _shape(content: bytes, dimensions: int) -> tuple[int, ...]:
+    return tuple(int.from_bytes(content[4 + 4 * i : 8 + 4 * i], "big") for i in range(dimensions))

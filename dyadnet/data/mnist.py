@@ -99,7 +99,11 @@ def find(name: str, data_dir: Path | None = None) -> Path | None:
 def cache() -> Path:
     """Where downloads are kept."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dyadnet"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "dyadnet"
+    except RuntimeError:
+        # A user whom the system does not know, as containers have: no home, and nothing in it.
+        return Path("/nonexistent/.cache/dyadnet")
 
 
 def download(images: ImageSet, folder: Path, mirrors: Sequence[str]) -> None:

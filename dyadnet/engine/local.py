@@ -13,43 +13,37 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dyadnet import assembly, objective
-from dyadnet.assembly import samples
 from dyadnet.block import Block
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.checkpoint.store import Store
-from dyadnet.clocks import Moment
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.coordinator import Coordinator, Summary, check_fit
 from dyadnet.data import Dataset
-from dyadnet.dyads import Dyads
 from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.protocol import Machinery
-from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.errors import ConfigError
+from dyadnet.loading import shape_for
 from dyadnet.metrics.endpoint import exposed
+from dyadnet.objective import objective
+from dyadnet.program.block_lane import BlockLane
+from dyadnet.program.group import Group
+from dyadnet.program.power_iteration import Response
 from dyadnet.record import RunFolder
 from dyadnet.recovery import RecoverySpec
-from dyadnet.relaxation import PhaseOutcome, Relaxation, Update, lane_slices
-from dyadnet.reporting import block_report, columns
-from dyadnet.reports import Joiner, Layout, Outcome, Share, Spent
-from dyadnet.spectrum import Response, spectral_radius
-from dyadnet.timing import Timing, settling, timing
-from dyadnet.topology import Topology
+from dyadnet.relaxation import PhaseOutcome, Relaxation, Update
+from dyadnet.reports import Layout, Outcome, Reports, Spent
 from dyadnet.watcher import Watcher
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-Course = Callable[[Mapping[str, Dyads], Relaxation], tuple[PhaseOutcome, ...]]
-"""Takes the neurons of one lane from their first states to the end of a relaxation; how each phase ended."""
 ACTIVITIES = {"relax": "computing", "learn": "learning", "radius": "radius"}
 """What an actor would call what this process spends its time on."""
 
@@ -74,18 +68,28 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
     for fault in config.faults:
         if str(fault) not in fired:
             raise ConfigError("faults", str(fault), "only the engine ray has actors to hit; leave it out, or use ray")
-    check_fit(config, dataset.shape)
+    shape = shape_for(config, dataset)
+    check_fit(config, shape)
+    from dyadnet.baselines import engine_in_process
+
     with exposed(config, folder.name, watcher.note, folder.machinery) as observer:
-        engine = LocalEngine(config, dataset)
+        engine = engine_in_process(config, dataset)
+        initial = None if folder.beginning is None else folder.beginning.initial
         try:
             if folder.beginning is None or folder.beginning.store is None:
-                return Coordinator(config, dataset.shape, engine, folder, watcher, observer).run()
-            stop = Stop()
-            keeper = Keeper(config, folder.beginning, folder, watcher, observer, stop, folder.fired)
-            with heeding(stop):
-                return Coordinator(config, dataset.shape, engine, folder, watcher, observer, keeper).run()
+                summary = Coordinator(config, shape, engine, folder, watcher, observer, initial=initial).run()
+            else:
+                stop = Stop()
+                keeper = Keeper(config, folder.beginning, folder, watcher, observer, stop, folder.fired)
+                with heeding(stop):
+                    summary = Coordinator(
+                        config, shape, engine, folder, watcher, observer, keeper, initial, folder.hooks
+                    ).run()
         finally:
             engine.close()
+        # Before metrics linger.
+        folder.ended(summary)
+        return summary
 
 
 def cores() -> int:
@@ -106,86 +110,71 @@ class LocalEngine:
         Where blocks with an input projection and the output block find their rows.
     threads
         Threads of our own; as many as cores of ours unless given. Never changes a bit.
-    course
-        What each lane goes through; the ticks of virtual time unless given.
+    repeats
+        Whether what a run in real time did is to be repeated; see `dyadnet.trace.replaying`.
+
+    Attributes
+    ----------
+    group
+        All blocks, and what executes them.
     """
 
     def __init__(
-        self, config: RunConfig, dataset: Dataset, threads: int | None = None, course: Course | None = None
+        self, config: RunConfig, dataset: Dataset, threads: int | None = None, *, repeats: bool = False
     ) -> None:
         self.config = config
-        self.topology = Topology(config.network)
-        self.timing: Timing = timing(config, self.topology)
-        self.blocks = assembly.blocks(config, self.topology, self.topology.blocks)
-        self.dyads: dict[str, list[Dyads]] = {
-            name: assembly.dyads(config, self.topology, self.timing, block) for name, block in self.blocks.items()
-        }
-        self._dataset = dataset
-        self._course = course or self._ticks
-        self._dtype = np.dtype(config.dynamics.dtype)
-        self._responses = [Response(block, config.seed) for block in self.blocks.values()]
-        self._active: list[int] = []
-        self._probed: dict[str, Any] = {name: lanes[0].probe for name, lanes in self.dyads.items()}
         self._blas = threadpool_limits(limits=1, user_api="blas")
         self._pool = ThreadPoolExecutor(threads or cores(), thread_name_prefix="dyadnet")
+        self.group = Group(config, dataset, self._map, threads or cores(), repeats=repeats)
+        self.topology, self.timing, self.blocks = self.group.topology, self.group.timing, self.group.blocks
         self._seconds: dict[str, float] = {}
         self._totals: dict[str, float] = {}
         self._messages = self._bytes = 0
         self._layout = Layout(self.topology)
-        self._joiner = Joiner(self.topology, [list(self.blocks)])
 
     def relax(self, relaxation: Relaxation) -> Outcome:
         """Settle one minibatch, each lane on a thread; see `Engine.relax`."""
         started = time.perf_counter()
-        for block in self.blocks.values():
-            block.couple(relaxation.couplings, ideal=relaxation.ideal)
-        for name, lanes in self.dyads.items():
-            lanes[0].probe = self._probed[name] if relaxation.probed else None
-        slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
-        self._active = list(slices)
-        phases = self._map(lambda lane: self._settle(lane, relaxation, slices[lane]), self._active)
+        phases = self.settle(relaxation)
         if relaxation.exact:
-            beta, count = relaxation.phases[-1].beta, len(relaxation.rows)
-            self._map(lambda block: block.keep(self._lanes(block.name), beta, count), self.blocks.values())
-        active = {name: self._lanes(name) for name in self.blocks}
-        found = columns(self._layout, self._map(block_report, active.values()), active)
+            self.group.keep_exact(relaxation.phases[-1].beta, len(relaxation.rows))
+        found = self.group.reported()
         self._spend("relax", started)
         spent = Spent("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
-        reports = self._joiner.joined([Share(*found, spent)])
+        reports = Reports(self._layout.blocks, self._layout.channels, *found, (spent,))
         self._messages += reports.total("messages")
-        self._bytes += reports.total("values") * self._dtype.itemsize
+        self._bytes += reports.total("values") * self.group.dtype.itemsize
         return Outcome(tuple(phases), reports)
 
+    def settle(self, relaxation: Relaxation) -> list[tuple[PhaseOutcome, ...]]:
+        """Take every lane through its phases; how each of them ended."""
+        return self.group.relax(relaxation)
+
     def learn(self, update: Update) -> None:
-        """Every block takes a Hebbian step, each on a thread; see `Engine.learn`."""
+        """Every block takes a Hebbian step, shared out among threads; see `Engine.learn`."""
         started = time.perf_counter()
-        self._map(lambda block: block.learn(self._lanes(block.name), update), self.blocks.values())
+        self.group.learn(update)
         self._spend("learn", started)
 
     def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
         """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         started = time.perf_counter()
-        for block in self.blocks.values():
-            block.couple(couplings)
-        radius = spectral_radius(self._responses, symmetric, iterations)
+        radius = self.group.spectral_radius(couplings, symmetric, iterations)
         self._spend("radius", started)
         return radius
 
     def objective(self, beta: float) -> float:
         """The saddle objective, mean over samples; see `Engine.objective`."""
-        total = 0.0
-        samples = 0
-        for lane in self._active:
-            dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
-            before = {name: dyad.snapshot() for name, dyad in dyads.items()}
-            for dyad in dyads.values():
-                for message in dyad.announce():
-                    dyads[message.target].mail.hold(message)
-            total += sum(objective.contribution(dyad, beta) for dyad in dyads.values())
-            samples += next(iter(dyads.values())).A.shape[0]
-            for name, dyad in dyads.items():
-                dyad.restore(before[name])
-        return total / samples
+        return objective(self.group, beta)
+
+    def lanes(self, name: str) -> list[BlockLane]:
+        """A block's neurons in every lane of the latest relaxation."""
+        return self.group.lanes(name)
+
+    def gradients(self, beta: float, samples: int) -> dict[str, dict[str, NDArray[Any]]]:
+        """The Hebbian gradient of the latest relaxation, by block and parameter; written again by the next call."""
+        self.group.gradients(beta, samples)
+        return {name: block.gradient for name, block in self.blocks.items()}
 
     def norms(self) -> dict[str, float]:
         """Norm of each block's weights; see `Engine.norms`."""
@@ -213,7 +202,7 @@ class LocalEngine:
             If its features or classes do not fit the network.
         """
         check_fit(self.config, dataset.shape)
-        self._dataset = dataset
+        self.group.dataset = dataset
 
     def find(self, store: Store, nonce: str) -> None:
         """Read one file; see `Engine.find`."""
@@ -230,12 +219,13 @@ class LocalEngine:
             restore(store, checkpoint, *kept)
         self.take_probes()
 
-    def _kept(self) -> list[tuple[Block, Response, list[Dyads]]]:
-        return [(response.block, response, self.dyads[response.block.name]) for response in self._responses]
+    def _kept(self) -> list[tuple[Block, Response, list[BlockLane]]]:
+        group = self.group
+        return [(block, group.response(name), group.all_lanes(name)) for name, block in self.blocks.items()]
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded; see `Engine.take_probes`."""
-        return {name: probe.take() for name, probe in self._probed.items() if probe is not None}
+        return {name: probe.take() for name, probe in self.group.probes.items()}
 
     def machinery(self) -> Machinery:
         """Seconds and traffic since this was last called; messages are handed over in memory, without copies."""
@@ -247,47 +237,6 @@ class LocalEngine:
         """End the threads and give BLAS its own back."""
         self._pool.shutdown()
         self._blas.restore_original_limits()
-
-    def _settle(self, lane: int, relaxation: Relaxation, rows: np.ndarray[Any, Any]) -> tuple[PhaseOutcome, ...]:
-        """Run one lane's phases."""
-        dyads = {name: lanes[lane] for name, lanes in self.dyads.items()}
-        self._begin(dyads, Moment(relaxation.number, 0, lane), relaxation, rows)
-        return self._course(dyads, relaxation)
-
-    def _ticks(self, dyads: Mapping[str, Dyads], relaxation: Relaxation) -> tuple[PhaseOutcome, ...]:
-        """The tick loop, which only this engine has."""
-        course = settling(relaxation.phases, self.config.dynamics, self.timing)
-        tick = 0
-        while not course.done:
-            if tick + 1 == course.first_tick:
-                for dyad in dyads.values():
-                    dyad.enter(
-                        course.index, course.phase.beta, course.first_tick, course.average_from, course.phase.side
-                    )
-            check = course.next_check
-            while tick < check:
-                tick += 1
-                for dyad in dyads.values():
-                    for message in dyad.fire(tick):
-                        dyads[message.target].receive(message)
-            verdict = course.judge([dyad.progress() for dyad in dyads.values()])
-            if verdict.kind == "diverged":
-                raise DivergedError(verdict.block, tick, verdict.why)
-        for dyad in dyads.values():
-            dyad.deliver(tick)
-        return tuple(course.outcomes)
-
-    def _begin(
-        self, dyads: Mapping[str, Dyads], moment: Moment, relaxation: Relaxation, rows: np.ndarray[Any, Any]
-    ) -> None:
-        for dyad in dyads.values():
-            for message in dyad.begin(
-                moment, len(rows), relaxation.step, *samples(dyad, relaxation, rows, self._dataset)
-            ):
-                dyads[message.target].receive(message)
-
-    def _lanes(self, name: str) -> list[Dyads]:
-        return [self.dyads[name][lane] for lane in self._active]
 
     def _map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         items = list(items)

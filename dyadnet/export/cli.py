@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
+from dyadnet.completion import WEIGHTS, among
 from dyadnet.errors import ConfigError
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     kind: Annotated[str | None, typer.Option("--format", help="npz (default) or safetensors.")] = None,
-    weights: Annotated[str, typer.Option(help="best or last.")] = "best",
+    weights: Annotated[str, typer.Option(help="best or last.", autocompletion=among(WEIGHTS))] = "best",
     out: Annotated[Path | None, typer.Option(help="The file; weights.npz or .safetensors in RUN unless given.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
@@ -26,7 +27,7 @@ def export(
     from dyadnet.record import check_file
 
     if weights not in ("best", "last"):
-        raise ConfigError("--weights", weights, "best or last")
+        raise ConfigError("--weights", weights, "one of best, last")
     ending = "" if out is None else (out.suffix or out.name).removeprefix(".")
     if kind is None:
         kind = ending if ending in FORMATS else "npz"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet import weights
+from dyadnet import arrays, files, weights
 from dyadnet.config import RunConfig
 from dyadnet.data import input_scale
 from dyadnet.description import Network
@@ -91,7 +90,7 @@ def export(run: Path, path: Path, name: str = "best", kind: str = "npz") -> Expo
         "version": VERSION,
         "dyadnet": version("dyadnet"),
         "weights": name,
-        "input_scale": input_scale(config.data.name),
+        "input_scale": manifest.get("input_scale", input_scale(config.data.name, config.data.memory)),
         "config": config.model_dump(mode="json"),
     }
     exported = Exported(about, arrays, config)
@@ -112,17 +111,22 @@ def read(path: Path) -> Exported:
     kind = path.suffix.removeprefix(".")
     if kind not in FORMATS:
         raise ConfigError("weights file", str(path), f"a name that ends in .{' or .'.join(FORMATS)}")
-    manifest, arrays = (_read_npz if kind == "npz" else _read_safetensors)(path)
-    if manifest.get("format") != LAYOUT or manifest.get("version") != VERSION:
+    manifest, found = (_read_npz if kind == "npz" else _read_safetensors)(path)
+    about = manifest if isinstance(manifest, dict) else {}
+    if about.get("format") != LAYOUT or about.get("version") != VERSION:
         raise RunFolderError(f"{path}: not weights that dyadnet exported in layout {VERSION}")
     try:
-        exported = Exported(manifest, arrays, RunConfig.read(manifest["config"], "config"))
-        found = weights.sha256(exported.parameters())
-    except (KeyError, IndexError) as problem:
+        exported = Exported(about, found, RunConfig.read(about["config"], "config"))
+        if not weights.TOLD["couplings"](about["couplings"]):
+            raise RunFolderError("couplings are no numbers from -1 to 1")
+        sha256 = weights.sha256(exported.parameters())
+    except KeyError as problem:
         raise RunFolderError(f"{path}: damaged, {problem} is missing") from None
+    except IndexError:
+        raise RunFolderError(f"{path}: damaged, an array has another shape") from None
     except UsageError as problem:
         raise RunFolderError(f"{path}: damaged ({problem})") from None
-    if found != manifest.get("weights_sha256"):
+    if sha256 != about.get("weights_sha256"):
         raise RunFolderError(f"{path}: the weights do not match their hash; they were altered")
     return exported
 
@@ -135,14 +139,13 @@ def _write_npz(exported: Exported, path: Path) -> None:
 
 def _read_npz(path: Path) -> tuple[dict[str, Any], Arrays]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-        return json.loads(str(arrays.pop(MANIFEST))), arrays
+        found = arrays.read(path)
+        return files.unpacked(str(found.pop(MANIFEST))), found
     except FileNotFoundError:
         raise RunFolderError(f"{path}: no such file") from None
     except KeyError:
         raise RunFolderError(f"{path}: not weights that dyadnet exported in layout {VERSION}") from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as problem:
+    except (OSError, ValueError) as problem:
         raise RunFolderError(f"{path}: damaged ({problem})") from None
 
 
@@ -158,10 +161,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Any], Arrays]:
     if not path.is_file():
         raise RunFolderError(f"{path}: no such file")
     try:
-        arrays = library.load_file(path)
+        found = library.load_file(path)
         with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return json.loads(header.get("__metadata__", {}).get(MANIFEST, "{}")), arrays
+            header = files.unpacked(file.read(int.from_bytes(file.read(8), "little")))
+        return files.unpacked(header.get("__metadata__", {}).get(MANIFEST, "{}")), found
     except (OSError, ValueError, SafetensorError) as problem:
         raise RunFolderError(f"{path}: damaged ({problem})") from None
 

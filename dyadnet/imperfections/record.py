@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from dyadnet.document import number
 from dyadnet.spec import Spec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -16,10 +17,11 @@ Bits = Annotated[int, Field(ge=1, le=24)]
 def _range(value: Any) -> tuple[float, float] | None:
     if value is None or value == "auto":
         return None
-    numbers = list(value) if isinstance(value, list | tuple) else [value]
-    if len(numbers) > 2 or not all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers):
+    given = list(value) if isinstance(value, list | tuple) else [value]
+    numbers = [float(found) for one in given if (found := number(one)) is not None]
+    if not len(numbers) == len(given) in (1, 2):
         raise ValueError("auto, a number R for [-R, R], or a pair [low, high]")
-    low, high = (-float(numbers[0]), float(numbers[0])) if len(numbers) == 1 else map(float, numbers)
+    low, high = (-numbers[0], numbers[0]) if len(numbers) == 1 else numbers
     if not -1e30 < low < high < 1e30:
         raise ValueError("auto, a number above 0, or a pair [low, high] with low below high")
     return low, high
@@ -37,6 +39,4 @@ class Record(Spec):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
-        if cls.short and isinstance(value, int | float) and not isinstance(value, bool):
-            return {cls.short: value}
-        return value
+        return {cls.short: value} if cls.short and number(value) is not None else value

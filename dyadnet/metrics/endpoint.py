@@ -54,7 +54,8 @@ class Endpoint:
                 "/state.json": self._state,
             },
         )
-        self.address = f"{node_address() if host in WILD else host}:{self._server.port}"
+        shown = node_address() if host in WILD else host
+        self.address = f"[{shown}]:{self._server.port}" if ":" in shown else f"{shown}:{self._server.port}"
         """Host and port that others find it by."""
 
     def __enter__(self) -> Self:
@@ -146,12 +147,11 @@ def exposed(
 
 def node_address() -> str:
     """The address by which other machines reach this one, as far as it can be told; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
+    # Addresses that are kept for documentation, of IPv4 and, for machines that have no other, of IPv6.
+    for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))
             return str(probe.getsockname()[0])
-        except OSError:
-            pass
     try:
         return socket.gethostbyname(socket.gethostname())
     except OSError:

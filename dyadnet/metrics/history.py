@@ -9,7 +9,7 @@ POINTS = 400
 
 
 class History:
-    """Points of several quantities over a common axis.
+    """Points of several quantities over a common axis, ``at``.
 
     Parameters
     ----------
@@ -32,6 +32,10 @@ class History:
                 self._kept = self._kept[::2]
                 self._every *= 2
         self._seen += 1
+
+    def rewind(self, at: float) -> None:
+        """Forget what lies after a place on the axis: a run goes on from before it."""
+        self._kept = [point for point in self._kept if point["at"] <= at]
 
     @property
     def points(self) -> list[Mapping[str, Any]]:

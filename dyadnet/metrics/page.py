@@ -8,7 +8,7 @@ from dyadnet.metrics.server import Answer
 from dyadnet.web import digest, piece
 
 PACKAGE = "dyadnet.metrics"
-SCRIPTS = ("charts.js", "network.js", "live.js")
+SCRIPTS = ("saving.js", "charts.js", "network.js", "live.js")
 """In this order: the last one begins."""
 
 

@@ -69,11 +69,21 @@ def _run(s: Snapshot) -> Iterator[Reading]:
         yield Reading("samples_total", (part,), counts.samples)
 
 
+SCORES = {
+    "accuracy": "accuracy_ratio",
+    "r2": "r2",
+    "mae": "mean_absolute_error",
+    "squared_error": "mean_squared_error",
+}
+"""Metric that shows each score."""
+
+
 def _learning(s: Snapshot, blocks: Blocks) -> Iterator[Reading]:
     for part, value in s.loss.items():
         yield Reading("loss", (part,), value)
-    for part, value in s.accuracy.items():
-        yield Reading("accuracy_ratio", (part,), value)
+    for score, name in SCORES.items():
+        for part, value in s.scores.get(score, {}).items():
+            yield Reading(name, (part,), value)
     if s.objective is not None:
         yield Reading("objective", (), s.objective)
     if s.settings:

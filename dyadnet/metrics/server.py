@@ -6,13 +6,24 @@ is hung up on, and nothing that they send is read beyond the request's head.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socket import SO_REUSEADDR, SOL_SOCKET, socket
+from socket import (
+    AF_INET6,
+    AI_PASSIVE,
+    IPPROTO_IPV6,
+    IPV6_V6ONLY,
+    SO_REUSEADDR,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    getaddrinfo,
+    socket,
+)
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -101,12 +112,19 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], resources: Mapping[str, Resource]) -> None:
         self.resources = resources
         self._slots = threading.BoundedSemaphore(MOST_CLIENTS)
+        # Of IPv4 or IPv6, as the host's first address is; a link's own address has its interface after it.
+        found = getaddrinfo(*address, type=SOCK_STREAM, flags=AI_PASSIVE)[0]
+        self.address_family, self._listening = found[0], found[4]
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
         # The base class asks the name service who we are, which can take seconds.
         self.socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
+        if self.address_family == AF_INET6 and self._listening[0] == "::":
+            # All addresses are those of IPv4, too.
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 0)
+        self.socket.bind(self._listening)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 

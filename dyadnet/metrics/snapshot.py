@@ -26,6 +26,7 @@ from dyadnet.metrics.history import History
 from dyadnet.recovery import Failure, What
 from dyadnet.relaxation import Part
 from dyadnet.reports import COUNTED, Layout, Outcome, Reports, Spent
+from dyadnet.scores import scores
 from dyadnet.topology import Topology
 
 State = Literal["starting", "training", "evaluating", "finished", "diverged", "failed", "stopped"]
@@ -51,8 +52,14 @@ class Snapshot:
     ----------
     layout
         Which row of reports is whose.
+    scores
+        By name, then by part: the accuracy of classes, or R², mean absolute and mean squared error of numbers.
     latest
         Reports of the latest training relaxation.
+    ended
+        What the last whole epoch came to: ``epoch``, and ``loss`` and scores by part; empty before there is one.
+    training
+        The epoch that loss and accuracy of ``train`` are of so far; 0 before there are any.
     updates, counts
         Firings of each block, and what was counted on each channel, since the run began; rows as in `layout`.
     """
@@ -71,7 +78,9 @@ class Snapshot:
         self.epoch_minibatches = self.minibatches = self.epochs = self.diverged_count = 0
         self.parts: dict[str, OfPart] = {}
         self.loss: dict[str, float] = {}
-        self.accuracy: dict[str, float] = {}
+        self.scores: dict[str, dict[str, float]] = {}
+        self.ended: Mapping[str, Any] = {}
+        self.training = 0
         self.settings: dict[str, Any] = {}
         self.objective: float | None = None
         self.cosine: float | None = None
@@ -92,6 +101,7 @@ class Snapshot:
         self._measuring = measuring
         self._itemsize = np.dtype(config.dynamics.dtype).itemsize
         self._last_sweeps = 0.0
+        self._correct = 0.0
         self._clock = time.perf_counter()
 
     # As an observer
@@ -102,6 +112,11 @@ class Snapshot:
             self.state = "training"
             self.epoch_minibatches = minibatches
             self.minibatches, self.epochs = updates, updates // minibatches
+            # What came after is done again.
+            self.curve.rewind(updates / minibatches)
+            self.epoch_curve.rewind(self.epochs)
+            if self.ended and self.ended["epoch"] > self.epochs:
+                self.ended = {}
             self._clock = time.perf_counter()
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
@@ -118,9 +133,9 @@ class Snapshot:
             self.actors.update({spent.actor: spent for spent in reports.spent})
             if training:
                 self.latest = reports
-                for samples, loss, correct in reports.predictions:
-                    self.loss["minibatch"] = loss / samples
-                    self.accuracy["minibatch"] = correct / samples
+                for found in reports.predictions:
+                    self.loss["minibatch"] = found.loss / found.samples
+                    self._correct = found.correct / found.samples
             if training:
                 self._last_sweeps = outcome.sweeps
             self.cosine = figures.cosine(outcome)
@@ -129,18 +144,23 @@ class Snapshot:
         """See `Observer`."""
         return self._measuring and (count % self.config.metrics.norms == 0 or count == 1)
 
-    def learned(self, settings: Mapping[str, Any], loss: float, accuracy: float) -> None:
+    def learned(self, settings: Mapping[str, Any], loss: float, scores: Mapping[str, float]) -> None:
         """See `Observer`."""
         with self._lock:
             self._spend("training")
             self.minibatches += 1
             self.settings = dict(settings)
-            self.loss["train"], self.accuracy["train"] = loss, accuracy
+            self.loss["train"] = loss
+            self._score("train", scores)
+            self.training = self.under_way
+            if "accuracy" in scores:
+                self._score("minibatch", {"accuracy": self._correct})
+            known = {} if "accuracy" not in scores else {"accuracy": self._correct}
             self.curve.add(
-                {
+                known
+                | {
                     "at": self.minibatches / max(1, self.epoch_minibatches),
                     "loss": self.loss["minibatch"],
-                    "accuracy": self.accuracy["minibatch"],
                     "sweeps": self._last_sweeps,
                     "radius": settings["radius"],
                     "step": settings["step"],
@@ -156,16 +176,23 @@ class Snapshot:
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
         """See `Observer`."""
         with self._lock:
-            self.loss[part], self.accuracy[part] = summary["loss"], summary["accuracy"]
+            self.loss[part] = summary["loss"]
+            self._score(part, scores(summary))
 
     def epoch(self, line: Mapping[str, Any]) -> None:
         """See `Observer`."""
         with self._lock:
             self._spend("evaluation")
             self.epochs = line["epoch"]
+            if self.epochs < self.config.learning.epochs:
+                # What comes now belongs to the next epoch.
+                self.state = "training"
             parts = ("train", "validation", "test")
-            point = {f"{what}_{part}": line[part][what] for part in parts for what in ("loss", "accuracy")}
+            point = {f"loss_{part}": line[part]["loss"] for part in parts}
+            point |= {f"{name}_{part}": value for part in parts for name, value in scores(line[part]).items()}
             self.epoch_curve.add({"at": line["epoch"], **point})
+            told = {name: {part: scores(line[part])[name] for part in parts} for name in scores(line["test"])}
+            self.ended = {"epoch": line["epoch"], "loss": {part: line[part]["loss"] for part in parts}, **told}
 
     def machinery(self, line: Mapping[str, Any]) -> None:
         """See `Observer`."""
@@ -209,6 +236,11 @@ class Snapshot:
         """How often an actor was started anew; all are when the coordinator is."""
         return self.lives[actor] + self.failures["coordinator"]
 
+    def _score(self, part: str, found: Mapping[str, float]) -> None:
+        """Note scores of a part, by their names; whoever looks may hold the old ones."""
+        for name, value in found.items():
+            self.scores[name] = {**self.scores.get(name, {}), part: value}
+
     # For others
 
     def still(self) -> Snapshot:
@@ -238,6 +270,12 @@ class Snapshot:
                 self.state, self.why = state, why
 
     @property
+    def under_way(self) -> int:
+        """The epoch that is trained or evaluated, from 1; the last one once the run is over."""
+        begun = self.minibatches > self.epochs * self.epoch_minibatches
+        return min(self.epochs + (begun or not self.over), self.config.learning.epochs)
+
+    @property
     def over(self) -> bool:
         """Whether nothing more will change."""
         return self.state in OVER
@@ -262,7 +300,12 @@ class Snapshot:
 
 
 def model_of(config: RunConfig) -> str:
-    """``hm``, ``ffm``, ``sshm``, ``lam-0.25``; ``mixed`` where λ differs between projections or in time."""
+    """``hm``, ``ffm``, ``sshm``, ``lam-0.25``; ``mixed`` where λ differs between projections or in time.
+
+    A baseline is called after what trains it.
+    """
+    if config.baseline is not None:
+        return config.baseline
     epochs = config.learning.epochs
     lam = config.learning.lam
     found = {(p.coupling + 1.0) / 2.0 for p in config.network.recurrent}

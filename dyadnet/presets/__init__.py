@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
-import yaml
-
+from dyadnet import document
 from dyadnet.description import MODELS
 from dyadnet.overrides import merged
 
@@ -30,7 +29,7 @@ def preset(data: str, model: str) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for file in _FILES.get(data, _FILES["digits"]):
-        tree = yaml.safe_load((resources.files(__name__) / file).read_text(encoding="utf-8"))
+        tree = document.parse((resources.files(__name__) / file).read_text(encoding="utf-8")).values
         for part in ("common", model):
             values = merged(values, tree.get(part, {}))
     values["data"] = {"name": data}

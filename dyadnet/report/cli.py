@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
+
+from dyadnet.completion import among
+from dyadnet.errors import ConfigError
+from dyadnet.pictures import Format
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Folders of runs, finished or not.")],
     out: Annotated[
         Path | None, typer.Option(help="The page, .html; report.html in the run's folder, or here for several runs.")
+    ] = None,
+    picture: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="pdf or svg: draw the runs' pictures anew, in this format too.",
+            autocompletion=among(get_args(Format)),
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
@@ -23,14 +35,22 @@ def report(
     from dyadnet.report.contents import contents
     from dyadnet.report.page import REPORT, rendered
     from dyadnet.report.reading import read
+    from dyadnet.train import pictures as draw
 
     path = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
     check_file(path, REPORT, ".html", ".htm")
+    if picture is not None and picture not in get_args(Format):
+        raise ConfigError("--format", picture, f"one of {', '.join(get_args(Format))}")
     found = [contents(read(run)) for run in runs]
     text = rendered(found)
     with whole(path) as fresh:
         fresh.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(text, encoding="utf-8")
+    for folder in runs if picture is not None else ():
+        try:
+            draw(folder, picture)
+        except Exception as problem:  # Whatever a damaged record holds; the report says what is missing.
+            typer.echo(f"{folder}: no pictures: {type(problem).__name__}: {' '.join(str(problem).split())}", err=True)
     for run in found:
         for gap in run["missing"]:
             typer.echo(f"{run['path']}: missing: {gap}", err=True)

@@ -14,7 +14,10 @@ from dyadnet.histograms import AGES, BINS, lower_edges
 from dyadnet.metrics.snapshot import model_of
 from dyadnet.metrics.view import layout
 from dyadnet.record import CONFIG, MACHINERY, METRICS
+from dyadnet.report.probes import probes
 from dyadnet.report.reading import Reading, listed
+from dyadnet.scores import OF_CLASSES, OF_NUMBERS, SCORES
+from dyadnet.status import Status
 from dyadnet.topology import Topology
 
 POINTS = 600
@@ -42,27 +45,26 @@ def contents(reading: Reading) -> dict[str, Any]:
     machinery = list({line["epoch"]: line for line in machinery}.values())
     ages = [line.pop("ages") for line in machinery]
     planned = reading.config.learning.epochs if reading.config else None
+    recorded = probes(reading.path, reading.config, missing)
     if not epochs:
         missing.append(
             "the record has no finished epoch: there are no curves, settling, saturation or messages to show"
         )
-    elif planned is not None and len(epochs) < planned:
-        missing.append(
-            f"epochs {len(epochs) + 1} to {planned}: the run was stopped, ran away, or is still going on"
-            if len(epochs) + 1 < planned
-            else f"epoch {planned}: the run was stopped, ran away, or is still going on"
-        )
+    if planned is not None and len(epochs) < planned:
+        which = f"epochs {len(epochs) + 1} to {planned}" if len(epochs) + 1 < planned else f"epoch {planned}"
+        missing.append(f"{which}: the run {_standing(reading.status)}")
     missing += _mixed(reading.config, epochs)
     finished = planned is not None and len(epochs) >= planned
     damaged = reading.config is None or any("damaged" in text for text in missing)
     return {
         "name": reading.name,
         "path": str(reading.path),
-        "state": "damaged" if damaged else "finished" if finished else "unfinished",
+        "state": "damaged" if damaged else _state(reading.status, finished=finished),
+        "why": "" if reading.status is None else reading.status.why,
         "missing": missing,
         "planned": planned,
         **_about(reading.config),
-        **_settings(reading.config),
+        **written_settings(reading.config),
         "sha": reading.manifests.get("last", {}).get("weights_sha256"),
         "network": _layout(reading.config, epochs),
         "epochs": epochs,
@@ -71,7 +73,21 @@ def contents(reading: Reading) -> dict[str, Any]:
         "machinery": machinery,
         "ages": _ages(ages),
         "edges": lower_edges(),
+        "probes": recorded,
     }
+
+
+def _standing(status: Status | None) -> str:
+    if status is None or status.state in ("unfinished", "finished"):
+        return "was stopped, ran away, or is still going on"
+    return str(status)
+
+
+def _state(status: Status | None, *, finished: bool) -> str:
+    """How the run stands; one that says it is over lacks nothing of its record."""
+    if status is None or status.state in ("unfinished", "finished"):
+        return "finished" if finished else "unfinished"
+    return status.state
 
 
 def _mixed(config: RunConfig | None, epochs: list[dict[str, Any]]) -> list[str]:
@@ -108,7 +124,8 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
     found["lambda"] = [float(value) for value in line.get("lambda", [])]
     found["norms"] = {name: float(value) for name, value in line.get("weight_norm", {}).items()}
     found["epoch"] = int(line["epoch"])
-    for key in ("loss", "accuracy"):
+    found |= {name: {} for name in SCORES}
+    for key in ("loss", *(OF_NUMBERS if "r2" in line["validation"] else OF_CLASSES)):
         found[key] = {part: float(line[part][key]) for part in PARTS}
         found[key] |= {part: float(line[part][key]) for part in IDEAL if part in line}
     found |= {key: float(train[key]) for key in ("sweeps", "most_sweeps", "phases", "capped")}
@@ -129,7 +146,7 @@ def _number(value: Any) -> float | None:
 
 
 def _minibatch(line: dict[str, Any]) -> dict[str, Any]:
-    found = {key: float(line[key]) for key in ("loss", "accuracy", "sweeps")}
+    found = {key: float(line[key]) for key in ("loss", *(OF_NUMBERS if "r2" in line else OF_CLASSES), "sweeps")}
     return found | {
         "epoch": int(line["epoch"]),
         "index": int(line["minibatch"]),
@@ -201,7 +218,7 @@ def _about(config: RunConfig | None) -> dict[str, Any]:
     }
 
 
-def _settings(config: RunConfig | None) -> dict[str, Any]:
+def written_settings(config: RunConfig | None) -> dict[str, Any]:
     """The whole configuration as YAML, every setting by its path, and the paths of those that are not the default."""
     if config is None:
         return {"yaml": "", "settings": {}, "changed": []}

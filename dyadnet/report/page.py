@@ -7,32 +7,45 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from dyadnet.record import whole
 from dyadnet.report.contents import contents
+from dyadnet.report.groups import groups
 from dyadnet.report.reading import read
 from dyadnet.web import digest, embedded, piece
 
 PACKAGE, LIVE = "dyadnet.report", "dyadnet.metrics"
 STYLES = ((LIVE, "page.css"), (PACKAGE, "report.css"))
-SCRIPTS = ((LIVE, "charts.js"), (LIVE, "network.js"), (PACKAGE, "sections.js"), (PACKAGE, "report.js"))
+SCRIPTS = (
+    (LIVE, "saving.js"),
+    (LIVE, "charts.js"),
+    (LIVE, "network.js"),
+    (PACKAGE, "sections.js"),
+    (PACKAGE, "report.js"),
+)
 """The live page's own, and what a report has beside it; the last one begins."""
 REPORT = "report.html"
 SURROGATES = re.compile("[\ud800-\udfff]")
 """What stands in a string for bytes that are no text, as in the name of a folder; no file in UTF-8 can hold it."""
 
 
-def report(runs: Sequence[Path]) -> str:
+def report(runs: Sequence[str | PathLike[str]]) -> str:
     """One HTML page of one run, or of several side by side.
+
+    Parameters
+    ----------
+    runs
+        They, or their folders.
 
     Raises
     ------
     RunFolderError
         If a folder holds no run; a run that is unfinished or damaged gives a page that says what is missing.
     """
-    return rendered([contents(read(run)) for run in runs])
+    return rendered([contents(read(Path(run))) for run in runs])
 
 
 def rendered(runs: Sequence[dict[str, Any]]) -> str:
@@ -44,12 +57,20 @@ def rendered(runs: Sequence[dict[str, Any]]) -> str:
             run["name"] = run["path"]
     title = names[0] if len(names) == 1 else f"{len(names)} runs compared"
     page = _frame().replace("<!--title-->", html.escape(title))
-    page = page.replace("/*data*/", embedded({"title": title, "version": version("dyadnet"), "runs": runs}))
+    data = {"title": title, "version": version("dyadnet"), "runs": runs, "groups": groups(runs)}
+    page = page.replace("/*data*/", embedded(data))
     return SURROGATES.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
-def write(runs: Sequence[Path], path: Path) -> None:
+def write(runs: Sequence[str | PathLike[str]], path: str | PathLike[str]) -> None:
     """Write a report, whole or not at all.
+
+    Parameters
+    ----------
+    runs
+        They, or their folders.
+    path
+        The page; only `dyadnet report` looks at its ending.
 
     Raises
     ------
@@ -57,7 +78,7 @@ def write(runs: Sequence[Path], path: Path) -> None:
         If a folder holds no run, or the page cannot be written.
     """
     text = report(runs)
-    with whole(path) as fresh:
+    with whole(Path(path)) as fresh:
         fresh.write_text(text, encoding="utf-8")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError, UsageError
+from dyadnet.files import content, unpacked
 from dyadnet.record import BEST, CONFIG, LAST, MACHINERY, METRICS, read_config, saved_weights
+from dyadnet.status import Status, read_status
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Reading:
         What the weights that were saved say of themselves, by name.
     missing
         In words, what is not there or damaged.
+    status
+        How the run stands or has ended, if that can be told.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class Reading:
     machinery: list[dict[str, Any]]
     manifests: dict[str, dict[str, Any]]
     missing: list[str] = field(default_factory=list)
+    status: Status | None = None
 
     @property
     def name(self) -> str:
@@ -70,7 +74,8 @@ def read(run: Path) -> Reading:
     metrics = _lines(run / METRICS, missing)
     machinery = _lines(run / MACHINERY, missing)
     manifests = _manifests(run, missing)
-    return Reading(run, config, metrics, machinery, manifests, missing)
+    status = None if config is None else read_status(run)
+    return Reading(run, config, metrics, machinery, manifests, missing, status)
 
 
 def _manifests(run: Path, missing: list[str]) -> dict[str, dict[str, Any]]:
@@ -91,7 +96,7 @@ def _manifests(run: Path, missing: list[str]) -> dict[str, dict[str, Any]]:
 
 def _lines(path: Path, missing: list[str]) -> list[dict[str, Any]]:
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        text = content(path).decode("utf-8", errors="replace")
     except OSError:
         missing.append(f"{path.name}: the file is missing")
         return []
@@ -100,8 +105,8 @@ def _lines(path: Path, missing: list[str]) -> list[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
-        except (ValueError, RecursionError):
+            values = unpacked(line)
+        except ValueError:
             values = None
         if isinstance(values, dict) and isinstance(values.get("kind"), str):
             found.append(values)

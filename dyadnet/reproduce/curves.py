@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 
-from dyadnet.plots import dress, over_epochs
+from dyadnet.plots import dress, literal, over_epochs, panels, spared
 from dyadnet.reproduce.experiments import CONCAVE, DATA, WEAK_BETA
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, over, shortcomings, verdict, well, with_deviation
 from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS
@@ -205,8 +204,9 @@ def _ordered(means: Mapping[str, float]) -> str:
     return " < ".join(f"{model.upper()} {100 * means[model]:.1f} %" for model in sorted(means, key=lambda m: means[m]))
 
 
+@spared
 def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
-    figure, axes = plt.subplots(1, 4, figsize=(13.5, 3.4), layout="constrained")
+    figure, (axes,) = panels(1, 4, (13.5, 3.4))
     loss, accuracy, gap, saturated = axes
     lowest, widest = np.inf, 0.1
     for model, runs in curves.items():
@@ -245,5 +245,5 @@ def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
     gap.set_ylim(-widest, 1.1 * widest)
     if not over_beta:
         accuracy.set_ylim(max(lowest - 1, 0) if np.isfinite(lowest) else 0, 100.5)
-    figure.suptitle(f"{title} (solid: validation, dashed: training)")
+    figure.suptitle(literal(f"{title} (solid: validation, dashed: training)"))
     save(figure, path)

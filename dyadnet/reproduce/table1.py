@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib import pyplot as plt
-
-from dyadnet.plots import dress
+from dyadnet.plots import dress, literal, panels, spared
 from dyadnet.reproduce.experiments import DATA
 from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, over, shortcomings, verdict, well, with_deviation
 from dyadnet.reproduce.paper import ALLOWANCE, MODELS, ORDER, TABLE1
@@ -137,11 +135,12 @@ def _rows(data: str, found: Mapping[str, Mapping[str, Over]]) -> list[dict[str, 
     return rows
 
 
+@spared
 def _draw(path: Path, data: str, found: Mapping[str, Mapping[str, Over]]) -> None:
     """Accuracy, and both constants on a logarithmic axis: dots with deviations, the paper's hollow beside them."""
-    panels = {"accuracy": "test accuracy (%)", "linear_hidden": "L_hidden", "linear_output": "L_output"}
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
-    for panel, (name, label) in zip(axes, panels.items(), strict=True):
+    shown = {"accuracy": "test accuracy (%)", "linear_hidden": "L_hidden", "linear_output": "L_output"}
+    figure, (axes,) = panels(1, 3, (10, 3.2))
+    for panel, (name, label) in zip(axes, shown.items(), strict=True):
         factor = 100.0 if name == "accuracy" else 1.0
         for place, model in enumerate(MODELS):
             value = found[model][name]
@@ -159,5 +158,5 @@ def _draw(path: Path, data: str, found: Mapping[str, Mapping[str, Over]]) -> Non
     handles, labels = axes[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     axes[0].legend(unique.values(), unique.keys(), frameon=False, fontsize=8)
-    figure.suptitle(f"Table 1 on {DATA.get(data, data)}")
+    figure.suptitle(literal(f"Table 1 on {DATA.get(data, data)}"))
     save(figure, path)

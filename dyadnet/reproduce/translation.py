@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import pyplot as plt
 
-from dyadnet.plots import dress
+from dyadnet.plots import dress, literal, panels, spared
 from dyadnet.reproduce.experiments import DATA, WAYS
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, over, shortcomings, with_deviation
 from dyadnet.study.folder import StudyFolder, write_text
@@ -170,9 +169,10 @@ def _page(
     return "\n".join([*lines, ""])
 
 
+@spared
 def _draw(path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[int, Course]], data: str) -> None:
     """Test accuracy from the moment at which λ begins to move, one panel a target, from scratch in grey."""
-    figure, axes = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    figure, (axes,) = panels(1, 2, (10, 3.6))
     for panel, model in zip(axes, ("sshm", "hm"), strict=True):
         lowest = 100.0
         for way in ("scratch", *WAYS):
@@ -192,5 +192,5 @@ def _draw(path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[i
         dress(panel, "test accuracy (%)", f"epoch since λ leaves ½, towards {model.upper()}")
         panel.set_ylim(max(lowest - 2, 0), 100)
     axes[0].legend(frameon=False, fontsize=7.5, loc="lower right")
-    figure.suptitle(f"From a feedforward network to a recurrent one, on {DATA.get(data, data)}")
+    figure.suptitle(literal(f"From a feedforward network to a recurrent one, on {DATA.get(data, data)}"))
     save(figure, path)

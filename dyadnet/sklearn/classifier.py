@@ -1,39 +1,24 @@
-"""The estimator: fits a network to samples, and predicts with what it settles to."""
+"""The classifier: fits a network to labelled samples, and predicts with what it settles to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from copy import copy
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
-try:
-    from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils import check_random_state
-    from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
-except ImportError as problem:
-    raise ImportError("dyadnet.sklearn needs scikit-learn 1.6 or newer: pip install 'dyadnet[sklearn]'") from problem
-
-from dyadnet.coordinator import Coordinator
-from dyadnet.data import Dataset, Split, validation_split
-from dyadnet.engine.local import LocalEngine
-from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
-from dyadnet.observer import Unobserved
-from dyadnet.relaxation import Part
-from dyadnet.reports import Outcome
-from dyadnet.sklearn.parameters import Parameters, plain
-
-EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}
-"""How a sample settles when it is predicted: to the fixed point itself, so that its neighbours in a batch and their
-order change nothing."""
+from dyadnet.data import Dataset, Split
+from dyadnet.sklearn.chain import DyadicChain, Samples
+from dyadnet.sklearn.parameters import ClassifierParameters
 
 
-class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A chain of dyadic neurons, trained by its Hebbian contrast.
+class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
+    """A chain of dyadic neurons that tells classes, trained by its Hebbian contrast.
 
     Parameters
     ----------
@@ -64,6 +49,9 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     scale
         Of each feature, from the samples that are learned from: ``standard`` (zero mean, unit deviation), ``minmax``
         (from 0 to 1), or None (as it is).
+    class_weight
+        How often samples of a class are learned from, relative to the others: a weight for each label (1 unless given),
+        ``balanced`` (every class equally often), or None (as they come). Times the samples' own weights.
     warm_start
         Go on from the weights of the last fit, with the scale of the first.
     settings
@@ -92,6 +80,7 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The whole configuration, a `dyadnet.RunConfig`.
     """
 
+    _kind = ClassifierParameters
     classes_: NDArray[Any]
 
     def __init__(
@@ -111,6 +100,7 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         scale: str | None = "standard",
+        class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
         settings: Mapping[str, Any] | None = None,
         random_state: Any = None,
@@ -129,11 +119,12 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.scale = scale
+        self.class_weight = class_weight
         self.warm_start = warm_start
         self.settings = settings
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from samples; if that fails or is interrupted, the estimator stays as it was.
 
         Parameters
@@ -142,6 +133,9 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Numbers, shape (samples, features).
         y
             Labels of any kind, shape (samples,).
+        sample_weight
+            How often each sample is learned from, relative to the others, shape (samples,): one of weight 2 twice as
+            often as one of weight 1, one of weight 0 never. Samples that are kept aside count alike.
 
         Raises
         ------
@@ -150,11 +144,27 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         DivergedError
             If a relaxation runs away.
         """
-        fitted = copy(self)
-        with _own_words():
-            fitted._fit(X, y)
-        self.__dict__ = fitted.__dict__  # All at once: nobody ever holds half a fit.
-        return self
+        return self._learn(X, y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from samples once, going on from what was learned before.
+
+        The first call, unless it follows a fit, begins anew, with the scale of its samples. The learning rate stays at
+        `learning_rate_init`; the optimiser's averages go on from call to call. If it fails, nothing has changed.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As `fit` has them.
+        classes
+            All labels that there will be; the first call needs them unless its samples have them all.
+
+        Raises
+        ------
+        ValueError, DivergedError
+            As `fit` raises them; and if there is a label that the first call did not know of.
+        """
+        return self._learn(X, y, sample_weight, once=True, classes=classes)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of the classes, shape (samples, classes).
@@ -166,135 +176,77 @@ class DyadicClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.config_.network.loss == "cross-entropy":
             powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-        positive = np.maximum(outputs, 0.0)
-        total = positive.sum(axis=1, keepdims=True)
-        even = np.full_like(positive, 1.0 / positive.shape[1])
-        return np.where(total > 0, positive / np.where(total > 0, total, 1.0), even)
+        return _shares(outputs)
+
+    def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
+        """Logarithms of `predict_proba`, also where that is too small for a number; −∞ where it is 0 by itself."""
+        outputs = self.outputs(X)
+        if self.config_.network.loss == "cross-entropy":
+            shifted = outputs - outputs.max(axis=1, keepdims=True)
+            return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+        with np.errstate(divide="ignore"):
+            return np.log(_shares(outputs))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each sample, shape (samples,)."""
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
-    def outputs(self, X: Any) -> NDArray[np.float64]:
-        """Means of the output dyads, settled at β = 0, shape (samples, classes); raises what `fit` does."""
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        config = self.config_
-        settles = not config.imperfections.noisy(config.network) and not config.dynamics.fixed
-        dynamics = config.dynamics.model_copy(update={"lanes": 1} | (EXACT if settles else {}))
-        config = config.model_copy(update={"dynamics": dynamics})
-        samples = Split(self._inputs(X, dynamics.dtype), np.zeros(len(X), dtype=np.int64))
-        unused = Split(samples.images[:1].repeat(2, axis=0), np.zeros(2, dtype=np.int64))
-        shown = Dataset("X", unused, samples, 1.0, len(self.classes_))
-        with _own_words(), closing(LocalEngine(config, shown)) as engine:
-            reader = _Reader(engine)
-            engine.load(self.parameters_)
-            Coordinator(config, shown.shape, engine, observer=reader).evaluate("test", self.couplings_)
-        return np.concatenate(reader.outputs).astype(np.float64)
-
-    def _inputs(self, X: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-        """What goes into a network that computes in `dtype`; shape (samples, features)."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            inputs = (X - self.offset_) * self.factor_
-            finite = np.isfinite(inputs.astype(dtype))
-        for row, column in np.argwhere(~finite):
-            why = f"{X[row, column]:g} is too large for {dtype} once it is scaled; give the feature another unit"
-            raise ValueError(f"X[:, {column}]: {why}")
-        return inputs
-
-    def _fit(self, X: Any, y: Any) -> None:
-        """What `fit` does, attribute by attribute."""
-        parameters = Parameters.read(plain({name: getattr(self, name) for name in Parameters.model_fields}))
-        again = parameters.warm_start and hasattr(self, "parameters_")
-        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1, reset=not again)
+    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1, reset=reset)
         check_classification_targets(y)
-        classes, labels = np.unique(y, return_inverse=True)
-        if len(classes) < 2:
+        return X, y
+
+    def _weights(
+        self, sample_weight: Any, X: NDArray[np.float64], y: NDArray[Any], *, once: bool
+    ) -> NDArray[np.float64] | None:
+        weights = super()._weights(sample_weight, X, y, once=once)
+        if self.class_weight is None:
+            return weights
+        if once and self.class_weight == "balanced":
+            legal = "partial_fit does not see all samples at once; give a weight for each label"
+            raise ValueError(f"class_weight: 'balanced' is not legal; {legal}")
+        found = np.asarray(compute_sample_weight(self.class_weight, y), dtype=np.float64)
+        if weights is not None:
+            found *= weights
+        if not found.any():
+            raise ValueError("class_weight: every weight is zero; give some samples more")
+        return found
+
+    def _encoded(self, y: NDArray[Any], *, again: bool, once: bool, classes: Any = None) -> NDArray[Any]:
+        found = np.unique(y)
+        known = self._known(found, classes, again=again) if once else found
+        if len(known) < 2:
             raise ValueError(f"{type(self).__name__} needs samples of at least 2 classes; y has only one class")
-        if again and not np.array_equal(classes, self.classes_):
-            raise ValueError(f"warm_start: y has classes {classes.tolist()}, the last fit had {self.classes_.tolist()}")
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        self.config_ = parameters.configuration(X.shape[1], len(classes), len(y), seed)
-        if not again:
-            self.offset_, self.factor_ = _scaling(parameters.scale, X)
-        self.classes_ = classes
-        self._train(Split(self._inputs(X, self.config_.dynamics.dtype), labels.astype(np.int64)), again=again)
+        if again and not np.array_equal(known, self.classes_):
+            raise ValueError(f"warm_start: y has classes {known.tolist()}, the last fit had {self.classes_.tolist()}")
+        self.classes_ = known
+        return np.searchsorted(known, y).astype(np.int64)
 
-    def _train(self, samples: Split, *, again: bool) -> None:
-        config, count = self.config_, len(samples.labels)
-        # A run's coordinator keeps samples aside and looks at a test part; two of the samples stand for those.
-        few = Split(samples.images[:2], samples.labels[:2])
-        dataset = Dataset("X", samples, few, 1.0, len(self.classes_))
-        rows = np.arange(count), np.arange(2)
-        if self.early_stopping:
-            rows = validation_split(count, config.seed, config.data.validation)
-        with closing(LocalEngine(config, dataset)) as engine:
-            if again:
-                engine.load(self.parameters_)
-            coordinator = Coordinator(config, dataset.shape, engine)
-            coordinator.train_rows, coordinator.validation_rows = rows
-            self._epochs(coordinator)
+    def _known(self, found: NDArray[Any], classes: Any, *, again: bool) -> NDArray[Any]:
+        """All classes that `partial_fit` is to know of."""
+        known = found if classes is None else np.unique(classes)
+        if again:
+            if classes is not None and not np.array_equal(known, self.classes_):
+                raise ValueError(f"classes: {known.tolist()}; they were {self.classes_.tolist()} before")
+            known = self.classes_
+        strange = np.setdiff1d(found, known)
+        if len(strange):
+            raise ValueError(f"y holds {strange[0]!r:.40}, which is none of the classes {known.tolist()}")
+        return known
 
-    def _epochs(self, coordinator: Coordinator) -> None:
-        self.loss_curve_: list[float] = []
-        scores: list[float] = []
-        best, since = (-np.inf, -np.inf), 0
-        for epoch in range(self.config_.learning.epochs):
-            line = coordinator.epoch(epoch)
-            self.loss_curve_.append(line["train"]["loss"])
-            merit = (line["validation"]["accuracy"], -line["validation"]["loss"])
-            scores.append(merit[0])
-            since = 0 if merit[0] > best[0] else since + 1
-            if merit > best or not self.early_stopping:
-                best = merit
-                found = coordinator.engine.parameters()
-                self.parameters_ = {name: {key: w.copy() for key, w in named.items()} for name, named in found.items()}
-                self.couplings_ = coordinator.couplings(epoch + 1 - 1 / coordinator.minibatches)
-            if self.early_stopping and since >= self.n_iter_no_change:
-                break
-        self.n_iter_ = len(self.loss_curve_)
-        self.__dict__.pop("validation_scores_", None)
-        if self.early_stopping:
-            self.validation_scores_ = scores
+    @property
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _dataset(self, samples: Samples) -> Dataset:
+        split = Split(samples.images, samples.targets)
+        return Dataset("X", split, Split(split.images[:2], split.labels[:2]), 1.0, len(self.classes_))
 
 
-class _Reader(Unobserved):
-    """Keeps what the output dyads say after each relaxation."""
-
-    def __init__(self, engine: LocalEngine) -> None:
-        self.outputs: list[NDArray[Any]] = []
-        (self._lane,) = engine.dyads[engine.config.network.output]
-
-    def relaxed(self, part: Part, outcome: Outcome) -> None:
-        """See `dyadnet.observer.Observer`."""
-        self.outputs.append(np.array(self._lane.readout[0]))
-
-
-@contextmanager
-def _own_words() -> Iterator[None]:
-    """A run's complaints in the estimator's terms: what is no parameter is one of `settings`."""
-    try:
-        yield
-    except DivergedError as problem:
-        advice = problem.advice.replace("--set dynamics.step=auto", 'settings={"dynamics": {"step": "auto"}}')
-        raise DivergedError(problem.block, problem.tick, problem.why, advice) from None
-    except RunFolderError as problem:
-        raise ValueError(f"warm_start: {problem}") from None
-    except UsageError as problem:
-        own = not isinstance(problem, ConfigError) or problem.field.partition(".")[0] in Parameters.model_fields
-        raise ValueError(str(problem) if own else f"settings.{problem}") from None
-
-
-def _scaling(scale: str | None, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Offset and factor of each feature; one that never changes (up to rounding) is measured in its own size."""
-    if scale is None:
-        return np.zeros(X.shape[1]), np.ones(X.shape[1])
-    # Measured in powers of two, numbers keep their digits, and no square overflows or underflows; 0 and 1 stay.
-    largest = np.abs(X).max(axis=0)
-    exponent = np.frexp(largest)[1] - (largest > 0)
-    X = np.ldexp(X, -exponent)
-    offset, size = (X.mean(axis=0), X.std(axis=0)) if scale == "standard" else (X.min(axis=0), np.ptp(X, axis=0))
-    size = np.where(size > 1e-12 * np.abs(X).max(axis=0), size, 1.0)
-    with np.errstate(over="ignore"):
-        return np.ldexp(offset, exponent), np.ldexp(1.0 / size, -exponent)
+def _shares(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positive outputs over their sum; even where there are none."""
+    positive = np.maximum(outputs, 0.0)
+    total = positive.sum(axis=1, keepdims=True)
+    even = np.full_like(positive, 1.0 / positive.shape[1])
+    return np.where(total > 0, positive / np.where(total > 0, total, 1.0), even)

@@ -1,4 +1,4 @@
-"""What each parameter of the estimator may be, and the configuration that they come to."""
+"""What each parameter of the estimators may be, and the configuration that they come to."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from pydantic import Field, field_validator
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import RunConfig
 from dyadnet.dynamics import FreeRunning
-from dyadnet.errors import ConfigError
+from dyadnet.errors import ConfigError, guessed
 from dyadnet.overrides import merged
 from dyadnet.spec import Positive, Spec
 from dyadnet.study.definition import flattened, overlaps
 
 NOT_TAKEN = {
-    **dict.fromkeys(("data.name", "data.dir", "data.limit_train", "data.limit_test"), "the samples are X and y"),
+    **dict.fromkeys(
+        ("data.name", "data.dir", "data.limit_train", "data.limit_test", "data.memory"), "the samples are X and y"
+    ),
+    "learning.early_stopping": "early_stopping and n_iter_no_change are parameters of their own",
+    "baseline": "this estimator is of dyads; scikit-learn's MLPClassifier and MLPRegressor are by back-propagation",
+    "init_from": "warm_start goes on from the weights of the last fit",
     **dict.fromkeys(("engine", "cluster", "recovery", "faults"), "everything runs in this process"),
     **dict.fromkeys(("checkpoint", "record", "probe", "metrics"), "a fit writes and serves nothing while it goes"),
 }
@@ -25,13 +30,12 @@ NOT_TAKEN = {
 
 
 class Parameters(Spec):
-    """What each parameter may be; nothing that would have to be converted is."""
+    """What each parameter of any estimator may be; nothing that would have to be converted is."""
 
     model_config = {**Spec.model_config, "strict": True}
 
     hidden_layer_sizes: list[int]
     lam: float | list[float]
-    loss: Literal["cross-entropy", "squared-error"]
     activation: str
     gain: Annotated[float, Field(ge=0)]
     beta: Annotated[float, Field(gt=0)]
@@ -69,24 +73,40 @@ class Parameters(Spec):
             raise ValueError(f"one of {', '.join(ACTIVATIONS)}")
         return value
 
-    def configuration(self, features: int, classes: int, samples: int, seed: int) -> RunConfig:
-        """The whole configuration of a fit."""
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What the output neurons are, as ``network.layered`` has it."""
+        raise NotImplementedError
+
+    def configuration(
+        self, features: int, outputs: int, samples: int, seed: int, *, constant: bool = False
+    ) -> RunConfig:
+        """The whole configuration of a fit.
+
+        Parameters
+        ----------
+        constant
+            Keep the learning rate as it is, in place of letting it fall over `max_iter` epochs.
+        """
         settings = self.settings or {}
         for key, value in flattened(settings).items():
-            if key.partition(".")[0] not in RunConfig.model_fields:
-                raise ConfigError(f"settings.{key}", value, "unknown key; remove it or check its spelling")
+            section = key.partition(".")[0]
+            if section not in RunConfig.model_fields:
+                legal = f"unknown key; remove it or check its spelling{guessed(section, RunConfig.model_fields)}"
+                raise ConfigError(f"settings.{key}", value, legal)
             for path, why in NOT_TAKEN.items():
                 if overlaps(key, path):
                     raise ConfigError(key, value, f"{why}; leave it out")
-        chain = {"inputs": features, "hidden": self.hidden_layer_sizes, "outputs": classes}
-        chain |= self.model_dump(include={"lam", "loss", "activation", "gain"})
+        chain = {"inputs": features, "hidden": self.hidden_layer_sizes, "outputs": outputs, **self.outputs}
+        chain |= self.model_dump(include={"lam", "activation", "gain"})
+        rate = self.learning_rate_init
         values: dict[str, Any] = {
             "network": {"layered": chain},
             "data": {"name": "X", "validation": self.validation_fraction},
             "learning": {
                 "epochs": self.max_iter,
                 "minibatch": min(self.batch_size, samples),
-                "learning_rate": {"kind": "cosine", "start": self.learning_rate_init, "end": 0.0},
+                "learning_rate": rate if constant else {"kind": "cosine", "start": rate, "end": 0.0},
                 "optimiser": {"kind": "adam", "weight_decay": self.alpha},
                 "beta": self.beta,
             },
@@ -99,6 +119,29 @@ class Parameters(Spec):
         if isinstance(config.dynamics.mode, FreeRunning):
             raise ConfigError("dynamics.mode", "free", "the local engine has virtual time only")
         return config
+
+
+class ClassifierParameters(Parameters):
+    """What each parameter of `dyadnet.sklearn.DyadicClassifier` may be."""
+
+    loss: Literal["cross-entropy", "squared-error"]
+    class_weight: Literal["balanced"] | dict[Any, Annotated[float, Field(ge=0)]] | None
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Linear for cross-entropy, bounded as hidden neurons are otherwise."""
+        return {"loss": self.loss}
+
+
+class RegressorParameters(Parameters):
+    """What each parameter of `dyadnet.sklearn.DyadicRegressor` may be."""
+
+    target_scale: Literal["standard"] | None
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Linear, so that they can become any number."""
+        return {"loss": "squared-error", "output_activation": "linear"}
 
 
 def plain(value: Any) -> Any:

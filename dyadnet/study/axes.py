@@ -6,8 +6,9 @@ import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from dyadnet.document import number
 from dyadnet.random import Stream
 from dyadnet.spec import Spec
 
@@ -67,6 +68,14 @@ class ChoiceLaw(Spec):
 Law = Annotated[UniformLaw | LogUniformLaw | ChoiceLaw, Field(discriminator="kind")]
 
 
+def _as_text(value: Any) -> Any:
+    return f"{value:g}" if _number(value) else value
+
+
+Tick = Annotated[str, BeforeValidator(_as_text)]
+"""What a plot calls a value: a word or a number."""
+
+
 class Axis(Spec):
     """One setting that varies.
 
@@ -96,13 +105,17 @@ class Axis(Spec):
     random: Law | None = None
     name: str | None = None
     label: str | None = None
-    ticks: list[str] | None = None
+    ticks: list[Tick] | None = None
     scale: Literal["linear", "log", "even"] = "linear"
 
     @model_validator(mode="after")
     def _one_source(self) -> Axis:
         if (self.grid is None) == (self.random is None):
             raise ValueError("should have either a grid (with at least one value) or random")
+        values = self.grid or (self.random.values if isinstance(self.random, ChoiceLaw) else [])
+        for value in values:
+            if isinstance(value, str) and number(value) is not None:
+                raise ValueError(f"should have numbers without quotes in its grid; {value!r} is a text")
         values = self.grid or []
         for index, value in enumerate(values):
             if any(_same(value, earlier) for earlier in values[:index]):
@@ -141,7 +154,8 @@ class Axis(Spec):
 
 
 def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
+    # 1 and 1.0 are the same value of any setting; true is none of them.
+    return (type(one) is type(other) or (_number(one) and _number(other))) and bool(one == other)
 
 
 def _number(value: Any) -> bool:

@@ -8,12 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from dyadnet.data import is_folder, is_own
 from dyadnet.description import MODELS
+from dyadnet.document import number
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import read_yaml
+from dyadnet.overrides import located, read_yaml
 from dyadnet.spec import Spec
 from dyadnet.study.axes import Axis
-from dyadnet.study.columns import FIXED, METRICS
+from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_NUMBERS
+from dyadnet.study.intervals import Interval
 
 Positive = Annotated[int, Field(ge=1)]
 Keep = Literal["curves", "constants", "generalisation"]
@@ -21,6 +24,8 @@ Settings = dict[str, Any]
 """Settings over the base's: keys are dotted paths or nested mappings, as after ``--set``."""
 REFERENCE = "reference"
 """The variant of runs of the base alone, which plots show as the level to compare with."""
+MOST = 100_000
+"""Seeds of a study, and trials."""
 RESERVED = {
     "seed": "a study lists its seeds under 'seeds'",
     "engine": "every trial is one process",
@@ -89,6 +94,11 @@ class Study(Spec):
         Columns of the table that are plotted and summarised; the first is the summary's.
     reference
         Run the base alone too, for every model and seed.
+    interval
+        What stands behind ± and is drawn as a band: ``t95``, ``se``, ``sd`` or ``none``; see
+        `dyadnet.study.intervals.margin`.
+    differences
+        Plot and summarise every metric's difference to the base alone too, paired by seed.
     keep
         What a trial's file holds beside its row of the table; see `dyadnet.study.kept`.
     """
@@ -106,12 +116,19 @@ class Study(Spec):
     epochs: Positive | None = None
     metrics: list[str] = Field(["test_accuracy"], min_length=1)
     reference: bool = True
+    interval: Interval = "t95"
+    differences: bool = False
     keep: list[Keep] = []
 
     @field_validator("seeds", mode="before")
     @classmethod
     def _counted(cls, value: Any) -> Any:
-        return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+        count = number(value)
+        if count is None or not float(count).is_integer():
+            return value
+        if count > MOST:
+            raise ValueError(f"at most {MOST:,} seeds")
+        return list(range(int(count)))
 
     @model_validator(mode="after")
     def _consistent(self) -> Study:
@@ -122,12 +139,36 @@ class Study(Spec):
             raise ConfigError("samples", None, "random axes need it: the number of draws")
         if self.samples is not None and not random:
             raise ConfigError("samples", self.samples, "no axis is random; leave it out")
+        if self.differences and not self.reference:
+            raise ConfigError("differences", True, "they are to the base alone, which is not run; set reference: true")
         return self
+
+    @property
+    def measures(self) -> list[str]:
+        """Columns of the table that are plotted and summarised, differences after what they are of."""
+        return [*self.metrics, *(f"{name}{DIFFERENCE}" for name in self.metrics if self.differences)]
 
     @property
     def crossed(self) -> list[Axis]:
         """Axes with a grid."""
         return [axis for axis in self.axes if axis.grid is not None]
+
+    def scored(self, *, numbers: bool) -> Study:
+        """The same study with metrics that its targets have, numbers or classes: R² where it asks for none.
+
+        Raises
+        ------
+        ConfigError
+            If it asks for a metric of the other kind of targets.
+        """
+        if numbers and "metrics" not in self.model_fields_set:
+            return self.model_copy(update={"metrics": ["test_r2"]})
+        own, others = (OF_NUMBERS, OF_CLASSES) if numbers else (OF_CLASSES, OF_NUMBERS)
+        for metric in self.metrics:
+            if metric in others:
+                legal = f"targets are {'numbers' if numbers else 'classes'}; name one of {', '.join(own)}, or another"
+                raise ConfigError("metrics", metric, legal)
+        return self
 
     @property
     def model_names(self) -> list[str]:
@@ -146,7 +187,9 @@ class Study(Spec):
 
 
 def read_study(path: Path) -> Study:
-    """A study from its file; the base's configuration is looked for beside it.
+    """A study from its file; the base's configuration is looked for beside it, and so is a file of data.
+
+    Data that is not there is looked for where the command is given, as the command line's is.
 
     Raises
     ------
@@ -154,10 +197,20 @@ def read_study(path: Path) -> Study:
         Naming the field, its value and what is legal.
     """
     values = read_yaml(path, "STUDY")
-    study = Study.read({"name": path.stem} | values)
+    try:
+        study = Study.read({"name": path.stem} | values)
+    except ConfigError as problem:
+        raise located(problem, path) from None
     if study.base.config is not None and not study.base.config.is_absolute():
         base = study.base.model_copy(update={"config": path.parent / study.base.config})
         study = study.model_copy(update={"base": base})
+    data = study.base.data
+    if data is not None and (
+        data.endswith(".npz") or (is_own(data) and (is_folder(path.parent / data) or is_folder(data)))
+    ):
+        beside = (path.parent / data).absolute()
+        found = beside if beside.exists() else Path(data).absolute()
+        study = study.model_copy(update={"base": study.base.model_copy(update={"data": str(found)})})
     return study
 
 
@@ -192,7 +245,7 @@ def _check_names(study: Study) -> None:
     for index, column in enumerate(columns):
         if column in columns[:index]:
             raise ConfigError("axes", column, "two axes have this name; give one of them another")
-        if column in FIXED:
+        if column in FIXED or column in DIFFERENCES:
             raise ConfigError("axes", column, "the table has a column of this name already; give the axis another")
     for name in study.variants:
         if name == REFERENCE:

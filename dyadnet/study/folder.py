@@ -16,9 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from dyadnet import document
+from dyadnet.data import is_own
+from dyadnet.document import DocumentError
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
+from dyadnet.files import check_links, content, lockable, unpacked
+from dyadnet.record import emptied, missing
 from dyadnet.study.definition import Study
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result
@@ -30,7 +33,7 @@ ONGOING = "ongoing"
 TABLE = "results.csv"
 SUMMARY = "summary.md"
 LOCK = ".lock"
-PRESENTATION = {"title", "description", "metrics"}
+PRESENTATION = {"title", "description", "metrics", "interval", "differences"}
 """Fields of a study that no trial depends on: they may change when a study goes on."""
 AXIS_PRESENTATION = {"label", "ticks", "scale"}
 
@@ -63,32 +66,48 @@ class StudyFolder:
             study = study.model_copy(update={"base": study.base.model_copy(update={"config": Path(BASE)})})
         self.study = study
         try:
-            self._made = not path.exists()
+            self._made = missing(path)
             self._new = not (path / DEFINITION).exists()
-            if not self._made and not path.is_dir():
+            if path not in self._made and not path.is_dir():
                 raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
             if not self._new:
                 _check_same(path, study, base)
-            elif not self._made and any(entry.name != LOCK for entry in path.iterdir()):
+            elif path not in self._made and any(entry.name != LOCK for entry in path.iterdir()):
                 raise RunFolderError(f"--out {path}: it holds other files; name a new or empty folder")
-            (path / TRIALS).mkdir(parents=True, exist_ok=True)
-            self._lock = (path / LOCK).open("w", encoding="utf-8")
+            check_links(path / name for name in (LOCK, TRIALS, ONGOING))
         except OSError as problem:
-            raise RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})") from None
+            raise _unusable(path, problem) from None
+        try:
+            (path / TRIALS).mkdir(parents=True, exist_ok=True)
+            self._lock = lockable(path / LOCK)
+        except OSError as problem:
+            if self._new:
+                emptied(path, self._made)
+            raise _unusable(path, problem) from None
         if not _locked(self._lock.fileno()):
             self._lock.close()
             raise RunFolderError(f"--out {path}: another process is running this study")
-        if base is not None:
-            write_text(path / BASE, base)
-        write_text(path / DEFINITION, yaml.safe_dump(_plain(study), sort_keys=False, allow_unicode=True))
+        try:
+            if base is not None:
+                write_text(path / BASE, base)
+            write_text(path / DEFINITION, document.written(_plain(study)))
+        except BaseException:
+            self.discard()
+            raise
 
-    def discard(self) -> None:
-        """Take back what was written, unless it was here before or a trial has begun: the study could not begin."""
+    def discard(self) -> bool:
+        """Take back what was written, unless it was here before or a trial has begun: the study could not begin.
+
+        Returns
+        -------
+        bool
+            Whether nothing is left.
+        """
         self.close()
-        if self._new and not any((self.path / ONGOING).glob("*/*")):
-            shutil.rmtree(self.path, ignore_errors=True)
-            if not self._made:
-                self.path.mkdir(exist_ok=True)
+        if not self._new or any((self.path / ONGOING).glob("*/*")):
+            return False
+        emptied(self.path, self._made)
+        return True
 
     def close(self) -> None:
         """Let others use the folder."""
@@ -104,8 +123,8 @@ class StudyFolder:
         """
         found: dict[int, Result] = {}
         for number, trial in self._trials.items():
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-                held = json.loads(self._file(trial).read_text(encoding="utf-8"))
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                held = unpacked(content(self._file(trial)))
                 result = Result(held["status"], held["error"], dict(held["values"]))
                 if {name: held[name] for name in trial.identity} != json.loads(json.dumps(trial.identity)):
                     raise RunFolderError(f"{self._file(trial)}: it is of another trial ({trial} is expected)")
@@ -136,6 +155,10 @@ class StudyFolder:
 
     def _file(self, trial: Trial) -> Path:
         return self.path / TRIALS / f"{trial.number:05d}.json"
+
+
+def _unusable(path: Path, problem: OSError) -> RunFolderError:
+    return RunFolderError(f"--out {path}: it cannot be written ({problem.strerror})")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -199,14 +222,17 @@ def _compared(values: dict[str, Any]) -> dict[str, Any]:
         name: {key: value for key, value in variant.items() if key != "title"}
         for name, variant in values["variants"].items()
     }
+    if values["base"]["data"] is not None and is_own(values["base"]["data"]):
+        # The same file may lie elsewhere now, as that of a run may.
+        kept["base"] = values["base"] | {"data": Path(values["base"]["data"]).name}
     return kept
 
 
 def _check_same(path: Path, study: Study, base: str | None) -> None:
     try:
-        held = Study.read(yaml.safe_load((path / DEFINITION).read_text(encoding="utf-8")))
+        held = Study.read(document.read(path / DEFINITION).values)
         held_base = (path / BASE).read_text(encoding="utf-8") if held.base.config is not None else None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, RecursionError, ConfigError) as problem:
+    except (OSError, DocumentError, UnicodeDecodeError, ConfigError) as problem:
         raise RunFolderError(f"{path / DEFINITION}: damaged ({' '.join(str(problem).split())})") from None
     ours, theirs = _compared(study.model_dump(mode="json")), _compared(held.model_dump(mode="json"))
     difference = _difference(ours, theirs, "")

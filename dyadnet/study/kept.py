@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from dyadnet.analysis import lipschitz
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.trained import Trained, ideal, inputs_of
-from dyadnet.coordinator import Coordinator
+from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import Dataset
 from dyadnet.description import Network
+from dyadnet.scores import OF_CLASSES, scores
 from dyadnet.study.definition import Keep
 from dyadnet.topology import Topology
 from dyadnet.weights import Parameters
@@ -58,6 +59,9 @@ class Best:
     def rewind(self, lengths: Mapping[str, int]) -> None:
         """There is nothing to take back."""
 
+    def ended(self, summary: Summary) -> None:
+        """The trial's result says how it ended."""
+
     def save(self, name: str, manifest: dict[str, Any], parameters: Parameters) -> None:
         """Keep the best."""
         if name == "best":
@@ -70,12 +74,13 @@ class Best:
 def curves(network: Network, lines: Sequence[dict[str, Any]], seconds: Sequence[float]) -> dict[str, list[Any]]:
     """One list over epochs of each thing that a figure may show.
 
-    Training's loss and accuracy are those of the minibatches as the epoch went on, means of the compartments; those
-    of the other parts are of the epoch's last weights without a nudge. `saturated` is the part of the hidden neurons
-    that the validation part leaves at either bound, `seconds` the time since the trial began.
+    Training's loss and accuracy (or R² and errors) are those of the minibatches as the epoch went on, means of the
+    compartments; those of the other parts are of the epoch's last weights without a nudge. `saturated` is the part of
+    the hidden neurons that the validation part leaves at either bound, `seconds` the time since the trial began.
     """
+    names = ("loss", *(scores(lines[0]["validation"]) if lines else OF_CLASSES))
     found: dict[str, list[Any]] = {
-        f"{part}_{name}": [line[part][name] for line in lines] for part in PARTS for name in ("loss", "accuracy")
+        f"{part}_{name}": [line[part][name] for line in lines] for part in PARTS for name in names
     }
     found |= {name: [line[name] for line in lines] for name in ("beta", "radius", "lambda")}
     found["sweeps"] = [line["train"]["sweeps"] for line in lines]
@@ -90,7 +95,7 @@ def examined(coordinator: Coordinator, dataset: Dataset, best: Best, keep: Seque
     coordinator.engine.load(best.parameters)
     if "generalisation" in keep:
         tally = coordinator.evaluate("train", best.couplings)
-        found["generalisation"] = {"loss": tally.loss, "accuracy": tally.accuracy}
+        found["generalisation"] = {"loss": tally.loss, **tally.scores}
     if "constants" in keep:
         found["constants"] = _constants(coordinator, dataset, best)
     return found
@@ -101,8 +106,8 @@ def _constants(coordinator: Coordinator, dataset: Dataset, best: Best) -> dict[s
     trained = Trained(ideal(coordinator.config, best.couplings), best.parameters)
     try:
         network = assemble(trained.engine.blocks)
-        inputs, labels = inputs_of(dataset, "test", np.arange(min(EQUILIBRIA, dataset.shape.test)))
-        slopes = trained.settle(inputs, labels).slopes
+        inputs, targets = inputs_of(dataset, "test", np.arange(min(EQUILIBRIA, dataset.shape.test)))
+        slopes = trained.settle(inputs, targets).slopes
         local = lipschitz.local(network, slopes)
         return {
             "linear": asdict(lipschitz.linear(network)),

@@ -8,76 +8,84 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from dyadnet.plots import literal, panels, spared, written
 from dyadnet.study.axes import Axis
-from dyadnet.study.columns import METRICS
+from dyadnet.study.columns import MEASURES, OF_CLASSES
 from dyadnet.study.definition import REFERENCE, Study
-from dyadnet.study.folder import replacing
-from dyadnet.study.summary import shown
+from dyadnet.study.summary import behind, shown
 from dyadnet.study.table import Cell, Row, cell
 
-GUESSING = ("test_accuracy", "validation_accuracy", "train_accuracy", "ideal_accuracy")
+GUESSING = tuple(metric for metric in OF_CLASSES if metric != "gap")
 """Metrics that guessing has a level of."""
 NOTHING = "#e4e4e4"
 
 
+@spared
 def heat_maps(study: Study, rows: Sequence[Row], metric: str, path: Path) -> None:
     """Draw one metric over two axes; panels side by side are models, one below the other variants.
 
-    Two grids give cells with the mean over seeds and half its 95 % confidence interval; with a random axis every
-    trial is a dot. The bar shows the level of guessing and that of the base alone.
+    Two grids give cells with the mean over seeds and the study's interval, in the order of the summary's table: the
+    first axis from left to right, the second from top to bottom. With a random axis every trial is a dot. The bar
+    shows the level of guessing and that of the base alone.
     """
     across, up = study.axes
     variants, models = study.variant_names, study.model_names
     norm = _norm(rows, metric)
-    colours = plt.get_cmap("viridis" if METRICS[metric].better == "more" else "viridis_r").copy()
+    colours = _colours(metric)
     grid = not study.random
     wide, high = (len(across.grid or []), len(up.grid or [])) if grid else (5, 4)
-    size = (0.66 * wide * len(models) + 2.9, 0.5 * high * len(variants) + 0.62 * len(variants) + 1.2)
-    figure, panels = plt.subplots(
-        len(variants), len(models), figsize=size, squeeze=False, layout="constrained", sharex=True, sharey=True
-    )
+    size = (0.78 * wide * len(models) + 2.9, 0.56 * high * len(variants) + 0.62 * len(variants) + 1.2)
+    figure, grid_of = panels(len(variants), len(models), size, sharex=True, sharey=True)
     for row, variant in enumerate(variants):
         for column, model in enumerate(models):
-            axes = panels[row, column]
+            axes = grid_of[row, column]
             chosen = [r for r in rows if r["in_plan"] and (r["variant"], r["model"]) == (variant, model)]
-            if grid:
-                _cells(axes, chosen, metric, (across, up), norm, colours)
-            else:
-                _dots(axes, chosen, metric, (across, up), norm, colours)
-            axes.set_title(_panel_title(study, rows, metric, variant, model), fontsize=9)
+            (_cells if grid else _dots)(axes, chosen, metric, study, norm, colours)
+            axes.set_title(literal(_panel_title(study, rows, metric, variant, model)), fontsize=9)
             if row == len(variants) - 1:
-                axes.set_xlabel(across.title)
+                axes.set_xlabel(literal(across.title))
             if column == 0:
-                axes.set_ylabel(up.title)
-    _bar(figure, panels, study, rows, metric, norm, colours)
-    figure.suptitle(study.title or study.name, fontsize=11)
+                axes.set_ylabel(literal(up.title))
+    _bar(figure, grid_of, study, rows, metric, norm, colours)
+    figure.suptitle(literal(study.title or study.name), fontsize=11)
     save(figure, path)
+
+
+def one_map(axes: Axes, study: Study, rows: Sequence[Row], metric: str, variant: str, model: str) -> None:
+    """Draw one panel of `heat_maps` on axes of the caller's, without a bar."""
+    across, up = study.axes
+    draw = _dots if study.random else _cells
+    chosen = [row for row in rows if row["in_plan"] and (row["variant"], row["model"]) == (variant, model)]
+    draw(axes, chosen, metric, study, _norm(rows, metric), _colours(metric))
+    parts = (MEASURES[metric].label + unit(metric), _panel_title(study, rows, metric, variant, model))
+    axes.set_title(literal("\n".join(part for part in parts if part)), fontsize=9)
+    axes.set_xlabel(literal(across.title))
+    axes.set_ylabel(literal(up.title))
 
 
 def percent(metric: str, value: float) -> float:
     """A value in the unit of its plot."""
-    return 100 * value if METRICS[metric].scale == "fraction" else value
+    return 100 * value if MEASURES[metric].scale == "fraction" else value
 
 
 def unit(metric: str) -> str:
     """The unit of its plot, with a bracket."""
-    return " (%)" if METRICS[metric].scale == "fraction" else ""
+    if MEASURES[metric].scale != "fraction":
+        return ""
+    return " (points)" if MEASURES[metric].signed else " (%)"
 
 
 def tick_labels(axis: Axis) -> list[str]:
     """What a plot calls the values of a grid."""
     if axis.ticks is not None:
-        return axis.ticks
-    return [f"{v:g}" if isinstance(v, int | float) and not isinstance(v, bool) else str(v) for v in axis.grid or []]
+        return [literal(tick) for tick in axis.ticks]
+    numbers = [isinstance(v, int | float) and not isinstance(v, bool) for v in axis.grid or []]
+    return [f"{v:g}" if number else literal(str(v)) for v, number in zip(axis.grid or [], numbers, strict=True)]
 
 
 def reference(rows: Sequence[Row], metric: str, model: str) -> float | None:
@@ -86,10 +94,14 @@ def reference(rows: Sequence[Row], metric: str, model: str) -> float | None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure whole or not at all."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=160)
-    plt.close(figure)
+    """Write a study's figure, whole or not at all, in every format that is wanted."""
+    written(figure, path, dpi=160)
+
+
+def _colours(metric: str) -> Colormap:
+    """Brighter is better; of differences blue is better, red is worse and white no difference."""
+    name = "RdBu" if MEASURES[metric].signed else "viridis"
+    return mpl.colormaps[name if MEASURES[metric].better == "more" else f"{name}_r"]
 
 
 def _norm(rows: Sequence[Row], metric: str) -> Normalize:
@@ -97,27 +109,28 @@ def _norm(rows: Sequence[Row], metric: str) -> Normalize:
     if not values:
         return Normalize(0, 1)
     low, high = min(values), max(values)
+    if MEASURES[metric].signed:
+        most = max(-low, high) or 1e-9
+        return Normalize(-most, most)
     if metric in GUESSING:
         return Normalize(min(low, rows[0]["chance"]), max(high, rows[0]["chance"] + 0.01))
-    if METRICS[metric].scale == "fraction":
+    if MEASURES[metric].scale == "fraction":
         return Normalize(min(0.0, low), max(high, 0.01))
-    if METRICS[metric].scale == "count" and low > 0 and high > 10 * low:
+    if MEASURES[metric].scale == "count" and low > 0 and high > 10 * low:
         return LogNorm(low, high)
     return Normalize(low, high if high > low else low + max(abs(low), 1e-9))
 
 
-def _cells(
-    axes: Axes, rows: Sequence[Row], metric: str, plane: tuple[Axis, Axis], norm: Normalize, colours: Any
-) -> None:
-    across, up = plane
+def _cells(axes: Axes, rows: Sequence[Row], metric: str, study: Study, norm: Normalize, colours: Any) -> None:
+    across, up = study.axes
     wide, high = across.grid or [], up.grid or []
     for x, one in enumerate(wide):
         for y, other in enumerate(high):
             point = {across.column: one, up.column: other}
-            found = cell(rows, metric, point)
+            found = cell(rows, metric, point, study.interval)
             _cell(axes, x, y, metric, found, norm, colours)
     axes.set_xlim(-0.5, len(wide) - 0.5)
-    axes.set_ylim(-0.5, len(high) - 0.5)
+    axes.set_ylim(len(high) - 0.5, -0.5)
     axes.set_xticks(range(len(wide)), tick_labels(across))
     axes.set_yticks(range(len(high)), tick_labels(up))
     axes.tick_params(length=0)
@@ -144,15 +157,13 @@ def _cell(axes: Axes, x: int, y: int, metric: str, found: Cell, norm: Normalize,
     text = shown(metric, found.mean) + ("†" if partly else "")
     spread = f"{found.ok} of {found.trials}" if partly else ""
     if not partly and found.margin is not None:
-        spread = f"±{shown(metric, found.margin)}"
-    axes.text(x, y + (0.1 if spread else 0), text, ha="center", va="center", fontsize=8, color=ink)
-    axes.text(x, y - 0.26, spread, ha="center", va="center", fontsize=5.5, color=ink, alpha=0.85)
+        spread = behind(metric, found.margin)
+    axes.text(x, y - (0.14 if spread else 0), text, ha="center", va="center", fontsize=9, color=ink)
+    axes.text(x, y + 0.24, spread, ha="center", va="center", fontsize=7.5, color=ink)
 
 
-def _dots(
-    axes: Axes, rows: Sequence[Row], metric: str, plane: tuple[Axis, Axis], norm: Normalize, colours: Any
-) -> None:
-    across, up = plane
+def _dots(axes: Axes, rows: Sequence[Row], metric: str, study: Study, norm: Normalize, colours: Any) -> None:
+    across, up = plane = study.axes
     placed: list[Callable[[Any], float]] = [position(axis) for axis in plane]
     ended = [row for row in rows if row["status"] == "ok" and row[metric] is not None]
     other = [row for row in rows if row["status"] != "ok"]
@@ -184,16 +195,17 @@ def dress_scale(axes: Axes, axis: Axis, side: str) -> None:
     if logarithmic:
         (axes.set_xscale if side == "x" else axes.set_yscale)("log")
     if values is not None:
-        names = tick_labels(axis) if axis.grid is not None else [str(value) for value in values]
+        names = tick_labels(axis) if axis.grid is not None else [literal(str(value)) for value in values]
         (axes.set_xticks if side == "x" else axes.set_yticks)([place(value) for value in values], names)
         if logarithmic:
-            (axes.xaxis if side == "x" else axes.yaxis).set_minor_locator(mpl.ticker.NullLocator())
+            # Ticks without names between the values show that the axis is logarithmic.
+            (axes.xaxis if side == "x" else axes.yaxis).set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 def _panel_title(study: Study, rows: Sequence[Row], metric: str, variant: str, model: str) -> str:
     name = (study.variants[variant].title or variant) if variant in study.variants else ""
     level = reference(rows, metric, model)
-    base = "" if level is None else f"base alone {shown(metric, level)}"
+    base = "" if level is None or MEASURES[metric].signed else f"base alone {shown(metric, level)}"
     head = ", ".join(part for part in (model.upper(), name) if part)
     return "\n".join(part for part in (head, base) if part)
 
@@ -204,8 +216,8 @@ def _bar(
     mapped = mpl.cm.ScalarMappable(norm, colours)
     bar = figure.colorbar(mapped, ax=panels.ravel().tolist(), shrink=0.9, aspect=26, pad=0.02)
     bar.outline.set_visible(False)
-    bar.set_label(METRICS[metric].label + unit(metric))
-    if METRICS[metric].scale == "fraction":
+    bar.set_label(MEASURES[metric].label + unit(metric))
+    if MEASURES[metric].scale == "fraction":
         bar.ax.yaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{100 * value:g}"))
     marks = [
         ("base" if not number else "", reference(rows, metric, model))
@@ -235,7 +247,7 @@ def _by_level(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
     """Models whose base was run, the best first."""
     levels = {model: reference(rows, metric, model) for model in study.model_names}
     known = {model: level for model, level in levels.items() if level is not None}
-    return sorted(known, key=lambda model: known[model], reverse=METRICS[metric].better == "more")
+    return sorted(known, key=lambda model: known[model], reverse=MEASURES[metric].better == "more")
 
 
 def _luminance(colour: Any) -> float:

@@ -17,6 +17,7 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import DyadnetError
+from dyadnet.initial import initial_weights
 from dyadnet.observer import Unobserved
 from dyadnet.record import BEST, CHECKPOINTS, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
 from dyadnet.study.kept import Best
@@ -51,18 +52,19 @@ def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) ->
     config = config.model_copy(update={"checkpoint": config.checkpoint.model_copy(update={"folder": None})})
     watcher = Silent()
     with contextlib.ExitStack() as stack:
-        folder = None
+        folder, initial = None, None
         if (place / CONFIG).exists():
             with contextlib.suppress(DyadnetError):
                 folder = stack.enter_context(reopened(config, place, watcher))
         if folder is None:
             shutil.rmtree(place, ignore_errors=True)
+            initial = initial_weights(config)[1]
             folder = stack.enter_context(RunFolder(place, config))
             folder.beginning = stack.enter_context(opened(config, place))
         assert folder.beginning is not None
         observer = Unobserved()
         keeper = Keeper(config, folder.beginning, folder, watcher, observer)
-        yield Coordinator(config, shape, engine, folder, watcher, observer, keeper)
+        yield Coordinator(config, shape, engine, folder, watcher, observer, keeper, initial)
 
 
 def reached(place: Path | None) -> int:

@@ -27,7 +27,7 @@ def draw(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Res
     if not found:
         return
     if len(study.axes) == 2:
-        for metric in study.metrics:
+        for metric in study.measures:
             heat_maps(study, found, metric, folder.path / f"map-{metric.replace('_', '-')}.png")
     else:
-        line_plots(study, found, study.metrics, folder.path / "lines.png")
+        line_plots(study, found, study.measures, folder.path / "lines.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import merged
+from dyadnet.overrides import merged, spelled_out
 from dyadnet.start import starting_point
-from dyadnet.study.definition import REFERENCE, Keep, Settings, Study, flattened
+from dyadnet.study.definition import MOST, REFERENCE, Keep, Settings, Study, flattened
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,12 @@ def plan(study: Study, data_dir: Path | None = None) -> list[Trial]:
         If a trial's settings are not legal, naming setting and trial.
     """
     trials: list[Trial] = []
-    points = list(_points(study))
     models, variants = study.model_names, study.variant_names
+    count = math.prod(len(axis.grid or []) for axis in study.crossed) * (study.samples or 1)
+    count = len(study.seeds) * len(models) * (len(variants) * count + study.reference)
+    if count > MOST:
+        raise ConfigError("axes", f"{count:,} trials", f"at most {MOST:,}; thin out grids, samples, seeds or models")
+    points = list(_points(study))
     start = {model: _start(study, model, data_dir) for model in models}
     reader = _Reader()
     for seed in study.seeds:
@@ -146,7 +151,7 @@ def _points(study: Study) -> Iterator[dict[str, Any]]:
 def _start(study: Study, model: str, data_dir: Path | None) -> dict[str, Any]:
     base = study.base
     chosen: str | None = model or (base.model if base.config is None else None)
-    values = starting_point(base.config, chosen, None, base.data)
+    values = starting_point(base.config, chosen, None, base.data, data_dir)
     values = _over(values, base.set)
     if model in base.by_model:
         values = _over(values, base.by_model[model])
@@ -156,7 +161,7 @@ def _start(study: Study, model: str, data_dir: Path | None) -> dict[str, Any]:
 
 
 def _over(values: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    for path, value in flattened(settings).items():
+    for path, value in flattened(spelled_out(settings)).items():
         values = placed(values, path, value)
     return values
 

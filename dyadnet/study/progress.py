@@ -13,6 +13,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from dyadnet.console import for_people
 from dyadnet.errors import RunFolderError
 from dyadnet.study.ongoing import worked
 from dyadnet.study.plan import Trial
@@ -95,7 +96,7 @@ class StudyBar:
     def __init__(
         self, trials: Sequence[Trial], finished: dict[int, Result], workers: int, console: Console | None = None
     ) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or for_people()
         self.counts: Counter[str] = Counter(result.status for result in finished.values())
         self._left = {trial.number: trial for trial in trials if trial.number not in finished}
         self._workers = workers
@@ -104,10 +105,10 @@ class StudyBar:
         for number, result in finished.items():
             self._learn(by_number[number], result)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
             transient=True,
         )
@@ -134,7 +135,7 @@ class StudyBar:
         self._progress.advance(self._task)
         self._show()
         if result.status == "failed":
-            self.console.print(f"failed: {trial}: {result.error}", style="yellow", highlight=False, soft_wrap=True)
+            self.console.print(f"failed: {trial}: {result.error}", style="yellow", soft_wrap=True)
         self._say(TOLD_EVERY)
 
     def goes(self, under_way: Mapping[int, Path | None]) -> None:
@@ -162,7 +163,7 @@ class StudyBar:
         """A line where there is no terminal to draw a bar on, not too often."""
         if not self.console.is_terminal and time.monotonic() - self._told > every:
             self._told = time.monotonic()
-            self.console.print(f"{sum(self.counts.values())} ended · {self.note}", highlight=False, soft_wrap=True)
+            self.console.print(f"{sum(self.counts.values())} ended · {self.note}", soft_wrap=True)
 
     def _look(self, trial: Trial, seconds: Sequence[float]) -> None:
         epochs = trial.config.learning.epochs

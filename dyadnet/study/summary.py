@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from dyadnet.study.columns import METRICS
+from dyadnet.study.columns import DIFFERENCE, MEASURES
 from dyadnet.study.definition import REFERENCE, Study
+from dyadnet.study.intervals import NAMES
 from dyadnet.study.table import Cell, Row, cell
 
 LONGEST = 10
@@ -30,13 +31,14 @@ def summary(study: Study, rows: Sequence[Row], planned: int) -> str:
     states = " · ".join(f"{counts[status]} {status}" for status in ("ok", "diverged", "failed"))
     lines = [f"# {study.title or study.name}", "", *([study.description.strip(), ""] if study.description else [])]
     lines += [f"{len(rows)} of {planned} trials: {states}.", ""]
+    spread = f" ± {NAMES[study.interval]}" if study.interval in NAMES else ""
     lines += [
-        f"Cells: mean over seeds ({len(study.seeds)}) ± half the 95 % confidence interval (Student's t), of the "
-        "trials that ended well; †: some did not; ✕: none did.",
+        f"Cells: mean over seeds ({len(study.seeds)}){spread}, of the trials that ended well; †: some did not; "
+        "✕: none did.",
         "",
     ]
-    for metric in study.metrics:
-        lines += [f"## {METRICS[metric].label}", ""]
+    for metric in study.measures:
+        lines += [f"## {MEASURES[metric].label}{', paired by seed' if MEASURES[metric].signed else ''}", ""]
         lines += _reference(study, rows, metric)
         for variant in study.variant_names:
             for model in study.model_names:
@@ -55,7 +57,9 @@ def summary(study: Study, rows: Sequence[Row], planned: int) -> str:
 
 def shown(metric: str, value: float) -> str:
     """A value as a table or a cell of a map shows it."""
-    kind = METRICS[metric].scale
+    if MEASURES[metric].signed:
+        return f"{'−' if value < 0 else '+'}{shown(metric.removesuffix(DIFFERENCE), abs(value))}"
+    kind = MEASURES[metric].scale
     if kind == "fraction":
         return f"{100 * value:.1f}"
     if kind == "count" and abs(value) >= 1000:
@@ -65,34 +69,40 @@ def shown(metric: str, value: float) -> str:
     return f"{value:.3g}"
 
 
+def behind(metric: str, value: float) -> str:
+    """How far an interval reaches, with ±: its own sign says nothing."""
+    return f"±{shown(metric.removesuffix(DIFFERENCE), value)}"
+
+
 def _title(study: Study, variant: str) -> str:
     return (study.variants[variant].title or variant) if variant in study.variants else ""
 
 
 def _reference(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
-    if not study.reference:
+    if not study.reference or MEASURES[metric].signed:
         return []
     parts = []
     for model in study.model_names:
-        found = cell(rows, metric, {"variant": REFERENCE, "model": model})
+        found = cell(rows, metric, {"variant": REFERENCE, "model": model}, study.interval)
         parts.append(f"{model.upper()} {_cell(metric, found)}".strip())
     return [f"The base alone: {', '.join(parts)}.", ""]
 
 
 def _table(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
     if len(study.axes) == 2 and not study.random:
-        down, across = study.axes
+        # As a map has it, so that a reader finds a cell of one in the other.
+        across, down = study.axes
         lines = [_line([f"{down.title} ↓ · {across.title} →", *(_value(value) for value in across.grid or [])])]
         lines += [_line(["---"] * (len(across.grid or []) + 1))]
         for one in down.grid or []:
             cells = []
             for other in across.grid or []:
                 wanted = {down.column: one, across.column: other}
-                cells.append(_cell(metric, cell(rows, metric, wanted)))
+                cells.append(_cell(metric, cell(rows, metric, wanted, study.interval)))
             lines.append(_line([f"**{_value(one)}**", *cells]))
         return [*lines, ""]
     names = [axis.column for axis in study.axes]
-    lines = [_line([*(axis.title for axis in study.axes), METRICS[metric].label])]
+    lines = [_line([*(axis.title for axis in study.axes), MEASURES[metric].label])]
     lines += [_line(["---"] * (len(names) + 1))]
     points: list[list[Any]] = []
     for row in rows:
@@ -100,7 +110,7 @@ def _table(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
         if point not in points:
             points.append(point)
     for point in points:
-        found = cell(rows, metric, dict(zip(names, point, strict=True)))
+        found = cell(rows, metric, dict(zip(names, point, strict=True)), study.interval)
         lines.append(_line([*(_value(value) for value in point), _cell(metric, found)]))
     return [*lines, ""]
 
@@ -108,8 +118,8 @@ def _table(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
 def _cell(metric: str, found: Cell) -> str:
     if found.mean is None:
         return "✕" if found.trials else "–"
-    spread = "" if found.margin is None else f" ± {shown(metric, found.margin)}"
-    unit = " %" if METRICS[metric].scale == "fraction" else ""
+    spread = "" if found.margin is None else f" {behind(metric, found.margin).replace('±', '± ')}"
+    unit = ("" if MEASURES[metric].signed else " %") if MEASURES[metric].scale == "fraction" else ""
     return f"{shown(metric, found.mean)}{spread}{unit}{'' if found.ok == found.trials else ' †'}"
 
 

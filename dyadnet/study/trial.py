@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from dyadnet.baselines import engine_in_process
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engine.protocol import Engine
 from dyadnet.errors import DivergedError
+from dyadnet.initial import initial_weights
+from dyadnet.loading import shape_for
+from dyadnet.scores import scores
+from dyadnet.study.columns import METRICS
 from dyadnet.study.definition import Keep
 from dyadnet.study.kept import Best, curves, examined
 from dyadnet.study.ongoing import best, ongoing, told
@@ -43,7 +48,8 @@ class Result:
 
     def complete(self, keep: Sequence[Keep] = ()) -> bool:
         """Whether it says how the trial ended, and if well, what it measured and what was to be kept."""
-        wanted = {"test_accuracy", *keep} if self.status == "ok" else set()
+        score = "test_r2" if "test_r2" in self.values else "test_accuracy"
+        wanted = {score, *keep} if self.status == "ok" else set()
         return self.status in get_args(Status) and wanted <= self.values.keys()
 
 
@@ -81,7 +87,7 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), pl
     error = ""
     measured: dict[str, Any] = {}
     try:
-        engine = LocalEngine(config, dataset, threads=1)
+        engine = engine_in_process(config, dataset, threads=1)
         try:
             weights = Best() if {"constants", "generalisation"} & set(keep) else None
             with _coordinated(config, dataset, engine, weights, epochs, place) as coordinator:
@@ -95,7 +101,9 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), pl
         status, error = "diverged", str(problem)
     except Exception as problem:
         status, error = "failed", f"{type(problem).__name__}: {' '.join(str(problem).split())}"
-    measured |= {"epochs": len(epochs.lines), "chance": 1 / dataset.classes}
+    measured["epochs"] = len(epochs.lines)
+    if dataset.numbers is None:
+        measured["chance"] = 1 / dataset.classes
     if "curves" in keep:
         measured["curves"] = curves(config.network, epochs.lines, epochs.seconds)
     # Work of before counts, if the trial went on from a checkpoint.
@@ -105,13 +113,14 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), pl
 
 @contextlib.contextmanager
 def _coordinated(
-    config: RunConfig, dataset: Dataset, engine: LocalEngine, weights: Best | None, epochs: _Epochs, place: Path | None
+    config: RunConfig, dataset: Dataset, engine: Engine, weights: Best | None, epochs: _Epochs, place: Path | None
 ) -> Iterator[Coordinator]:
     """Who trains, with the best weights in memory or in a folder; in the end all epochs are known."""
     if place is None:
-        yield Coordinator(config, dataset.shape, engine, folder=weights, watcher=epochs)
+        initial = initial_weights(config)[1]
+        yield Coordinator(config, shape_for(config, dataset), engine, folder=weights, watcher=epochs, initial=initial)
         return
-    with ongoing(config, dataset.shape, engine, place) as coordinator:
+    with ongoing(config, shape_for(config, dataset), engine, place) as coordinator:
         try:
             yield coordinator
         finally:
@@ -120,12 +129,14 @@ def _coordinated(
 
 def learned(best: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
     """What was learned, from the best and the last epoch's line of the record."""
+    parts = {part: best[part] for part in ("test", "validation", "train")} | {
+        "ideal": best.get("test_ideal", best["test"])
+    }
+    found = {f"{part}_{name}": value for part, entry in parts.items() for name, value in scores(entry).items()}
+    if "accuracy" in best["test"]:
+        found["gap"] = best["train"]["accuracy"] - best["test"]["accuracy"]
     return {
-        "test_accuracy": best["test"]["accuracy"],
-        "validation_accuracy": best["validation"]["accuracy"],
-        "train_accuracy": best["train"]["accuracy"],
-        "ideal_accuracy": best.get("test_ideal", best["test"])["accuracy"],
-        "gap": best["train"]["accuracy"] - best["test"]["accuracy"],
+        **{name: value for name, value in found.items() if name in METRICS},
         "train_loss": last["train"]["loss"],
         "radius": last["radius"],
         "step": last["step"],

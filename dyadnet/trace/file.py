@@ -34,7 +34,7 @@ from dyadnet.trace.errors import TraceError, UntracedError
 from dyadnet.trace.script import Script, check, unpacked
 
 MAGIC = b"dyadnet trace\n"
-FORMAT = 1
+FORMAT = 2
 _LENGTH = struct.Struct("<I")
 _CHUNK = 2**20
 
@@ -77,8 +77,12 @@ class TraceWriter:
             self._file: BinaryIO | None = self._fresh.open("xb")
         except OSError as problem:
             raise ConfigError("record.trace", str(path), f"it cannot be written there ({problem.strerror})") from None
-        self._write(MAGIC)
-        self.append(msgpack.packb(["run", FORMAT, version("dyadnet"), config.model_dump(mode="json")]))
+        try:
+            self._write(MAGIC)
+            self.append(msgpack.packb(["run", FORMAT, version("dyadnet"), config.model_dump(mode="json")]))
+        except BaseException:
+            self.discard()
+            raise
 
     def append(self, frame: bytes) -> None:
         """Write one more frame.
@@ -217,8 +221,10 @@ class Trace:
         size = self._whole()
         frames = self._frames(size)
         try:
-            first = next(frames, (0, []))[1]
-            check(first[:2] == ["run", FORMAT] and len(first) == 4, f"not of format {FORMAT} of this dyadnet")
+            first = next(frames, (0, [""]))[1]
+            check(len(first) == 4 and first[0] == "run", "it does not say what it is of")
+            older = f"its format {first[1]} is that of dyadnet {first[2]}; replay it with that, or record it again"
+            check(first[1] == FORMAT, older)
             last: list[Any] = []
             for offset, frame in frames:
                 check(not last, "something follows its end")
@@ -286,7 +292,7 @@ def _relaxation(frame: list[Any], blocks: Sequence[str], phases: Sequence[str]) 
         )
         check(phase[0] == name, "it has other phases")
     check(type(parts) is list and all(type(part) is bytes for part in parts), "what a host did is missing")
-    scripts = tuple(unpacked(part, len(parts), len(phases)) for part in parts)
+    scripts = tuple(unpacked(part, len(phases)) for part in parts)
     there = [name for script in scripts for name in script.blocks]
     check(sorted(there) == sorted(blocks), "it has other blocks")
     order = {name: index for index, name in enumerate(blocks)}

@@ -1,29 +1,34 @@
 """A run again, in one process: every update reads what it read before, at the times at which it was made before.
 
-Each host's script is followed from beginning to end. A host makes its next update once the letters that it read before
-are written, so the hosts take turns in an order that may be another than it was; what each of them computes is the
-same, because it depends on nothing but its script. A letter is kept only if somebody is going to read it.
+Each host's script is followed from beginning to end. A host makes its next update once the messages that it read before
+have been sent, so the hosts take turns in an order that may be another than it was; what each of them computes is the
+same, because it depends on nothing but its script. A message is kept only if somebody is going to read it.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from dyadnet.cohort import Cohort
+import numpy as np
+
 from dyadnet.config import ProbeSpec, RunConfig
 from dyadnet.coordinator import Coordinator, check_fit
 from dyadnet.data import Dataset
-from dyadnet.dyads import Dyads
 from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
-from dyadnet.messages import Message
+from dyadnet.loading import shape_for
+from dyadnet.program import tables as c
+from dyadnet.program.arena import seen
+from dyadnet.program.lane import Lane, Letter
 from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.trace.errors import TraceError
 from dyadnet.trace.file import Trace
-from dyadnet.trace.script import AVERAGE, Script, check, state_of, weights_of
+from dyadnet.trace.script import Script, check, states_of, weights_of
 from dyadnet.watcher import Watcher
 
 
@@ -65,8 +70,8 @@ class Replayed:
         Of the weights that the recorded run ended with, and of those here.
     difference
         Where the two first differ; None if nowhere that was looked at.
-    test_accuracy
-        Of the weights best on validation, here.
+    scores
+        On the test part, of the weights best on validation, here: ``accuracy``, or ``r2``, ``mae`` and more.
     relaxations, updates
         That were repeated, the latter summed over hosts.
     seconds
@@ -76,7 +81,7 @@ class Replayed:
     recorded_sha256: str
     weights_sha256: str
     difference: Difference | None
-    test_accuracy: float
+    scores: Mapping[str, float]
     relaxations: int
     updates: int
     seconds: float
@@ -108,25 +113,24 @@ def replay(trace: Trace, config: RunConfig, dataset: Dataset, watcher: Watcher |
     check_fit(config, dataset.shape)
     # Who looks changes no bit, and nobody fetches what a probe would see.
     config = config.model_copy(update={"probe": ProbeSpec()})
-    repeating = Repeating(trace, config)
-    engine = LocalEngine(config, dataset, course=repeating)
+    engine = Repeating(trace, config, dataset)
     try:
-        summary = Coordinator(config, dataset.shape, engine, watcher=watcher).run()
+        summary = Coordinator(config, shape_for(config, dataset), engine, watcher=watcher).run()
     finally:
         engine.close()
     return Replayed(
         trace.weights_sha256,
         summary.weights_sha256,
-        repeating.difference,
-        summary.test_accuracy,
-        repeating.relaxations,
-        repeating.updates,
+        engine.difference,
+        {key.removeprefix("test_"): value for key, value in summary.plain().items() if key.startswith("test_")},
+        engine.relaxations,
+        engine.updates,
         time.perf_counter() - started,
     )
 
 
-class Repeating:
-    """What each relaxation goes through, as a trace says; see `dyadnet.engine.local.Course`.
+class Repeating(LocalEngine):
+    """An engine whose relaxations are those of a trace.
 
     Attributes
     ----------
@@ -136,160 +140,178 @@ class Repeating:
         That were repeated so far.
     """
 
-    def __init__(self, trace: Trace, config: RunConfig) -> None:
+    def __init__(self, trace: Trace, config: RunConfig, dataset: Dataset) -> None:
+        super().__init__(config, dataset, repeats=True)
         self.difference: Difference | None = None
         self.relaxations = self.updates = 0
         self._trace = trace
-        mode = config.dynamics.mode
-        assert isinstance(mode, FreeRunning)
-        self._settings = (mode.delay, config.seed)
         self._minibatch = 0
 
-    def __call__(self, dyads: Mapping[str, Dyads], relaxation: Relaxation) -> tuple[PhaseOutcome, ...]:
+    def settle(self, relaxation: Relaxation) -> list[tuple[PhaseOutcome, ...]]:
         """Repeat one relaxation."""
-        recorded = self._trace.relaxation(relaxation.number, list(dyads), [phase.name for phase in relaxation.phases])
+        names = [phase.name for phase in relaxation.phases]
+        recorded = self._trace.relaxation(relaxation.number, list(self.blocks), names)
         evaluating = relaxation.minibatch == 0
-        self._compare(dyads, recorded.scripts, "weights", evaluating)
+        self._compare(weights_of(self.group.lane(0)), recorded.scripts, "weights", evaluating)
         self._minibatch = max(self._minibatch, relaxation.minibatch)
-        scenes = [
-            Scene(index, script, Cohort({name: dyads[name] for name in script.blocks}, *self._settings), relaxation)
-            for index, script in enumerate(recorded.scripts)
-        ]
+        self.group.begin(relaxation)
+        # More rows than there is room for make lanes anew.
+        lane = self.group.lane(0)
+        scenes = [Scene(lane, script, relaxation) for script in recorded.scripts]
         try:
-            perform(scenes)
+            perform(lane, scenes)
         except TraceError as problem:
             raise TraceError(f"{self._trace.path}: damaged: relaxation {relaxation.number}: {problem}") from None
-        self._compare(dyads, recorded.scripts, "states", evaluating)
+        self._compare(states_of(lane), recorded.scripts, "states", evaluating)
         self.relaxations += 1
-        self.updates += sum(len(script.now) for script in recorded.scripts)
-        return recorded.outcomes
+        self.updates += sum(scene.updates for scene in scenes)
+        return [recorded.outcomes]
 
-    def _compare(self, dyads: Mapping[str, Dyads], scripts: tuple[Script, ...], what: str, evaluating: bool) -> None:
-        """Note the first difference; of weights it is made by the minibatch before."""
+    def _compare(
+        self, sums: tuple[int, ...], scripts: tuple[Script, ...], what: Literal["weights", "states"], evaluating: bool
+    ) -> None:
+        """Note where blocks differ from what was recorded, if they do for the first time."""
         if self.difference is not None:
             return
-        compute = weights_of if what == "weights" else state_of
+        found = dict(zip(self.blocks, sums, strict=True))
         for script in scripts:
-            for name, expected in zip(script.blocks, getattr(script, what), strict=True):
-                if compute(dyads[name]) != expected:
-                    of_evaluation = evaluating and what == "states"
-                    self.difference = Difference(self._minibatch, of_evaluation, name, what)
+            for name, value in zip(script.blocks, getattr(script, what), strict=True):
+                if found[name] != value:
+                    self.difference = Difference(max(self._minibatch, 1), evaluating, name, what)
                     return
 
 
 class Scene:
-    """One host of a relaxation that is repeated, as far as it has come.
+    """One host's part of a relaxation: what it does next, and what it needs for that.
 
     Parameters
     ----------
-    index
-        Of the host.
+    lane
+        With the blocks of all hosts.
     script
-        What it did.
-    cohort
-        Its blocks, in their first states.
+        What the host did.
+
+    Attributes
+    ----------
+    updates
+        That it has made.
     """
 
-    def __init__(self, index: int, script: Script, cohort: Cohort, relaxation: Relaxation) -> None:
-        self.index = index
-        self.blocks = script.blocks
-        self._cohort = cohort
+    def __init__(self, lane: Lane, script: Script, relaxation: Relaxation) -> None:
+        arena, blocks = lane.arena, np.array([lane.arena.index[name] for name in script.blocks])
+        self.script, self.updates = script, 0
+        self._lane, self._blocks = lane, blocks
+        self._phase = -1
         self._betas = [phase.beta for phase in relaxation.phases]
-        self._now = script.now.tolist()
-        self._at = script.began
-        self._time_constant = script.time_constant
-        self._reads, self._tells = script.reads.tolist(), script.tells.tolist()
-        self._letters = list(zip(script.origins.tolist(), script.ticks.tolist(), strict=True))
-        self._arrived = script.arrived.tolist() or [script.began] * len(self._letters)
-        self._targets = script.targets.tolist()
-        self._marks = list(script.marks)
-        self._done = self._read = self._told = self._marked = 0
-        cohort.begin()
-        check(cohort.underway is None or len(script.arrived) == len(self._letters), "nobody knows when letters came in")
-        self.turn()
+        self._at = 0
+        _, links = seen(arena.geometry, script.blocks)
+        numbers = {(link.pre.name, link.post.name): number for number, link in enumerate(arena.links)}
+        self._channels = [2 * numbers[link.pre.name, link.post.name] + kind for link in links for kind in (0, 1)]
+        t, own = lane.tables, set(blocks.tolist())
+        source, target = t.channels[:, c.C_SOURCE], t.channels[:, c.C_TARGET]
+        inside = np.isin(source, blocks) & np.isin(target, blocks)
+        # Ideal channels are read in place, unless messages take time.
+        immediate = np.full(len(source), not arena.delayed) if lane.ideal else arena.immediate
+        self._inside = np.flatnonzero(inside & immediate).tolist()
+        self._heard = {channel for channel in self._channels if int(target[channel]) in own}
+        self._rows = script.rows.tolist()
+        for row in self._rows:
+            if row[c.TR_OP] == c.TR_ARRIVE:
+                check(0 <= row[c.TR_COUNT] < c.LINE, "a message arrives from nowhere")
+            if row[c.TR_OP] != c.TR_UPDATE:
+                check(0 <= row[c.TR_WHO] < len(self._channels), "a message of a channel that there is not")
+                row[c.TR_WHO] = self._channels[row[c.TR_WHO]]
+                check(row[c.TR_WHO] in self._heard, "a message that ends elsewhere")
 
     @property
     def over(self) -> bool:
         """Whether it has made all its updates."""
-        return self._done == len(self._now)
+        return self._at == len(self._rows)
 
     @property
-    def updates(self) -> int:
-        """That it has made."""
-        return self._done
-
-    @property
-    def needs(self) -> list[tuple[int, int]]:
-        """Sending host and update of the letters that are read before the next update."""
-        return self._letters[self._read : self._read + self._reads[self._done]]
+    def needs(self) -> Iterator[tuple[int, int]]:
+        """Channel and number of the messages that are read before the next update."""
+        for row in itertools.islice(self._rows, self._at, None):
+            if row[c.TR_OP] == c.TR_UPDATE:
+                return
+            if row[c.TR_OP] != c.TR_ARRIVE:
+                yield row[c.TR_WHO], row[c.TR_COUNT]
 
     @property
     def wanted(self) -> Counter[tuple[int, int]]:
-        """How often each letter is read."""
-        return Counter(self._letters)
+        """How often each message is read."""
+        return Counter((row[c.TR_WHO], row[c.TR_COUNT]) for row in self._rows if row[c.TR_OP] in (c.TR_HOLD, c.TR_PUT))
 
-    def update(self, letters: list[list[Message]]) -> list[int]:
-        """Make the next update, having read letters; whom to tell of it."""
-        for messages, arrived in zip(letters, self._arrived[self._read :], strict=False):
-            for message in messages:
-                self._cohort.read(message, arrived)
-        now = self._now[self._done]
-        self._cohort.deliver(now)
-        self._cohort.update(now, now - self._at, self._time_constant)
-        self._at = now
-        self._read += self._reads[self._done]
-        told: list[int] = self._targets[self._told : self._told + self._tells[self._done]]
-        self._told += len(told)
-        self._done += 1
-        return told
-
-    def tell(self, blocks: tuple[str, ...]) -> list[Message]:
-        """Tell a host of the last update."""
-        return self._cohort.tell(blocks)
-
-    def turn(self) -> None:
-        """What comes between two updates: averages begin, phases are entered."""
-        while self._marked < len(self._marks) and self._marks[self._marked][0] == self._done:
-            _, phase = self._marks[self._marked]
-            if phase == AVERAGE:
-                self._cohort.average()
+    def update(self, letters: Mapping[tuple[int, int], Letter]) -> None:
+        """Make the next update, having read what was read before it."""
+        lane = self._lane
+        reg, real = lane.state.reg, lane.state.real
+        rows = []
+        while self._rows[self._at][c.TR_OP] != c.TR_UPDATE:
+            rows.append(self._rows[self._at])
+            self._at += 1
+        update = self._rows[self._at]
+        self._at += 1
+        self.updates += 1
+        if update[c.TR_PHASE] != self._phase:
+            self._phase = update[c.TR_PHASE]
+            lane.state.blocks[self._blocks, c.S_AVERAGED] = 0
+        real[c.F_TIME], real[c.F_SPAN] = update[c.TR_WHO] >> 1, self.script.span
+        for op, channel, count, copy, phase, stamp in rows:
+            reg[c.REG_PHASE] = phase
+            if op == c.TR_ARRIVE:
+                lane.arrive(channel, count, copy, stamp)
+            elif op == c.TR_PUT:
+                check(0 <= copy < c.LINE, "a message is put nowhere")
+                lane.put(channel, copy, count, stamp, *letters[channel, count])
             else:
-                self._cohort.enter(phase, self._betas[phase])
-            self._marked += 1
+                lane.put(channel, 0, count, stamp, *letters[channel, count])
+                lane.arrive(channel, 0, copy, phase)
+        for channel in self._inside:
+            lane.hear_own(channel, self.updates - 1)
+        reg[c.REG_PHASE], real[c.F_BETA] = self._phase, self._betas[self._phase]
+        reg[c.REG_AVERAGE] = 0 if update[c.TR_WHO] & 1 else -1
+        reg[c.REG_INTERVAL], reg[c.REG_NOW] = update[c.TR_COPY], update[c.TR_STAMP]
+        lane.repeat(self._blocks, self.updates)
+
+    def sent(self, wanted: Mapping[tuple[int, int], int]) -> Iterator[tuple[tuple[int, int], Letter]]:
+        """What its last update sent that somebody is going to read."""
+        for block in self._blocks.tolist():
+            for channel in self._lane.outgoing(block):
+                if wanted.get((channel, self.updates)):
+                    yield (channel, self.updates), self._lane.letter(channel)
 
 
-def perform(scenes: list[Scene]) -> None:
+def perform(lane: Lane, scenes: list[Scene]) -> None:
     """Let all hosts do what they did.
 
     Raises
     ------
     TraceError
-        If one read a letter that nobody wrote.
+        If one read a message that nobody sent.
     """
-    wanted = {(origin, s.index, tick): n for s in scenes for (origin, tick), n in s.wanted.items()}
-    letters: dict[tuple[int, int, int], list[Message]] = {}
+    wanted = Counter[tuple[int, int]]()
+    for scene in scenes:
+        wanted += scene.wanted
+    letters: dict[tuple[int, int], Letter] = {}
     waiting = [scene for scene in scenes if not scene.over]
     moved = True
     while waiting and moved:
         moved = False
         for scene in waiting:
-            keys = [(origin, scene.index, tick) for origin, tick in scene.needs]
-            if not all(key in letters for key in keys):
+            needs = list(scene.needs)
+            if not all(need in letters for need in needs):
                 continue
             moved = True
-            told = scene.update([letters[key] for key in keys])
-            for key in keys:
-                wanted[key] -= 1
-                if not wanted[key]:
-                    letters.pop(key, None)
-            for host in told:
-                messages = scene.tell(scenes[host].blocks)
-                key = (scene.index, host, scene.updates)
-                if key in wanted:
-                    letters[key] = messages
-            scene.turn()
+            scene.update(letters)
+            for need in needs:
+                wanted[need] -= 1
+                if not wanted[need]:
+                    letters.pop(need, None)
+            letters.update(scene.sent(wanted))
         waiting = [scene for scene in waiting if not scene.over]
     if waiting:
         scene = waiting[0]
-        origin, tick = next(need for need in scene.needs if (need[0], scene.index, need[1]) not in letters)
-        raise TraceError(f"nobody told host {scene.index} of update {tick} of host {origin}")
+        channel, number = next(need for need in scene.needs if need not in letters)
+        source = lane.arena.specs[int(lane.tables.channels[channel, c.C_SOURCE])].name
+        raise TraceError(f"nobody sent update {number} of {source} to {'+'.join(scene.script.blocks)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ OUTSIDE = ("10.213.8.1", "10.213.8.2")
 """The head's address on the link to a machine that is no node, and that machine's."""
 TOKEN = "a-token-for-tests-only-0123456789"
 RAY = str(Path(sys.executable).with_name("ray"))
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 DYADNET = str(Path(sys.executable).with_name("dyadnet"))
 
 
@@ -61,12 +63,61 @@ class Cluster:
 @contextlib.contextmanager
 def one_node(port: int = 6398) -> Iterator[Cluster]:
     """A head with two CPUs on this machine, which asks for a token."""
+    with started(["start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"], port) as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def started(arguments: Sequence[str], port: int, variables: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+    """What a command of Ray's starts on this machine, with further variables of the environment."""
     with _folder() as environment:
-        _ray(environment, "start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false")
+        environment |= variables or {}
+        _ray(environment, *arguments)
         try:
             yield Cluster(f"127.0.0.1:{port}", environment)
         finally:
             _stop(environment)
+
+
+def running(cluster: Cluster) -> Iterator[tuple[Address, int]]:
+    """Address and port of everything that listens of a cluster."""
+    yield from (
+        (address, port) for address, port, _ in listening(lambda process: belongs(process, cluster.environment))
+    )
+
+
+def belongs(process: int, environment: Mapping[str, str]) -> bool:
+    """Whether a process is of the cluster in this folder, by its environment, or by its files if a title hides that."""
+    folder = environment["RAY_TMPDIR"]
+    place = Path(f"/proc/{process}")
+    if f"RAY_TMPDIR={folder}".encode() in (place / "environ").read_bytes().split(b"\0"):
+        return True
+    if not (place / "cmdline").read_bytes().startswith(b"ray::"):
+        return False
+    return any(str(file.readlink()).startswith(f"{folder}/") for file in (place / "fd").iterdir())
+
+
+def listening(ours: Callable[[int], bool]) -> Iterator[tuple[Address, int, str]]:
+    """Address, port and command of every listening socket of some processes."""
+    owners: dict[str, str] = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if ours(int(entry.name)):
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:60]
+                for fd in (entry / "fd").iterdir():
+                    # Some are closed meanwhile; that by which they are listed is one of them.
+                    with contextlib.suppress(OSError):
+                        owners[str(fd.readlink())[8:-1]] = command
+        except OSError:
+            continue
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *rest = line.split()
+            if state == "0A" and rest[5] in owners:
+                address, port = local.split(":")
+                words = [int.from_bytes(bytes.fromhex(address[i : i + 8]), "little") for i in range(0, len(address), 8)]
+                packed = b"".join(word.to_bytes(4, "big") for word in words)
+                yield ipaddress.ip_address(packed), int(port, 16), owners[rest[5]]
 
 
 @contextlib.contextmanager
@@ -190,12 +241,11 @@ def _ray(environment: dict[str, str], *arguments: str, via: Sequence[str] = ()) 
 
 def _stop(environment: dict[str, str]) -> None:
     """End every process of the cluster in this folder, and of no other."""
-    marker = f"RAY_TMPDIR={environment['RAY_TMPDIR']}".encode()
     for _ in range(3):
-        for entry in Path("/proc").glob("[0-9]*/environ"):
+        for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, ProcessLookupError):
-                if marker in entry.read_bytes().split(b"\0"):
-                    os.kill(int(entry.parent.name), 9)
+                if belongs(int(entry.name), environment):
+                    os.kill(int(entry.name), 9)
 
 
 def _ip(*arguments: str) -> None:

@@ -61,7 +61,7 @@ def test_it_goes_on_without_its_driver_and_after_its_coordinators_death(
     node: Cluster, settings: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "left"
-    slow = ("--slow", "h1=8")
+    slow = ("--slow", "h1=100")
     left = node.dyadnet("train", str(settings), "--address", node.address, "--detach", *slow, "--out", str(out))
     assert left.returncode == 0, left.stderr
     assert "the run goes on without us; come back with: dyadnet attach left" in left.stderr
@@ -101,7 +101,7 @@ def test_its_folder_is_its_coordinators_and_it_can_be_stopped_and_resumed(
     node: Cluster, settings: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "halted"
-    arguments = ("train", str(settings), "--address", node.address, "--detach", "--slow", "h1=8", "--out", str(out))
+    arguments = ("train", str(settings), "--address", node.address, "--detach", "--slow", "h1=100", "--out", str(out))
     assert node.dyadnet(*arguments).returncode == 0
     (coordinator,) = coordinators(node)
     kept = f"checkpoint.folder={out / 'checkpoints'}"

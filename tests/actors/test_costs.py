@@ -42,13 +42,11 @@ def test_equal_blocks_are_measured_once() -> None:
     assert len(reads) == 2 * few
 
 
-def test_a_block_that_fires_twice_as_often_costs_about_twice_as_much() -> None:
-    ticks = iter(range(10**6))
-    dynamics = {"clock": "every-tick", "clocks": {"h2": {"kind": "periodic", "period": 2}}}
-    found = measured(config([30, 30, 30, 30, 30], dynamics=dynamics), lambda: float(next(ticks)))
-    # Every interval of this clock is one: beginning, update, and the firings of ten sweeps of two ticks.
-    assert found["h4"] == 2 + 20
-    assert found["h2"] == 2 + 10
+def test_a_block_that_fires_half_as_often_costs_less() -> None:
+    dynamics = {"clock": "every-tick", "clocks": {"h2": {"kind": "periodic", "period": 4}}}
+    found = measured(config([300, 300, 300, 300, 300], dynamics=dynamics, learning={"minibatch": 64}))
+    # In as many ticks: a sweep takes four.
+    assert found["h2"] < 0.6 * found["h4"]
 
 
 @pytest.mark.parametrize(

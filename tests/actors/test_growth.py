@@ -51,12 +51,24 @@ def test_both_engines_are_measured_and_compared_with_the_first_chain(capsys: pyt
     assert found["machine"]["cores"] >= 1
 
 
+def test_local_growth_is_beside_that_of_bare_products(capsys: pytest.CaptureFixture[str]) -> None:
+    growth(
+        blocks="2,5", neurons=8, model="sshm", minibatch=6, lanes=2, sweeps=20, repetitions=1, local=True, as_json=True
+    )
+    first, second = json.loads(capsys.readouterr().out)["rows"]
+    assert (first["blocks"], second["blocks"]) == (2, 5)
+    assert first["over_products"] == 1.0
+    for name in ("local", "products"):
+        assert second[name]["ratio"] == pytest.approx(second[name]["cost_s"] / first[name]["cost_s"])
+    assert second["over_products"] == pytest.approx(second["local"]["ratio"] / second["products"]["ratio"])
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
         ({"blocks": "4,1"}, "--blocks: '4,1' .* chains of two blocks or more"),
         ({"blocks": "4,x"}, "--blocks: '4,x' .* whole numbers"),
-        ({"model": "other"}, "--model: 'other' .* hm, ffm or sshm"),
+        ({"model": "other"}, "--model: 'other' .* hm, ffm, sshm"),
         ({"lanes": 9}, "--lanes: 9 .* at most the minibatch, 4"),
     ],
 )

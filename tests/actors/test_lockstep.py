@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
+from dyadnet.coordinator import Coordinator, Summary
 from dyadnet.data import Dataset, load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
@@ -50,6 +49,9 @@ class Notes:
 
     def rewind(self, lengths: Mapping[str, int]) -> None:
         raise AssertionError("nothing goes back here")
+
+    def ended(self, summary: Summary) -> None:
+        """There is no folder."""
 
     def save(self, name: str, manifest: dict[str, Any], parameters: Any) -> None:
         self.lines.append({"saved": name, **manifest})
@@ -114,9 +116,20 @@ DELAYS = [
     actors=st.integers(1, 7),
     initial=st.sampled_from(["feedforward", "zero", "previous"]),
     check_every=st.integers(1, 3),
+    carried=st.booleans(),
+    prospective=st.sampled_from(["none", "auto"]),
 )
 def test_any_number_of_hosts_gives_the_same_record(
-    lam: float, clock: Any, delay: Any, blocks: int, lanes: int, actors: int, initial: str, check_every: int
+    lam: float,
+    clock: Any,
+    delay: Any,
+    blocks: int,
+    lanes: int,
+    actors: int,
+    initial: str,
+    check_every: int,
+    carried: bool,
+    prospective: str,
 ) -> None:
     layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
     values = settings_of(
@@ -126,6 +139,7 @@ def test_any_number_of_hosts_gives_the_same_record(
         dynamics__lanes=lanes,
         dynamics__initial=initial,
         dynamics__check_every=check_every,
+        dynamics__prospective=prospective,
     )
     dataset = load("digits").limited(60, 20)
     values["dynamics"]["patience"] = 1000
@@ -134,7 +148,7 @@ def test_any_number_of_hosts_gives_the_same_record(
     alone = RunConfig.read(values)
     spread = RunConfig.read(values | {"cluster": {"actors": min(actors, 2 * blocks + 1), "timeout": 20}})
     expected = record(alone, dataset, LocalEngine(alone, dataset))
-    assert record(spread, dataset, threaded(spread, dataset)) == expected
+    assert record(spread, dataset, threaded(spread, dataset, carried=carried)) == expected
 
 
 IMPERFECT: dict[str, Any] = {
@@ -179,9 +193,18 @@ def only(*names: str) -> dict[str, Any]:
     lanes=st.integers(1, 2),
     actors=st.integers(1, 5),
     initial=st.sampled_from(["feedforward", "zero", "previous"]),
+    carried=st.booleans(),
 )
 def test_any_number_of_hosts_gives_the_same_record_with_any_imperfections(
-    imperfections: Any, lam: float, clock: Any, delay: Any, blocks: int, lanes: int, actors: int, initial: str
+    imperfections: Any,
+    lam: float,
+    clock: Any,
+    delay: Any,
+    blocks: int,
+    lanes: int,
+    actors: int,
+    initial: str,
+    carried: bool,
 ) -> None:
     layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
     values = settings_of(
@@ -190,6 +213,7 @@ def test_any_number_of_hosts_gives_the_same_record_with_any_imperfections(
         dynamics__delay=delay,
         dynamics__lanes=lanes,
         dynamics__initial=initial,
+        dynamics__prospective="auto",
         dynamics__patience=1000,
         imperfections=imperfections,
         probe={},
@@ -198,7 +222,7 @@ def test_any_number_of_hosts_gives_the_same_record_with_any_imperfections(
     alone = RunConfig.read(values)
     spread = RunConfig.read(values | {"cluster": {"actors": min(actors, 2 * blocks + 1), "timeout": 20}})
     expected = record(alone, dataset, LocalEngine(alone, dataset))
-    assert record(spread, dataset, threaded(spread, dataset)) == expected
+    assert record(spread, dataset, threaded(spread, dataset, carried=carried)) == expected
 
 
 @settings(max_examples=12, deadline=None)
@@ -210,9 +234,10 @@ def test_any_number_of_hosts_gives_the_same_record_with_any_imperfections(
     blocks=st.integers(1, 2),
     lanes=st.integers(1, 2),
     actors=st.integers(1, 5),
+    carried=st.booleans(),
 )
 def test_compartments_that_take_turns_give_the_same_record_on_any_number_of_hosts(
-    lam: Any, clock: Any, delay: Any, imperfections: Any, blocks: int, lanes: int, actors: int
+    lam: Any, clock: Any, delay: Any, imperfections: Any, blocks: int, lanes: int, actors: int, carried: bool
 ) -> None:
     layered = {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": lam, "blocks": blocks}
     values = settings_of(
@@ -229,7 +254,7 @@ def test_compartments_that_take_turns_give_the_same_record_on_any_number_of_host
     alone = RunConfig.read(values)
     spread = RunConfig.read(values | {"cluster": {"actors": min(actors, 2 * blocks + 1), "timeout": 20}})
     expected = record(alone, dataset, LocalEngine(alone, dataset))
-    assert record(spread, dataset, threaded(spread, dataset)) == expected
+    assert record(spread, dataset, threaded(spread, dataset, carried=carried)) == expected
 
 
 def test_every_edge_of_an_imperfect_network_counts_all_that_happens_on_it() -> None:
@@ -265,33 +290,3 @@ def test_a_graph_with_cycles_and_self_loops() -> None:
     for actors in (1, 2, 4):
         config = RunConfig.read(values | {"cluster": {"actors": actors, "timeout": 20}})
         assert record(config, dataset, threaded(config, dataset)) == expected
-
-
-class Spending(Notes):
-    """A record in memory, with the sums of what the actors spent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sums: Counter[str] = Counter()
-
-    def machinery(self, line: dict[str, Any]) -> None:
-        """See `Recorder`."""
-        for spent in line["actors"].values():
-            self.sums.update({name: spent[name] for name in ("letters", "messages")})
-
-
-def test_as_many_ticks_travel_together_as_the_smallest_delay_has() -> None:
-    dataset = load("digits").limited(60, 20)
-    letters = {}
-    for delay in (1, 6):
-        dynamics = {"delay": delay, "clock": "every-tick", "step": 0.1, "fixed": True, "sweeps": 60}
-        config = RunConfig.read(settings_of(dynamics=dynamics, probe={}, cluster={"actors": 3, "timeout": 20}))
-        notes = Spending()
-        engine = threaded(config, dataset)
-        try:
-            Coordinator(config, dataset.shape, engine, notes).run()
-        finally:
-            engine.close()
-        letters[delay] = notes.sums["letters"] / notes.sums["messages"]
-    assert letters[1] > 0.5
-    assert letters[6] < letters[1] / 2

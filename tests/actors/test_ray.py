@@ -75,6 +75,7 @@ def test_ray_gives_the_local_engines_bits(
 def test_ray_gives_the_local_engines_bits_with_every_imperfection(tmp_path: Path) -> None:
     delay = {"kind": "uniform", "low": 1, "high": 4}
     values = settings_of(imperfections=IMPERFECT, dynamics__delay=delay, dynamics__lanes=2, learning__epochs=2)
+    values["learning"]["warmup"] = 7
     values |= {"probe": {}, "cluster": {}}
     expected = trained(values, tmp_path / "local")
     for actors in (1, 3):
@@ -97,7 +98,7 @@ def test_one_actor_a_layer_twice_in_a_row(model: str, tmp_path: Path) -> None:
         # What nobody needed any more, and is a busy machine's.
         assert spent["dropped"] == spent.get("dropped, late", 0)
         assert spent["bytes"] > 0
-        assert min(spent["computing"], spent["waiting"], spent["sending"]) > 0
+        assert min(spent["computing"], spent["waiting"]) > 0
 
 
 def test_probes_and_weights_reach_the_drivers_folder(tmp_path: Path) -> None:

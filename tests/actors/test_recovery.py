@@ -148,7 +148,7 @@ def test_the_bits_of_a_run_that_kept_its_coordinator(
 
     # A straggler, so that the run is not over before it is hit.
     values = settings()
-    values["cluster"] = values["cluster"] | {"slow": {"h1": 10}}
+    values["cluster"] = values["cluster"] | {"slow": {"h1": 100}}
     found, warnings = trained(values, tmp_path / "run", Warned(2, strike))
     assert found == undisturbed
     assert len(warnings) == 1

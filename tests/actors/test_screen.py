@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from actors.runs import Run, chosen
-from actors.screen import BARS, board, duration, overview, rates, sparkline, waiting
+from actors.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
@@ -80,6 +80,38 @@ def test_every_run_has_a_line_that_fits_a_narrow_terminal(glance: dict[str, Any]
     assert "no answer" in lines[2]
 
 
+def test_at_80_columns_everything_can_be_read(glance: dict[str, Any]) -> None:
+    long = "fashion-mnist-sshm-20261129-120000"
+    shares = {"seconds": {"computing": 1.0, "waiting": 2.0, "held": 1.0}, "ages": {}}
+    place = {"address": "192.168.100.101", "pid": 4194304}
+    busy = glance | {"run": long, "actors": {"h1+h2": shares, "out": shares}, "places": {"h1+h2": place, "out": place}}
+    live = drawn(board(busy, rates(busy), 80), width=80)
+    assert "…" not in live
+    assert max(map(len, live.splitlines())) <= 80
+    headings = next(line for line in live.splitlines() if "residual" in line)
+    titles = ("block", "neurons", "residual", "tolerance", "saturated", "updates/s", "age", "waiting")
+    assert headings.strip("│ ").split() == list(titles)
+    assert live.count("192.168.100.101 pid 4194304") == 2
+    assert all(word in live for word in ACTIVITIES)
+    listed = drawn(overview([("coordinator-0123456789ab", busy)]), width=80)
+    assert "…" not in listed
+    # A long name goes on in the next line.
+    assert "".join(line[:20].strip() for line in listed.splitlines()[1:]) == long
+
+
+def test_numbers_side_by_side_are_of_one_epoch(glance: dict[str, Any]) -> None:
+    ended = glance["ended"]
+    assert ended["epoch"] == 2
+    assert glance["accuracy"] | ended["accuracy"] == glance["accuracy"]
+    # In the third epoch the part that is trained on has other numbers, and the others have none yet.
+    later = glance | {"accuracy": glance["accuracy"] | {"train": 0.777}, "planned": 3, "epoch": 3, "minibatches": 20}
+    text = drawn(board(later, rates(later)))
+    assert f"{ended['accuracy']['train']:.2%}" in text
+    assert "77.70%" not in text
+    assert "epoch 3/3" in text
+    assert "minibatch 2/9" in text
+
+
 def test_hung_actors_are_told_from_busy_ones(glance: dict[str, Any]) -> None:
     text = drawn(waiting({"h1": "waits for h2", "out": "does not answer within 5 s: hung"}, glance))
     assert "waits for h2" in text
@@ -133,3 +165,10 @@ def test_without_a_cluster_it_is_one_line() -> None:
     assert ended.returncode == 2
     assert "no cluster answers there" in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+def test_in_free_running_mode_nobody_is_said_to_wait() -> None:
+    found = {"still": 0.1, "text": "h2 waits for state of h1 of tick 3"}
+    assert "h2 waits for state" in drawn(chains(found))
+    assert "nobody waits for anybody: the run is free-running" in drawn(chains(found, "free"))
+    assert "h2 waits for state" in drawn(chains(found | {"still": 1e6}, "free"))

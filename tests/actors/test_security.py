@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import gc
 import ipaddress
 import json
@@ -17,7 +16,8 @@ import pytest
 import yaml
 
 import dyadnet as dn
-from actors import wire
+from actors import orders
+from actors.fast import letters
 from actors.fast.endpoint import Endpoint, Network
 from dyadnet.config import RunConfig
 from dyadnet.data import load
@@ -25,41 +25,24 @@ from dyadnet.messages import MessageError
 from dyadnet.overrides import read_yaml
 from dyadnet.record import read_config
 from dyadnet.watcher import Silent
-from tests.actors.clusters import descends
+from tests.actors import clusters
+from tests.actors.clusters import Address, descends
 from tests.actors.test_lockstep import settings_of
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "dyadnet").rglob("*.py")) + sorted((ROOT / "actors").rglob("*.py"))
 
 
-def listening() -> Iterator[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int, str]]:
+def listening() -> Iterator[tuple[Address, int, str]]:
     """Address, port and command of every listening socket of this process and its descendants."""
-    owners: dict[str, str] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if descends(int(entry.name), os.getpid()):
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:60]
-                for fd in (entry / "fd").iterdir():
-                    # Some are closed meanwhile; that by which they are listed is one of them.
-                    with contextlib.suppress(OSError):
-                        owners[str(fd.readlink())[8:-1]] = command
-        except OSError:
-            continue
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            _, local, _, state, *rest = line.split()
-            if state == "0A" and rest[5] in owners:
-                address, port = local.split(":")
-                words = [int.from_bytes(bytes.fromhex(address[i : i + 8]), "little") for i in range(0, len(address), 8)]
-                packed = b"".join(word.to_bytes(4, "big") for word in words)
-                yield ipaddress.ip_address(packed), int(port, 16), owners[rest[5]]
+    yield from clusters.listening(lambda process: descends(process, os.getpid()))
 
 
 class Look(Silent):
     """Looks around in the middle of a run."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int, str]] = []
+        self.found: list[tuple[Address, int, str]] = []
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
         """See `Watcher`."""
@@ -143,7 +126,7 @@ class Bomb:
         return (os.putenv, ("EXPLODED", "1"))
 
 
-@pytest.mark.parametrize("unseal", [wire.unseal, wire.unseal_report, wire.unseal_decision])
+@pytest.mark.parametrize("unseal", [orders.read_order, letters.unpack])
 def test_a_pickle_on_the_wire_is_refused(unseal: object) -> None:
     with pytest.raises(MessageError):
         unseal(pickle.dumps(Bomb()))  # type: ignore[operator]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import dyadnet as dn
 from actors.engine import ActorEngine
-from actors.inbox import StoppedError
+from actors.failures import StoppedError
 from actors.stall import Diagnosis, Vigil, diagnose
 from actors.standing import Absence, LaneStanding, Standing, Told, Want
 from dyadnet.config import RunConfig
@@ -177,8 +177,7 @@ def test_hosts_that_lose_a_letter_name_it(source: str, lanes: int) -> None:
     def told(diagnosis: Diagnosis) -> None:
         if diagnosis.chains[0].cause != "computing":
             found.append(diagnosis)
-            for inbox in workers.inboxes.values():
-                inbox.close()
+            workers.stop()
 
     engine = ActorEngine(config, workers, Faults(config.faults), stalled=told)
     try:
@@ -242,7 +241,7 @@ def test_an_actor_that_was_stopped_is_named_and_the_run_goes_on(
     transport: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A straggler, so that the run is not over before it is hit.
-    cluster = {"transport": transport, "slow": {"h1": 10}}
+    cluster = {"transport": transport, "slow": {"h1": 100}}
     values = settings_of(engine="ray", learning__epochs=1, recovery={"stalled": 1.5, "heartbeat": 60.0})
     stopper = Stopper("h2", f"stalls-{transport}", capsys)
     out = tmp_path / f"stalls-{transport}"

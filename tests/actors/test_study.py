@@ -17,6 +17,7 @@ import yaml
 
 from actors.study.drive import drive
 from actors.study.pool import Pool, data_key
+from actors.watchdog import Watchdog
 from dyadnet.cli import main
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset
@@ -72,7 +73,7 @@ def test_divergence_is_recorded_and_not_fatal(tmp_path: Path) -> None:
     assert [row["status"] for row in table(tmp_path / "none")] == ["diverged"] * 2
 
 
-def test_a_worker_that_dies_costs_its_trial_alone() -> None:
+def test_a_worker_that_dies_costs_its_trial_alone(ray_session: Watchdog) -> None:
     class Mortal:
         """Dies of seed 1 always, of seed 2 once, and fails on seed 3."""
 
@@ -97,7 +98,7 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
         def ended(trial: Trial, result: Result) -> None:
             found[trial.seed] = result
 
-        pool = Pool(2, Mortal)
+        pool = Pool(2, ray_session, Mortal)
         try:
             pool.run(trials, {data_key(trials[0].config): load_data(trials[0].config)}, ended)
         finally:
@@ -113,7 +114,7 @@ def test_a_worker_that_dies_costs_its_trial_alone() -> None:
     assert found[3].error == "MemoryError: no room"
 
 
-def test_a_trial_that_comes_further_each_time_may_die_often(tmp_path: Path) -> None:
+def test_a_trial_that_comes_further_each_time_may_die_often(ray_session: Watchdog, tmp_path: Path) -> None:
     class Weary:
         """Of seed 0 dies three times, each further on; of seed 1 always at the same point."""
 
@@ -131,7 +132,7 @@ def test_a_trial_that_comes_further_each_time_may_die_often(tmp_path: Path) -> N
 
     study = tiny(axes=[{"key": "learning.beta", "grid": [0.1]}], models=["ffm"], seeds=2, reference=False)
     trials, found = plan(study), {}
-    pool = Pool(1, Weary)
+    pool = Pool(1, ray_session, Weary)
     try:
         data = {data_key(trials[0].config): load_data(trials[0].config)}
         pool.run(

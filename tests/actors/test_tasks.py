@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from actors import tasks
-from dyadnet.relaxation import Phase, Relaxation, Update
+from dyadnet.relaxation import Pace, Phase, Relaxation, Update
 
 
+@pytest.mark.parametrize("pace", [None, Pace(0.1, 0.25, 0.01, 0.02)])
 @pytest.mark.parametrize("update", [None, Update(0.1, 20, 1e-3, 7, True)])
-def test_a_task_comes_back(update: Update | None) -> None:
+def test_a_task_comes_back(update: Update | None, pace: Pace | None) -> None:
     phases = (Phase("free", 0.0, 30), Phase("nudged", 0.1, 10, True, 5))
     sent = Relaxation(2**40, "train", np.arange(5, 200, 7), phases, (-1.0, 0.25), 1 / 3, probed=True, exact=True)
-    found, learned = tasks.unseal(tasks.seal(sent, update))
-    assert learned == update
+    found, learned, paced = tasks.unseal(tasks.seal(sent, update, pace))
+    assert (learned, paced) == (update, pace)
     assert found.rows.dtype == np.int64
     assert found.rows.flags.writeable
     for name in Relaxation.__slots__:

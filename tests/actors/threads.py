@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
-from actors import wire
 from actors.engine import ActorEngine
-from actors.host import Host
-from actors.inbox import Decision, Envelope, Inbox
-from actors.judges import LockstepJudge
+from actors.host import Host, prepare
 from actors.placement import homes
-from actors.post import Home
+from actors.shared import join
 from actors.standing import Told
-from actors.transport import Report, Transport
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
+from dyadnet.program.crossing import Home
 
-
-class ThreadTransport:
-    """Letters go from inbox to inbox, packed as on any wire."""
-
-    def __init__(self, inboxes: Mapping[int, Inbox], report: Callable[[Report], None]) -> None:
-        self._inboxes = inboxes
-        self._report = report
-
-    def send(self, host: int, envelope: Envelope) -> int:
-        """See `actors.transport.Transport`."""
-        blob = wire.seal(envelope)
-        self._inboxes[host].put(wire.unseal(blob))
-        return len(blob)
-
-    def report(self, report: Report) -> None:
-        """See `Transport`."""
-        self._report(report)
-
-    def flush(self) -> None:
-        """See `Transport`."""
-
-    def convene(self, judge: LockstepJudge | None) -> None:
-        """See `Transport`: the coordinator judges."""
-
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Any:
-        """See `Transport`."""
-        return np.empty(shape, dtype)
+Spoil = Callable[[bytes], list[bytes]]
+"""What comes in place of a packet."""
 
 
 class FutureAnswers:
@@ -64,6 +33,7 @@ class FutureAnswers:
 
     def result(self, timeout: float) -> list[Any]:
         """See `Answers`."""
+        self.check()
         return [future.result(timeout) for future in self._futures]
 
 
@@ -83,42 +53,74 @@ class Answered:
 
 
 class ThreadWorkers:
-    """See `actors.engine.Workers`."""
+    """See `actors.engine.Workers`.
+
+    Parameters
+    ----------
+    carried
+        Whether hosts share no memory, so that carriers take what they send.
+    spoil
+        What becomes of a packet on its way then.
+    """
 
     def __init__(
         self,
         config: RunConfig,
         dataset: Dataset,
         incarnation: int = 0,
-        wrap: Callable[[ThreadTransport], Transport] = lambda transport: transport,
+        *,
+        carried: bool = False,
+        spoil: Spoil = lambda packet: [packet],
     ) -> None:
         self.homes = where = homes(config)
         count = max(where.values()) + 1
         self.labels = [f"host {index}" for index in range(count)]
-        self.inboxes = {index: Inbox() for index in range(count)}
-        self._reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        transport = wrap(ThreadTransport(self.inboxes, self._reports.put))
-        self.hosts = [
-            Host(config, Home(index, where, incarnation), dataset, transport, self.inboxes[index])
-            for index in range(count)
-        ]
+        placed = [Home(index, where, incarnation) for index in range(count)]
+        # What takes a minute to compile is no standstill.
+        prepare(config)
+        self.hosts = [Host(config, home, dataset) for home in placed]
+        self._join(carried, spoil)
         self.round = 0
         self.costs: dict[str, float] = {}
         self._threads = [ThreadPoolExecutor(1) for _ in self.hosts]
+
+    def _join(self, carried: bool, spoil: Spoil) -> None:
+        hosts = self.hosts
+        if not carried:
+            join([host.segments for host in hosts])
+        for host in hosts:
+            others = [other.home.index for other in hosts if other is not host]
+            if carried:
+                for other in others:
+                    host.segments.mirror(other)
+            host.join()
+
+        def sender(origin: int) -> Callable[[int, bytes], int]:
+            def send(target: int, packet: bytes) -> int:
+                carrier = hosts[target].carrier
+                assert carrier is not None
+                for one in spoil(packet):
+                    carrier.take(origin, one)
+                return len(packet)
+
+            return send
+
+        if carried and len(hosts) > 1:
+            carriers = []
+            for host in hosts:
+                others = [other.home.index for other in hosts if other is not host]
+                carriers.append(host.carrier_to(others, sender(host.home.index)))
+            for host, carrier in zip(hosts, carriers, strict=True):
+                host.carry(carrier)
 
     def ask(self, method: str, *arguments: Any) -> FutureAnswers:
         """See `Workers`."""
         pairs = zip(self._threads, self.hosts, strict=True)
         return FutureAnswers([thread.submit(getattr(host, method), *arguments) for thread, host in pairs])
 
-    def decide(self, decision: Decision) -> None:
+    def come(self) -> list[int]:
         """See `Workers`."""
-        for inbox in self.inboxes.values():
-            inbox.put(decision)
-
-    def report(self, timeout: float) -> Report:
-        """See `Workers`."""
-        return self._reports.get(timeout=timeout)
+        return []
 
     def look(self) -> None:
         """See `Workers`."""
@@ -127,14 +129,21 @@ class ThreadWorkers:
         """See `Workers`."""
         return Answered([host.standing() for host in self.hosts])
 
+    def stop(self) -> None:
+        """End what every host is doing."""
+        for host in self.hosts:
+            host.stop()
+
     def close(self) -> None:
         """See `Workers`."""
-        for inbox in self.inboxes.values():
-            inbox.close()
+        self.stop()
         for thread in self._threads:
             thread.shutdown()
+        for host in self.hosts:
+            host.close()
+            host.segments.unmap()
 
 
-def threaded(config: RunConfig, dataset: Dataset) -> ActorEngine:
+def threaded(config: RunConfig, dataset: Dataset, *, carried: bool = False) -> ActorEngine:
     """An engine over hosts on threads, as many as ``cluster.actors`` says."""
-    return ActorEngine(config, ThreadWorkers(config, dataset))
+    return ActorEngine(config, ThreadWorkers(config, dataset, carried=carried))

@@ -88,7 +88,7 @@ def test_what_cannot_be_analysed_is_refused_in_a_line(
         return line
 
     assert "no run here" in refused(tmp_path / "nowhere")
-    assert "best or last" in refused(sshm, "--weights", "worst")
+    assert "one of best, last" in refused(sshm, "--weights", "worst")
     assert "validation" in refused(sshm, "--part", "exam")
     assert "1 to 360" in refused(sshm, "--samples", "361")
     assert "--epsilons" in refused(sshm, "--epsilons", "-0.1")

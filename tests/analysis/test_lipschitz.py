@@ -70,7 +70,7 @@ def test_linear_constants_are_those_of_the_settled_linear_network(lam: float) ->
         for neuron in range(block.spec.size):
             block.bias[neuron] += 1.0
             trained.settle(np.zeros((1, 4)), labels[:1])
-            columns.append(np.concatenate([trained.engine.dyads[b.name][0].state[0, 0] for b in hidden]))
+            columns.append(np.concatenate([trained.engine.lanes(b.name)[0].state[0, 0] for b in hidden]))
             block.bias[neuron] -= 1.0
     assert found.hidden == pytest.approx(np.linalg.norm(columns, 2), rel=1e-9)
     trained.close()

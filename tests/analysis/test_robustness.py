@@ -34,7 +34,7 @@ def test_local_input_gradients_agree_with_finite_differences_of_the_settled_loss
 
 
 @pytest.fixture(scope="module")
-def digits(runs: Mapping[str, Path]) -> Iterator[tuple[Trained, Array, robustness.Labels]]:
+def digits(runs: Mapping[str, Path]) -> Iterator[tuple[Trained, Array, robustness.Targets]]:
     saved = load(runs["sshm"])
     trained = Trained(ideal(saved.config, saved.couplings), saved.parameters)
     assert input_range(saved.dataset) == BOUNDS
@@ -43,7 +43,7 @@ def digits(runs: Mapping[str, Path]) -> Iterator[tuple[Trained, Array, robustnes
 
 
 def test_attacks_stay_within_epsilon_and_the_datas_range_and_raise_the_loss(
-    digits: tuple[Trained, Array, robustness.Labels],
+    digits: tuple[Trained, Array, robustness.Targets],
 ) -> None:
     trained, x, y = digits
     clean = trained.settle(x, y).losses
@@ -58,12 +58,12 @@ def test_attacks_stay_within_epsilon_and_the_datas_range_and_raise_the_loss(
 
 
 def test_accuracy_falls_with_epsilon_and_with_sigma(
-    digits: tuple[Trained, Array, robustness.Labels],
+    digits: tuple[Trained, Array, robustness.Targets],
 ) -> None:
     trained, x, y = digits
     told = []
     rows = robustness.adversarial(trained, x, y, (0.0, 0.05, 0.2), BOUNDS, 5, lambda: told.append(1))
-    clean = robustness.accuracy(trained, x, y)
+    clean = robustness.score(trained, x, y)
     assert rows[0] == {"epsilon": 0.0, "fgsm": clean, "pgd": clean}
     assert rows[0]["pgd"] > rows[1]["pgd"] > rows[2]["pgd"]
     noise = robustness.noisy(trained, x, y, (0.0, 0.5), 2, lambda: told.append(1))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Summary
 from dyadnet.overrides import merged
+from dyadnet.run import Run
 from dyadnet.train import train
 from dyadnet.watcher import Silent
 
@@ -25,6 +28,17 @@ SMALL: dict[str, Any] = {
     "seed": 3,
 }
 """Two epochs of seven minibatches, the last of them short."""
+
+
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """A disk on which no file can have more bytes."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
 
 def settings(**values: Any) -> RunConfig:
@@ -62,7 +76,7 @@ def stopping(after: int) -> Watching:
     return Watching(after, lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
-def outcome(summary: Summary, out: Path) -> tuple[str, bytes, float, int]:
+def outcome(summary: Summary | Run, out: Path) -> tuple[str, bytes, float, int]:
     """What must be the same: weights, scientific record, and the best weights' merit."""
     return (summary.weights_sha256, (out / "metrics.jsonl").read_bytes(), summary.test_accuracy, summary.best_epoch)
 

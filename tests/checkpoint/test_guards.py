@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +23,7 @@ from dyadnet.lines import Lines, RecordError
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.spec import Spec
 from dyadnet.train import resume, train
-from tests.checkpoint.runs import Watching, checkpoints, outcome, settings, uninterrupted
-
-
-@contextlib.contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """A disk on which no file can have more bytes."""
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+from tests.checkpoint.runs import Watching, checkpoints, outcome, room_for, settings, uninterrupted
 
 
 def test_training_goes_on_where_the_disk_is_full(tmp_path: Path) -> None:
@@ -175,13 +162,25 @@ def test_the_lock_of_a_process_that_is_over_is_taken_over(folder: str, over: byt
 
 
 @pytest.mark.parametrize("folder", ["{tmp}/kept", "memory://{tmp}/kept"])
-@pytest.mark.parametrize("content", [b"", b"{", b'{"pid": 7}', json.dumps(holder() | {"host": "elsewhere"}).encode()])
-def test_a_lock_of_another_machine_or_that_nobody_can_read_is_left(folder: str, content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"[7]", b'{"pid": 7}', json.dumps(holder() | {"host": "elsewhere"}).encode()])
+def test_a_lock_of_another_machine_or_of_another_kind_is_left(folder: str, content: bytes, tmp_path: Path) -> None:
     place = store(folder.format(tmp=tmp_path))
     place.write(LOCK, content)
     with pytest.raises(RunFolderError, match=r"is using it; wait .* if it is over already remove .*/kept/run\.lock$"):
         locked(place).__enter__()
     assert place.read(LOCK) == content
+
+
+@pytest.mark.parametrize("folder", ["{tmp}/kept", "memory://{tmp}/kept"])
+@pytest.mark.parametrize("content", [b"", b"{", json.dumps(holder()).encode()[:-9]])
+def test_a_lock_that_was_not_written_to_its_end_holds_nobody(folder: str, content: bytes, tmp_path: Path) -> None:
+    place = store(folder.format(tmp=tmp_path))
+    place.write(LOCK, content)
+    told: list[str] = []
+    with locked(place, told.append):
+        assert json.loads(place.read(LOCK))["pid"] == os.getpid()
+    assert told == ["a lock that names nobody is taken over"]
+    assert place.names() == []
 
 
 def test_only_what_is_certainly_over_is_stale() -> None:
@@ -190,7 +189,8 @@ def test_only_what_is_certainly_over_is_stale() -> None:
     assert stale(mine | {"began": "1"})
     assert stale(mine | {"boot": "another"})
     assert not stale(mine | {"host": "another", "pid": 1})
-    assert not stale({})
+    assert not stale({"token": None})
+    assert stale({})
 
 
 @pytest.mark.parametrize("stands", [False, True])
@@ -252,7 +252,7 @@ def test_a_block_whose_pre_activations_are_not_finite_ends_the_relaxation(
             pytest.raises(DivergedError, match=r"diverging in block \w+ at tick \d+: A or D"),
         ):
             engine.relax(Relaxation(1, "train", np.arange(20), (phase,), couplings, 0.5))
-        dyads = engine.dyads[block][0]
+        dyads = engine.group.all_lanes(block)[0]
         assert not (np.isfinite(dyads.A).all() and np.isfinite(dyads.D).all())
     finally:
         engine.close()

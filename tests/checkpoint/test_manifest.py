@@ -21,6 +21,17 @@ from dyadnet.checkpoint.store import checked, store
 
 NAME = "00000012-0123abcd"
 numbers = st.floats(allow_nan=False) | st.integers(0, 2**60)
+parts = st.fixed_dictionaries({"loss": st.floats(0, 9), "accuracy": st.floats(0, 1)})
+lines = st.fixed_dictionaries(
+    {
+        "epoch": st.integers(1, 99),
+        "weights_sha256": st.just("0" * 64),
+        "train": parts,
+        "validation": parts,
+        "test": parts,
+    },
+    optional={"step": numbers},
+)
 positions = st.builds(
     Position,
     st.integers(0, 99),
@@ -32,8 +43,8 @@ positions = st.builds(
     st.lists(st.floats(-1, 1)).map(tuple),
     st.floats(0, 99),
     st.none() | st.dictionaries(st.text(), numbers),
-    st.none() | st.builds(Best, st.dictionaries(st.text(), numbers), st.none() | st.just(NAME)),
-    st.none() | st.dictionaries(st.text(), numbers),
+    st.none() | st.builds(Best, lines, st.none() | st.just(NAME)),
+    st.none() | lines,
 )
 
 
@@ -49,6 +60,32 @@ def test_it_comes_back_to_the_last_bit(position: Position) -> None:
     found = decoded(NAME, manifest(position).encoded())
     assert found == manifest(position)
     assert found.encoded() == manifest(position).encoded()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("updates", "twelve"),
+        ("updates", -1),
+        ("updates", True),
+        ("epoch", 1.5),
+        ("minibatch", 2**70),
+        ("radius", None),
+        ("at", float("nan")),
+        ("estimated", [[]]),
+        ("tally", [1]),
+        ("best", {"line": {}, "checkpoint": None}),
+        ("best", [1]),
+        ("last", {"epoch": 1, "weights_sha256": 5}),
+        ("none such", 1),
+    ],
+)
+def test_a_position_of_another_kind_is_refused_though_its_hash_is_right(field: str, value: object) -> None:
+    body = json.loads(manifest(Position(updates=12)).encoded())["checkpoint"]
+    body["position"][field] = value
+    sha256 = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    with pytest.raises(CheckpointError, match="its manifest is damaged"):
+        decoded(NAME, json.dumps({"format": 1, "sha256": sha256, "checkpoint": body}).encode())
 
 
 @given(st.integers(0, 10**6), st.integers(1, 255))

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from dyadnet.checkpoint.continuing import check_same_run
 from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Position
@@ -48,7 +49,7 @@ IMPERFECT: dict[str, Any] = {
 CONTINUOUS: dict[str, Any] = {
     "dynamics": {"initial": "previous", "lanes": 2, "clock": {"kind": "bernoulli", "p": 0.6}},
     "network": {"layered": {"lam": 0.75}},
-    "learning": {"lam": {"kind": "linear", "start": 0.75, "end": 0.2}, "evaluation_batch": 20},
+    "learning": {"lam": {"kind": "linear", "start": 0.75, "end": 0.2}, "evaluation_batch": 20, "warmup": 9},
     "probe": {"neurons": {"h1": [0, 3]}, "every": 4},
 }
 
@@ -232,6 +233,22 @@ def test_checkpoints_of_another_run_are_not_taken(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="it holds checkpoints of another run; name an empty folder"):
         train(settings(**there), tmp_path / "third")
     assert not (tmp_path / "third").exists()
+
+
+def test_a_checkpoint_from_before_a_setting_existed_had_its_default() -> None:
+    stored = settings().model_dump(mode="json")
+    del stored["learning"]["warmup"]
+    check_same_run(settings(), stored)
+    with pytest.raises(CheckpointError, match=r"learning\.warmup is 0 there and 5 in config\.yaml"):
+        check_same_run(settings(learning={"warmup": 5}), stored)
+
+
+@pytest.mark.parametrize(("name", "value"), [("warmup", "x"), ("unheard_of", 1)])
+def test_a_checkpoint_whose_settings_are_none_is_refused_as_one(name: str, value: Any) -> None:
+    stored = settings().model_dump(mode="json")
+    stored["learning"][name] = value
+    with pytest.raises(CheckpointError, match=rf"damaged, or of another version of dyadnet: learning\.{name}: "):
+        check_same_run(settings(), stored)
 
 
 def test_data_in_a_file_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

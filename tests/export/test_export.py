@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from dyadnet import cli, evaluate, weights
+from dyadnet import cli, weights
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
+from dyadnet.evaluate import evaluate
 from dyadnet.export import export, read
 from dyadnet.export.layout import joined, split
 from dyadnet.topology import Topology
@@ -65,7 +66,7 @@ def test_what_is_read_back_is_what_was_trained(run: Path, tmp_path: Path, kind: 
         accuracy = Coordinator(found.config, dataset.shape, engine).evaluate("test", found.couplings).accuracy
     finally:
         engine.close()
-    assert accuracy == evaluate.evaluate(run, name)["accuracy"]
+    assert accuracy == evaluate(run, name)["accuracy"]
     assert found.network == found.config.network
     assert found.manifest["input_scale"] == 1 / 16
 

@@ -79,7 +79,7 @@ def running(values: dict[str, Any], out: Path) -> Iterator[str]:
         yield watcher.address
     finally:
         thread.join(120)
-    assert isinstance(outcome[0], dn.Summary), outcome
+    assert isinstance(outcome[0], dn.Run), outcome
 
 
 def fetch(url: str, accept: str = "", method: str = "GET") -> tuple[int, str, str]:

@@ -13,7 +13,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
+from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.histograms import BINS, Histogram
 from dyadnet.metrics.catalogue import AGES, CATALOGUE, PREFIX
@@ -23,6 +25,8 @@ from dyadnet.metrics.readings import Spread, readings
 from dyadnet.metrics.snapshot import Snapshot, model_of
 from dyadnet.recovery import Failure
 from dyadnet.reports import NUMBERS, Reports, Spent
+from dyadnet.scores import SCORES
+from dyadnet.train import load_data
 from tests.metrics.runs import Values, fetch, lines, running, scraped, settings, state, until, value
 
 
@@ -42,7 +46,9 @@ def complete() -> Snapshot:
     """A snapshot of a run that has something to say of everything there is."""
     snapshot = Snapshot(RunConfig.read(settings()), "complete")
     snapshot.settings = {"learning_rate": 0.1, "beta": 0.1, "lambda": [0.0, 0.0], "radius": 1.0, "step": 0.5}
-    snapshot.loss, snapshot.accuracy = {"train": 1.0}, {"train": 0.5}
+    snapshot.loss = {"train": 1.0}
+    # No run has all of them.
+    snapshot.scores = {name: {"train": 0.5} for name in SCORES}
     snapshot.objective, snapshot.cosine = 0.1, 0.9
     snapshot.parts["train"] = OfPart(samples=3)
     layout = snapshot.layout
@@ -199,6 +205,39 @@ def test_the_model_is_named_by_its_coupling() -> None:
     assert [named(lam) for lam in (1.0, 0.5, 0.0, 0.25, [0.0, 1.0])] == ["hm", "ffm", "sshm", "lam-0.25", "mixed"]
     assert named(0.0, lam={"kind": "linear", "start": 0.5, "end": 0.0}) == "mixed"
     assert named(0.0, lam=1.0) == "hm"
+
+
+def test_what_is_done_again_is_drawn_once() -> None:
+    config = RunConfig.read(settings(learning={"epochs": 5}))
+    dataset = load_data(config)
+    snapshot = Snapshot(config, "run")
+    Coordinator(config, dataset.shape, LocalEngine(config, dataset), None, None, snapshot).run()
+    assert (snapshot.ended["epoch"], snapshot.training, snapshot.under_way) == (5, 5, 5)
+    # As after a death: the run goes on from the middle of its third epoch.
+    size = snapshot.epoch_minibatches
+    snapshot.started(size, 2 * size + size // 2)
+    assert [point["at"] for point in snapshot.epoch_curve.points] == [1, 2]
+    assert snapshot.curve.points[-1]["at"] == (2 * size + size // 2) / size
+    assert snapshot.ended == {}
+    assert snapshot.under_way == 3
+
+
+def test_between_two_epochs_nothing_of_the_ended_one_goes_on() -> None:
+    snapshot = Snapshot(RunConfig.read(settings(learning={"epochs": 2})), "run")
+    part = {"loss": 0.5, "accuracy": 0.5}
+    for epoch, stands in ((1, "training"), (2, "evaluating")):
+        snapshot.state = "evaluating"
+        snapshot.epoch({"epoch": epoch, "train": part, "validation": part, "test": part})
+        assert (snapshot.state, snapshot.ended["epoch"]) == (stands, epoch)
+
+
+def test_the_epoch_under_way_is_the_last_one_of_a_run_that_is_over() -> None:
+    snapshot = Snapshot(RunConfig.read(settings(learning={"epochs": 5})), "run")
+    assert snapshot.under_way == 1
+    snapshot.started(9, 18)
+    assert snapshot.under_way == 3
+    snapshot.end("stopped")
+    assert snapshot.under_way == 2
 
 
 def test_what_has_diverged_stays_diverged() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dyadnet.config import RunConfig
@@ -50,8 +52,8 @@ def test_the_page_brings_everything_with_it_and_lets_nothing_else_in() -> None:
     assert "unsafe" not in policy
 
 
-@pytest.fixture(params=["chain", "cyclic"])
-def run(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Snapshot]:
+@pytest.fixture(params=["chain", "cyclic", "numbers"])
+def run(request: pytest.FixtureRequest, chromium: Any, tmp_path: Path) -> Iterator[Snapshot]:
     """A run that goes on until the test is over, and the page that shows it."""
     from docs.tools.page_screenshot import training
 
@@ -59,6 +61,11 @@ def run(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Snapshot]:
     if request.param == "cyclic":
         del values["network"]
         values = merged(values, CYCLIC)
+    if request.param == "numbers":
+        x = np.random.default_rng(0).uniform(0, 1, (300, 64))
+        np.savez(tmp_path / "numbers.npz", x=x, y=x[:, :2] - 0.5)
+        outputs = {"outputs": 2, "output_activation": "linear"}
+        values = merged(values, {"network": {"layered": outputs}, "data": {"name": str(tmp_path / "numbers.npz")}})
     with (
         Endpoint(MetricsSpec(port=0)) as endpoint,
         training(endpoint, RunConfig.read(values), request.param) as snapshot,
@@ -89,4 +96,22 @@ def test_the_page_shows_every_block_and_a_value_that_changes(run: Snapshot, chro
         chromium.find_element("css selector", f"[data-by={name}]").click()
         assert all(re.fullmatch(pattern, shown) for shown in texts("g.block .value"))
     assert len(texts(".chart")) == len(texts(".chart:has(path.curve)")) == 4
+    assert any("R²" in text for text in texts("#figures, .chart")) == ("r2" in run.scores)
     assert errors(chromium) == []
+
+
+def test_figures_say_of_which_epoch_they_are(run: Snapshot, chromium: Any) -> None:
+    def shown() -> list[str]:
+        script = "return [...document.querySelectorAll('#figures dd')].map((element) => element.textContent)"
+        return list(chromium.execute_script(script))
+
+    def epochs() -> list[int]:
+        return [int(found[1]) for found in (re.search(r"epoch (\d+)", text) for text in shown()) if found]
+
+    # Of numbers the mean absolute error, too.
+    until(lambda: len(epochs()) == 3 + ("r2" in run.scores))
+    *ended, training = epochs()
+    test = ended[0]
+    assert set(ended) == {test}
+    # What is trained is the next epoch, or still the one that was evaluated last.
+    assert training in (test, test + 1)

@@ -16,7 +16,7 @@ from dyadnet.metrics.discovery import listed
 from tests.metrics.runs import Found, fetch, lines, running, scraped, settings, state, until, value
 
 
-def train(values: dict[str, Any], out: Path, watcher: Any = None) -> dn.Summary:
+def train(values: dict[str, Any], out: Path, watcher: Any = None) -> dn.Run:
     """A run in this thread."""
     return dn.train(RunConfig.read(values), out, watcher)
 

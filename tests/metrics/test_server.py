@@ -179,6 +179,34 @@ def test_node_listens_on_the_nodes_own_address_only() -> None:
         assert fetch(f"http://{endpoint.address}/healthz")[0] == 200
 
 
+def no_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.skipif(no_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("::1", ["[::1]"]), ("0:0:0:0:0:0:0:1", ["[::1]"]), ("::", ["[::1]", "127.0.0.1"]), ("localhost", ["localhost"])],
+)
+def test_either_kind_of_address_serves(host: str, reached: list[str]) -> None:
+    with Endpoint(MetricsSpec(port=0, host=host)) as endpoint:
+        port = endpoint.address.rpartition(":")[2]
+        for name in [*reached, endpoint.address.rpartition(":")[0]]:
+            assert fetch(f"http://{name}:{port}/healthz")[0] == 200
+    with pytest.raises(OSError, match="refused"):
+        fetch(f"http://{reached[0]}:{port}/healthz")
+
+
+@pytest.mark.parametrize("host", ["2001:db8::7", "[::1]", "fe80::1%nowhere"])
+def test_an_address_of_ipv6_that_is_not_ours_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"^metrics\.host: .* an address of this machine, or node"):
+        Endpoint(MetricsSpec(port=0, host=host))
+
+
 def test_once_closed_nothing_listens() -> None:
     with Endpoint(MetricsSpec(port=0)) as endpoint:
         address = endpoint.address

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 import dyadnet as dn
 from dyadnet import cli
 from dyadnet.config import RunConfig
 from dyadnet.histograms import BINS
+from dyadnet.record import read_config
 from dyadnet.report import report, write
 from dyadnet.report.contents import COUNTS, contents, flat
 from dyadnet.report.reading import read
 from tests.browser import errors
-from tests.metrics.runs import settings
+from tests.metrics.runs import settings, until
 
 
 @pytest.fixture(scope="module")
@@ -287,6 +291,175 @@ def test_the_command_says_where_the_page_is_and_what_it_lacks(copy: Path, capsys
     assert (copy / "report.html").exists()
 
 
+def recorded(run: Path, seed: int, accuracy: float) -> None:
+    """Make a run one of another seed, whose epochs reached another accuracy on the test part."""
+    config = read_config(run)
+    (run / "config.yaml").write_text(config.model_copy(update={"seed": seed}).to_yaml())
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["kind"] == "epoch":
+            line["test"]["accuracy"] = accuracy
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def seeds(runs: tuple[Path, Path], tmp_path: Path) -> list[Path]:
+    """Three runs that differ in nothing but the seed, and the lossy one."""
+    found = [Path(shutil.copytree(runs[0], tmp_path / f"perfect-seed{seed}")) for seed in (1, 2, 3)]
+    for seed, run in enumerate(found, start=1):
+        recorded(run, seed, 0.4 + 0.1 * seed)
+    return [*found, runs[1]]
+
+
+def test_runs_that_differ_in_nothing_but_the_seed_are_one_group(seeds: list[Path], copy: Path) -> None:
+    assert values(report(seeds))["groups"] == [
+        {"name": "perfect", "runs": [0, 1, 2]},
+        {"name": "lossy", "runs": [3]},
+    ]
+    recorded(copy, 1, 0.9)
+    found = values(report([*seeds[:2], copy]))["groups"]
+    assert [group["runs"] for group in found] == [[0, 1], [2]], "the same seed twice is no second seed"
+    cut(seeds[1])
+    assert [group["runs"] for group in values(report(seeds[:2]))["groups"]] == [[0], [1]], "one of them is damaged"
+
+
+def test_a_group_shows_its_mean_and_how_far_its_seeds_lie_apart(
+    seeds: list[Path], tmp_path: Path, chromium: Any
+) -> None:
+    write(seeds, tmp_path / "page.html")
+    texts = shown(chromium, tmp_path / "page.html")
+    assert texts("section:first-of-type tr:nth-child(2) td")[:4] == ["perfect", "finished", "3", "60.00% ± 10.00%"]
+    assert len(texts("path.band")) >= 7
+    assert errors(chromium) == []
+
+
+PROBED = {"neurons": {"h1": [3, 1, 5, 0, 2], "h2": [4]}, "every": 5}
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with probes."""
+    run = tmp_path_factory.mktemp("probed") / "run"
+    dn.train(RunConfig.read(settings(probe=PROBED)), run)
+    return run
+
+
+def test_a_report_shows_what_probes_recorded(probed: Path) -> None:
+    found = contents(read(probed))["probes"]
+    whole = dn.load(probed).probes
+    numbers = sorted(whole)
+    assert [one["relaxation"] for one in found][:: len(found) - 1] == [numbers[0], numbers[-1]]
+    assert len(found) <= 4
+    last = found[-1]["blocks"][0]
+    assert (last["block"], [neuron["index"] for neuron in last["neurons"]], last["probed"]) == ("h1", [3, 1, 5, 0], 5)
+    assert last["ticks"] == whole[numbers[-1]]["h1/ticks"].tolist()
+    for kind in ("plus", "minus", "mean", "difference"):
+        np.testing.assert_allclose(last["neurons"][1][kind], whole[numbers[-1]][f"h1/{kind}"][:, 0, 1], rtol=1e-4)
+
+
+def test_damaged_probes_are_left_out_and_named(probed: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(probed, tmp_path / "run"))
+    first, *others = sorted((run / "probes").glob("*.npz"))
+    first.write_bytes(b"PK nothing")
+    short: dict[str, Any] = {"h1/ticks": np.arange(3), "h1/plus": np.zeros(3)}
+    np.savez(others[-1], **short)
+    found = contents(read(run))
+    assert len([text for text in found["missing"] if text.startswith("probes/")]) == 2
+    assert found["state"] == "damaged"
+    assert len(found["probes"]) == min(4, len(others) + 1) - 2
+
+
+def test_the_page_shows_probes_of_a_relaxation_at_a_time(probed: Path, chromium: Any) -> None:
+    write([probed], probed / "report.html")
+    texts = shown(chromium, probed / "report.html")
+    section = "section:has(.three-wide)"
+    assert len(texts(f"{section} .chart")) == len(texts(f"{section} .chart:has(path.curve)")) == 6
+    before = texts(f"{section} .chart em")
+    chromium.find_elements("css selector", f"{section} [role=radio]")[-1].click()
+    assert texts(f"{section} .chart em") != before
+    assert errors(chromium) == []
+
+
+@pytest.mark.parametrize("width", [400, 1000, 1600])
+def test_nothing_is_cut_off_or_covered_at_any_width(probed: Path, chromium: Any, width: int) -> None:
+    from docs.tools.report_screenshot import collisions, resized
+
+    write([probed], probed / "report.html")
+    shown(chromium, probed / "report.html")
+    resized(chromium, width)
+    assert chromium.execute_script("return document.documentElement.scrollWidth") == width
+    assert collisions(chromium) == []
+    small = "return [...document.querySelectorAll('.chart .tick')].map((text) => text.getBoundingClientRect().height)"
+    assert min(chromium.execute_script(small)) >= 10, "texts keep their size"
+
+
+def test_charts_are_saved_as_csv_and_as_svg_that_stands_alone(
+    runs: tuple[Path, Path], copy: Path, chromium: Any
+) -> None:
+    write([copy], copy / "report.html")
+    shown(chromium, copy / "report.html")
+    downloads = copy / "downloads"
+    downloads.mkdir()
+    chromium.execute_cdp_cmd("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
+    for kind in ("svg", "csv"):
+        chromium.execute_script(f"document.querySelector('.chart [data-save={kind}]').click()")
+    chromium.execute_script("document.querySelector('.legend [data-save=svg]').click()")
+    until(lambda: len([path for path in downloads.iterdir() if path.suffix in (".svg", ".csv")]) == 3)
+    rows = list(csv.DictReader((downloads / "copy-dyadnet-loss.csv").open()))
+    epochs = [epoch["loss"]["test"] for epoch in contents(read(copy))["epochs"]]
+    assert [float(row["Loss"]) for row in rows if row["series"] == "test"] == epochs
+    assert [row["epoch"] for row in rows if row["series"] == "test"] == ["1", "2"]
+    for name in ("copy-dyadnet-loss.svg", "copy-dyadnet-network.svg"):
+        root = ElementTree.parse(downloads / name).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        drawn = list(root.iter("{http://www.w3.org/2000/svg}path"))
+        assert drawn
+        assert all(path.get("stroke") and path.get("fill") and path.get("class") is None for path in drawn)
+    assert errors(chromium) == []
+
+
+# Lines that pass through a block.
+THROUGH = """
+const cells = [...document.querySelectorAll("svg.network rect.cell")].map((rect) => rect.getBBox());
+return [...document.querySelectorAll("svg.network .channel")].filter((line) => {
+  const length = line.getTotalLength();
+  return [...Array(200).keys()].some((step) => {
+    const { x, y } = line.getPointAtLength((length * step) / 199);
+    const within = (at, from, size) => at > from + 2 && at < from + size - 2;
+    return cells.some((box) => within(x, box.x, box.width) && within(y, box.y, box.height));
+  });
+}).map((line) => line.textContent);
+"""
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_a_graph_is_drawn_along_its_longest_path_without_overlaps(tmp_path: Path, chromium: Any, width: int) -> None:
+    from docs.tools.graph_screenshot import GRAPH
+    from docs.tools.report_screenshot import collisions, resized
+
+    config = RunConfig.read(settings(learning={"epochs": 1}, dynamics={"sweeps": 5}))
+    more = (dn.Projection("d", "many", lam=0.0), dn.Projection("many", "out", lam=0.0))
+    populations = (*GRAPH.populations[:-1], dn.Population("many", 24, blocks=12), GRAPH.populations[-1])
+    wide = dn.Network(inputs=64, populations=populations, projections=(*GRAPH.projections, *more))
+    dn.train(config.model_copy(update={"network": wide}), tmp_path / "run", report=False)
+    write([tmp_path / "run"], tmp_path / "run" / "report.html")
+    shown(chromium, tmp_path / "run" / "report.html")
+    resized(chromium, width)
+    place = "return document.querySelector(`[data-block='${arguments[0]}'] rect`).getBBox().x"
+    columns = [chromium.execute_script(place, name) for name in ("input", "a", "b.0", "c", "d", "many.0", "out")]
+    assert columns == sorted(set(columns)), "what closes no cycle goes from left to right"
+    assert chromium.execute_script(THROUGH) == []
+    assert collisions(chromium) == []
+    assert errors(chromium) == []
+
+
+def test_a_logarithmic_chart_says_so(copy: Path, chromium: Any) -> None:
+    texts = shown(chromium, copy / "report.html")
+    marked = [title.removesuffix("log") for title in texts(".chart b") if title.endswith("log")]
+    assert {"Loss", "Error"} <= set(marked)
+    assert "Sweeps to settle" not in marked
+
+
 def shown(chromium: Any, page: Path, *, dark: bool = False) -> Callable[[str], list[str]]:
     """Open a page; the answer finds the text of what a selector names."""
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -314,6 +487,25 @@ def test_the_page_of_a_run_opens_with_its_plots(copy: Path, chromium: Any, dark:
     assert ground == ("rgb(13, 16, 20)" if dark else "rgb(244, 243, 239)")
     chromium.find_element("css selector", "[data-by=residual]").click()
     assert all(re.fullmatch(r"[\d.e-]+", text) for text in texts("g.block .value"))
+    assert errors(chromium) == []
+
+
+def test_the_page_of_a_run_on_numbers_has_r2_and_no_accuracy(
+    runs: tuple[Path, Path], tmp_path: Path, chromium: Any
+) -> None:
+    x = np.random.default_rng(0).standard_normal((60, 4))
+    network = dn.layered(hidden=[6], output_activation="linear")
+    config = dn.RunConfig(network=network, engine="local", learning=dn.Learning(epochs=2, minibatch=20))
+    numbers = dn.train(config, tmp_path / "numbers", data=(x, np.tanh(x[:, :2]))).path
+    write([numbers], tmp_path / "one.html")
+    texts = shown(chromium, tmp_path / "one.html")
+    figures = " ".join(texts(".figures"))
+    assert "Test R²" in figures
+    assert "accuracy" not in figures
+    assert any(text.startswith("Variance not explained") for text in texts(".chart:has(path.curve)"))
+    write([runs[0], numbers], tmp_path / "two.html")
+    texts = shown(chromium, tmp_path / "two.html")
+    assert {"test", "test R²", "test MAE"} <= set(texts("th"))
     assert errors(chromium) == []
 
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from rich.console import Console
 
+from dyadnet.errors import ConfigError, RunFolderError
+from dyadnet.pictures import also_as
 from dyadnet.record import MACHINERY
-from dyadnet.study import Result, Study, StudyFolder, plan, progress
+from dyadnet.study import Result, Study, StudyFolder, load, plan, progress
+from dyadnet.study.intervals import Interval, margin
 from dyadnet.study.outcome import draw, write_table
 from dyadnet.study.progress import Estimate, StudyBar, duration
-from dyadnet.study.table import cell, columns, margin, rows
+from dyadnet.study.table import cell, columns, rows
 from tests.study.definitions import tiny
 
 
@@ -81,6 +86,97 @@ def test_margins_hold_the_mean_19_times_in_20() -> None:
     draws = np.random.default_rng(0).normal(size=(4000, 3))
     held = [abs(row.mean()) <= (margin(list(row)) or 0.0) for row in draws]
     assert 0.94 < np.mean(held) < 0.96
+
+
+def test_intervals_are_what_they_are_called() -> None:
+    values = [1.0, 2.0, 6.0]
+    deviation = np.std(values, ddof=1)
+    assert margin(values, "sd") == pytest.approx(deviation)
+    assert margin(values, "se") == pytest.approx(deviation / np.sqrt(3))
+    assert margin(values, "t95") == pytest.approx(4.303 * deviation / np.sqrt(3))
+    assert margin(values, "none") is None
+    assert [margin([1.0], interval) for interval in get_args(Interval)] == [None] * 4
+
+
+def paired(study: Study) -> dict[int, Result]:
+    """Seeds that lie ten points apart, and a delay of 3 that costs each of them one point."""
+    return {t.number: measured(0.5 + 0.1 * t.seed - 0.01 * (t.point.get("delay") == 3)) for t in plan(study)}
+
+
+def test_differences_to_the_base_are_paired_by_seed(tmp_path: Path) -> None:
+    study = tiny(differences=True, interval="se")
+    results = paired(study)
+    broken = next(t for t in plan(study) if not t.point and (t.model, t.seed) == ("ffm", 1))
+    results[broken.number] = Result("diverged", "runs away", {})
+    table = written(study, tmp_path, results)
+    assert {row["test_accuracy_difference"] for row in table if (row["model"], row["seed"]) == ("ffm", "1")} == {""}
+    assert (tmp_path / "out" / "map-test-accuracy-difference.png").exists()
+    page = (tmp_path / "out" / "summary.md").read_text()
+    assert "± the standard error of the mean" in page
+    plain, difference = page.split("## test accuracy − the base's, paired by seed")
+    assert "54.0 ± 5.0 %" in plain
+    assert "| −1.0 ± 0.0 |" in difference
+    assert "| −1.0 † |" in difference
+    found = load(tmp_path / "out")
+    far = found.cell("test_accuracy_difference", model="sshm", delay=3)
+    assert far.mean == pytest.approx(-0.01)
+    assert far.ok == 4
+    assert far.margin == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_map_and_its_table_have_the_same_order(tmp_path: Path) -> None:
+    study = tiny()
+    written(study, tmp_path, paired(study))
+    axes = load(tmp_path / "out").plot(ax=Figure().subplots(), model="sshm")
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "3"]
+    heights = {text.get_text(): axes.transData.transform(text.get_position())[1] for text in axes.get_yticklabels()}
+    down = sorted(heights, key=lambda name: -heights[name])
+    assert down == ["0.1", "0.5"]
+    rows = [line for line in (tmp_path / "out" / "summary.md").read_text().splitlines() if line.startswith("| **")]
+    assert [line.split("|")[1].strip(" *") for line in rows[:2]] == down
+
+
+def test_every_picture_of_a_study_is_there_for_print_too(tmp_path: Path) -> None:
+    for name, changes in (("map", {}), ("lines", {"axes": ALONE})):
+        study = tiny(**changes)
+        with also_as("svg"):
+            written(study, tmp_path / name, paired(study))
+        pictures = {path.stem for path in (tmp_path / name / "out").glob("*.png")}
+        assert pictures
+        assert pictures == {path.stem for path in (tmp_path / name / "out").glob("*.svg")}
+
+
+def test_logarithmic_axes_say_so(tmp_path: Path) -> None:
+    study = tiny(axes=ALONE, metrics=["messages"])
+    results = {trial.number: measured(0.5, messages=10 ** (1 + trial.number % 5)) for trial in plan(study)}
+    written(study, tmp_path, results)
+    axes = load(tmp_path / "out").plot(ax=Figure().subplots())
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("learning.beta, log", "messages sent, log")
+    accuracy = load(tmp_path / "out").plot("test_accuracy", Figure().subplots())
+    assert accuracy.get_ylabel() == "test accuracy (%)"
+
+
+def test_what_a_study_did_not_measure_is_refused(tmp_path: Path) -> None:
+    study = tiny(reference=False)
+    written(study, tmp_path, paired(study))
+    found = load(tmp_path / "out")
+    for arguments, words in (
+        ({"metric": "accuracy"}, "metric: 'accuracy' is not legal; one of test_accuracy"),
+        ({"metric": "gap_difference"}, "did not run its base alone"),
+        ({"model": "hm"}, "model: 'hm' is not legal; one of ffm, sshm"),
+        ({"variant": "x"}, "the study names none"),
+        ({"axis": "loss"}, "axis: 'loss' is not legal; one of delay, learning.beta"),
+        ({"axis": "delay", "model": "ffm"}, "curves show all models"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            found.plot(ax=Figure().subplots(), **arguments)
+    (tmp_path / "out" / "results.csv").write_text("trial,status\n0,ok\n")
+    with pytest.raises(RunFolderError, match="damaged"):
+        load(tmp_path / "out")
+    with pytest.raises(RunFolderError, match="no results of a study here"):
+        load(tmp_path)
+    with pytest.raises(ConfigError, match="set reference: true"):
+        tiny(reference=False, differences=True)
 
 
 ALONE = [{"key": "learning.beta", "grid": [0.1, 0.5, 1.0], "scale": "log"}]

@@ -10,6 +10,7 @@ import msgpack
 import numpy as np
 import pytest
 
+from dyadnet.program import tables as c
 from dyadnet.trace.errors import TraceError
 from dyadnet.trace.file import Recorded, Trace, recorded
 from dyadnet.trace.replaying import replay
@@ -21,11 +22,19 @@ LAMBDAS = {"sshm": 0.0, "ffm": 0.5, "hm": 1.0}
 SOME: dict[str, dict[str, Any]] = {
     **{model: {"network": {"layered": {"lam": lam}}} for model, lam in LAMBDAS.items()},
     "settling": {"dynamics": {"mode": {"settle": True, "updates": 200}}},
+    "larger evaluations": {"learning": {"minibatch": 10, "evaluation_batch": 20}},
     "packed": {"cluster": {"actors": 2}},
     "split": {"network": {"layered": {"blocks": 2}}, "cluster": {"actors": 3}},
     "warm": {"dynamics": {"initial": "previous"}},
     "imperfect": {"imperfections": IMPERFECT},
     "delayed": {"dynamics": {"mode": {"delay": {"kind": "uniform", "low": 0.2, "high": 2.0}}}},
+    "prospective": {"dynamics": {"prospective": "auto"}},
+    "prospective, delayed": {"dynamics": {"prospective": 0.8, "mode": {"delay": 1.0}}, "cluster": {"actors": 2}},
+    "changes, lost": {
+        "dynamics": {"mode": {"delay": {"kind": "exponential", "mean": 0.3, "maximum": 2.0}}},
+        "imperfections": {"channel": {"send_on_delta": 0.01, "loss": 0.2, "duplication": 0.3}},
+    },
+    "changes": {"imperfections": {"channel": {"send_on_delta": 0.01}}},
     "straggling": {"cluster": {"slow": {"h1": 4}}},
     "float64": {"dynamics": {"dtype": "float64"}},
 }
@@ -66,8 +75,9 @@ def altered(path: Path, number: int, **values: Any) -> None:
 def test_the_minibatch_is_named_where_it_first_goes_another_way(tmp_path: Path) -> None:
     config = settings(tmp_path / "run.trace")
     traced(config)
-    now = relaxation_of(tmp_path / "run.trace", 2).scripts[0].now
-    altered(tmp_path / "run.trace", 2, now=now + 0.01 * np.arange(1, len(now) + 1))
+    rows = relaxation_of(tmp_path / "run.trace", 2).scripts[0].rows.copy()
+    rows[rows[:, c.TR_OP] == c.TR_UPDATE, c.TR_COPY] += 10**7
+    altered(tmp_path / "run.trace", 2, rows=rows)
     with Trace(tmp_path / "run.trace") as trace:
         found = replay(trace, config, digits(config))
     assert not found.same
@@ -76,13 +86,14 @@ def test_the_minibatch_is_named_where_it_first_goes_another_way(tmp_path: Path) 
     assert str(found.difference).startswith("at minibatch 2, in the states of block ")
 
 
-def test_a_letter_that_nobody_wrote_is_told_of(tmp_path: Path) -> None:
+def test_a_message_that_nobody_sent_is_told_of(tmp_path: Path) -> None:
     config = settings(tmp_path / "run.trace")
     traced(config)
-    ticks = relaxation_of(tmp_path / "run.trace", 1).scripts[0].ticks.copy()
-    ticks[-1] = 1000
-    altered(tmp_path / "run.trace", 1, ticks=ticks)
-    with Trace(tmp_path / "run.trace") as trace, pytest.raises(TraceError, match=r"relaxation 1: nobody told host 0"):
+    rows = relaxation_of(tmp_path / "run.trace", 1).scripts[0].rows.copy()
+    rows[np.flatnonzero(rows[:, c.TR_OP] == c.TR_HOLD)[-1], c.TR_COUNT] = 1000
+    altered(tmp_path / "run.trace", 1, rows=rows)
+    complaint = r"relaxation 1: nobody sent update 1000 of h2 to h1"
+    with Trace(tmp_path / "run.trace") as trace, pytest.raises(TraceError, match=complaint):
         replay(trace, config, digits(config))
 
 

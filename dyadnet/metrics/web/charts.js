@@ -30,6 +30,7 @@ function short(value, digits = 3) {
   return String(Number(value.toPrecision(digits)));
 }
 
+const fixed = (value) => (known(value) ? value.toFixed(4) : "–");
 const percent = (value, digits = 1) => (known(value) ? `${(100 * value).toFixed(digits)}%` : "–");
 
 // Round steps, about `count` of them, from below the smallest to above the largest value.
@@ -39,22 +40,30 @@ function ticks(low, high, count = 3) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough);
   const found = [];
-  for (let value = Math.floor(low / step) * step; value < high + step * 0.999; value += step) found.push(Number(value.toPrecision(6)));
+  // Counted rather than added up: what is left of a sum near zero is no round number.
+  for (let place = Math.floor(low / step); place * step < high + step * 0.999; place += 1) found.push(Number((place * step).toPrecision(6)));
   return found;
 }
 
-// Powers of ten and, where there are few of them, halves and fifths between them.
-function decades(low, high) {
+// Multiples of powers of ten within bounds.
+function multiples(low, high, factors) {
   const found = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
-    for (const factor of [1, 2, 5]) {
+    for (const factor of factors) {
       const mark = Number((factor * 10 ** power).toPrecision(3));
       if (mark >= low && mark <= high) found.push(mark);
     }
   }
+  return found;
+}
+
+// Powers of ten and, where there are few of them, halves and fifths between them, or all their multiples.
+function decades(low, high) {
+  const few = multiples(low, high, [1, 2, 5]);
+  const found = few.length > 1 ? few : multiples(low, high, [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]);
   const whole = found.filter((mark) => Number.isInteger(Math.log10(mark)) || Math.abs(Math.log10(mark) % 1) < 1e-9);
   const kept = whole.length >= 3 ? whole : found.length > 4 ? found.filter((mark, index) => index % 2 === 0) : found;
-  return kept.length ? kept : [low, high];
+  return kept.length > 1 ? kept : [low, high];
 }
 
 // A running median keeps the shape of noisy minibatches without inventing anything between them.
@@ -77,107 +86,209 @@ function figure(name, value, unit = "") {
   return box;
 }
 
+const EPOCHS = { label: "epoch", from: 0, whole: true };
+const LEFT = 50, RIGHT = 12, LETTER = 6.1;
+// Names in a legend; a network of many blocks would fill the page with them.
+const NAMED = 12;
+
+// Of marks in a row those whose names have room beside each other; `from` is where the first may begin.
+function spaced(marks, x, from) {
+  let end = from;
+  return marks.filter((mark) => {
+    const half = (short(mark).length * LETTER) / 2;
+    if (x(mark) - half < end) return false;
+    end = x(mark) + half + 6;
+    return true;
+  });
+}
+
 // Where a chart's values lie from left to right: from 0, without marks, unless `below` says more.
 function across(points, below, width) {
   const values = points.map(([at]) => at);
   const scale = below?.log ? Math.log10 : (value) => value;
-  const [low, high] = [below?.from ?? 0, Math.max(below ? -Infinity : 1, ...values)].map(scale);
-  const marks = !below ? [] : below.log ? decades(below.from, Math.max(...values))
-    : ticks(below.from ?? 0, Math.max(...values), 6).filter((mark) => mark >= (below.from ?? 0) && mark <= Math.max(...values) && !(below.whole && mark % 1));
-  return { x: (at) => 44 + (width - 56) * ((scale(at) - low) / (high - low || 1)), marks };
+  const [from, to] = [below?.from ?? 0, Math.max(below ? -Infinity : 1, ...values)];
+  const [low, high] = [from, to].map(scale);
+  const x = (at) => LEFT + (width - LEFT - RIGHT) * ((scale(at) - low) / (high - low || 1));
+  if (!below) return { x, marks: [] };
+  const every = Math.max(2, Math.floor(width / 75));
+  const marks = below.log ? decades(from, to) : ticks(from, to, every).filter((mark) => mark >= from && mark <= to && !(below.whole && mark % 1));
+  return { x, marks: spaced(marks, x, below.label ? 2 + below.label.length * LETTER : 0) };
 }
 
-// While the pointer is over a chart its legend tells the values there.
-function followed(svg, shown, labels, { x, format, width, height, below }) {
-  const line = make("line", { class: "cursor", y1: 4, y2: height - (below ? 24 : 8), visibility: "hidden" });
-  svg.append(line);
-  const nearest = (points, at) => points.reduce((one, other) => (Math.abs(x(other[0]) - at) < Math.abs(x(one[0]) - at) ? other : one));
-  const tell = (at) => {
-    const places = shown.map((one) => (at === null ? one.points.at(-1) : nearest(one.points, at)));
-    labels.forEach(([label, index]) => { label.textContent = (at === null && shown[index].says) || format(places[index][1]); });
-    if (at === null) line.setAttribute("visibility", "hidden");
-    else for (const [name, value] of [["x1", x(places[0][0])], ["x2", x(places[0][0])], ["visibility", "visible"]]) line.setAttribute(name, value);
-  };
-  svg.addEventListener("pointermove", (event) => {
-    const box = svg.getBoundingClientRect();
-    tell(((event.clientX - box.left) / box.width) * width);
-  });
-  svg.addEventListener("pointerleave", () => tell(null));
-}
-
-// series: {name, colour, points: [[at, value]], faint, says}, where `says` stands in the legend for the last value;
-// below: {label, from, log, whole}, the axis under the chart.
-function chart(title, series, { format = short, zero = false, log = false, width = 480, height = 96, below = null } = {}) {
-  const box = element("div", "chart");
-  const head = element("p");
-  head.append(element("b", "", title));
-  const positive = ([at, value]) => known(value) && (!log || value > 0) && (!below?.log || at > 0);
-  const shown = series.map((one) => ({ ...one, points: one.points.filter(positive) })).filter((one) => one.points.length);
-  const labels = [];
-  shown.forEach((one, index) => {
-    if (one.faint) return;
-    const label = element("span", one.colour, one.name);
-    const value = element("em", "", one.says || format(one.points.at(-1)[1]));
-    label.append(value);
-    labels.push([value, index]);
-    head.append(label);
-  });
-  box.append(head);
-  const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
-  box.append(svg);
-  if (!shown.length) return box;
-  const values = shown.flatMap((one) => one.points.map(([, value]) => value));
+// Where a chart's values lie from bottom to top.
+function upwards(values, { zero, log, format }, height, foot) {
   const marks = log ? decades(Math.min(...values), Math.max(...values)) : ticks(zero ? 0 : Math.min(...values), Math.max(...values));
   const scale = log ? Math.log10 : (value) => value;
   const [low, high] = log
     ? [scale(Math.min(...values, marks[0])), scale(Math.max(...values, marks.at(-1)))]
     : [marks[0], marks.at(-1)];
-  const { x, marks: stops } = across(shown.flatMap((one) => one.points), below, width);
-  const foot = below ? 24 : 8;
-  const y = (value) => height - foot - (height - 8 - foot) * ((scale(value) - low) / (high - low || 1));
-  for (const mark of marks) {
-    svg.append(make("line", { class: "grid", x1: 44, x2: width - 4, y1: y(mark), y2: y(mark) }));
-    svg.append(make("text", { class: "tick", x: 38, y: y(mark) + 3.5, "text-anchor": "end" }, format(mark)));
+  return { y: (value) => height - foot - (height - 8 - foot) * ((scale(value) - low) / (high - low || 1)), marks, name: format };
+}
+
+// A chart with a legend that tells its last values, or those under the pointer.
+// Options: below: {label, from, log, whole}, the axis under it; log: of the other axis, which then says so.
+class Chart {
+  constructor(title, { format = short, zero = false, log = false, height = 96, below = null } = {}) {
+    this.title = title;
+    this.options = { format, zero, log, height, below };
+    this.box = element("div", "chart");
+    this.box.chart = this;
+    this.head = element("p");
+    this.picture = make("svg");
+    this.width = 480;
+    this.box.append(this.head, this.picture, saving("SVG", "CSV"));
+    // Texts keep their size whatever the chart's.
+    new ResizeObserver(([{ contentRect }]) => this.fit(Math.round(contentRect.width))).observe(this.box);
   }
-  for (const stop of stops) svg.append(make("text", { class: "tick", x: x(stop), y: height - 8, "text-anchor": "middle" }, short(stop)));
-  if (below?.label) svg.append(make("text", { class: "tick", x: 38, y: height - 8, "text-anchor": "end" }, below.label));
-  for (const one of shown) {
+
+  // series: {name, colour, points: [[at, value]], faint, says, band: [[at, low, high]], bare, unnamed}, where `says`
+  // stands in the legend for the last value, a bare curve has no dot at its end, and an unnamed one is not in the legend.
+  show(series) {
+    const { log, below } = this.options;
+    const positive = ([at, value]) => known(value) && (!log || value > 0) && (!below?.log || at > 0);
+    this.series = series.map((one) => ({ ...one, points: one.points.filter(positive) })).filter((one) => one.points.length);
+    this.#legend();
+    this.#draw();
+    return this;
+  }
+
+  fit(width) {
+    if (width < 1 || width === this.width) return;
+    this.width = width;
+    this.#draw();
+  }
+
+  #legend() {
+    const title = element("b", "", this.title);
+    if (this.options.log && this.series.length) title.append(element("small", "", "log"));
+    const named = this.series.filter((one) => !one.faint && !one.unnamed);
+    this.labels = named.slice(0, NAMED).map((one) => {
+      const label = element("span", one.colour, one.name), value = element("em");
+      label.append(value);
+      return { one, label, value };
+    });
+    this.head.replaceChildren(title, ...this.labels.map(({ label }) => label));
+    if (named.length > NAMED) this.head.append(element("i", "", `and ${named.length - NAMED} more`));
+    this.#tell();
+  }
+
+  // The values at the pointer, or the last ones.
+  #tell() {
+    for (const { one, value } of this.labels) {
+      const point = this.pointer === undefined ? one.points.at(-1) : this.#nearest(one.points);
+      value.textContent = (this.pointer === undefined && one.says) || this.options.format(point[1]);
+    }
+    if (!this.cursor) return;
+    const place = this.pointer === undefined ? null : this.x(this.#nearest(this.series[0].points)[0]);
+    this.cursor.setAttribute("visibility", place === null ? "hidden" : "visible");
+    for (const name of ["x1", "x2"]) this.cursor.setAttribute(name, place ?? 0);
+  }
+
+  #nearest(points) {
+    const away = ([at]) => Math.abs(this.x(at) - this.pointer * this.width);
+    return points.reduce((one, other) => (away(other) < away(one) ? other : one));
+  }
+
+  #draw() {
+    const { width, options: { height, below } } = this;
+    const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
+    this.picture.replaceWith(svg);
+    this.picture = svg;
+    this.cursor = null;
+    if (!this.series.length) return;
+    const foot = below ? 24 : 8;
+    const values = this.series.flatMap((one) => [...one.points.map(([, value]) => value), ...(one.band || []).flatMap(([, ...ends]) => ends)]);
+    const { y, marks, name } = upwards(values.filter((value) => !this.options.log || value > 0), this.options, height, foot);
+    const { x, marks: stops } = across(this.series.flatMap((one) => one.points), below, width);
+    this.x = x;
+    for (const mark of marks) {
+      svg.append(make("line", { class: "grid", x1: LEFT, x2: width - 4, y1: y(mark), y2: y(mark) }));
+      svg.append(make("text", { class: "tick", x: LEFT - 6, y: y(mark) + 3.5, "text-anchor": "end" }, name(mark)));
+    }
+    for (const stop of stops) svg.append(make("text", { class: "tick", x: x(stop), y: height - 8, "text-anchor": "middle" }, short(stop)));
+    if (below?.label) svg.append(make("text", { class: "tick", x: 2, y: height - 8 }, below.label));
+    for (const one of this.series) this.#curve(svg, one, x, y);
+    if (below) this.#follow(svg, height - foot);
+  }
+
+  #curve(svg, one, x, y) {
+    if (one.band) {
+      // What is below the axis, or has no logarithm, lies on its floor.
+      const floor = this.options.height - (this.options.below ? 24 : 8);
+      const within = (value) => (this.options.log && value <= 0 ? floor : Math.min(y(value), floor));
+      const edges = [...one.band.map(([at, from]) => [at, from]), ...one.band.map(([at, , to]) => [at, to]).reverse()];
+      svg.append(make("path", { class: `band ${one.colour}`, d: `${path(edges, x, within)}Z` }));
+    }
     svg.append(make("path", { class: `curve ${one.colour}${one.faint ? " faint" : ""}`, d: path(one.points, x, y) }));
-    if (one.faint || one.colour === "soft" || one.points.length > 60 || below?.log) continue;
+    if (one.faint || one.bare || one.colour === "soft" || one.points.length > 60 || this.options.below?.log) return;
     const [at, value] = one.points.at(-1);
     svg.append(make("circle", { class: one.colour, cx: x(at), cy: y(value), r: 2.4 }));
   }
-  if (below) followed(svg, shown, labels, { x, format, width, height, below });
-  return box;
+
+  #follow(svg, bottom) {
+    this.cursor = make("line", { class: "cursor", y1: 4, y2: bottom, visibility: "hidden" });
+    svg.append(this.cursor);
+    const at = (place) => { this.pointer = place; this.#tell(); };
+    svg.addEventListener("pointermove", (event) => {
+      const { left, width } = svg.getBoundingClientRect();
+      at((event.clientX - left) / width);
+    });
+    svg.addEventListener("pointerleave", () => at(undefined));
+    this.#tell();
+  }
+
+  // All points, one a line.
+  csv() {
+    const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const lines = this.series.flatMap((one) => {
+      const name = one.name || (one.faint ? "single minibatches" : this.title);
+      return one.points.map(([at, value]) => `${quoted(name)},${at},${value}`);
+    });
+    return ["series,".concat(quoted(this.options.below?.label || "x"), ",", quoted(this.title)), ...lines, ""].join("\n");
+  }
+
+  svg() {
+    return standalone(this.picture, this.title, this.labels.map(({ one, label }) => [one.name, getComputedStyle(label).color]));
+  }
 }
 
-function charts(state, width) {
+const chart = (title, series, options) => new Chart(title, options).show(series).box;
+
+// The live page's charts, which stay the same while what they show goes on.
+const LIVE = new Map();
+
+function live(title, series, options) {
+  if (!LIVE.has(title)) LIVE.set(title, new Chart(title, { height: 112, below: EPOCHS, ...options }));
+  return LIVE.get(title).show(series).box;
+}
+
+function charts(state) {
   const fine = (key) => state.curve.filter((point) => known(point[key])).map((point) => [point.at, point[key]]);
   const coarse = (key, turn = (value) => value) =>
     state.epoch_curve.filter((point) => known(point[key])).map((point) => [point.at, turn(point[key])]);
   const error = (value) => 1 - value;
-  const trail = fine("loss");
+  const trail = fine("loss"), score = state.scores.r2 ? "r2" : "accuracy";
   return [
-    chart("Loss", [
+    live("Loss", [
       { name: "", colour: "one", points: trail, faint: true },
       { name: "train", colour: "one", points: smooth(trail, 25) },
       { name: "validation", colour: "two", points: coarse("loss_validation") },
       { name: "test", colour: "three", points: coarse("loss_test") },
-    ], { width, log: true }),
-    chart("Error", [
-      { name: "train", colour: "one", points: coarse("accuracy_train", error) },
-      { name: "validation", colour: "two", points: coarse("accuracy_validation", error) },
-      { name: "test", colour: "three", points: coarse("accuracy_test", error) },
-    ], { width, log: true, format: (value) => percent(value, value < 0.1 && value > 0 ? 1 : 0) }),
-    chart("Sweeps to settle", [
+    ], { log: true }),
+    live(score === "r2" ? "Variance not explained, 1 − R²" : "Error", [
+      { name: "train", colour: "one", points: coarse(`${score}_train`, error) },
+      { name: "validation", colour: "two", points: coarse(`${score}_validation`, error) },
+      { name: "test", colour: "three", points: coarse(`${score}_test`, error) },
+    ], { log: true, format: (value) => percent(value, value < 0.1 && value > 0 ? 1 : 0) }),
+    live("Sweeps to settle", [
       { name: "", colour: "one", points: fine("sweeps"), faint: true },
       { name: "median", colour: "one", points: smooth(fine("sweeps"), 15) },
-    ], { width, zero: true }),
+    ], { zero: true }),
     state.settings.radius
-      ? chart("Spectral radius and step", [
+      ? live("Spectral radius and step", [
         { name: "μ", colour: "one", points: fine("radius") },
         { name: "step", colour: "two", points: fine("step") },
-      ], { width, zero: true })
-      : chart("Step", [{ name: "step", colour: "two", points: fine("step") }], { width, zero: true }),
+      ], { zero: true })
+      : live("Step", [{ name: "step", colour: "two", points: fine("step") }], { zero: true }),
   ];
 }

@@ -53,11 +53,17 @@ function enrich(state) {
   }
 }
 
+// What is predicted is classes or numbers. Numbers that stand side by side are of one epoch, or say of which.
+function scores({ epoch, accuracy, r2, mae }) {
+  const whole = epoch ? `epoch ${epoch}` : "";
+  if (!r2) return [figure("Test accuracy", percent(accuracy?.test, 2), whole), figure("Validation accuracy", percent(accuracy?.validation, 2), whole)];
+  return [figure("Test R²", fixed(r2.test), whole), figure("Validation R²", fixed(r2.validation), whole), figure("Test MAE", short(mae.test), whole)];
+}
+
 function figures(state) {
   const found = [
-    figure("Test accuracy", percent(state.accuracy.test, 2)),
-    figure("Validation accuracy", percent(state.accuracy.validation, 2)),
-    figure("Training loss", short(state.loss.train), "this epoch"),
+    ...scores(state.ended),
+    figure("Training loss", short(state.loss.train), state.training ? `epoch ${state.training}` : ""),
     figure("Sweeps", short(state.curve.at(-1)?.sweeps), "latest"),
     figure(state.settings.radius ? "Spectral radius μ" : "Step", short(state.settings.radius || state.settings.step)),
     figure("Learning rate", short(state.settings.learning_rate, 2), known(state.settings.beta) ? `β ${short(state.settings.beta)}` : ""),
@@ -92,7 +98,7 @@ function status(word, text = word) {
 function show(state) {
   document.title = `${state.run} · dyadnet`;
   at("run").textContent = state.run;
-  at("about").textContent = `${state.model} on ${state.data} · ${state.engine}, ${state.mode} · epoch ${Math.min(state.epochs + 1, state.planned)} of ${state.planned}`;
+  at("about").textContent = `${state.model} on ${state.data} · ${state.engine}, ${state.mode} · epoch ${state.epoch} of ${state.planned}`;
   status(state.state);
   const epoch = state.epoch_minibatches ? state.minibatches / state.epoch_minibatches : 0;
   at("done").style.width = `${Math.min(100, (100 * epoch) / state.planned)}%`;
@@ -101,7 +107,9 @@ function show(state) {
   at("figures").replaceChildren(...figures(state));
   picture.draw(state.network);
   picture.colour(state, by);
-  at("charts").replaceChildren(...charts(state, at("charts").clientWidth || 480));
+  const boxes = charts(state);
+  // What is there already stays: the pointer may be over it, or the keyboard's focus within.
+  if (boxes.some((box, index) => box !== at("charts").children[index])) at("charts").replaceChildren(...boxes);
   at("blocks").replaceChildren(...table(state));
   const end = ["finished", "diverged", "failed", "stopped"].includes(state.state) ? state.progress : state.now;
   at("footing").textContent = `running for ${duration(end - state.started)} · last relaxation ${duration(state.now - state.progress)} ago · read-only`;

@@ -1,7 +1,7 @@
 "use strict";
 // The network as blocks of dyads (two halves: s+ and s−) and the channels between them.
 
-const WIDE = 900, TALL = 520, BLOCK = 92;
+const TALL = 520;
 
 // What blocks are coloured by. `place` maps a value to 0…1 along a ramp of colours.
 const QUANTITIES = {
@@ -53,70 +53,159 @@ function blend(colours, at) {
 
 const css = (colour, alpha = 1) => `rgb(${colour.join(" ")} / ${alpha})`;
 
-// A column for each distance from the input; what no path reaches goes by its order.
-function columns(network) {
-  const depth = new Map([["input", 0]]);
-  const queue = ["input"];
-  while (queue.length) {
-    const here = queue.shift();
-    for (const { pre, post } of network.projections) {
-      if (pre === here && !depth.has(post)) { depth.set(post, depth.get(here) + 1); queue.push(post); }
+// What a drawing measures: columns are at least `STEP` apart, and lines that pass others by have tracks of their own.
+const STEP = 112, SIDE = 60, SPACE = 74, TRACK = 26, CROWDED = 10;
+
+// Projections that close a cycle, as a walk from the input finds them: without these the network has a first and a last.
+function closing(network) {
+  const found = new Set(), state = new Map();
+  const from = (name) => network.projections.filter(({ pre }) => pre === name);
+  for (const start of ["input", ...network.layers.map(({ name }) => name)]) {
+    if (state.has(start)) continue;
+    const walk = [[start, from(start)]];
+    state.set(start, "open");
+    while (walk.length) {
+      const [name, left] = walk.at(-1);
+      const next = left.shift();
+      if (!next) { state.set(name, "done"); walk.pop(); }
+      else if (state.get(next.post) === "open") found.add(next);
+      else if (!state.has(next.post)) { state.set(next.post, "open"); walk.push([next.post, from(next.post)]); }
     }
   }
-  const deepest = Math.max(...depth.values());
-  network.layers.forEach((layer, index) => { if (!depth.has(layer.name)) depth.set(layer.name, Math.min(index + 1, deepest + 1)); });
-  const output = network.layers.find((layer) => layer.output);
-  depth.set(output.name, Math.max(...depth.values(), depth.get(output.name)));
-  const others = network.layers.filter((layer) => layer !== output).map((layer) => depth.get(layer.name));
-  if (others.includes(depth.get(output.name))) depth.set(output.name, depth.get(output.name) + 1);
-  const levels = [...new Set(depth.values())].sort((a, b) => a - b);
-  return levels.map((level) => [...depth].filter(([, value]) => value === level).map(([name]) => name));
+  return found;
 }
 
-function place(network) {
-  const layers = new Map(network.layers.map((layer) => [layer.name, layer]));
-  const cols = columns(network);
-  const largest = Math.max(...network.layers.map((layer) => layer.size));
-  const boxes = new Map();
-  const gap = cols.length > 1 ? (WIDE - 120) / (cols.length - 1) : 0;
-  cols.forEach((names, index) => {
-    const x = 60 + gap * index;
-    const blocks = names.flatMap((name) =>
-      name === "input"
-        ? [{ name: "input", layer: "input", size: network.inputs, height: 300, width: 28 }]
-        : layers.get(name).blocks.map((block) => ({
-          name: block.name, layer: name, size: block.size, width: Math.min(BLOCK, gap * 0.6),
-          height: 120 + 230 * Math.sqrt(layers.get(name).size / largest),
-          share: block.size / layers.get(name).size,
-        })));
-    const heights = blocks.map((block) => Math.max(30, block.height * (block.share || 1)));
-    const space = 74, total = heights.reduce((a, b) => a + b, 0) + space * (blocks.length - 1);
-    const scale = Math.min(1, (TALL - 110) / total);
-    let y = TALL / 2 - (total * scale) / 2;
-    blocks.forEach((block, at) => {
-      boxes.set(block.name, { ...block, x, y, height: heights[at] * scale, column: index });
-      y += (heights[at] + space) * scale;
-    });
+// How far each population is from the input by the longest path, so that every line but those that close cycles goes
+// from left to right; the output comes last.
+function ranks(network) {
+  const back = closing(network);
+  const ahead = network.projections.filter((projection) => !back.has(projection));
+  const rank = new Map([["input", 0], ...network.layers.map(({ name }) => [name, 1])]);
+  for (let moved = true; moved;) {
+    moved = false;
+    for (const { pre, post } of ahead) {
+      if (rank.get(post) <= rank.get(pre)) { rank.set(post, rank.get(pre) + 1); moved = true; }
+    }
+  }
+  const output = network.layers.find((layer) => layer.output).name;
+  const others = [...rank].filter(([name]) => name !== output).map(([, value]) => value);
+  rank.set(output, Math.max(rank.get(output), Math.max(...others) + 1));
+  return rank;
+}
+
+// Columns of names from left to right; in each, what is fed from above stands above.
+function columns(network, rank) {
+  const levels = [...new Set(rank.values())].sort((a, b) => a - b);
+  const height = new Map();
+  return levels.map((level) => {
+    const names = [...rank].filter(([, value]) => value === level).map(([name]) => name);
+    const fed = (name) => {
+      const known = network.projections.filter(({ pre, post }) => post === name && height.has(pre)).map(({ pre }) => height.get(pre));
+      return known.length ? known.reduce((a, b) => a + b, 0) / known.length : 0.5;
+    };
+    const sorted = names.map((name) => [fed(name), name]).sort(([a], [b]) => a - b).map(([, name]) => name);
+    sorted.forEach((name, index) => height.set(name, (index + 1) / (sorted.length + 1)));
+    return sorted;
   });
-  return boxes;
 }
 
-function curve(from, to, shift) {
-  const middle = (box) => box.y + box.height / 2 + shift * Math.min(1, box.height / 80);
-  if (from === to) {
-    const top = from.y - 26;
-    return `M${from.x - 18} ${from.y - 24}C${from.x - 40} ${top - 40} ${from.x + 40} ${top - 40} ${from.x + 18} ${from.y - 24}`;
+// Tracks for lines that pass columns by: those that share a column never share a track. Shorter lines lie nearer.
+function tracks(lines) {
+  const taken = [];
+  for (const line of [...lines].sort((one, other) => one.to - one.from - (other.to - other.from))) {
+    line.track = taken.findIndex((spans) => spans.every(([from, to]) => line.to <= from || to <= line.from));
+    if (line.track < 0) line.track = taken.push([]) - 1;
+    taken[line.track].push([line.from, line.to]);
   }
-  const forwards = to.column > from.column;
-  const x1 = from.x + (forwards ? 1 : -1) * from.width / 2, x2 = to.x + (forwards ? -1 : 1) * to.width / 2;
-  const far = Math.abs(to.column - from.column) !== 1 || !forwards;
-  if (far) {
-    const low = Math.max(from.y + from.height, to.y + to.height) + 50 + shift;
-    return `M${from.x} ${from.y + from.height + 4}C${from.x} ${low + 34} ${to.x} ${low + 34} ${to.x} ${to.y + to.height + 4}`;
-  }
-  const bend = (x2 - x1) * 0.45;
-  return `M${x1} ${middle(from)}C${x1 + bend} ${middle(from)} ${x2 - bend} ${middle(to)} ${x2} ${middle(to)}`;
+  return taken.length;
 }
+
+// Where everything goes: boxes by block, and projections with their way (straight, over, under or loop).
+function place(network, available) {
+  const rank = ranks(network), cols = columns(network, rank);
+  const at = new Map(cols.flatMap((names, index) => names.map((name) => [name, index])));
+  const routes = network.projections.map((projection) => {
+    const [from, to] = [at.get(projection.pre), at.get(projection.post)];
+    const way = from === to && projection.pre === projection.post ? "loop" : to - from === 1 ? "straight" : to > from ? "over" : "under";
+    return { projection, way, from: Math.min(from, to), to: Math.max(from, to) };
+  });
+  const [over, under] = ["over", "under"].map((way) => tracks(routes.filter((route) => route.way === way)));
+  const wide = Math.max(2 * SIDE + STEP * (cols.length - 1), Math.min(900, available));
+  const gap = cols.length > 1 ? (wide - 2 * SIDE) / (cols.length - 1) : 0;
+  const stacks = cols.map((names) => stack(network, names, Math.min(92, gap * 0.6)));
+  const tallest = Math.max(TALL - 110, ...stacks.map(({ total }) => total));
+  const [top, bottom] = [44 + (over ? 14 + TRACK * over : 8), 30 + (under ? 18 + TRACK * under : 8)];
+  const boxes = new Map();
+  stacks.forEach(({ blocks, space, total }, column) => {
+    let y = top + (tallest - total) / 2;
+    for (const block of blocks) {
+      boxes.set(block.name, { ...block, x: SIDE + gap * column, y, column });
+      y += block.height + space;
+    }
+  });
+  return { boxes, routes, wide, gap, tall: top + tallest + bottom, top, bottom: top + tallest };
+}
+
+// The blocks of a column, none smaller than its labels need; of very many, only names within.
+function stack(network, names, width) {
+  const largest = Math.max(...network.layers.map((layer) => layer.size));
+  const blocks = names.flatMap((name) => {
+    if (name === "input") return [{ name, layer: name, size: network.inputs, height: 300, width: 28 }];
+    const layer = network.layers.find((one) => one.name === name), whole = 120 + 230 * Math.sqrt(layer.size / largest);
+    return layer.blocks.map((block) => ({ name: block.name, layer: name, size: block.size, width, height: (whole * block.size) / layer.size }));
+  });
+  const crowded = blocks.length > CROWDED, space = crowded ? 6 : SPACE;
+  const room = TALL - 110 - space * (blocks.length - 1), wanted = blocks.reduce((sum, block) => sum + block.height, 0);
+  for (const block of blocks) Object.assign(block, { crowded, height: crowded ? 20 : Math.max(30, block.height * Math.min(1, Math.max(0, room) / wanted)) });
+  return { blocks, space, total: blocks.reduce((sum, block) => sum + block.height, 0) + space * (blocks.length - 1) };
+}
+
+// A line through corners, which are round.
+function rounded(corners, radius = 9) {
+  return corners.map(([x, y], index) => {
+    if (!index) return `M${x} ${y}`;
+    if (index === corners.length - 1) return `L${x} ${y}`;
+    const toward = ([px, py]) => {
+      const length = Math.hypot(px - x, py - y), part = Math.min(radius, length / 2) / (length || 1);
+      return `${x + (px - x) * part} ${y + (py - y) * part}`;
+    };
+    return `L${toward(corners[index - 1])}Q${x} ${y} ${toward(corners[index + 1])}`;
+  }).join("");
+}
+
+// The way of one line of a projection from block to block, and where its λ may be written: [d, [[x, y]]].
+function way(layout, route, from, to, shift) {
+  const right = (box) => box.x + box.width / 2, left = (box) => box.x - box.width / 2;
+  const part = (box, share) => box.y + box.height * share + shift * Math.min(0.35, box.height / 200);
+  if (route.way === "loop") {
+    const [x, y] = [right(from), from.y + from.height];
+    return [`M${x} ${y - 14}C${x + 34} ${y - 14} ${x - 12} ${y + 40} ${x - 14} ${y}`, [[x + 24, y + 18], [x + 24, y + 32]]];
+  }
+  if (route.way === "straight") {
+    const middle = (box) => box.y + box.height / 2 + shift * Math.min(1, box.height / 80);
+    const [x1, y1, x2, y2] = [right(from), middle(from), left(to), middle(to)], bend = (x2 - x1) * 0.45;
+    const on = (share) => {
+      const rest = 1 - share, weights = [rest ** 3, 3 * rest ** 2 * share, 3 * rest * share ** 2, share ** 3];
+      return [[x1, y1], [x1 + bend, y1], [x2 - bend, y2], [x2, y2]].reduce(([x, y], [px, py], index) => [x + weights[index] * px, y + weights[index] * py], [0, 4]);
+    };
+    return [`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`, [0.5, 0.35, 0.65, 0.2, 0.8].map(on)];
+  }
+  const over = route.way === "over", aside = shift * 0.3;
+  const height = over ? layout.top - 44 - TRACK * route.track : layout.bottom + 42 + TRACK * route.track;
+  const turn = 12 + 5 * (route.track % 4) + (over ? 0 : 3);
+  const [y1, y2, track] = [part(from, over ? 0.2 : 0.8), part(to, over ? 0.2 : 0.8), height + aside];
+  const [x1, x2] = [right(from) + turn - aside, left(to) - turn + aside];
+  const corners = [[right(from), y1], [x1, y1], [x1, track], [x2, track], [x2, y2], [left(to), y2]];
+  return [rounded(corners), [0.5, 0.35, 0.65, 0.2, 0.8].map((share) => [x1 + (x2 - x1) * share, height + 4])];
+}
+
+// The first place of a label at which it covers no other; the first of all if there is none.
+function free(places, width, labels) {
+  const clear = ([x, y]) => labels.every((other) => Math.abs(other.x - x) > (other.width + width) / 2 || Math.abs(other.y - y) > 13);
+  return places.find(clear) || places[0];
+}
+
+const cut = (name, width) => (name.length * 7.4 <= width ? name : `${name.slice(0, Math.max(2, Math.floor(width / 7.4) - 1))}…`);
 
 // Dyads in rows of two to four, as many as fit: a picture of the block, not a count of its neurons.
 function dyads(box) {
@@ -138,72 +227,78 @@ class Network {
   constructor(svg, legend) {
     this.svg = svg;
     this.legend = legend;
+    this.ramp = element("div", "ramp");
+    this.note = element("span");
+    this.legend.replaceChildren(this.ramp, this.note, saving("SVG"));
     this.drawn = "";
   }
 
+  // Draws a network, or leaves the drawing if it is of this one and of this width.
   draw(network) {
-    const key = JSON.stringify(network.layers) + network.projections.map((p) => `${p.pre}>${p.post}`).join();
-    if (key === this.drawn) return;
+    const available = this.svg.parentElement?.clientWidth || 900;
+    const key = JSON.stringify(network.layers) + network.projections.map((p) => `${p.pre}>${p.post}`).join() + available;
+    if (key === this.drawn) return false;
     this.drawn = key;
+    const layout = (this.layout = place(network, available));
     this.svg.replaceChildren();
-    this.svg.setAttribute("viewBox", `0 0 ${WIDE} ${TALL}`);
-    this.boxes = place(network);
+    this.svg.setAttribute("viewBox", `0 0 ${layout.wide} ${layout.tall}`);
+    // Wider than what it stands in, it is scrolled rather than made too small to read.
+    const least = Math.min(layout.wide, Math.max(available, 0.75 * layout.wide));
+    this.svg.style.minWidth = `${least}px`;
+    this.svg.style.minHeight = `${(least * layout.tall) / layout.wide}px`;
+    this.boxes = layout.boxes;
     this.channels = [];
     this.labels = [];
-    const wires = make("g"), cells = make("g");
-    this.svg.append(wires, cells);
-    const members = (layer) => [...this.boxes.values()].filter((box) => box.layer === layer);
-    for (const projection of network.projections) this.#wire(wires, projection, members(projection.pre), members(projection.post));
+    const wires = make("g"), cells = make("g"), names = make("g");
+    this.svg.append(wires, cells, names);
+    for (const route of layout.routes) this.#wire(wires, names, route);
     this.cells = new Map();
     for (const box of this.boxes.values()) this.#cell(cells, box);
+    return true;
   }
 
-  #wire(wires, projection, pres, posts) {
-    const both = projection.pre !== "input";
-    for (const pre of pres) {
-      for (const post of posts) {
-        const thin = pres.length * posts.length > 4;
-        const streams = both && !thin ? [["state", -14], ["feedback", 14]] : [["state", 0]];
-        for (const [kind, shift] of streams) {
-          const d = curve(pre, post, shift);
-          const line = make("path", { class: "channel", d, "stroke-width": thin ? 1 : 1.5 });
-          line.append(make("title", {}, kind === "state" ? `${pre.name} > ${post.name}` : `${post.name} > ${pre.name}`));
-          wires.append(line);
-          if (both && !thin) wires.append(make("path", { class: `flow ${kind}`, d, "stroke-width": 3 }));
-          if (both) this.channels.push({ line, target: kind === "state" ? post.name : pre.name });
-        }
+  #wire(wires, names, route) {
+    const { pre: source, post: target } = route.projection;
+    const [pres, posts] = [source, target].map((layer) => [...this.boxes.values()].filter((box) => box.layer === layer));
+    const both = source !== "input", thin = pres.length * posts.length > 4;
+    const streams = both && !thin && route.way !== "loop" ? [["state", -14], ["feedback", 14]] : [["state", 0]];
+    for (const [pre, post] of pres.flatMap((one) => posts.map((other) => [one, other]))) {
+      for (const [kind, shift] of streams) {
+        const [d] = way(this.layout, route, pre, post, shift);
+        const line = make("path", { class: "channel", d, "stroke-width": thin ? 1 : 1.5 });
+        line.append(make("title", {}, kind === "state" ? `${pre.name} > ${post.name}` : `${post.name} > ${pre.name}`));
+        wires.append(line);
+        if (both && !thin) wires.append(make("path", { class: `flow ${kind}`, d, "stroke-width": 3 }));
+        if (both) this.channels.push({ line, target: kind === "state" ? post.name : pre.name });
       }
     }
-    if (!both) return;
-    const [from, to] = [pres[0], posts[0]];
-    const straight = to.column - from.column === 1;
-    const x = (from.x + to.x) / 2;
-    const low = Math.max(from.y + from.height, to.y + to.height);
-    const y = from === to ? from.y - 62 : straight ? TALL / 2 + 4 : low + 76;
-    const label = make("text", { class: "lam", x, y });
-    wires.append(label);
-    this.labels.push(label);
+    if (both) this.#label(names, way(this.layout, route, pres[pres.length >> 1], posts[posts.length >> 1], 0)[1]);
+  }
+
+  // Where a projection's λ will stand.
+  #label(names, places) {
+    const width = 44, [x, y] = free(places, width, this.labels);
+    const text = make("text", { class: "lam", x, y });
+    names.append(text);
+    this.labels.push({ text, x, y, width });
   }
 
   #cell(cells, box) {
     const group = make("g", { class: box.name === "input" ? "input" : "block", "data-block": box.name });
-    const left = box.x - box.width / 2;
-    const rect = make("rect", { class: "cell", x: left, y: box.y, width: box.width, height: box.height, rx: 12 });
+    const rect = make("rect", { class: "cell", x: box.x - box.width / 2, y: box.y, width: box.width, height: box.height, rx: Math.min(12, box.height / 3) });
+    const name = make("text", { class: "name", x: box.x, y: box.crowded ? box.y + box.height / 2 + 4 : box.y - 22 }, cut(box.name, box.crowded ? box.width - 6 : this.layout.gap - 10));
     group.append(rect);
-    const plain = box.name === "input";
-    if (plain) {
+    if (box.name === "input") {
       rect.setAttribute("fill", "none");
       for (let y = box.y + 15; y <= box.y + box.height - 13; y += 17) group.append(make("circle", { class: "dot", cx: box.x, cy: y, r: 3.2 }));
-      group.append(make("text", { class: "name", x: box.x, y: box.y - 22 }, "input"));
     } else {
-      const art = dyads(box);
-      group.append(art, make("text", { class: "name", x: box.x, y: box.y - 22 }, box.name));
-      const value = make("text", { class: "value", x: box.x, y: box.y + box.height + 18 });
-      const hint = make("title");
-      group.append(value, hint);
+      const art = box.crowded ? make("g") : dyads(box), hint = make("title");
+      const value = make("text", { class: box.crowded ? "value unseen" : "value", x: box.x, y: box.y + box.height + 18 });
+      group.append(art, value, hint);
       this.cells.set(box.name, { rect, art, value, hint });
     }
-    group.append(make("text", { class: "size", x: box.x, y: box.y - 7 }, String(box.size)));
+    group.append(name);
+    if (!box.crowded) group.append(make("text", { class: "size", x: box.x, y: box.y - 7 }, String(box.size)));
     cells.append(group);
   }
 
@@ -226,13 +321,12 @@ class Network {
       channel.line.style.stroke = by === "age" && block ? css(tint(quantity.of(block, state)), 0.75) : "";
     }
     const lams = state.network.projections.filter((projection) => known(projection.lambda));
-    lams.forEach((projection, index) => { this.labels[index].textContent = `λ ${short(projection.lambda)}`; });
+    lams.forEach((projection, index) => { this.labels[index].text.textContent = `λ ${short(projection.lambda)}`; });
     this.svg.classList.toggle("running", state.state === "training");
     this.#legend(ramp);
   }
 
   #legend(ramp) {
-    const box = element("div", "ramp");
     const strip = element("canvas");
     strip.width = 180;
     strip.height = 1;
@@ -241,7 +335,7 @@ class Network {
       pen.fillStyle = css(blend(ramp.colours, x / 179));
       pen.fillRect(x, 0, 1, 1);
     }
-    box.append(element("span", "", ramp.ends[0]), strip, element("span", "", ramp.ends[1]));
-    this.legend.replaceChildren(box, element("span", "", ramp.note));
+    this.ramp.replaceChildren(element("span", "", ramp.ends[0]), strip, element("span", "", ramp.ends[1]));
+    this.note.textContent = ramp.note;
   }
 }

@@ -3,8 +3,7 @@
 
 const COLOURS = ["one", "two", "three", "four", "five", "six", "seven", "eight"];
 const colour = (index) => COLOURS[index % COLOURS.length] + (index >= COLOURS.length ? " dashed" : "");
-const EPOCHS = { label: "epoch", from: 0, whole: true };
-const SIZE = { width: 480, height: 150, below: EPOCHS };
+const SIZE = { height: 150, below: EPOCHS };
 const rate = (value) => (known(value) ? `${short(100 * value)}%` : "–");
 const count = (value) => (known(value) ? Math.round(value).toLocaleString("en") : "–");
 
@@ -57,7 +56,7 @@ function duration(value) {
 
 // The epoch whose weights are best on validation, and what it reached.
 function best(run) {
-  const merit = (epoch) => [epoch.accuracy.validation, -epoch.loss.validation];
+  const merit = (epoch) => [epoch.accuracy.validation ?? 0, -epoch.loss.validation];
   const better = (one, other) => one[0] > other[0] || (one[0] === other[0] && one[1] > other[1]);
   return run.epochs.reduce((kept, epoch) => (!kept || better(merit(epoch), merit(kept)) ? epoch : kept), null);
 }
@@ -77,20 +76,36 @@ function gaps(run) {
   return box;
 }
 
+// Targets are classes, with an accuracy, or numbers, with R² and errors.
+const ofNumbers = (run) => known(run.epochs.at(-1)?.r2.test);
+const gap = (epoch) => (known(epoch.accuracy.test) ? 100 * (epoch.accuracy.train - epoch.accuracy.test) : null);
+
+function numbers(epoch) {
+  return [
+    figure("Test R²", fixed(epoch.r2.test), `epoch ${epoch.epoch}`),
+    figure("Validation R²", fixed(epoch.r2.validation)),
+    figure("Test MAE", short(epoch.mae.test)),
+    figure("Test MSE", short(epoch.squared_error.test)),
+  ];
+}
+
 function figures(run) {
   const box = element("section", "figures");
   const [chosen, last] = [best(run), run.epochs.at(-1)];
   if (!last) return box;
   box.append(
-    figure("Test accuracy", percent(chosen.accuracy.test, 2), `epoch ${chosen.epoch}`),
-    figure("Validation accuracy", percent(chosen.accuracy.validation, 2)),
-    figure("Gap", short(100 * (last.accuracy.train - last.accuracy.test), 2), "points"),
+    ...(ofNumbers(run) ? numbers(chosen) : [
+      figure("Test accuracy", percent(chosen.accuracy.test, 2), `epoch ${chosen.epoch}`),
+      figure("Validation accuracy", percent(chosen.accuracy.validation, 2)),
+      figure("Gap", short(gap(last), 2), "points"),
+    ]),
     figure("Training loss", short(last.loss.train)),
     figure("Sweeps to settle", short(total(run, "sweeps") / run.epochs.length), `most ${short(Math.max(...run.epochs.map((e) => e.most_sweeps)))}`),
     figure("Capped", percent(total(run, "capped") / total(run, "phases")), "of phases"),
     figure(last.radius ? "Spectral radius μ" : "Step", short(last.radius || last.step)),
     figure("Time", duration(seconds(run))),
   );
+  if (known(last.r2.test_ideal)) box.append(figure("Test R², ideal", fixed(chosen.r2.test_ideal)));
   if (known(last.accuracy.test_ideal)) box.append(figure("Test, ideal", percent(chosen.accuracy.test_ideal, 2)));
   return box;
 }
@@ -102,7 +117,7 @@ function training(run) {
     { name: name.replace("_", ", "), colour: colour(index), points: part(run, key, name, turn) }));
   return [
     chart("Loss", [{ name: "", colour: "one", points: fine(run, "loss"), faint: true }, ...three("loss")], { ...SIZE, log: true }),
-    chart("Error", three("accuracy", error), { ...SIZE, log: true, format: rate }),
+    chart(ofNumbers(run) ? "Variance not explained, 1 − R²" : "Error", three(ofNumbers(run) ? "r2" : "accuracy", error), { ...SIZE, log: true, format: rate }),
     chart("Sweeps to settle", [
       { name: "", colour: "one", points: fine(run, "sweeps"), faint: true },
       { name: "mean", colour: "one", points: over(run, (epoch) => epoch.sweeps) },
@@ -150,32 +165,49 @@ function overview(run) {
   return main;
 }
 
+// Buttons of which one is chosen, the first to begin with: [[value, name]].
+function choose(label, choices, show) {
+  const box = element("div", "switch");
+  box.setAttribute("role", "radiogroup");
+  box.setAttribute("aria-label", label);
+  const buttons = choices.map(([value, name]) => {
+    const button = element("button", "", name);
+    button.type = "button";
+    button.setAttribute("role", "radio");
+    if (typeof value === "string") button.dataset.by = value;
+    button.addEventListener("click", () => pick(value, button));
+    return button;
+  });
+  const pick = (value, chosen) => {
+    for (const button of buttons) button.setAttribute("aria-checked", String(button === chosen));
+    show(value);
+  };
+  box.append(...buttons);
+  pick(choices[0][0], buttons[0]);
+  return box;
+}
+
 function picture(run) {
   if (!run.network || !run.epochs.length) return null;
   const svg = make("svg", { class: "network", role: "img", "aria-label": "Blocks and channels of the network" });
-  const legend = element("div", "legend"), box = panel("Network", "", svg, legend);
+  const legend = element("div", "legend"), frame = element("div", "scroll drawing");
+  frame.append(svg);
+  const box = panel("Network", "", frame, legend);
   const drawing = new Network(svg, legend);
   const last = run.epochs.at(-1);
   const found = Object.fromEntries(Object.entries(last.blocks).map(([name, block]) => [name, { ...block, residual: block.residual_mean }]));
   for (const layer of run.network.layers) for (const { name } of layer.blocks) if (!found[name]) return null;
   const state = { blocks: found, tolerance: run.tolerance, network: run.network, mode: run.about.mode, state: "finished" };
-  const choice = element("div", "switch");
-  choice.setAttribute("role", "radiogroup");
-  choice.setAttribute("aria-label", "Colour blocks by");
+  let chosen = "saturation";
   const show = (by) => {
+    chosen = by;
     drawing.colour(state, by);
-    for (const button of choice.children) button.setAttribute("aria-checked", String(button.dataset.by === by));
   };
-  for (const [by, name] of [["saturation", "Saturation"], ["residual", "Residual"]]) {
-    const button = element("button", "", name);
-    button.setAttribute("role", "radio");
-    button.dataset.by = by;
-    button.addEventListener("click", () => show(by));
-    choice.append(button);
-  }
+  const fit = () => { if (drawing.draw(run.network)) show(chosen); };
+  fit();
+  const choice = choose("Colour blocks by", [["saturation", "Saturation"], ["residual", "Residual"]], show);
   box.querySelector(".unit").replaceWith(choice);
-  drawing.draw(run.network);
-  show("saturation");
+  new ResizeObserver(fit).observe(frame);
   return box;
 }
 
@@ -266,7 +298,39 @@ function ages(run) {
   return panel("Ages: how old the messages were that updates read", "share of updates", grid(...charts));
 }
 
-const ACTIVITIES = ["computing", "learning", "radius", "sending", "waiting"];
+const TRAJECTORIES = [
+  ["a⁺, and a⁻ dashed", [["plus", ""], ["minus", " dashed"]]],
+  ["mean m", [["mean", ""]]],
+  ["difference d", [["difference", ""]]],
+];
+
+// One row of charts a block, one colour a neuron.
+function trajectories(recording) {
+  return recording.blocks.flatMap(({ block, ticks: times, neurons }) => TRAJECTORIES.map(([title, kinds]) => {
+    const series = kinds.flatMap(([kind, dash]) => neurons.map((neuron, index) => ({
+      name: `${neuron.index}${dash ? " a⁻" : ""}`, colour: colour(index) + dash, bare: true, unnamed: Boolean(dash),
+      points: times.map((at, place) => [at, neuron[kind][place]]),
+    })));
+    return chart(`${block}: ${title}`, series, { ...SIZE, below: { label: "tick", from: times[0] ?? 0, whole: true } });
+  }));
+}
+
+function probes(run) {
+  const charts = element("div", "many three-wide");
+  const show = (recording) => charts.replaceChildren(...trajectories(recording));
+  const choice = choose("Relaxation", run.probes.map((recording) => [recording, `relaxation ${recording.relaxation}`]), show);
+  const box = panel("Probes: neurons tick by tick", "", charts);
+  box.querySelector(".unit").replaceWith(choice);
+  const most = Math.max(...run.probes.flatMap(({ blocks: recorded }) => recorded.map(({ probed, neurons }) => probed - neurons.length)));
+  const left = most > 0 ? ` Of each block the first ${NEURONS_SHOWN} probed neurons are shown; all are in the folder probes.` : "";
+  box.append(element("p", "note", `The first probed sample; one colour a neuron, by its index.${left}`));
+  return box;
+}
+
+const NEURONS_SHOWN = 4;
+const ACTIVITIES = ["computing", "learning", "radius", "sending", "waiting", "held"];
+// What a straggler on purpose was held back for, which most runs do not have.
+const RARE = new Set(["held"]);
 
 function spending(run) {
   const each = chart("An epoch", [["training", "training"], ["evaluation", "evaluation"]].map(([key, name], index) => (
@@ -276,7 +340,10 @@ function spending(run) {
   const charts = grid(each);
   if (actors.length) {
     const box = element("div"), key = element("div", "key-row"), bars = element("div", "bars");
-    ACTIVITIES.forEach((name, index) => key.append(element("span", colour(index), name)));
+    const spentOn = (name) => actors.some((actor) => run.machinery.some((line) => line.actors[actor]?.[name] > 0));
+    ACTIVITIES.forEach((name, index) => {
+      if (!RARE.has(name) || spentOn(name)) key.append(element("span", colour(index), name === "held" ? "held back" : name));
+    });
     for (const actor of actors) {
       const spent = ACTIVITIES.map((name) => run.machinery.reduce((sum, line) => sum + (line.actors[actor]?.[name] || 0), 0));
       const whole = spent.reduce((a, b) => a + b, 0) || 1;
@@ -316,6 +383,7 @@ function everything(run) {
     parts.push(figures(run), overview(run), layers(run), course(run));
     if (run.channels.length) parts.push(messages(run));
   }
+  if (run.probes.length) parts.push(probes(run));
   if (run.ages.length) parts.push(ages(run));
   if (run.machinery.length) parts.push(spending(run));
   if (run.yaml) parts.push(configuration(run));

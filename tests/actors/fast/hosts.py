@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,11 @@ import pytest
 from actors.engine import ActorEngine
 from actors.fast import setup
 from actors.fast.keys import Card
-from actors.fast.transport import Desk, FastTransport
-from actors.host import Host
-from actors.inbox import Decision, Inbox
+from actors.lives import Life
 from actors.placement import homes
-from actors.post import Home
-from actors.transport import Report
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
+from dyadnet.program.crossing import Home
 from tests.actors.threads import Answered, FutureAnswers
 
 
@@ -29,32 +26,14 @@ class Shell:
     """What `actors.shells.BlockActor` is, without Ray."""
 
     def __init__(self, config: RunConfig, home: Home, dataset: Dataset) -> None:
-        self._config = config
-        self.transport = FastTransport(home, config.dynamics.lanes, 4)
-        self.inbox = Inbox(source=self.transport)
-        self.host = Host(config, home, dataset, self.transport, self.inbox)
+        self.life = Life(config, home, dataset)
+        self.host = self.life.host
+        self.greet, self.know, self.ask, self.stop = self.life.greet, self.life.know, self.life.ask, self.life.stop
+        self.serve, self.close = self.life.serve, self.life.close
 
     def introduce(self, others: bool) -> Card:
         """See `BlockActor`."""
-        if others:
-            self.transport.endpoint.open(setup.network(self._config, "127.0.0.1"))
-        return self.transport.endpoint.card
-
-    def know(self, cards: Sequence[Card]) -> None:
-        """See `BlockActor`."""
-        self.transport.know(cards)
-
-    def greet(self, timeout: float) -> None:
-        """See `BlockActor`."""
-        self.transport.greet(timeout)
-
-    def ask(self, method: str, *arguments: Any) -> Any:
-        """See `BlockActor`."""
-        self.transport.endpoint.stir()
-        try:
-            return getattr(self.host, method)(*arguments)
-        finally:
-            self.transport.endpoint.rest()
+        return self.life.introduce("127.0.0.1" if others else None)
 
 
 class FastWorkers:
@@ -67,7 +46,7 @@ class FastWorkers:
         self.labels = [f"host {index}" for index in range(count)]
         self.shells = [Shell(config, Home(index, where, incarnation), dataset) for index in range(count)]
         self._threads = [ThreadPoolExecutor(1) for _ in self.shells]
-        self.desk: Desk = setup.desk(config, count)
+        self.desk = setup.desk(config, where)
         setup.acquaint(self.desk, self._call, "127.0.0.1", config)
 
     def _call(self, method: str, *arguments: Any) -> list[Any]:
@@ -80,13 +59,9 @@ class FastWorkers:
         """See `Workers`."""
         return FutureAnswers(self._submit(lambda shell: shell.ask(method, *arguments)))
 
-    def decide(self, decision: Decision) -> None:
+    def come(self) -> list[int]:
         """See `Workers`."""
-        self.desk.decide(decision)
-
-    def report(self, timeout: float) -> Report:
-        """See `Workers`."""
-        return self.desk.get(timeout)
+        return []
 
     def look(self) -> None:
         """See `Workers`."""
@@ -98,11 +73,11 @@ class FastWorkers:
     def close(self) -> None:
         """See `Workers`."""
         for shell in self.shells:
-            shell.inbox.close()
+            shell.stop()
         for thread in self._threads:
             thread.shutdown()
         for shell in self.shells:
-            shell.transport.close()
+            shell.close()
         self.desk.close()
 
 

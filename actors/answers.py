@@ -1,0 +1,144 @@
+"""What actors answer, to calls and through shared memory; implements `Answers` and `Inquiry` of the engine."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+
+from actors import orders
+from actors.failures import ActorLostError, cause_of, check_made
+from actors.shared import DeskSegments
+from actors.standing import Absence, Told
+from dyadnet.errors import DyadnetError
+from dyadnet.reports import Layout
+
+SOON = 0.1
+"""Seconds within which most answers come together."""
+
+
+class RayAnswers:
+    """Implements `actors.engine.Answers`: one reference an actor, by the host's index."""
+
+    def __init__(self, labels: Mapping[int, str], references: list[Any]) -> None:
+        self._labels = labels
+        self._hosts = list(labels)
+        self._references = references
+
+    def check(self) -> None:
+        """Raise what any of them raised, or that it died."""
+        ready, _ = ray.wait(self._references, num_returns=len(self._references), timeout=0, fetch_local=False)
+        for reference in ready:
+            self._get(reference)
+
+    def result(self, timeout: float) -> list[Any]:
+        """The answers in actor order."""
+        deadline = time.monotonic() + timeout
+        # Most come at once, and one look at all of them is cheaper than one at each.
+        ready, waiting = ray.wait(self._references, num_returns=len(self._references), timeout=SOON, fetch_local=False)
+        if not waiting:
+            with contextlib.suppress(RayError):
+                return list(ray.get(self._references))
+        for reference in ready:
+            self._get(reference)
+        while waiting:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError
+            # One that failed must be heard of even while another waits for it.
+            ready, waiting = ray.wait(waiting, num_returns=1, timeout=remaining, fetch_local=False)
+            for reference in ready:
+                self._get(reference)
+        return [self._get(reference) for reference in self._references]
+
+    def _get(self, reference: Any) -> Any:
+        host = self._hosts[self._references.index(reference)]
+        label = self._labels[host]
+        try:
+            return ray.get(reference)
+        except RayTaskError as problem:
+            cause = problem.cause
+            if isinstance(cause, DyadnetError):
+                raise cause from None
+            raise ActorLostError(f"actor {label} failed: {cause_of(problem)}", [host]) from problem
+        except RayError as problem:
+            check_made(problem, f"actor {label}")
+            # Not RayActorError alone: a machine that is short of memory, or gone, has errors of its own.
+            raise ActorLostError(f"actor {label} died: {cause_of(problem)}", [host]) from None
+
+
+class BoxAnswers:
+    """Implements `actors.engine.Answers` by boxes in shared memory.
+
+    Parameters
+    ----------
+    shared
+        Where they are.
+    number, method
+        Of the question.
+    layouts
+        Of each host's reports.
+    serving
+        Fails if a host does.
+    """
+
+    def __init__(
+        self, shared: DeskSegments, number: int, method: str, layouts: Sequence[Layout], serving: RayAnswers
+    ) -> None:
+        self._shared, self._number, self._method = shared, number, method
+        self._layouts, self._serving = layouts, serving
+
+    def check(self) -> None:
+        """See `Answers`."""
+        self._serving.check()
+
+    def result(self, timeout: float) -> list[Any]:
+        """See `Answers`."""
+        deadline = time.monotonic() + timeout
+        boxes = [self._shared.answers[host] for host in range(len(self._layouts))]
+        for box in boxes:
+            while not box.wait(self._number, min(SOON, max(deadline - time.monotonic(), 0.0))):
+                self._serving.check()
+                if time.monotonic() >= deadline:
+                    raise TimeoutError
+        pairs = zip(boxes, self._layouts, strict=True)
+        return [orders.read_answer(self._method, box.get(), layout) for box, layout in pairs]
+
+
+class RayInquiry:
+    """Implements `actors.engine.Inquiry`: one reference an actor.
+
+    Parameters
+    ----------
+    silence
+        Seconds since the last sign of life of each actor, at the time of asking.
+    """
+
+    def __init__(self, references: list[Any], silence: list[float]) -> None:
+        self._references = references
+        self._silence = silence
+        self._asked = time.monotonic()
+
+    def complete(self, timeout: float = 0.0) -> bool:
+        """Whether all have answered, which is waited for."""
+        ready, _ = ray.wait(self._references, num_returns=len(self._references), timeout=timeout, fetch_local=False)
+        return len(ready) == len(self._references)
+
+    def answers(self) -> list[Told]:
+        """What each has said by now."""
+        return [
+            self._answer(reference, silence) for reference, silence in zip(self._references, self._silence, strict=True)
+        ]
+
+    def _answer(self, reference: Any, silence: float) -> Told:
+        try:
+            told: Told = ray.get(reference, timeout=SOON)
+        except GetTimeoutError:
+            return Absence(silence + time.monotonic() - self._asked)
+        except RayError as problem:
+            return Absence(silence, cause_of(problem))
+        return told

@@ -1,0 +1,221 @@
+"""How hosts of a network, and its coordinator, come to read each other's segments.
+
+On one machine the descriptors of segments travel over sockets that are gone with their process; once everybody has
+everybody's, nothing is sent any more. Between machines a carrier's packets travel as frames (`actors.fast.tcp`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from actors.fast.endpoint import Endpoint, Network
+from actors.fast.keys import Card
+from actors.fast.letters import SEGMENT, SLOTS, pack
+from actors.fast.local import PeerLostError
+from actors.host import Host
+from actors.shared import Box, DeskSegments, Layout, attached
+from dyadnet.messages import MessageError
+
+
+class Connection:
+    """A host's way to the others.
+
+    Parameters
+    ----------
+    host
+        Whose.
+
+    Attributes
+    ----------
+    orders
+        Where the coordinator asks, if it shares memory with this host.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.endpoint = Endpoint(host.home.index, host.home.label(host.home.index), self._taken)
+        self.orders: Box | None = None
+        self._host = host
+        self._hosts = host.home.hosts
+        self._lacking: set[int] = set()
+        self._together = self._ended = False
+        self._queue: deque[tuple[int, bytes, bytes]] = deque()
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def card(self) -> Card:
+        """By which others find it."""
+        return self.endpoint.card
+
+    def open(self, network: Network) -> None:
+        """Take frames from other machines, too; see `Endpoint.open`."""
+        self.endpoint.open(network)
+
+    def know(self, cards: Sequence[Card]) -> None:
+        """Learn of all endpoints; see `Endpoint.know`."""
+        self.endpoint.know(cards)
+        self._together = all(self.endpoint.near(peer) for peer in self.endpoint.peers)
+        self._lacking = {peer for peer in self.endpoint.peers if self._shares(peer)}
+
+    def greet(self, timeout: float) -> None:
+        """Connect to everybody, and have everybody's segment.
+
+        Raises
+        ------
+        PeerLostError
+            If one is not there; it is named.
+        """
+        deadline = time.monotonic() + timeout
+        self.endpoint.connect()
+        host, far = self._host, []
+        for peer in self.endpoint.peers:
+            if self._shares(peer):
+                self.endpoint.send(peer, pack(SEGMENT), host.segments.descriptor)
+            elif peer < self._hosts:
+                host.segments.mirror(peer)
+                far.append(peer)
+        self.endpoint.await_greetings(timeout)
+        while self._lacking:
+            if time.monotonic() > deadline:
+                names = ", ".join(str(peer) for peer in sorted(self._lacking))
+                raise PeerLostError(f"{self.card.label} has no segment of host {names} within {timeout:g} s")
+            self.endpoint.receive(0.2)
+        host.join()
+        if far:
+            carrier = host.carrier_to(far, self._send)
+            carrier.refused = self.endpoint.refused
+            host.carry(carrier)
+            self._thread = threading.Thread(target=self._run, name="dyadnet-frames", daemon=True)
+            self._thread.start()
+        else:
+            # Nobody has anything to say here any more.
+            self._end()
+            host.ledger.refused.update(self.endpoint.refused)
+
+    def close(self) -> None:
+        """End every connection."""
+        self._over.set()
+        if self._thread is not None:
+            self.endpoint.ring()
+            self._thread.join()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.endpoint.close()
+
+    def _shares(self, peer: int) -> bool:
+        """Whether a peer has a segment for this host: the coordinator only if all are on its machine."""
+        return self.endpoint.near(peer) and (peer < self._hosts or self._together)
+
+    def _send(self, host: int, packet: bytes) -> int:
+        self._queue.append((host, pack(SLOTS), packet))
+        self.endpoint.ring()
+        return len(packet)
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            while self._queue:
+                host, notice, packet = self._queue.popleft()
+                with contextlib.suppress(PeerLostError):
+                    self.endpoint.send(host, notice, buffers=[packet])
+            self.endpoint.receive(0.05)
+
+    def _taken(self, peer: int, fields: list[Any], descriptor: int, frames: Sequence[Any]) -> None:
+        kind, *rest = fields
+        try:
+            if kind == SEGMENT and not rest and descriptor >= 0 and peer in self._lacking:
+                if peer == self._hosts:
+                    self.orders = attached(descriptor)
+                else:
+                    self._host.segments.attach(peer, descriptor)
+                self._lacking.discard(peer)
+                descriptor = -1
+            elif kind == SLOTS and not rest and len(frames) == 1 and self._host.carrier is not None:
+                self._host.carrier.take(peer, bytes(frames[0].buffer))
+            else:
+                raise MessageError(f"a packet of kind {kind} that is not for a host")
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+class Desk:
+    """The coordinator's way to all hosts.
+
+    Parameters
+    ----------
+    layout
+        Of the segments.
+    largest
+        Bytes of a question, at most.
+
+    Attributes
+    ----------
+    segments
+        What it shares with all hosts; None before `greet`, or where one of them is on another machine.
+    """
+
+    def __init__(self, layout: Layout, largest: int) -> None:
+        self.hosts = layout.home.hosts
+        self.segments: DeskSegments | None = None
+        self._layout, self._largest = layout, largest
+        self.endpoint = Endpoint(self.hosts, "the coordinator", self._taken)
+        self._ended = False
+        self._lacking: set[int] = set()
+
+    def know(self, cards: Sequence[Card]) -> None:
+        """Learn of all hosts; see `Endpoint.know`."""
+        self.endpoint.know(cards)
+        if all(self.endpoint.near(peer) for peer in self.endpoint.peers):
+            self.segments = DeskSegments(self._layout, self._largest)
+            self._lacking = set(range(self.hosts))
+
+    def announce(self) -> None:
+        """Connect to every host, and send it what the coordinator writes."""
+        self.endpoint.connect()
+        if self.segments is not None:
+            for host in range(self.hosts):
+                self.endpoint.send(host, pack(SEGMENT), self.segments.descriptor)
+
+    def greet(self, timeout: float) -> None:
+        """Wait until each has connected, and told what it writes; see `Connection.greet`."""
+        deadline = time.monotonic() + timeout
+        self.endpoint.await_greetings(timeout)
+        while self._lacking:
+            if time.monotonic() > deadline:
+                names = ", ".join(str(peer) for peer in sorted(self._lacking))
+                raise PeerLostError(f"the coordinator has no segment of host {names} within {timeout:g} s")
+            self.endpoint.receive(0.2)
+        self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.endpoint.close()
+
+    def close(self) -> None:
+        """Let go of what is shared."""
+        self._end()
+        if self.segments is not None:
+            self.segments.close()
+
+    def _taken(self, peer: int, fields: list[Any], descriptor: int, frames: Sequence[Any]) -> None:
+        if fields[0] == SEGMENT and descriptor >= 0 and self.segments is not None:
+            try:
+                self.segments.attach(peer, descriptor)
+                self._lacking.discard(peer)
+            except MessageError:
+                os.close(descriptor)
+                raise
+        else:
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise MessageError(f"a packet of kind {fields[0]} that is not for the coordinator")

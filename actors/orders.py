@@ -1,0 +1,128 @@
+"""What the coordinator asks of hosts that share its memory, and what they answer: bytes in boxes, and no call of Ray's.
+
+Everything is msgpack; nothing is unpickled, and what is read from a host is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgpack
+import numpy as np
+
+from actors import tasks
+from actors.host import Relaxed
+from actors.pace import Delays
+from dyadnet.channels import RECEIVED, SENT
+from dyadnet.errors import DivergedError, DyadnetError
+from dyadnet.messages import MessageError
+from dyadnet.relaxation import PhaseOutcome
+from dyadnet.reports import NUMBERS, Layout, Share, Spent
+
+LEAVE = "leave"
+"""Ends `serve`; what follows is asked for by calls of Ray's."""
+SERVED = ("relax", "objective", "spectrum", LEAVE)
+
+
+def order(method: str, arguments: Sequence[Any]) -> bytes:
+    """A question as bytes."""
+    if method == "relax":
+        number, relaxation, update, _, pace = arguments
+        arguments = number, tasks.seal(relaxation, update, pace)
+    return bytes(msgpack.packb((method, list(arguments))))
+
+
+def read_order(message: bytes) -> tuple[str, list[Any]]:
+    """The question of some bytes, which come from the coordinator.
+
+    Raises
+    ------
+    MessageError
+        If they are none.
+    """
+    try:
+        method, arguments = msgpack.unpackb(message)
+        if method == "relax":
+            number, task = arguments
+            relaxation, update, pace = tasks.unseal(task)
+            arguments = [number, relaxation, update, (), pace]
+    except (ValueError, TypeError, KeyError) as problem:
+        raise MessageError(f"no question: {problem}") from None
+    if method not in SERVED:
+        raise MessageError(f"a question for {method!r}")
+    return method, arguments
+
+
+def answer(method: str, found: Any) -> bytes:
+    """An answer as bytes."""
+    if method == "relax":
+        share, phases, delays, _ = found
+        spent = share.spent
+        found = (
+            [share.numbers.tobytes(), share.sent.astype("<i8").tobytes(), share.received.astype("<i8").tobytes()],
+            [spent.actor, spent.incarnation, spent.seconds, spent.letters, spent.bytes, spent.refused, spent.ages],
+            [[(p.name, p.ticks, p.sweeps, p.settled) for p in lane] for lane in phases],
+            delays,
+        )
+    elif method == "objective":
+        found = [(lane, values) for lane, values in found.items()]
+    return bytes(msgpack.packb(("found", found)))
+
+
+def failure(problem: DivergedError) -> bytes:
+    """A divergence as bytes."""
+    return bytes(msgpack.packb(("diverged", (problem.block, problem.tick, problem.why))))
+
+
+def read_answer(method: str, message: bytes, layout: Layout) -> Any:
+    """What a host has found, from bytes that it may have spoilt.
+
+    Raises
+    ------
+    DivergedError
+        If that is what it says.
+    DyadnetError
+        If it is no answer.
+    """
+    try:
+        kind, found = msgpack.unpackb(message, strict_map_key=False)
+        if kind == "diverged":
+            block, tick, why = found
+            raise DivergedError(str(block), int(tick), str(why))
+        if method == "relax":
+            return _relaxed(found, layout)
+        if method == "objective":
+            return {int(lane): {name: float(values[name]) for name in layout.blocks} for lane, values in found}
+        return float(found)
+    except (ValueError, TypeError, KeyError, AttributeError) as problem:
+        raise DyadnetError(f"actor {'+'.join(layout.blocks)} answers nonsense: {problem}") from None
+
+
+def _relaxed(found: Any, layout: Layout) -> Relaxed:
+    (numbers, sent, received), (actor, incarnation, seconds, letters, size, refused, ages), lanes, delays = found
+    table = np.frombuffer(numbers, np.float64).reshape(len(layout.blocks), len(NUMBERS))
+    begun = np.frombuffer(sent, np.int64).reshape(len(layout.sent), len(SENT))
+    ended = np.frombuffer(received, np.int64).reshape(len(layout.received), len(RECEIVED))
+    told = {str(name): float(value) for name, value in _mapping(seconds)}
+    refusals = {str(reason): int(count) for reason, count in _mapping(refused)}
+    edges = {str(label): ([int(count) for count in counts], float(sum_)) for label, (counts, sum_) in _mapping(ages)}
+    spent = Spent(str(actor), int(incarnation), told, int(letters), int(size), refusals, edges)
+    phases = [tuple(_phase(*phase) for phase in lane) for lane in lanes]
+    measured = None if delays is None else Delays(*([_finite(number) for number in part] for part in delays))
+    return Relaxed(Share(table, begun, ended, spent), phases, measured)
+
+
+def _mapping(found: Mapping[Any, Any]) -> list[tuple[Any, Any]]:
+    return list(found.items())
+
+
+def _phase(name: Any, ticks: Any, sweeps: Any, settled: Any) -> PhaseOutcome:
+    return PhaseOutcome(str(name), int(ticks), _finite(sweeps), bool(settled))
+
+
+def _finite(number: Any) -> float:
+    if not math.isfinite(number):
+        raise ValueError(f"a number that is {number}")
+    return float(number)

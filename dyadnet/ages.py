@@ -1,0 +1,60 @@
+"""How old what is held is on average, from clocks, laws of delay and losses: what the step is tuned to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet import prospective
+from dyadnet.clocks import Clock
+from dyadnet.delays import Constant, Delay, Geometric
+from dyadnet.random import Stream
+from dyadnet.topology import Link, Topology
+
+if TYPE_CHECKING:
+    from dyadnet.config import RunConfig
+
+
+def mean_age(config: RunConfig, topology: Topology, clocks: dict[str, Clock]) -> float:
+    """Mean ticks since what a block holds was sent, of the pair of blocks where that is largest.
+
+    What goes around a loop of two blocks is late by both directions, so their mean counts. Where each channel or
+    neuron has a delay of its own it is the one that the run draws.
+    """
+    largest = 1.0
+    for link in topology.links:
+        up = _age(config, link, link.pre.name, link.post.name, "state", clocks)
+        down = _age(config, link, link.post.name, link.pre.name, "feedback", clocks)
+        largest = max(largest, 0.5 * (up + down))
+    return largest
+
+
+def _age(config: RunConfig, link: Link, source: str, target: str, kind: str, clocks: dict[str, Clock]) -> float:
+    delay = config.dynamics.delays.get(link.projection.name, config.dynamics.delay)
+    channel = config.imperfections.channel_of(link.projection.name)
+    clock = clocks[source]
+    if not delay.fixed and getattr(delay, "draw", "channel") == "message":
+        lost = channel.loss.p, channel.duplication.p
+        return prospective.mean_age(distribution(delay), sends=clock.rate, loss=lost[0], duplication=lost[1])
+    size = link.pre.size if getattr(delay, "draw", "channel") == "neuron" else 1
+    each = delay.sample(Stream(config.seed, "delay", f"{source}>{target}", kind).at(), size)
+    mean = float(each.mean())
+    fixed = np.zeros(round(mean))
+    fixed[-1] = 1.0
+    age = prospective.mean_age(fixed, sends=clock.rate, loss=channel.loss.p, duplication=channel.duplication.p)
+    return age + mean - round(mean)
+
+
+def distribution(delay: Delay) -> NDArray[np.float64]:
+    """Probabilities of the delays 1, 2, …, the largest."""
+    found = np.zeros(delay.largest)
+    if isinstance(delay, Constant):
+        found[-1] = 1.0
+    elif isinstance(delay, Geometric):
+        found[:] = (1.0 - delay.p) ** np.arange(delay.largest) * delay.p
+        found[-1] += 1.0 - found.sum()
+    else:
+        found[delay.low - 1 :] = 1.0 / (delay.high - delay.low + 1)
+    return found

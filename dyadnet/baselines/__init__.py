@@ -1,0 +1,6 @@
+"""What networks of dyads are compared with: the same layers and data, trained in another way."""
+
+from dyadnet.baselines.backprop import BackpropEngine
+from dyadnet.baselines.choice import engine_in_process
+
+__all__ = ["BackpropEngine", "engine_in_process"]

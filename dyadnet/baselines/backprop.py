@@ -1,0 +1,222 @@
+"""Back-propagation in NumPy over the layers of a network: what its dyads are compared with.
+
+Every population is an ordinary layer, s = f(θs_pre + θ₀x + b). Initial weights, minibatches, loss, optimiser and
+schedules are the run's; settling, β, λ, clocks and delays do not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from dyadnet.block import Block
+from dyadnet.checkpoint.blocks import find, restore, save
+from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.checkpoint.store import Store
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset, minibatch
+from dyadnet.description import INPUT
+from dyadnet.engine.protocol import Machinery
+from dyadnet.errors import DivergedError
+from dyadnet.losses import LOSSES
+from dyadnet.relaxation import PhaseOutcome, Relaxation, Update
+from dyadnet.reports import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
+from dyadnet.scores import errors
+from dyadnet.topology import Topology, feedforward_order
+
+Array = NDArray[Any]
+ONE_PASS = (PhaseOutcome("forward", 1, 1.0, True),)
+
+
+class BackpropEngine:
+    """Implements `dyadnet.engine.protocol.Engine` by one forward and one backward pass, on one thread.
+
+    Parameters
+    ----------
+    config
+        The run.
+    dataset
+        Where it finds its rows.
+
+    Raises
+    ------
+    ConfigError
+        If the network has a cycle or a self-loop, along which nothing could be passed back in one go.
+    """
+
+    def __init__(self, config: RunConfig, dataset: Dataset) -> None:
+        self.config = config
+        self._dataset = dataset
+        self._dtype = np.dtype(config.dynamics.dtype)
+        topology = Topology(config.network)
+        self._order = feedforward_order(topology)
+        optimiser = config.learning.optimiser
+        self.blocks = {name: Block(name, topology, config.seed, self._dtype, optimiser) for name in topology.blocks}
+        self._loss = LOSSES[config.network.loss]
+        self._layout = Layout(topology)
+        self._blas = threadpool_limits(limits=1, user_api="blas")
+        self._still = {name: _Still(block.spec.size) for name, block in self.blocks.items()}
+        self._x: Array = np.empty((0, 0))
+        self._targets: Array = np.empty((0, 0))
+        self._drives: dict[str, Array] = {}
+        self._states: dict[str, Array] = {}
+        self._seconds: dict[str, float] = {}
+
+    def relax(self, relaxation: Relaxation) -> Outcome:
+        """Pass a minibatch forward; see `Engine.relax`.
+
+        Raises
+        ------
+        DivergedError
+            If a layer is no longer finite.
+        """
+        started = time.perf_counter()
+        split = self._dataset.part(relaxation.part)
+        self._x = minibatch(split, relaxation.rows, self._dtype, self._dataset.scale)
+        self._targets = self._dataset.targets(split, relaxation.rows, self._dtype)
+        for name in self._order:
+            block = self.blocks[name]
+            drive = np.tile(block.bias, (len(self._x), 1))
+            if block.input_weights is not None:
+                drive += self._x @ block.input_weights.T
+            for synapses in block.synapses:
+                drive += self._states[synapses.source] @ synapses.weights.T
+            if not np.isfinite(drive).all():
+                raise DivergedError(name, 1, "its drive is not finite any more")
+            self._drives[name] = drive
+            self._states[name] = np.asarray(block.activation.value(drive), dtype=self._dtype)
+        numbers = np.array([numbers_of(self._report(block)) for block in self.blocks.values()])
+        counts = np.zeros((len(self._layout.channels), len(COUNTED)), dtype=np.int64)
+        self._spend("relax", started)
+        spent = Spent("process", seconds={"computing": sum(self._seconds.values())})
+        return Outcome((ONE_PASS,), Reports(self._layout.blocks, self._layout.channels, numbers, counts, (spent,)))
+
+    def learn(self, update: Update) -> None:
+        """Pass ∂ℓ/∂a backward and take a step of the optimiser; see `Engine.learn`."""
+        started = time.perf_counter()
+        self.gradients(update.samples)
+        for block in self.blocks.values():
+            block.update(update)
+        self._spend("learn", started)
+
+    def gradients(self, samples: int) -> dict[str, dict[str, Array]]:
+        """∂ℓ/∂θ = δ s_preᵀ of the latest minibatch, mean over samples, by block and parameter.
+
+        δ = f′(a)·∂ℓ/∂s at the output, and f′(a)·Σ θᵀδ_post elsewhere.
+        """
+        back = {name: np.zeros_like(drive) for name, drive in self._drives.items()}
+        output = self.config.network.output
+        state = self._states[output]
+        back[output] += self._loss.nudge(state, np.zeros_like(state), self._targets)[0]
+        for name in reversed(self._order):
+            block = self.blocks[name]
+            delta = back[name] * block.activation.slope(self._drives[name]) / self._dtype.type(samples)
+            block.gradient["bias"][...] = delta.sum(axis=0)
+            if block.input_weights is not None:
+                block.gradient[INPUT][...] = delta.T @ self._x
+            for synapses in block.synapses:
+                block.gradient[synapses.source][...] = delta.T @ self._states[synapses.source]
+                back[synapses.source] += delta @ synapses.weights * self._dtype.type(samples)
+        return {name: block.gradient for name, block in self.blocks.items()}
+
+    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+        """Of no response: nothing comes back to a layer."""
+        return 0.0
+
+    def objective(self, beta: float) -> float:
+        """The loss of the latest minibatch, mean over samples: without a nudge there is no saddle."""
+        state = self._states[self.config.network.output]
+        return float(np.mean(self._loss.value(state, self._targets)))
+
+    def norms(self) -> dict[str, float]:
+        """Norm of each block's weights; see `Engine.norms`."""
+        return {name: block.norm() for name, block in self.blocks.items()}
+
+    def weights_sha256(self) -> str:
+        """Hash of all weights; see `Engine.weights_sha256`."""
+        return hashlib.sha256(b"".join(block.digest() for block in self.blocks.values())).hexdigest()
+
+    def parameters(self) -> dict[str, dict[str, Array]]:
+        """Every block's own arrays; see `Engine.parameters`."""
+        return {name: block.parameters() for name, block in self.blocks.items()}
+
+    def load(self, parameters: Mapping[str, Mapping[str, Array]]) -> None:
+        """Give every block its parameters; see `Engine.load`."""
+        for name, block in self.blocks.items():
+            block.load(parameters[name])
+
+    def find(self, store: Store, nonce: str) -> None:
+        """Read one file; see `Engine.find`."""
+        find(store, nonce, "the process")
+
+    def save(self, store: Store, folder: str) -> dict[str, File]:
+        """Write every block's file; see `Engine.save`."""
+        return {
+            name: save(store, folder, block, self._still[name], [self._still[name]])
+            for name, block in self.blocks.items()
+        }
+
+    def restore(self, store: Store, checkpoint: Manifest) -> None:
+        """Put every block back; see `Engine.restore`."""
+        for name, block in self.blocks.items():
+            restore(store, checkpoint, block, self._still[name], [self._still[name]])
+
+    def take_probes(self) -> dict[str, dict[str, Any]]:
+        """There are none."""
+        return {}
+
+    def machinery(self) -> Machinery:
+        """Seconds since this was last called; nothing is sent."""
+        spent, self._seconds = Machinery(self._seconds, 0, 0), {}
+        return spent
+
+    def close(self) -> None:
+        """Give BLAS its threads back."""
+        self._blas.restore_original_limits()
+
+    def _report(self, block: Block) -> BlockReport:
+        drive, state = self._drives[block.name], self._states[block.name]
+        loss = correct = squared = absolute = None
+        if block.is_output:
+            loss = float(np.sum(self._loss.value(state, self._targets)))
+            correct = int(np.count_nonzero(state.argmax(axis=1) == self._targets.argmax(axis=1)))
+            squared, absolute = errors(state, self._targets)
+        return BlockReport(
+            block=block.name,
+            samples=len(state),
+            neurons=block.spec.size,
+            residual_mean=0.0,
+            residual_difference=0.0,
+            saturated=float(np.count_nonzero(block.activation.saturated(drive))),
+            mean_square=float(np.sum(np.square(state, dtype=np.float64))),
+            difference_square=0.0,
+            updates=1,
+            messages=0,
+            values=0,
+            stale=0,
+            loss=loss,
+            correct=correct,
+            squared=squared,
+            absolute=absolute,
+            weight_norm=block.measured[0],
+            update_norm=block.measured[1],
+        )
+
+    def _spend(self, activity: str, started: float) -> None:
+        self._seconds[activity] = self._seconds.get(activity, 0.0) + time.perf_counter() - started
+
+
+class _Still:
+    """What a checkpoint keeps of a block beside its weights and the optimiser's state: nothing here."""
+
+    def __init__(self, size: int) -> None:
+        self.vector = np.zeros(size)
+        self.A: Array = np.zeros((0, size))
+        self.continues = False
+        self.tick = 1

@@ -1,0 +1,19 @@
+"""Which engine trains a run in this process."""
+
+from __future__ import annotations
+
+from dyadnet.baselines.backprop import BackpropEngine
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+from dyadnet.engine.local import LocalEngine
+
+
+def engine_in_process(config: RunConfig, dataset: Dataset, threads: int | None = None) -> LocalEngine | BackpropEngine:
+    """The baseline's engine if the run is one, else the local engine.
+
+    Parameters
+    ----------
+    threads
+        See `dyadnet.engine.local.LocalEngine`.
+    """
+    return LocalEngine(config, dataset, threads) if config.baseline is None else BackpropEngine(config, dataset)

@@ -1,0 +1,101 @@
+"""The bare matrix products of a sweep, and nothing else: the measure of what the rest of a sweep costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.kernels import compiled
+from dyadnet.program.blas import times, times_transposed
+
+BELOW, ABOVE, UP, DOWN, WEIGHTS = range(5)
+"""Of a link: sizes of its two blocks, and where what comes from below, from above, and its weights begin."""
+
+
+@compiled
+def _multiply(sweeps, rows, links, up, down, weights, forward, feedback, backward):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """θ·m of every link, and θᵀ·m where `backward` says so, sweep after sweep."""
+    for _ in range(sweeps):
+        for k in range(links.shape[0]):
+            below, above, w = links[k, BELOW], links[k, ABOVE], links[k, WEIGHTS]
+            times_transposed(up, links[k, UP], rows, below, weights, w, above, forward, links[k, DOWN])
+            if backward:
+                times(down, links[k, DOWN], rows, above, weights, w, below, feedback, links[k, UP])
+
+
+class Products:
+    """The products of all links of a network, each with arrays of its own that are there already.
+
+    Parameters
+    ----------
+    links
+        Sizes of the lower and of the upper block of each.
+    rows
+        Of what is multiplied at once, in each lane; a lane is a thread.
+    backward
+        Whether feedback is computed too.
+    """
+
+    def __init__(self, links: Sequence[tuple[int, int]], rows: Sequence[int], backward: bool = True) -> None:
+        generator = np.random.Generator(np.random.Philox(1))
+        sizes = np.array(links, dtype=np.int64)
+        self._links, self._rows, self._backward = links, rows, backward
+        self._weights = _normal(generator, int((sizes[:, 0] * sizes[:, 1]).sum()))
+        self._lanes = [self._lane(generator, sizes, count) for count in rows]
+        self._pool = ThreadPoolExecutor(len(rows))
+
+    def seconds(self, sweeps: int) -> float:
+        """What so many sweeps take in compiled code, by the BLAS that the executor calls."""
+        started = time.perf_counter()
+        if len(self._lanes) == 1:
+            _multiply(sweeps, self._rows[0], *self._lanes[0], self._backward)
+        else:
+            list(self._pool.map(lambda lane: _multiply(sweeps, lane[0], *lane[1], self._backward), self._both()))
+        return time.perf_counter() - started
+
+    def numpy_seconds(self, sweeps: int) -> float:
+        """What they take by `numpy.matmul`, called from Python, lane after lane."""
+        work = [views for lane in self._both() for views in self._views(*lane)]
+        started = time.perf_counter()
+        for _ in range(sweeps):
+            for up, theta, down, forward, feedback in work:
+                np.matmul(up, theta.T, out=forward)
+                if self._backward:
+                    np.matmul(down, theta, out=feedback)
+        return time.perf_counter() - started
+
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    def _both(self) -> list[tuple[int, tuple[NDArray[Any], ...]]]:
+        return list(zip(self._rows, self._lanes, strict=True))
+
+    def _lane(self, generator: np.random.Generator, sizes: NDArray[np.int64], rows: int) -> tuple[NDArray[Any], ...]:
+        """Where everything of each link is, and the arrays that it is in."""
+        below, above = sizes.T
+        starts = [np.cumsum(of) - of for of in (rows * below, rows * above, below * above)]
+        links = np.ascontiguousarray(np.stack([below, above, *starts], axis=1))
+        up, down = (generator.random(rows * int(of.sum()), dtype=np.float32) for of in (below, above))
+        return links, up, down, self._weights, np.zeros_like(down), np.zeros_like(up)
+
+    def _views(self, rows: int, lane: tuple[NDArray[Any], ...]) -> list[tuple[NDArray[Any], ...]]:
+        """The matrices of every link: from below, weights, from above, and the two products."""
+        links, up, down, weights, forward, feedback = lane
+        views: list[tuple[NDArray[Any], ...]] = []
+        for below, above, u, d, w in links.tolist():
+            lower, upper = slice(u, u + rows * below), slice(d, d + rows * above)
+            theta = weights[w : w + below * above].reshape(above, below)
+            state, error = up[lower].reshape(rows, below), down[upper].reshape(rows, above)
+            products = forward[upper].reshape(rows, above), feedback[lower].reshape(rows, below)
+            views.append((state, theta, error, *products))
+        return views
+
+
+def _normal(generator: np.random.Generator, size: int) -> NDArray[np.float32]:
+    return generator.standard_normal(size, dtype=np.float32)

@@ -1,0 +1,42 @@
+"""Image sets of one's own in four IDX files, named as MNIST's or EMNIST's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dyadnet.data import idx
+from dyadnet.data.dataset import Dataset
+from dyadnet.data.own import Part, dataset
+from dyadnet.errors import DataError
+
+_NAMES = {"train": "train", "test": "(?:t10k|test)"}
+
+
+def load(folder: Path) -> Dataset:
+    """The set in a folder; any content is taken.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, damaged, there twice, or does not fit the others.
+    """
+    train, test = (tuple(_read(folder, part, kind) for kind in ("images", "labels")) for part in _NAMES)
+    return dataset(str(folder), folder.resolve().name, train[0], train[1], (test[0], test[1]))
+
+
+def _read(folder: Path, part: str, kind: str) -> Part:
+    dimensions = 3 if kind == "images" else 1
+    legal = re.compile(rf"(?:.*-)?{_NAMES[part]}-{kind}[-.]idx{dimensions}-ubyte(?:\.gz)?")
+    try:
+        found = {path.name.removesuffix(".gz"): path for path in sorted(folder.iterdir()) if legal.fullmatch(path.name)}
+    except OSError as problem:
+        raise DataError(f"{folder}: it cannot be read ({problem.strerror}); check --data") from None
+    if len(found) != 1:
+        what = (
+            f"several files of {kind} to {part} on ({', '.join(found)})" if found else f"no file of {kind} to {part} on"
+        )
+        example = f"{'train' if part == 'train' else 't10k'}-{kind}-idx{dimensions}-ubyte[.gz]"
+        raise DataError(f"{folder}: {what}; one set in four IDX files is expected, {example} among them")
+    path = next(iter(found.values()))
+    return path.name, idx.read(path, dimensions)

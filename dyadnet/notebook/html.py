@@ -1,0 +1,120 @@
+"""What networks, settings and runs look like in a notebook. Names are shown as they are, whatever they hold."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from dyadnet.config import RunConfig
+    from dyadnet.description import Network
+    from dyadnet.run import Run
+
+MANY = 12
+"""Populations and projections that are listed."""
+WIDE, HIGH = 170, 36
+"""Of a curve, in pixels."""
+
+
+def network(net: Network) -> str:
+    """Populations and projections as two tables."""
+    populations = [[p.name, _size(net, p.name), p.activation, p.blocks] for p in net.populations]
+    projections = [
+        [f"{p.pre} → {p.post}", "–" if p.lam is None else f"{p.lam:g}", f"{p.gain:g}"] for p in net.projections
+    ]
+    return (
+        f"<div><b>Network</b> {html.escape(_told(net))}"
+        f"{_table(['population', 'neurons', 'activation', 'blocks'], populations)}"
+        f"{_table(['projection', 'λ', 'gain'], projections)}</div>"
+    )
+
+
+def config(settings: RunConfig) -> str:
+    """What differs from the defaults, and everything as YAML to unfold."""
+    from dyadnet.report.contents import written_settings
+
+    told = written_settings(settings)
+    rows = [[key, told["settings"][key]] for key in told["changed"]]
+    return (
+        f"<div><b>RunConfig</b> {html.escape(_told(settings.network))}"
+        f"{_table(['setting', 'other than the default'], rows)}"
+        f"<details><summary>everything resolved</summary><pre>{html.escape(told['yaml'])}</pre></details></div>"
+    )
+
+
+def run(one: Run) -> str:
+    """How a run stands, what it reached, and its loss and error over epochs."""
+    from dyadnet.report.page import REPORT
+
+    status = one.status
+    head = f"<b>Run</b> {html.escape(str(one.path))} · {html.escape(status.state)}"
+    why = f"<br><small>{html.escape(status.why)}</small>" if status.why else ""
+    done = len(one.history["epoch"])
+    if not done:
+        return f"<div>{head} · no epoch has ended{why}</div>"
+    numbers = [
+        ["test accuracy", f"{one.test_accuracy:.2%}"],
+        ["validation accuracy", f"{one.validation_accuracy:.2%}"],
+        ["best epoch", f"{one.best_epoch} of {done}"],
+        ["training loss, last epoch", f"{one.train_loss:.4g}"],
+        ["seconds", f"{one.seconds:.3g}"],
+    ]
+    curves = [
+        ["loss", curve(one.history["train_loss"])],
+        ["validation error", curve(1 - one.history["validation_accuracy"])],
+    ]
+    shown = "".join(f'<td style="text-align: center"><small>{name}</small><br>{drawn}</td>' for name, drawn in curves)
+    page = one.path / REPORT
+    link = f"<small>report: {html.escape(str(page))}</small>" if page.exists() else ""
+    return f"<div>{head}{why}{_table(['', ''], numbers)}<table><tr>{shown}</tr></table>{link}</div>"
+
+
+def curve(values: Sequence[float] | np.ndarray[Any, Any]) -> str:
+    """Values over epochs as a small picture, from the smallest to the largest; what is not known is left out."""
+    array = np.asarray(values, dtype=float)
+    known = np.flatnonzero(np.isfinite(array))
+    if not len(known):
+        return ""
+    low, high = array[known].min(), array[known].max()
+    x = 3 + (WIDE - 6) * known / max(1, len(array) - 1)
+    y = HIGH - 4 - (HIGH - 8) * (array[known] - low) / ((high - low) or 1.0)
+    points = " ".join(f"{one:.1f},{other:.1f}" for one, other in zip(x, y, strict=True))
+    return (
+        f'<svg width="{WIDE}" height="{HIGH}" viewBox="0 0 {WIDE} {HIGH}" xmlns="http://www.w3.org/2000/svg">'
+        f'<polyline points="{points}" fill="none" stroke="#0f8b8d" stroke-width="1.6"/>'
+        f'<circle cx="{x[-1]:.1f}" cy="{y[-1]:.1f}" r="2.4" fill="#0f8b8d"/></svg>'
+    )
+
+
+def _told(net: Network) -> str:
+    """Sizes in words; what comes from the data is not known yet."""
+    inputs = "inputs from the data" if "inputs" in net.from_data else f"{net.inputs} inputs"
+    neurons = sum(population.size for population in net.populations)
+    if net.from_data:
+        return f"{inputs}, {len(net.populations)} populations"
+    sizes = {"input": net.inputs} | {population.name: population.size for population in net.populations}
+    synapses = sum(sizes[p.pre] * sizes[p.post] for p in net.projections)
+    return f"{inputs}, {len(net.populations)} populations, {neurons:,} neurons, {synapses:,} synapses"
+
+
+def _size(net: Network, name: str) -> str:
+    if "outputs" in net.from_data and name == net.output:
+        return "from the data"
+    return str(net.by_name[name].size)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows of texts, the first of them if there are many."""
+    if not rows:
+        return ""
+    head = "" if not any(heads) else _row("th", heads)
+    rest = f"<br><small>and {len(rows) - MANY} more</small>" if len(rows) > MANY else ""
+    return f"<table>{head}{''.join(_row('td', row) for row in rows[:MANY])}</table>{rest}"
+
+
+def _row(tag: str, cells: Iterable[Any]) -> str:
+    inside = "".join(f'<{tag} style="text-align: left">{html.escape(str(cell))}</{tag}>' for cell in cells)
+    return f"<tr>{inside}</tr>"

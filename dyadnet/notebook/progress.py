@@ -1,0 +1,94 @@
+"""Progress of a run in a notebook: a bar, the last epoch in numbers, and notes, in one cell's output."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dyadnet.config import RunConfig
+
+EVERY = 0.25
+"""Seconds between two drawings within an epoch."""
+LINES = 8
+"""Notes and warnings that are shown, the newest."""
+
+
+class NotebookProgress:
+    """A `dyadnet.watcher.Watcher` for a notebook.
+
+    Parameters
+    ----------
+    show
+        Puts HTML in the place of what it put there before; a display of IPython's unless given.
+    """
+
+    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+        self._show = show or _display()
+        self._drawn = -EVERY
+        self._epochs = 0
+        self._minibatches = 0
+        self._done = 0
+        self._now = "starting"
+        self._last = ""
+        self._lines: list[str] = []
+
+    def started(self, config: RunConfig, minibatches: int) -> None:
+        """Show how much there is to do."""
+        self._epochs, self._minibatches = config.learning.epochs, minibatches
+        self._draw()
+
+    def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
+        """Move the bar."""
+        self._done = epoch * self._minibatches + index + 1
+        self._now = f"epoch {epoch + 1} of {self._epochs} · loss {loss:.4f} · accuracy {accuracy:.2%}"
+        if time.monotonic() - self._drawn >= EVERY:
+            self._draw()
+
+    def evaluating(self, epoch: int, part: str) -> None:
+        """Say what takes time between epochs, at the next drawing."""
+        self._now = f"epoch {epoch + 1} of {self._epochs} · evaluating the {part} part"
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Show the epoch's numbers."""
+        train, validation, test = line["train"], line["validation"], line["test"]
+        self._done = line["epoch"] * self._minibatches
+        self._now = f"epoch {line['epoch']} of {self._epochs}"
+        self._last = (
+            f"loss {train['loss']:.4f} · train {train['accuracy']:.2%} · validation {validation['accuracy']:.2%} · "
+            f"test {test['accuracy']:.2%} · {train['sweeps']:.1f} sweeps"
+        )
+        self._draw()
+
+    def warning(self, text: str) -> None:
+        """Show a warning."""
+        self._say(f"warning: {text}")
+
+    def note(self, text: str) -> None:
+        """Show something good to know."""
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._lines = [*self._lines, text][-LINES:]
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        whole = max(1, self._epochs * self._minibatches)
+        texts = [text for text in (self._now, self._last) if text]
+        bar = f'<progress value="{min(self._done, whole)}" max="{whole}" style="width: 14em"></progress>'
+        told = "".join(f"<br><small>{html.escape(line)}</small>" for line in self._lines)
+        self._show(f"<div>{bar} {html.escape(' · '.join(texts))}{told}</div>")
+
+
+def _display() -> Callable[[str], None]:
+    """An output of the present cell, which is drawn over."""
+    from IPython.display import HTML, display
+
+    handle = display(HTML(""), display_id=True)
+
+    def show(text: str) -> None:
+        handle.update(HTML(text))
+
+    return show

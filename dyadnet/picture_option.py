@@ -1,0 +1,28 @@
+"""The option ``--format`` of commands that draw."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+import typer
+
+from dyadnet.completion import among
+from dyadnet.pictures import Format, also_as
+
+
+def _chosen(context: typer.Context, value: str | None) -> str | None:
+    if value is not None:
+        context.with_resource(also_as(value))
+    return value
+
+
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        callback=_chosen,
+        help="pdf or svg: every picture in this format too, beside .png.",
+        autocompletion=among(get_args(Format)),
+    ),
+]
+"""Of a command that draws: nothing more is to be done with it."""

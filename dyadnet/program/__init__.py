@@ -1,0 +1,1 @@
+"""Programs: what a free-running block does, compiled."""

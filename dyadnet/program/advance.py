@@ -1,0 +1,91 @@
+"""One thread for all lanes of a host, compiled: each goes as far as it can, and all sleep only if none can go on."""
+
+from __future__ import annotations
+
+from dyadnet.kernels import compiled
+from dyadnet.program.beginning import begin
+from dyadnet.program.executor import run
+from dyadnet.program.tables import (
+    ADVANCE_BEGINNING,
+    ADVANCE_IDLE,
+    ADVANCE_MEMORY,
+    ADVANCE_STAGE,
+    ADVANCE_STATE,
+    ADVANCE_TABLES,
+    BLOCKED,
+    REG_WAITS_FOR,
+    REG_WAITS_UNTIL,
+)
+from dyadnet.program.verdicts import reached
+from dyadnet.program.views import state
+from dyadnet.program.words import LOOKS, load, now, pause, sleep
+
+NOBODY = -1
+"""No lane could go on for so long."""
+
+
+@compiled
+def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Advance lanes until one of them needs Python, or none can go on.
+
+    Parameters
+    ----------
+    lanes
+        Shape (lanes, `ADVANCE_WIDTH`): addresses of each one's views, and what it is at.
+    until
+        See `dyadnet.program.executor.run`.
+    longest
+        Nanoseconds after which somebody wants to look around.
+    waited
+        Of one number: nanoseconds during which no lane could go on are added.
+    words
+        Shape (2, `MOST`): scratch.
+    room
+        Scratch of `dyadnet.program.words.sleep`.
+
+    Returns
+    -------
+    tuple
+        Which lane, and what `run` or `begin` returned; `NOBODY` and `BLOCKED`.
+    """
+    count = lanes.shape[0]
+    while True:
+        for k in range(count):
+            t, m, s, stage = (
+                lanes[k, ADVANCE_TABLES],
+                lanes[k, ADVANCE_MEMORY],
+                lanes[k, ADVANCE_STATE],
+                lanes[k, ADVANCE_STAGE],
+            )
+            if stage == ADVANCE_IDLE:
+                continue
+            reason = begin(t, m, s, like) if stage == ADVANCE_BEGINNING else run(t, m, s, like, until)
+            if reason != BLOCKED:
+                return k, reason
+        began = now(room)
+        looks = 0
+        while True:
+            asleep = 0
+            for k in range(count):
+                if lanes[k, ADVANCE_STAGE] == ADVANCE_IDLE:
+                    continue
+                s = state(lanes[k, ADVANCE_STATE])
+                host = s.reg[REG_WAITS_FOR]
+                words[0, asleep] = s.words[host]
+                words[1, asleep] = load(s.words[host])
+                if reached(s, host, s.reg[REG_WAITS_UNTIL]):
+                    asleep = -1
+                    break
+                asleep += 1
+            if asleep < 0:
+                break
+            if looks < LOOKS:
+                looks += 1
+                pause()
+                continue
+            spent = now(room) - began
+            if spent >= longest:
+                waited[0] += spent
+                return NOBODY, BLOCKED
+            sleep(words[0], words[1], asleep, longest - spent, room)
+        waited[0] += now(room) - began

@@ -1,0 +1,555 @@
+"""Where everything lies: lays out the arena of a lane, and writes the tables that the compiled functions read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.activations import PiecewiseLinear
+from dyadnet.block import Block
+from dyadnet.clocks import Bernoulli
+from dyadnet.config import RunConfig
+from dyadnet.delays import Constant, Delay, Geometric, Uniform
+from dyadnet.dynamics import FreeRunning
+from dyadnet.imperfections.channel import Channel
+from dyadnet.program import tables as c
+from dyadnet.program.blas import looped, turned
+from dyadnet.program.crossing import Geometry, Home, Region, Room, power
+from dyadnet.program.prospective import keep_histories
+from dyadnet.program.tables import NONE, Tables
+from dyadnet.random import Stream
+from dyadnet.realtime import ExponentialTime, RealDelay
+from dyadnet.timing import Timing, delay_of
+from dyadnet.topology import BlockSpec, Link, Topology
+
+Array = NDArray[Any]
+
+LOSSES = {"squared-error": c.SQUARED_ERROR, "cross-entropy": c.CROSS_ENTROPY}
+
+
+class Arena:
+    """The layout of a lane's arena for relaxations of at most so many rows.
+
+    Parameters
+    ----------
+    config, topology, timing
+        The run.
+    blocks
+        Those of this process, in block order.
+    rows
+        Samples in a lane.
+    home
+        Where other blocks live; None if there are no others.
+    repeats
+        Whether what a run in real time did is to be repeated: every channel holds what it is told to.
+
+    Attributes
+    ----------
+    actual, ideal
+        Tables of relaxations with and without imperfections; delays stay. They share κ.
+    specs, links
+        Rows of the tables: first of this process, then of ghosts.
+    projections
+        Of each link, which of the description's projections between populations it is part of.
+    hosts
+        This one and those that its blocks are linked with: in this order their regions begin the arena.
+    shared
+        Numbers of the arena that lie in these.
+    numbers, wide, when
+        Length of the arena, of the averages' arena, and of the send ticks that are held number by number.
+    ticks
+        Of `fired_by`: a power of two.
+    immediate, delayed
+        Of each channel, whether it is read in place where both its ends are in one process; whether messages of all
+        channels take time, in real time.
+    buckets
+        Ticks within which a message arrives.
+    scratch
+        Where a message may lie for a while.
+    widest
+        Most terms that a drive has.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        topology: Topology,
+        timing: Timing,
+        blocks: Mapping[str, Block],
+        rows: int,
+        home: Home | None = None,
+        *,
+        repeats: bool = False,
+    ) -> None:
+        self.rows = rows
+        self._repeats = repeats
+        self.home = home or Home(0, dict.fromkeys(topology.blocks, 0))
+        self.geometry = Geometry(config, topology, timing, rows)
+        self._config, self._topology, self._timing = config, topology, timing
+        self.blocks = list(blocks.values())
+        self.specs, self.links = seen(self.geometry, list(blocks))
+        self.index = {spec.name: number for number, spec in enumerate(self.specs)}
+        self._number = {(link.post.name, link.pre.name): number for number, link in enumerate(self.links)}
+        order = {projection.name: number for number, projection in enumerate(topology.network.recurrent)}
+        self.projections = np.array([order[link.projection.name] for link in self.links], dtype=np.int64)
+        self._keys: list[tuple[int, int]] = []
+        self._room, self._wide, self._when = Room(), Room(), Room()
+        self._regions: dict[int, tuple[int, Region]] = {}
+        self.hosts = self._neighbours()
+        self.shared = self._room.size
+        self.parameters = Parameters(self.blocks)
+        self.kappa = np.zeros(len(self.links))
+        self.actual = self._tables()
+        self.ideal = self._without_imperfections()
+        self.scratch = self._room.take(2 * rows * max(spec.size for spec in self.specs))
+        self.numbers, self.wide, self.when = self._room.size, self._wide.size, self._when.size
+        largest = int(max(self.actual.channels[:, c.C_DELAY], default=1))
+        self.ticks = power(largest + 1)
+        self.buckets = timing.largest_delay + 1
+        self.widest = 4 + max(
+            (len(block.synapses) + len(block.axons) for block in self.blocks),
+            default=0,
+        )
+
+    def _neighbours(self) -> list[int]:
+        """Lay out the regions of this host and of those that its blocks are linked with."""
+        mine = self.home.index
+        hosts = [mine, *sorted({self.home.homes[spec.name] for spec in self.specs} - {mine})]
+        for host in hosts:
+            region = Region.of(self.geometry, self.home, host)
+            self._regions[host] = self._room.take(region.size), region
+        return hosts
+
+    def shared_start(self, host: int) -> int:
+        """Offset of a host's region."""
+        return self._regions[host][0]
+
+    def shared_place(self, host: int, *key: str) -> int | None:
+        """Offset of what a host's region has by this name."""
+        start, region = self._regions[host]
+        offset = region.places.get(key)
+        return None if offset is None else start + offset
+
+    def _place(self, host: int, numbers: int, *key: str) -> int:
+        """Where others read it, if they do; else a place of this process's own."""
+        offset = self.shared_place(host, *key)
+        return self._room.take(numbers) if offset is None else offset
+
+    def _key(self, purpose: str, entity: str, kind: str = "") -> int:
+        self._keys.append(Stream(self._config.seed, purpose, entity, kind).key)
+        return len(self._keys) - 1
+
+    def _tables(self) -> Tables:
+        count, own = len(self.links), sum(len(block.synapses) for block in self.blocks)
+        blocks = np.full((len(self.specs), c.B_WIDTH), NONE, dtype=np.int64)
+        real = np.zeros((len(self.specs), c.R_WIDTH))
+        links = np.full((count, c.L_WIDTH), NONE, dtype=np.int64)
+        channels = np.full((2 * count, c.C_WIDTH), NONE, dtype=np.int64)
+        self.immediate = np.zeros(2 * count, dtype=bool)
+        self.delayed = self._delay is not None
+        chances = np.zeros((2 * count, c.P_WIDTH))
+        read = np.zeros(count + len(self.specs))
+        axons: list[int] = []
+        place = dict.fromkeys(self.home.homes.values(), 0)
+        places = {}
+        for name, host in self.home.homes.items():
+            places[name], place[host] = place[host], place[host] + 1
+        first, afferent = 0, Counter(link.post.name for link in self.links)
+        for number, spec in enumerate(self.specs):
+            self._sender(blocks[number], real[number], spec)
+            blocks[number, c.B_PLACE] = places[spec.name]
+            blocks[number, c.B_LINKS] = first
+            first += afferent[spec.name]
+            blocks[number, c.B_LINKS_END] = first
+            blocks[number, c.B_AXONS] = len(axons)
+            sent = ((link.post.name, spec.name) for link in self.geometry.efferent[spec.name])
+            axons += [self._number[ends] for ends in sent if ends in self._number]
+            blocks[number, c.B_AXONS_END] = len(axons)
+        for number, block in enumerate(self.blocks):
+            self._block(blocks[number], real[number], block)
+            source = self._topology.input_projection(block.name)
+            if source is not None:
+                read[count + number] = _read_scale(block, source.gain, self._topology.network.inputs)
+        groups: list[tuple[int, int, int]] = []
+        members: list[Array] = []
+        response = 0
+        for number, link in enumerate(self.links):
+            post, pre = self.index[link.post.name], self.index[link.pre.name]
+            self._link(links[number], blocks, link, pre, post)
+            links[number, c.L_RESPONSE] = response
+            response += link.pre.size
+            if number < own:
+                read[number] = _read_scale(self.blocks[post], link.projection.gain, link.pre.population.size)
+            for kind, source_, target in (("state", pre, post), ("feedback", post, pre)):
+                row = 2 * number + (kind == "feedback")
+                at = channels[row], chances[row], blocks, links[number]
+                held = self._channel(*at, link, kind, source_, target, groups, members)
+                self.immediate[row] = not held and self._delay is None
+        timing = self._timing
+        if timing.span:
+            rates = [timing.clocks[spec.name].rate for spec in self.specs]
+            made = blocks, links, channels, chances, groups
+            span = c.MOMENTS - 1 if self.geometry.free else timing.span
+            keep_histories(*made, len(self.blocks), rates, span, self.rows, self._room.take, self._when.take)
+        outgoing: list[int] = []
+        for number in range(len(self.specs)):
+            sends = channels[[2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]]
+            blocks[number, c.B_COARSE] = bool(np.any(sends[:, c.C_COARSE]))
+            mine = slice(blocks[number, c.B_LINKS], blocks[number, c.B_LINKS_END])
+            blocks[number, c.B_FUSED] = bool(np.all(links[mine, c.L_FUSED]))
+            blocks[number, c.B_OUT] = len(outgoing)
+            out = [2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]
+            out += [2 * link + 1 for link in range(*blocks[number, [c.B_LINKS, c.B_LINKS_END]])]
+            outgoing += [channel for channel in out if channels[channel, c.C_HELD] >= 0]
+            blocks[number, c.B_OUT_END] = len(outgoing)
+        waits = self._waits(blocks, links, channels, axons)
+        most = max(list(self.home.homes.values()).count(host) for host in range(self.home.hosts))
+        return Tables(
+            blocks,
+            real,
+            links,
+            self.kappa,
+            read,
+            np.array(axons, dtype=np.int64),
+            np.array(outgoing, dtype=np.int64),
+            channels,
+            chances,
+            np.array(groups, dtype=np.int64).reshape(-1, c.G_WIDTH),
+            np.concatenate([np.zeros(0, dtype=np.int64), *members]),
+            np.array(self._keys, dtype=np.uint64).reshape(-1, 2),
+            np.array([len(self.blocks), own, most, self.home.hosts], dtype=np.int64),
+            waits,
+        )
+
+    def _waits(self, blocks: Array, links: Array, channels: Array, axons: Sequence[int]) -> Array:
+        """Which hosts each block waits for before it fires, and by how much these may be behind."""
+        found: list[tuple[int, int]] = []
+        # In real time nobody waits.
+        mine = [] if self.geometry.free else self.specs[: len(self.blocks)]
+        blocks[:, [c.B_WAITS, c.B_WAITS_END]] = 0
+        for number, spec in enumerate(mine):
+            lags: dict[int, int] = {}
+
+            def wait(other: int, lag: int, lags: dict[int, int] = lags) -> None:
+                host = int(blocks[other, c.B_HOST])
+                if host != self.home.index:
+                    lags[host] = min(lag, lags.get(host, lag))
+
+            slack = self.geometry.slack(spec.name)
+            heard = [2 * link for link in range(*blocks[number, [c.B_LINKS, c.B_LINKS_END]])]
+            heard += [2 * link + 1 for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]
+            for channel in heard:
+                source = int(channels[channel, c.C_SOURCE])
+                # A neighbour that is heard of hears from here, too, and must have read what is written over.
+                wait(source, slack)
+                if channels[channel, c.C_HELD] < 0:
+                    wait(source, int(channels[channel, c.C_DELAY]))
+            if lags:
+                # What carriers take must have left.
+                lags[self.home.hosts] = slack
+            blocks[number, c.B_WAITS] = len(found)
+            found += sorted(lags.items())
+            blocks[number, c.B_WAITS_END] = len(found)
+        return np.array(found, dtype=np.int64).reshape(-1, c.Y_WIDTH)
+
+    def _sender(self, row: Array, real: Array, spec: BlockSpec) -> None:
+        """What is known of a block wherever it lives: its ring, and its clock."""
+        host, depth = self.home.homes[spec.name], self.geometry.depth(spec.name)
+        row[c.B_SIZE], row[c.B_DEPTH], row[c.B_HOST], row[c.B_ORDER] = spec.size, depth, host, spec.index
+        meta = self._place(host, self.geometry.meta(spec.name), "meta", spec.name)
+        row[c.B_META] = meta * self.geometry.itemsize // (8 * c.M_WIDTH)
+        row[c.B_RING_SLOT] = self.geometry.slot(spec.size)
+        row[c.B_RING] = self._place(host, depth * row[c.B_RING_SLOT], "ring", spec.name)
+        row[c.B_LOSS], row[c.B_PROBED], row[c.B_COARSE], row[c.B_FUSED] = c.NO_LOSS, 0, 0, 0
+        clock = self._timing.clocks[spec.name]
+        row[c.B_CLOCK] = c.PERIODIC
+        if isinstance(clock, Bernoulli):
+            row[c.B_CLOCK] = c.BERNOULLI_BLOCKS if clock.unit == "block" else c.BERNOULLI_NEURONS
+            real[c.R_CLOCK] = clock.p
+            row[c.B_KEY_CLOCK] = self._key("clock", spec.name)
+        else:
+            row[c.B_PERIOD], row[c.B_OFFSET] = clock.period, clock.offset
+
+    def _block(self, row: Array, real: Array, block: Block) -> None:
+        """What only this process has of a block of its own."""
+        room, spec, device = self._room, block.spec, block.device
+        size = self.rows * spec.size
+        row[c.B_A], row[c.B_D], row[c.B_BASE] = room.take(size), room.take(size), room.take(size)
+        row[c.B_READOUT], row[c.B_LEFT], row[c.B_TURN] = room.take(2 * size), room.take(2 * size), room.take(size)
+        row[c.B_AVERAGE] = self._wide.take(2 * size)
+        row[c.B_RATES] = room.take(spec.size)
+        offsets = self.parameters.offsets[block.name]
+        row[c.B_INPUT], row[c.B_BIAS] = offsets.get("input", NONE), offsets["bias"]
+        f = block.activation
+        if isinstance(f, PiecewiseLinear):
+            row[c.B_ACTIVATION] = c.PIECEWISE
+            real[c.R_LEAK], real[c.R_GAIN], real[c.R_TOP] = f.leak, f.gain, f.top
+        else:
+            row[c.B_ACTIVATION] = c.CALLED_ACTIVATION if f.compiled is None else f.compiled
+        if block.is_output:
+            row[c.B_LOSS] = LOSSES.get(self._topology.network.loss, c.CALLED_LOSS)
+            row[c.B_NUDGE] = room.take(3 * size)
+            real[c.R_NUDGE] = device.nudge_noise.sigma
+            row[c.B_KEY_NUDGE] = self._key("nudge noise", block.name)
+        hardware = block.actual
+        if hardware.rates is not None or row[c.B_CLOCK] == c.BERNOULLI_NEURONS:
+            row[c.B_ETA] = room.take(size)
+        if hardware.gain is not None:
+            row[c.B_GAIN] = room.take(size)
+        if hardware.threshold is not None:
+            row[c.B_THRESHOLD] = room.take(size)
+        if hardware.reads:
+            row[c.B_NOISE] = room.take(size)
+            row[c.B_KEY_READ] = self._key("read noise", block.name, "input")
+
+    def _link(self, row: Array, blocks: Array, link: Link, pre: int, post: int) -> None:
+        room, rows, key = self._room, self.rows, (link.post.name, link.pre.name)
+        width, size, host = link.pre.size, link.post.size, int(blocks[post, c.B_HOST])
+        here, crosses = post < len(self.blocks), host != blocks[pre, c.B_HOST]
+        row[c.L_PRE], row[c.L_POST] = pre, post
+        reads = self.geometry.reads(link.post)
+        coarse = self.geometry.coarse(link)
+        row[c.L_FIXED_CACHE] = reads or coarse
+        # What is multiplied where it is added up is sent nowhere.
+        row[c.L_FUSED] = not reads and not coarse and not crosses and looped(width, size) and not self._timing.span
+        row[c.L_TURNED] = turned(width, size)
+        if here:
+            row[c.L_WEIGHTS] = self.parameters.offsets[link.post.name][link.pre.name]
+            row[c.L_READOUT], row[c.L_TURN] = room.take(2 * rows * width), room.take(rows * width)
+            row[c.L_AVERAGE] = self._wide.take(2 * rows * width)
+        if row[c.L_FUSED]:
+            return
+        row[c.L_CACHE_SLOT] = self.geometry.slot(width)
+        slots = 1 if reads or coarse else blocks[post, c.B_DEPTH]
+        row[c.L_CACHE] = self._place(host, slots * row[c.L_CACHE_SLOT], "cache", *key)
+        if here:
+            row[c.L_PRODUCT] = room.take(2 * rows * size)
+        if reads and here:
+            row[c.L_NOISE] = room.take(2 * rows * size)
+            row[c.L_KEY_FORWARD] = self._key("read noise", link.post.name, link.pre.name)
+            row[c.L_KEY_BACKWARD] = self._key("read noise", link.post.name, f"feedback {link.pre.name}")
+
+    def _channel(
+        self,
+        row: Array,
+        chance: Array,
+        blocks: Array,
+        link_row: Array,
+        link: Link,
+        kind: str,
+        source: int,
+        target: int,
+        groups: list[tuple[int, int, int]],
+        members: list[Array],
+    ) -> bool:
+        """Write down a channel; whether what it brings is held, not read in place, wherever its ends are."""
+        room, width = self._room, link.pre.size
+        entity = f"{self.specs[source].name}>{self.specs[target].name}"
+        sends, hears = source < len(self.blocks), target < len(self.blocks)
+        channel = self._config.imperfections.channel_of(link.projection.name)
+        row[c.C_SOURCE], row[c.C_TARGET], row[c.C_SIZE] = source, target, width
+        self._law(row, chance, link, entity, kind, channel, groups, members)
+        delta, quantisation = channel.send_on_delta, channel.quantisation
+        doubled = not channel.duplication.ideal()
+        noisy = not (channel.additive.ideal() and channel.multiplicative.ideal())
+        row[c.C_PIECEMEAL] = not delta.ideal() or (doubled and row[c.C_LAW] == c.BY_NEURON)
+        row[c.C_NOISY], row[c.C_UNCERTAIN], row[c.C_COARSE] = noisy, channel.uncertain, channel.coarse
+        if channel.uncertain:
+            chance[c.P_LOSS], chance[c.P_DUPLICATION] = channel.loss.p, channel.duplication.p
+            row[c.C_KEY_FATE] = self._key("loss and duplication", entity, kind)
+        if noisy:
+            chance[c.P_ADD_MEAN], chance[c.P_ADD_DIFFERENCE] = channel.additive.mean, channel.additive.difference
+            times = channel.multiplicative
+            chance[c.P_TIMES_MEAN], chance[c.P_TIMES_DIFFERENCE] = times.mean, times.difference
+            row[c.C_KEY_NOISE] = self._key("noise", entity, kind)
+            row[c.C_KEY_COPY_NOISE] = self._key("noise of duplicates", entity, kind)
+        row[c.C_MASK], row[c.C_META] = blocks[source, c.B_DEPTH] - 1, blocks[source, c.B_META]
+        held = row[c.C_LAW] != c.CONSTANT or row[c.C_PIECEMEAL] or noisy or channel.uncertain
+        if hears and (held or self._comes_at_any_time(sends)):
+            row[c.C_HELD] = room.take(2 * self.rows * width)
+        if hears and row[c.C_PIECEMEAL]:
+            row[c.C_WHEN] = self._when.take(2 * self.rows * width)
+        row[c.C_DELTA], row[c.C_BITS], row[c.C_DIFFERENCE_BITS] = not delta.ideal(), 0, 0
+        row[c.C_STOCHASTIC] = row[c.C_FRESH] = 0
+        if not delta.ideal():
+            chance[c.P_DELTA] = delta.threshold
+            chance[c.P_DELTA_DIFFERENCE] = delta.threshold if delta.difference is None else delta.difference
+            if sends:
+                row[c.C_LAST] = room.take(2 * self.rows * width)
+        if not quantisation.ideal():
+            bits = quantisation.difference_bits
+            row[c.C_BITS] = quantisation.bits or 0
+            row[c.C_DIFFERENCE_BITS] = (quantisation.bits if bits is None else bits) or 0
+            chance[c.P_LOW], chance[c.P_HIGH] = quantisation.range or (0.0, 0.0)
+            limits = quantisation.difference_range or (0.0, 0.0)
+            chance[c.P_DIFFERENCE_LOW], chance[c.P_DIFFERENCE_HIGH] = limits
+            if quantisation.stochastic:
+                row[c.C_STOCHASTIC] = row[c.C_FRESH] = 1
+                row[c.C_KEY_ROUNDING] = self._key("rounding", entity, kind)
+        own = channel.coarse if kind == "state" else link_row[c.L_FIXED_CACHE]
+        if own:
+            row[c.C_SLOT] = self.geometry.slot(width)
+            numbers, host = blocks[source, c.B_DEPTH] * row[c.C_SLOT], int(blocks[source, c.B_HOST])
+            row[c.C_RING] = self._place(host, numbers, kind, link.post.name, link.pre.name)
+        elif kind == "state" or link_row[c.L_FUSED]:
+            row[c.C_RING], row[c.C_SLOT] = blocks[source, c.B_RING], blocks[source, c.B_RING_SLOT]
+        else:
+            row[c.C_RING], row[c.C_SLOT] = link_row[c.L_CACHE], link_row[c.L_CACHE_SLOT]
+        if hears and (self._repeats or self._delay is not None):
+            self._line(row, chance, entity, kind)
+        return bool(held)
+
+    @property
+    def _delay(self) -> RealDelay | None:
+        """Law of the delay in real time."""
+        mode = self._config.dynamics.mode
+        return mode.delay if isinstance(mode, FreeRunning) else None
+
+    def _comes_at_any_time(self, sends: bool) -> bool:
+        """Whether what a channel brings in real time is to be held, in place of reading the newest where it lies."""
+        return self.geometry.free and (not sends or self._repeats or self._delay is not None)
+
+    def _line(self, row: Array, chance: Array, entity: str, kind: str) -> None:
+        """Room for messages under way in real time, and how long they take."""
+        delay = self._delay
+        row[c.C_LINE] = self._room.take(c.LINE * int(row[c.C_SLOT]))
+        row[c.C_LINE_WHEN] = self._when.take(c.LINE * c.D_WIDTH)
+        if delay is None:
+            return
+        chance[c.P_SHORTEST], chance[c.P_LONGEST] = (1e6 * ms for ms in (delay.smallest, delay.largest))
+        chance[c.P_MEAN] = 1e6 * delay.mean if isinstance(delay, ExponentialTime) else 0.0
+        row[c.C_KEY_DELAY] = self._key("delay", entity, kind)
+        row[c.C_KEY_COPY] = self._key("delay of duplicates", entity, kind)
+
+    def _law(
+        self,
+        row: Array,
+        chance: Array,
+        link: Link,
+        entity: str,
+        kind: str,
+        channel: Channel,
+        groups: list[tuple[int, int, int]],
+        members: list[Array],
+    ) -> None:
+        """When messages of a channel arrive, and their duplicates."""
+        delay = delay_of(self._config.dynamics, link.projection)
+        seed, doubled = self._config.seed, not channel.duplication.ideal()
+        row[c.C_LAW], row[c.C_GROUPS], row[c.C_GROUPS_END] = c.CONSTANT, 0, 0
+        row[c.C_COPY_GROUPS] = row[c.C_COPY_GROUPS_END] = 0
+        row[c.C_DELAY] = row[c.C_COPY_DELAY] = delay.largest
+        draw = getattr(delay, "draw", "channel")
+        if delay.fixed:
+            if not isinstance(delay, Constant):
+                row[c.C_DELAY] = row[c.C_COPY_DELAY] = int(delay.sample(np.random.default_rng(0), 1)[0])
+            return
+        ways = [("delay", c.C_DELAY, c.C_KEY_DELAY, c.C_GROUPS)]
+        if doubled:
+            ways.append(("delay of duplicates", c.C_COPY_DELAY, c.C_KEY_COPY, c.C_COPY_GROUPS))
+        for purpose, column, key, start in ways:
+            stream = Stream(seed, purpose, entity, kind)
+            if draw == "channel":
+                row[column] = int(delay.sample(stream.at(), 1)[0])
+            elif draw == "neuron":
+                row[c.C_LAW] = c.BY_NEURON
+                row[start], row[start + 1] = _grouped(delay, stream, link.pre.size, groups, members)
+            else:
+                row[key] = self._key(purpose, entity, kind)
+                row[c.C_LOW], row[c.C_HIGH] = getattr(delay, "low", 1), delay.largest
+                row[c.C_LAW] = c.UNIFORM if isinstance(delay, Uniform) else c.GEOMETRIC
+                if isinstance(delay, Geometric):
+                    chance[c.P_GEOMETRIC] = delay.p
+
+    def _without_imperfections(self) -> Tables:
+        """Tables of ideal relaxations: the same places, the same delays."""
+        actual = self.actual
+        blocks, links, channels = actual.blocks.copy(), actual.links.copy(), actual.channels.copy()
+        real, chances = actual.real.copy(), np.zeros_like(actual.chances)
+        kept = [c.P_GEOMETRIC, c.P_RATE, c.P_LAG, c.P_SHORTEST, c.P_LONGEST, c.P_MEAN]
+        chances[:, kept] = actual.chances[:, kept]
+        real[:, c.R_NUDGE] = 0.0
+        blocks[:, [c.B_NOISE, c.B_GAIN, c.B_THRESHOLD]] = NONE
+        blocks[blocks[:, c.B_CLOCK] != c.BERNOULLI_NEURONS, c.B_ETA] = NONE
+        for column in (c.C_UNCERTAIN, c.C_PIECEMEAL, c.C_NOISY, c.C_DELTA, c.C_STOCHASTIC, c.C_FRESH, c.C_BITS):
+            channels[:, column] = 0
+        channels[:, c.C_DIFFERENCE_BITS] = channels[:, c.C_COARSE] = 0
+        held = channels[:, c.C_LAW] != c.CONSTANT
+        if self.geometry.free:
+            held = (channels[:, c.C_SOURCE] >= len(self.blocks)) | (channels[:, c.C_LINE] >= 0)
+        channels[~held, c.C_HELD] = NONE
+        for number in range(len(self.links)):
+            source = links[number, c.L_PRE]
+            channels[2 * number, [c.C_RING, c.C_SLOT]] = blocks[source, [c.B_RING, c.B_RING_SLOT]]
+        outgoing: list[int] = []
+        for number in range(len(self.specs)):
+            out = actual.outgoing[actual.blocks[number, c.B_OUT] : actual.blocks[number, c.B_OUT_END]]
+            blocks[number, c.B_OUT] = len(outgoing)
+            outgoing += [channel for channel in out.tolist() if channels[channel, c.C_HELD] >= 0]
+            blocks[number, c.B_OUT_END] = len(outgoing)
+        waits = self._waits(blocks, links, channels, actual.axons.tolist())
+        return actual._replace(
+            waits=waits,
+            blocks=blocks,
+            real=real,
+            links=links,
+            channels=channels,
+            chances=chances,
+            outgoing=np.array(outgoing, dtype=np.int64),
+        )
+
+
+def seen(geometry: Geometry, own: Sequence[str]) -> tuple[list[BlockSpec], list[Link]]:
+    """Rows of the tables of a process: its blocks, then ghosts; links, by their post block in the same order."""
+    blocks, mine = geometry.topology.blocks, set(own)
+    links = [link for name in own for link in geometry.afferent[name]]
+    axons = [link for name in own for link in geometry.efferent[name]]
+    ghostly = {link.pre.name for link in links} | {link.post.name for link in axons}
+    ghosts = [spec for name, spec in blocks.items() if name in ghostly and name not in mine]
+    links += [link for ghost in ghosts for link in geometry.afferent[ghost.name] if link.pre.name in mine]
+    return [blocks[name] for name in own] + ghosts, links
+
+
+class Parameters:
+    """All parameters of some blocks, one after the other: θ₀, θ by presynaptic block, bias, block after block.
+
+    Attributes
+    ----------
+    offsets
+        By block, then by name.
+    values
+        The numbers; the blocks' own arrays are views into them.
+    """
+
+    def __init__(self, blocks: list[Block]) -> None:
+        self.offsets: dict[str, dict[str, int]] = {}
+        size = 0
+        for block in blocks:
+            own: dict[str, int] = {}
+            for key, array in block.parameters().items():
+                own[key] = size
+                size += array.size
+            self.offsets[block.name] = own
+        self.size = size
+
+
+def _grouped(
+    delay: Delay, stream: Stream, width: int, groups: list[tuple[int, int, int]], members: list[Array]
+) -> tuple[int, int]:
+    """Groups of neurons of one delay each, shortest first; where they begin and end."""
+    each = delay.sample(stream.at(), width)
+    first = len(groups)
+    place = sum(len(part) for part in members)
+    for ticks in np.unique(each):
+        neurons = np.flatnonzero(each == ticks).astype(np.int64)
+        groups.append((int(ticks), place, place + len(neurons)))
+        members.append(neurons)
+        place += len(neurons)
+    return first, len(groups)
+
+
+def _read_scale(block: Block, gain: float, fan_in: int) -> float:
+    return float(block.device.read_noise.sigma * gain / np.sqrt(fan_in))

@@ -1,0 +1,326 @@
+"""How a relaxation begins, and how the second compartments take over from the first, compiled."""
+
+from __future__ import annotations
+
+from dyadnet.kernels import compiled
+from dyadnet.program.blas import times, times_transposed
+from dyadnet.program.channels import carries, multiplied
+from dyadnet.program.drives import held, state_of
+from dyadnet.program.executor import feedback, note
+from dyadnet.program.neurons import activate, copied
+from dyadnet.program.prospective import forget
+from dyadnet.program.tables import (
+    A_READS,
+    ACTIVATE,
+    B_A,
+    B_ACTIVATION,
+    B_AXONS,
+    B_AXONS_END,
+    B_BASE,
+    B_BIAS,
+    B_D,
+    B_DEPTH,
+    B_GAIN,
+    B_HOST,
+    B_INPUT,
+    B_LINKS,
+    B_LINKS_END,
+    B_META,
+    B_ORDER,
+    B_PLACE,
+    B_RING,
+    B_SIZE,
+    B_THRESHOLD,
+    B_TURN,
+    BLOCKED,
+    C_COARSE,
+    C_HELD,
+    C_LAST,
+    C_LINE_WHEN,
+    C_PIECEMEAL,
+    C_RING,
+    C_SIZE,
+    C_SOURCE,
+    C_WHEN,
+    CALLED_ACTIVATION,
+    D_COUNT,
+    D_WIDTH,
+    DONE,
+    FAR,
+    H_MEAN,
+    K_DIFFERENCE,
+    K_MEAN,
+    L_CACHE,
+    L_FIXED_CACHE,
+    L_FUSED,
+    L_POST,
+    L_PRE,
+    L_PRODUCT,
+    L_TURN,
+    L_TURNED,
+    L_WEIGHTS,
+    LINE,
+    R_GAIN,
+    R_LEAK,
+    R_TOP,
+    REG_AVERAGE,
+    REG_BLOCK,
+    REG_CARRY_ON,
+    REG_CHECK,
+    REG_CHECKS,
+    REG_DELAYS,
+    REG_EVENTS,
+    REG_FEEDFORWARD,
+    REG_FREE,
+    REG_HOST,
+    REG_MERGES,
+    REG_NOW,
+    REG_PC,
+    REG_PHASE,
+    REG_ROUND,
+    REG_ROWS,
+    REG_SCRATCH,
+    REG_SIDE,
+    REG_STAGE,
+    REG_TICK,
+    REG_TRACED,
+    S_TURN,
+)
+from dyadnet.program.verdicts import come, everybody, reached, stage
+from dyadnet.program.views import memory, tables
+from dyadnet.program.views import state as lane_state
+from dyadnet.program.words import tell
+
+
+@compiled
+def reset(s):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Forget the last relaxation, but for what others may still read."""
+    s.blocks[:] = 0
+    s.values[:] = 0.0
+    s.fired_by[:] = 0
+    s.links[:] = 0
+    s.links[:, K_MEAN] = -1
+    s.links[:, K_DIFFERENCE] = -1
+    s.channels[:] = 0
+    s.counts[:] = 0
+    s.buckets[:] = 0
+    for i in range(s.free.shape[0]):
+        s.free[i] = i
+    s.reg[REG_FREE] = s.free.shape[0]
+    s.reg[REG_TICK] = s.reg[REG_EVENTS] = s.reg[REG_PC] = s.reg[REG_STAGE] = s.reg[REG_BLOCK] = 0
+    s.reg[REG_PHASE] = s.reg[REG_SIDE] = 0
+    s.reg[REG_AVERAGE] = s.reg[REG_MERGES] = -1
+    s.reg[REG_CHECK] = FAR
+    s.reg[REG_CHECKS] = 0
+    s.reg[REG_NOW] = s.reg[REG_TRACED] = s.reg[REG_DELAYS] = 0
+    for column in range(A_READS):
+        s.ages[:, column] = 0
+
+
+@compiled
+def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Set every block's initial state, in block order; neighbours hold it from tick 0, ideal and uncounted.
+
+    Parameters
+    ----------
+    t, m, s, like
+        See `dyadnet.program.calls`.
+
+    Returns
+    -------
+    int
+        `DONE`; `BLOCKED`, if another host is waited for; or `ACTIVATE`, if Python is called for the block in
+        `REG_BLOCK`.
+    """
+    t, m, s = tables(t), memory(m, like), lane_state(s)
+    while s.reg[REG_BLOCK] < t.own[0]:
+        b = s.reg[REG_BLOCK]
+        if s.reg[REG_STAGE] == 0:
+            if b == 0:
+                # What the last relaxation left may be written over once nobody reads it any more.
+                if not everybody(t, s, s.reg[REG_ROUND] << 32):
+                    return BLOCKED
+                forget(t, m)
+                for channel in range(t.channels.shape[0]):
+                    when = t.channels[channel, C_LINE_WHEN]
+                    for k in range(LINE if when >= 0 else 0):
+                        m.when[when + k * D_WIDTH + D_COUNT] = 0
+                for own in range(t.own[0]):
+                    first = t.blocks[own, B_META]
+                    s.meta[first : first + t.blocks[own, B_DEPTH]] = 0
+            if not _heard_first(t, s, b):
+                return BLOCKED
+            _first_activations(t, m, s, b)
+            s.reg[REG_STAGE] = 1
+            if t.blocks[b, B_ACTIVATION] == CALLED_ACTIVATION:
+                return ACTIVATE
+        _announce(t, m, s, b)
+        s.reg[REG_STAGE] = 0
+        s.reg[REG_BLOCK] += 1
+        if t.own[3] > 1:
+            tell(s.words[s.reg[REG_HOST]], (s.reg[REG_ROUND] << 32) + s.reg[REG_BLOCK])
+    come(t, s, 0)
+    for c in range(t.channels.shape[0]):
+        source = t.channels[c, C_SOURCE]
+        lacking = t.channels[c, C_HELD] >= 0 and source >= t.own[0]
+        if lacking and not reached(s, t.blocks[source, B_HOST], stage(t, s, 0)):
+            return BLOCKED
+    for c in range(t.channels.shape[0]):
+        if t.channels[c, C_HELD] >= 0:
+            _hold_first(t, m, s, c)
+    return DONE
+
+
+@compiled
+def _heard_first(t, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Whether the first states are there that a block's first state needs: of those of other hosts, the place there."""
+    if not s.reg[REG_FEEDFORWARD]:
+        return True
+    for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+        pre = t.links[link, L_PRE]
+        if pre < t.own[0] or t.blocks[pre, B_ORDER] >= t.blocks[b, B_ORDER]:
+            continue
+        if not reached(s, t.blocks[pre, B_HOST], (s.reg[REG_ROUND] << 32) + t.blocks[pre, B_PLACE] + 1):
+            return False
+    return True
+
+
+@compiled
+def _first_activations(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    X, W = m.X, m.W
+    zero = X.dtype.type(0)
+    rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
+    size = rows * n
+    base, A = t.blocks[b, B_BASE], t.blocks[b, B_A]
+    bias = W[t.blocks[b, B_BIAS] : t.blocks[b, B_BIAS] + n]
+    if t.blocks[b, B_INPUT] >= 0:
+        features = m.inputs.shape[0] // max(rows, 1)
+        times_transposed(m.inputs, 0, rows, features, W, t.blocks[b, B_INPUT], n, X, base)
+        for row in range(rows):
+            into = X[base + row * n : base + (row + 1) * n]
+            for j in range(n):
+                into[j] += bias[j]
+    else:
+        for row in range(rows):
+            into = X[base + row * n : base + (row + 1) * n]
+            for j in range(n):
+                into[j] = bias[j]
+    a = X[A : A + size]
+    if not s.reg[REG_CARRY_ON]:
+        a[:] = zero
+    if s.reg[REG_FEEDFORWARD]:
+        constant = X[base : base + size]
+        for j in range(size):
+            a[j] += constant[j]
+        for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+            if t.blocks[t.links[link, L_PRE], B_ORDER] >= t.blocks[b, B_ORDER]:
+                continue
+            fused = t.links[link, L_FUSED] == 1
+            into = s.reg[REG_SCRATCH] if fused else t.links[link, L_PRODUCT]
+            _forward_first(t, m, s, link, into)
+            product = X[into : into + size]
+            for j in range(size):
+                a[j] += product[j]
+    X[t.blocks[b, B_D] : t.blocks[b, B_D] + size] = zero
+    if t.blocks[b, B_ACTIVATION] == CALLED_ACTIVATION:
+        return
+    state = state_of(t, s, b)
+    mean = X[state : state + size]
+    gain, threshold = t.blocks[b, B_GAIN], t.blocks[b, B_THRESHOLD]
+    for j in range(size):
+        value = a[j]
+        if threshold >= 0:
+            value = value - X[threshold + j]
+        if gain >= 0:
+            value = value * X[gain + j]
+        mean[j] = value
+    activate(
+        t.blocks[b, B_ACTIVATION], t.real[b, R_LEAK], t.real[b, R_GAIN], t.real[b, R_TOP], mean, mean, mean, X[0:0]
+    )
+
+
+@compiled
+def _forward_first(t, m, s, link, into):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """θ·m of the initial state, which its receiver holds already."""
+    pre, b, w = t.links[link, L_PRE], t.links[link, L_POST], t.links[link, L_WEIGHTS]
+    x, rows, width, n = t.blocks[pre, B_RING], s.reg[REG_ROWS], t.blocks[pre, B_SIZE], t.blocks[b, B_SIZE]
+    if t.links[link, L_TURNED]:
+        times(m.X, x, rows, width, m.F, w, n, m.X, into)
+    else:
+        times_transposed(m.X, x, rows, width, m.W, w, n, m.X, into)
+    s.links[link, K_MEAN] = 0
+
+
+@compiled
+def _announce(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The initial state as ideal messages."""
+    X = m.X
+    note(t, s, b, 0)
+    state = state_of(t, s, b)
+    rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
+    for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
+        c = 2 * t.axons[k]
+        if t.channels[c, C_COARSE]:
+            copied(X, state, t.channels[c, C_RING], rows * n)
+            _remember(t, m, s, c, state, True)
+    for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+        feedback(t, m, s, link, 0)
+        if not t.links[link, L_FIXED_CACHE]:
+            continue
+        c = 2 * link + 1
+        cache = t.links[link, L_CACHE]
+        mean, _ = carries(t, c, False)
+        if mean:
+            copied(X, cache, t.channels[c, C_RING], rows * t.channels[c, C_SIZE])
+        if t.channels[c, C_COARSE]:
+            _remember(t, m, s, c, cache, mean)
+
+
+@compiled
+def _remember(t, m, s, c, at, mean):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """What send-on-delta has sent so far is the initial message; a stream that was silent is held as zeros."""
+    last = t.channels[c, C_LAST]
+    if last < 0:
+        return
+    size = s.reg[REG_ROWS] * t.channels[c, C_SIZE]
+    m.X[last : last + 2 * size] = m.X.dtype.type(0)
+    if mean:
+        copied(m.X, at, last, size)
+
+
+@compiled
+def _hold_first(t, m, s, c):  # type: ignore[no-untyped-def]  # pragma: no cover
+    rows = s.reg[REG_ROWS]
+    size, into = rows * t.channels[c, C_SIZE], t.channels[c, C_HELD]
+    m.X[into : into + 2 * size] = m.X.dtype.type(0)
+    mean, _ = carries(t, c, False)
+    # The first slot of the ring.
+    if c & 1 == 1 and t.links[c >> 1, L_FUSED]:
+        multiplied(t, m, s, c, t.channels[c, C_RING], mean, False, into)
+    elif mean:
+        copied(m.X, t.channels[c, C_RING], into, size)
+    s.channels[c, H_MEAN] = mean
+    if t.channels[c, C_PIECEMEAL]:
+        m.when[t.channels[c, C_WHEN] : t.channels[c, C_WHEN] + 2 * size] = 0
+
+
+@compiled
+def keep_turn(t, m, s, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Keep u of every block, and of its presynaptic blocks as they are held at a tick; see `dyadnet.turns`."""
+    rows = s.reg[REG_ROWS]
+    for b in range(t.own[0]):
+        copied(m.X, state_of(t, s, b), t.blocks[b, B_TURN], rows * t.blocks[b, B_SIZE])
+        for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+            at, _, _, _, _ = held(t, s, 2 * link, tick)
+            copied(m.X, at, t.links[link, L_TURN], rows * t.blocks[t.links[link, L_PRE], B_SIZE])
+        s.blocks[b, S_TURN] = 1
+
+
+@compiled
+def announce(t, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Let everybody hold the states that blocks were put into before the first tick."""
+    for b in range(t.own[0]):
+        _announce(t, m, s, b)
+    for c in range(t.channels.shape[0]):
+        if t.channels[c, C_HELD] >= 0:
+            _hold_first(t, m, s, c)

@@ -1,0 +1,473 @@
+"""A process full of blocks: their parameters in one memory, their lanes, and what is asked of all of them together.
+
+The local engine has one with all blocks of a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet import assembly
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset, minibatch
+from dyadnet.errors import DivergedError, DyadnetError
+from dyadnet.losses import LOSSES
+from dyadnet.optimisers import Adam, Momentum
+from dyadnet.program import calls
+from dyadnet.program import tables as c
+from dyadnet.program.arena import Arena
+from dyadnet.program.block_lane import BlockLane
+from dyadnet.program.crossing import Home, Memory
+from dyadnet.program.lane import Lane
+from dyadnet.program.power_iteration import Exchange, PowerIteration, Response
+from dyadnet.program.views import View
+from dyadnet.relaxation import PhaseOutcome, Relaxation, Update, lane_slices
+from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
+from dyadnet.scores import errors
+from dyadnet.settling import Settling
+from dyadnet.timing import Timing, settling, timing
+from dyadnet.topology import Topology
+from dyadnet.turns import sides
+
+Array = NDArray[Any]
+Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
+"""Applies a function to items, perhaps on several threads, and keeps their order."""
+
+WORTH_A_THREAD = 50_000
+"""Parameters that a further thread is woken for."""
+
+COLUMN = {name: index for index, name in enumerate(NUMBERS)}
+OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute")]
+
+
+class Group:
+    """All blocks of one process.
+
+    Parameters
+    ----------
+    config
+        The run.
+    dataset
+        Where blocks with an input projection and the output block find their rows.
+    apply
+        Applies work to lanes, or to shares of the blocks.
+    threads
+        How many of these run at a time.
+    home
+        Which blocks these are, and where others live; `join` comes before the first relaxation then. All of them,
+        unless given.
+    repeats
+        Whether what a run in real time did is to be repeated.
+
+    Attributes
+    ----------
+    blocks
+        By name, in block order; their arrays are views into the group's.
+    active
+        Lanes of the latest relaxation.
+    layout
+        Which row of a report is whose.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: Dataset | None,
+        apply: Map,
+        threads: int,
+        home: Home | None = None,
+        *,
+        repeats: bool = False,
+    ) -> None:
+        self.config = config
+        self._repeats = repeats
+        self.topology = Topology(config.network)
+        self.timing: Timing = timing(config, self.topology)
+        self._joins = home is not None
+        self.home = home or Home(0, dict.fromkeys(self.topology.blocks, 0))
+        self.blocks = assembly.blocks(config, self.topology, self.home.blocks)
+        self.dataset = dataset
+        self.dtype = np.dtype(config.dynamics.dtype)
+        self.active: list[int] = []
+        self.probes = {name: probe for name, probe in assembly.probes(config).items() if name in self.blocks}
+        self._apply, self._threads = apply, threads
+        self._couplings: tuple[float, ...] | None = None
+        self._loss = LOSSES[config.network.loss]
+        self._lanes: list[Lane] = []
+        self._segments: Memory | None = None
+        self._arena = self._laid_out(self._rows())
+        self._adopt_parameters()
+        self._table = View.of(self._arena.actual)
+        if not self._joins:
+            self._make_lanes()
+        self._power = PowerIteration(self._arena, config.seed, self._weights)
+        self._sides: dict[str, int] = {}
+        outputs = (number for number, block in enumerate(self._arena.blocks) if block.is_output)
+        self._output = next(outputs, None)
+        self.layout = Layout(self.topology, self.home.blocks)
+        self._order = _order(self._arena, self.layout)
+
+    @property
+    def arena(self) -> Arena:
+        """Where everything lies in a lane."""
+        return self._arena
+
+    @property
+    def couplings(self) -> tuple[float, ...]:
+        """κ of each projection of the description, in force."""
+        return self._couplings or tuple(projection.coupling for projection in self.config.network.recurrent)
+
+    @property
+    def starts(self) -> Array:
+        """Where each block's part of the power iteration's vectors begins."""
+        return self._power.starts
+
+    def join(self, segments: Memory) -> None:
+        """Read and be read by the other hosts from now on."""
+        self._segments = segments
+        self._make_lanes()
+
+    # Relaxing
+
+    def relax(self, relaxation: Relaxation) -> list[tuple[PhaseOutcome, ...]]:
+        """Settle one minibatch, lane by lane; how each lane's phases ended.
+
+        Raises
+        ------
+        DivergedError
+            If one runs away or circles.
+        """
+        self.begin(relaxation)
+        return self._apply(lambda lane: self._settle(self._lanes[lane], relaxation), self.active)
+
+    def begin(self, relaxation: Relaxation) -> None:
+        """Put every lane into its initial states, and no further."""
+        self.open(relaxation)
+        self._apply(lambda index: self._lanes[index].first(), self.active)
+
+    def open(self, relaxation: Relaxation, number: int = 0) -> None:
+        """Make every lane ready for a relaxation.
+
+        Parameters
+        ----------
+        number
+            Of the round, where there are other hosts; they are told that what the last one left has been read.
+        """
+        self.couple(relaxation.couplings)
+        slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
+        most = max(len(rows) for rows in slices.values())
+        self._grow(most)
+        self.active = list(slices)
+        if any(phase.side for phase in relaxation.phases):
+            self._sides = sides(self.config.network, relaxation.couplings)
+        self._apply(lambda lane: self._open(lane, relaxation, slices[lane], number), self.active)
+
+    def _open(self, index: int, relaxation: Relaxation, rows: NDArray[np.int64], number: int) -> None:
+        lane, dataset = self._lanes[index], self.dataset
+        inputs = targets = np.zeros((0, 0), dtype=self.dtype)
+        if dataset is not None:
+            split = dataset.part(relaxation.part)
+            inputs = minibatch(split, rows, self.dtype, dataset.scale)
+            targets = dataset.targets(split, rows, self.dtype)
+        lane.seen = self._probe if index == 0 and relaxation.probed and self.probes else None
+        lane.state.reg[c.REG_PROBING] = lane.seen is not None
+        lane.begin(
+            relaxation.number,
+            relaxation.step,
+            len(rows),
+            inputs,
+            targets,
+            ideal=relaxation.ideal,
+            round_=number,
+            gamma=relaxation.gamma,
+        )
+
+    def _settle(self, lane: Lane, relaxation: Relaxation) -> tuple[PhaseOutcome, ...]:
+        course = settling(relaxation.phases, self.config.dynamics, self.timing)
+        while not course.done:
+            self.enter(lane, course)
+            lane.run()
+            self.end(lane, course)
+        return tuple(course.outcomes)
+
+    def enter(self, lane: Lane, course: Settling) -> None:
+        """The present phase of a course begins."""
+        lane.enter(course.index, course.phase, course.rule, course.average_from, self._sides)
+
+    def end(self, lane: Lane, course: Settling) -> None:
+        """A phase is over.
+
+        Raises
+        ------
+        DivergedError
+            If it has run away or circles.
+        """
+        verdict = lane.verdict
+        course.end(lane.tick, verdict.kind)
+        if verdict.kind == "diverged":
+            raise DivergedError(verdict.block, lane.tick, verdict.why)
+
+    def couple(self, couplings: Sequence[float]) -> None:
+        """Set κ of every projection."""
+        if tuple(couplings) == self._couplings:
+            return
+        self._couplings = tuple(couplings)
+        for block in self.blocks.values():
+            block.couple(couplings)
+        self._set_kappa()
+
+    def _set_kappa(self) -> None:
+        assert self._couplings is not None
+        self._arena.kappa[:] = np.asarray(self._couplings)[self._arena.projections]
+
+    def _probe(self, lane: Lane, number: int) -> None:
+        block = lane.blocks[number]
+        state = lane.streams(number)
+        self.probes[block.name].note(
+            int(lane.state.blocks[number, c.S_FIRED]),
+            lane.array(number, c.B_A),
+            lane.array(number, c.B_D),
+            state[0],
+            state[1] if len(state) == 2 else np.zeros_like(state[0]),
+        )
+
+    # Learning
+
+    def gradients(self, beta: float, samples: int) -> NDArray[Any]:
+        """∂ℓ/∂θ of all parameters as they are laid out, from the latest relaxation (paper, eq. 5).
+
+        The array is written again by the next call.
+        """
+        self._apply(lambda share: self._contrast(share, beta, samples), self._shares())
+        return self._gradient
+
+    def _contrast(self, share: Share, beta: float, samples: int) -> None:
+        factor, last = -1.0 / (beta * samples), len(self.active) - 1
+        for position, index in enumerate(self.active):
+            lane = self._lanes[index]
+            place = lane.tick, position == 0, position == last, factor
+            calls.gradients(*lane.views, share.blocks, *place, self._gradient, share.scratch)
+
+    def learn(self, update: Update) -> None:
+        """Take one Hebbian step."""
+        self.gradients(update.beta, update.samples)
+        optimiser = self.config.learning.optimiser
+        if update.measured or any(block.needs_attention for block in self.blocks.values()):
+            for block in self.blocks.values():
+                block.update(update)
+            return
+        t, rate = self._table.address, update.rate
+
+        def step(share: Share) -> None:
+            weights, gradient = self._weights, self._gradient
+            decay = optimiser.weight_decay, optimiser.l2
+            if isinstance(optimiser, Adam):
+                corrected = rate / (1.0 - optimiser.beta1**update.count), 1.0 - optimiser.beta2**update.count
+                betas = optimiser.beta1, optimiser.beta2, optimiser.epsilon
+                decay = rate * optimiser.weight_decay, optimiser.l2
+                calls.step_adam(t, share.blocks, weights, gradient, *self._moments, *corrected, *betas, *decay)
+            else:
+                keep = optimiser.momentum if isinstance(optimiser, Momentum) else 0.0
+                velocity = self._moments[0] if self._moments else gradient
+                calls.step_momentum(t, share.blocks, weights, gradient, velocity, rate, keep, *decay)
+            calls.turn_synapses(t, share.blocks, weights, self._forward)
+
+        self._apply(step, self._shares())
+        if self._backward is not self._weights:
+            for block in self.blocks.values():
+                block.refresh()
+
+    def keep_exact(self, beta: float, samples: int) -> None:
+        """Keep the gradient of the latest relaxation, for the next update's to be compared with."""
+        self.gradients(beta, samples)
+        for block in self.blocks.values():
+            block.keep()
+
+    # Reports
+
+    def reported(self) -> tuple[Table, Counts]:
+        """Numbers of all blocks, and counts of all channels, as `dyadnet.reports.Reports` has them."""
+        lanes = [self._lanes[index] for index in self.active]
+        parts = self._apply(lambda lane: lane.summary(), lanes)
+        blocks, seen = len(self._arena.blocks), len(self._arena.specs)
+        found = np.full((blocks, len(NUMBERS)), np.nan)
+        found[:, COLUMN["samples"]] = sum(lane.rows for lane in lanes)
+        found[:, COLUMN["neurons"]] = self._arena.actual.blocks[:blocks, c.B_SIZE]
+        for name, column in (("residual_mean", c.V_RESIDUAL), ("residual_difference", c.V_RELATIVE)):
+            # In this order a NaN of a later lane is found if the first is none, as Python's max has it.
+            found[:, COLUMN[name]] = _maxima([lane.state.values[:blocks, column] for lane in lanes])
+        for index, name in enumerate(("saturated", "mean_square", "difference_square")):
+            found[:, COLUMN[name]] = sum(part[:, index] for part in parts)
+        found[:, COLUMN["age"]] = np.max([part[:, 3] for part in parts], axis=0)
+        found[:, COLUMN["updates"]] = sum(lane.state.blocks[:blocks, c.S_COUNT] for lane in lanes)
+        if self._output is not None:
+            self._report_output(found[self._output], self._output, lanes)
+        for number, block in enumerate(self._arena.blocks):
+            if block.measured[0] is not None:
+                found[number, [COLUMN["weight_norm"], COLUMN["update_norm"]]] = block.measured
+            if block.agreement is not None:
+                found[number, COLUMN["agreement_product"] :] = block.agreement
+        channels = 2 * len(self._arena.links), len(COUNTED)
+        counts, sums = np.zeros(channels, dtype=np.int64), np.zeros((seen, 3), dtype=np.int64)
+        for lane in lanes:
+            table, _, state, _ = lane.views
+            calls.count(table, state, lane.tick, counts, sums)
+        found[:, [COLUMN["messages"], COLUMN["values"], COLUMN["stale"]]] = sums[:blocks]
+        return found, counts[self._order]
+
+    def _report_output(self, row: Array, output: int, lanes: Sequence[Lane]) -> None:
+        row[OF_OUTPUT] = 0.0
+        for lane in lanes:
+            m = lane.readout(output)[0]
+            loss = float(np.sum(self._loss.value(m, lane.targets)))
+            correct = np.count_nonzero(m.argmax(axis=1) == lane.targets.argmax(axis=1))
+            row[OF_OUTPUT] += loss, correct, *errors(m, lane.targets)
+
+    # Further phases
+
+    def spectral_radius(
+        self, couplings: tuple[float, ...], symmetric: bool, iterations: int, exchange: Exchange | None = None
+    ) -> float:
+        """ρ by a power iteration; see `dyadnet.spectrum`."""
+        self.couple(couplings)
+        return self._power.estimate(self._table.address, self._arena.kappa, symmetric, iterations, exchange)
+
+    # Looking at it
+
+    def lanes(self, name: str) -> list[BlockLane]:
+        """A block's neurons in every lane of the latest relaxation."""
+        return [BlockLane(self, self.blocks[name], index) for index in self.active]
+
+    def all_lanes(self, name: str) -> list[BlockLane]:
+        """A block's neurons in every lane there is."""
+        return [BlockLane(self, self.blocks[name], index) for index in range(len(self._lanes))]
+
+    def lane(self, index: int) -> Lane:
+        """One lane, with all blocks."""
+        return self._lanes[index]
+
+    def response(self, name: str) -> Response:
+        """A block's part of the power iteration."""
+        return Response(self._power.part(self._arena.index[name]))
+
+    def hold_rows(self, index: int, rows: int) -> None:
+        """Make a lane one of so many rows, to be put back to what a checkpoint says."""
+        self._grow(rows)
+        self._lanes[index].rows = rows
+
+    # Making
+
+    def _rows(self) -> int:
+        """Samples of a lane that there is room for at first: what others share cannot grow."""
+        if self._joins:
+            return shared_rows(self.config)
+        return -(-self.config.learning.minibatch // self.config.dynamics.lanes)
+
+    def _grow(self, rows: int) -> None:
+        if rows > self._arena.rows:
+            if self._segments is not None:
+                most = self._arena.rows * len(self._lanes)
+                raise DyadnetError(f"actors have room for minibatches of {most} samples, not of {rows} in a lane")
+            self._arena = self._laid_out(rows)
+            self._make_lanes()
+
+    def _laid_out(self, rows: int) -> Arena:
+        own = self.config, self.topology, self.timing, self.blocks
+        arena = Arena(*own, rows, self.home, repeats=self._repeats)
+        if self._couplings is not None:
+            arena.kappa[:] = self._arena.kappa
+        else:
+            arena.kappa[:] = [link.projection.coupling for link in arena.links]
+        return arena
+
+    def _make_lanes(self) -> None:
+        self._table = View.of(self._arena.actual)
+        dynamics = self.config.dynamics
+        tolerance = dynamics.tolerance, dynamics.tolerance_difference
+        before: list[Lane | None] = [*self._lanes] or [None] * dynamics.lanes
+        self._lanes = [
+            Lane(
+                self._arena,
+                (self._weights, self._backward, self._forward),
+                index,
+                tolerance,
+                dynamics.initial,
+                self._loss,
+                before[index] if dynamics.initial == "previous" else None,
+                self._segments,
+            )
+            for index in range(dynamics.lanes)
+        ]
+        for number, block in enumerate(self._arena.blocks):
+            for tables in (self._arena.actual, self._arena.ideal):
+                tables.blocks[number, c.B_PROBED] = block.name in self.probes
+
+    def _adopt_parameters(self) -> None:
+        """Move the parameters of all blocks, their gradients and the optimiser's state, into one memory each."""
+        parameters = self._arena.parameters
+        self._weights = np.zeros(parameters.size, dtype=self.dtype)
+        self._gradient = np.zeros(parameters.size, dtype=self.dtype)
+        mismatched = any(synapses.mismatch is not None for block in self.blocks.values() for synapses in block.synapses)
+        self._backward = np.zeros_like(self._weights) if mismatched else self._weights
+        self._forward = np.zeros_like(self._weights)
+        names = sorted({name for block in self.blocks.values() for state in block.states.values() for name in state})
+        self._moments = [np.zeros(parameters.size, dtype=self.dtype) for _ in names]
+        for block in self.blocks.values():
+            block.adopt(
+                parameters.offsets[block.name],
+                self._weights,
+                self._gradient,
+                self._backward if mismatched else None,
+                self._forward,
+                dict(zip(names, self._moments, strict=True)),
+            )
+
+    def _shares(self) -> list[Share]:
+        """The blocks, shared out so that each thread has about as much to do."""
+        if not hasattr(self, "_shared"):
+            work = [sum(array.size for array in block.parameters().values()) for block in self._arena.blocks]
+            # Waking a thread costs as much as learning some ten thousand synapses.
+            count = max(min(self._threads, len(work), sum(work) // WORTH_A_THREAD), 1)
+            loads = [0] * count
+            mine: list[list[int]] = [[] for _ in range(count)]
+            for number in sorted(range(len(work)), key=lambda number: -work[number]):
+                least = loads.index(min(loads))
+                loads[least] += work[number]
+                mine[least].append(number)
+            largest = max(array.size for block in self._arena.blocks for array in block.parameters().values())
+            self._shared = [Share(np.array(sorted(part)), np.zeros(largest, dtype=self.dtype)) for part in mine]
+        return self._shared
+
+
+def shared_rows(config: RunConfig) -> int:
+    """Samples of a lane, at most, where blocks live in several processes."""
+    return -(-max(config.learning.minibatch, config.learning.evaluation_batch) // config.dynamics.lanes)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Blocks that one thread learns for, and room for the part of one lane."""
+
+    blocks: NDArray[np.int64]
+    scratch: Array
+
+
+def _order(arena: Arena, layout: Layout) -> NDArray[np.int64]:
+    """Which of a lane's channels is which row of a report."""
+    numbers: dict[tuple[str, str, str], int] = {}
+    for number, link in enumerate(arena.links):
+        numbers[link.pre.name, link.post.name, "state"] = 2 * number
+        numbers[link.post.name, link.pre.name, "feedback"] = 2 * number + 1
+    return np.array([numbers[channel] for channel in layout.channels], dtype=np.int64)
+
+
+def _maxima(columns: Sequence[Array]) -> Array:
+    found = columns[0]
+    for column in columns[1:]:
+        found = np.where(column > found, column, found)
+    return found

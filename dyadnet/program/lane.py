@@ -1,0 +1,628 @@
+"""One lane of a process full of blocks: its arena, its state, and the steps of one relaxation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.activations import Activation
+from dyadnet.block import Block
+from dyadnet.losses import Loss
+from dyadnet.messages import Kind
+from dyadnet.objective import value
+from dyadnet.program import calls
+from dyadnet.program import tables as c
+from dyadnet.program.arena import Arena
+from dyadnet.program.beginning import begin
+from dyadnet.program.crossing import Memory as Segments
+from dyadnet.program.draws import STATE
+from dyadnet.program.executor import run
+from dyadnet.program.neurons import CHUNK
+from dyadnet.program.tables import Memory, State, Tables
+from dyadnet.program.views import View
+from dyadnet.program.words import own, tell
+from dyadnet.relaxation import Pace, Phase
+from dyadnet.settling import StopRule, Verdict, circling
+
+Array = NDArray[Any]
+
+Wanted = tuple[str, str, Kind, int]
+Letter = tuple[Array, Array]
+"""A message: what is written down of it, and its numbers."""
+
+EVENTS = 4096
+"""Events that are written down at a time, unless one tick has more."""
+DELAYS = 4096
+"""Of the latest updates in real time δ is kept."""
+AHEAD = 8
+"""Ticks of messages under way that there is room for at first."""
+
+
+class Lane:
+    """The neurons of all blocks for one lane.
+
+    Parameters
+    ----------
+    arena
+        Where everything lies.
+    parameters
+        All of them; as feedback reads them; transposed.
+    index
+        Which lane.
+    tolerance
+        For the stop rule: of means, and of differences.
+    initial
+        State before the first tick; see `dyadnet.dynamics.Dynamics`.
+    loss
+        Of the output.
+    before
+        The lane that this one takes the place of.
+    segments
+        What this process shares with others; None if there are none.
+
+    Attributes
+    ----------
+    rows
+        Samples of the present relaxation.
+    seen
+        Called with a block after each of its firings, for whom `probing` is set.
+    """
+
+    def __init__(
+        self,
+        arena: Arena,
+        parameters: tuple[Array, Array, Array],
+        index: int,
+        tolerance: tuple[float, float],
+        initial: str,
+        loss: Loss,
+        before: Lane | None = None,
+        segments: Segments | None = None,
+    ) -> None:
+        self.arena = arena
+        self.blocks = arena.blocks
+        self._initial = initial
+        self._loss = loss
+        W, V, F = parameters
+        dtype = W.dtype
+        blocks, links = len(arena.specs), len(arena.links)
+        integer = np.int32 if dtype == np.float32 else np.int64
+        row, a, d = (np.zeros(CHUNK, dtype=dtype) for _ in range(3))
+        nothing = np.zeros(0, dtype=dtype)
+        # Untouched, what no relaxation needs takes no memory.
+        if segments is None:
+            memory = np.empty(arena.numbers * dtype.itemsize, dtype=np.uint8)
+            # What this process would tell others.
+            self._told = np.zeros(1 + 2 * c.J_WIDTH, dtype=np.int64)
+            words, boards = np.array([[own(self._told)], [own(self._told) + 8]])
+            limits = words
+            writing = words
+        else:
+            memory = segments.arena(index, arena.hosts, (arena.numbers - arena.shared) * dtype.itemsize)
+            words, boards, limits = segments.words(index), segments.boards(index), segments.limits()
+            writing = segments.writing(index)
+        X = memory.view(dtype)
+        actual = Memory(
+            X,
+            W,
+            V,
+            F,
+            nothing,
+            nothing,
+            row,
+            np.zeros(CHUNK, dtype=dtype),
+            np.zeros(CHUNK, dtype=dtype),
+            a,
+            d,
+            row.view(integer),
+            a.view(integer),
+            d.view(integer),
+            np.empty(arena.wide),
+            np.empty(max(arena.when, 1), dtype=np.int64),
+        )
+        self.memory = actual
+        self._memories = View.of(actual), View.of(actual._replace(V=W))
+        self._tables = View.of(arena.actual), View.of(arena.ideal)
+        channels = arena.actual.channels[arena.actual.outgoing]
+        groups = np.maximum(channels[:, c.C_GROUPS_END] - channels[:, c.C_GROUPS], 1)
+        copies = np.maximum(channels[:, c.C_COPY_GROUPS_END] - channels[:, c.C_COPY_GROUPS], 1)
+        under_way = AHEAD * int(groups.sum() + copies.sum())
+        self.state = State(
+            np.zeros(c.REG_WIDTH, dtype=np.int64),
+            np.zeros(c.F_WIDTH),
+            np.zeros((blocks, c.S_WIDTH), dtype=np.int64),
+            np.zeros((blocks, c.V_WIDTH)),
+            memory.view(np.int64).reshape(-1, c.M_WIDTH),
+            np.zeros((blocks, arena.ticks), dtype=np.int64),
+            np.zeros((links, c.K_WIDTH), dtype=np.int64),
+            np.zeros((2 * links, c.H_WIDTH), dtype=np.int64),
+            np.zeros((2 * links, c.N_WIDTH), dtype=np.int64),
+            np.zeros((EVENTS, c.E_WIDTH), dtype=np.int64),
+            np.zeros((under_way, c.W_WIDTH), dtype=np.int64),
+            np.zeros(under_way, dtype=np.int64),
+            np.zeros((arena.buckets, 3), dtype=np.int64),
+            np.zeros((2 * arena.widest, c.T_WIDTH), dtype=np.int64),
+            np.zeros((2 * arena.widest, 2), dtype=np.int64),
+            np.zeros((2 * arena.widest, 2)),
+            np.zeros(STATE, dtype=np.uint64),
+            words,
+            boards,
+            limits,
+            writing,
+            np.zeros((DELAYS if arena.geometry.free else 0, arena.home.hosts + 1)),
+            np.zeros((arena.home.hosts if arena.geometry.free else 0, c.A_WIDTH), dtype=np.int64),
+            np.zeros(arena.home.hosts),
+            np.zeros((0, c.TR_WIDTH), dtype=np.int64),
+        )
+        reg, real = self.state.reg, self.state.real
+        reg[c.REG_LANE], reg[c.REG_SCRATCH], reg[c.REG_HOST] = index, arena.scratch, arena.home.index
+        reg[c.REG_REAL] = arena.geometry.free
+        real[c.F_TOLERANCE], real[c.F_TOLERANCE_DIFFERENCE] = tolerance
+        real[c.F_EPSILON] = float(np.finfo(dtype).eps)
+        self.rows = 0
+        self.ideal = False
+        self.inputs = nothing.reshape(0, 0)
+        self.targets = nothing.reshape(0, 0)
+        self.seen: Callable[[Lane, int], None] | None = None
+        self.turned: dict[str, float] = {}
+        self._spread: tuple[int, float, bool] | None = None
+        self._like = nothing
+        self._look()
+        if before is not None:
+            self._carry_over(before)
+
+    @property
+    def tables(self) -> Tables:
+        """Those of the present relaxation."""
+        return self.arena.ideal if self.ideal else self.arena.actual
+
+    @property
+    def views(self) -> tuple[int, int, int, Array]:
+        """What compiled functions take of this lane: addresses of its views, and an array of its numbers' type."""
+        return self._addresses[self.ideal] + (self._like,)
+
+    @property
+    def tick(self) -> int:
+        """At which it has stopped, or to which it has come."""
+        return int(self.state.reg[c.REG_TICK])
+
+    @property
+    def continues(self) -> bool:
+        """Whether a relaxation begins at the A that the one before left."""
+        return self._initial == "previous"
+
+    # Steps of a relaxation
+
+    def begin(
+        self,
+        number: int,
+        step: float,
+        rows: int,
+        inputs: Array,
+        targets: Array,
+        *,
+        ideal: bool,
+        round_: int = 0,
+        gamma: float = 0.0,
+    ) -> None:
+        """Make ready for a relaxation; `first` sets the initial states.
+
+        Parameters
+        ----------
+        number
+            Of the relaxation.
+        step
+            η of every neuron.
+        inputs, targets
+            x of shape (rows, features); y of shape (rows, classes).
+        round_
+            By which hosts count what they do together.
+        gamma
+            γ of prospective neurons.
+        """
+        reg, same = self.state.reg, rows == self.rows
+        self.rows, self.ideal, self.inputs, self.targets = rows, ideal, inputs, targets
+        self.turned = {}
+        self._memories[ideal].put("inputs", inputs.reshape(-1))
+        self._memories[ideal].put("targets", targets.reshape(-1))
+        calls.reset(self._state.address)
+        reg[c.REG_ROWS], reg[c.REG_RELAXATION] = rows, number
+        reg[c.REG_ROUND] = round_
+        reg[c.REG_FEEDFORWARD], reg[c.REG_CARRY_ON] = self._initial == "feedforward", self.continues and same
+        self.state.real[c.F_BETA], self.state.real[c.F_STEP] = 0.0, step
+        self.state.real[c.F_GAMMA] = gamma
+        self._spread_out(step)
+        if self.arena.home.hosts > 1:
+            tell(int(self.state.words[self.arena.home.index]), round_ << 32)
+
+    def measure(self, pace: Pace, budget: float, updates: int | None, *, settle: bool) -> None:
+        """Say by what the time of a relaxation in real time is measured; comes after `begin`.
+
+        Parameters
+        ----------
+        budget, updates
+            Seconds and updates after which a phase ends.
+        settle
+            Whether it ends once all is quiet.
+        """
+        real = self.state.real
+        real[c.F_TIME], real[c.F_SPAN] = round(1e9 * pace.time_constant), 1e9 * pace.span
+        real[c.F_RATIO] = pace.time_constant / pace.delay if pace.delay else 0.0
+        real[c.F_CHOSEN] = real[c.F_DELAY] = 1e9 * pace.delay
+        real[c.F_WINDOW] = 1e9 * pace.window if settle else -1.0
+        real[c.F_BUDGET], real[c.F_UPDATES] = 1e9 * budget, np.inf if updates is None else updates
+
+    def start(self, now: int) -> None:
+        """Let real time begin, with the first phase, at a nanosecond of this machine's clock."""
+        self.state.reg[c.REG_NOW] = now
+
+    def enter_freely(self, index: int, phase: Phase) -> None:
+        """Start a phase in real time; the states and the messages in flight stay."""
+        reg, now = self.state.reg, self.state.reg[c.REG_NOW]
+        reg[c.REG_PHASE], reg[c.REG_AVERAGE], reg[c.REG_MAY_AVERAGE] = index, -1, phase.average > 0
+        reg[c.REG_BEGAN] = reg[c.REG_OVER_AT] = now
+        reg[c.REG_BEFORE], reg[c.REG_VERDICT] = reg[c.REG_TICK], c.CONTINUE
+        self.state.blocks[:, c.S_AVERAGED] = 0
+        self.state.real[c.F_BETA] = phase.beta
+
+    def record(self, rows: int) -> None:
+        """Write down what happens in real time from now on: so many rows at a time; 0: nothing."""
+        if len(self.state.trace) != rows:
+            self.state = self.state._replace(trace=np.zeros((rows, c.TR_WIDTH), dtype=np.int64))
+            self._look()
+
+    # To repeat what happened in real time
+
+    def outgoing(self, number: int) -> list[int]:
+        """Channels that begin at a block."""
+        return np.flatnonzero(self.tables.channels[:, c.C_SOURCE] == number).tolist()
+
+    def letter(self, channel: int) -> Letter:
+        """The newest message of a channel."""
+        row = self.tables.channels[channel]
+        block = self.tables.blocks[row[c.C_SOURCE]]
+        slot = int(self.state.blocks[row[c.C_SOURCE], c.S_COUNT]) & (int(block[c.B_DEPTH]) - 1)
+        at = int(row[c.C_RING]) + slot * int(row[c.C_SLOT])
+        return self.state.meta[int(block[c.B_META]) + slot].copy(), self.memory.X[at : at + int(row[c.C_SLOT])].copy()
+
+    def put(self, channel: int, place: int, number: int, stamp: int, meta: Array, numbers: Array) -> None:
+        """Put a message under way that a channel has brought."""
+        scratch = int(self.state.reg[c.REG_SCRATCH])
+        self.memory.X[scratch : scratch + len(numbers)] = numbers
+        marks = bool(meta[c.M_DYADIC]), int(meta[c.M_MEAN_SINCE]), int(meta[c.M_DIFFERENCE_SINCE])
+        calls.place_of(*self.views, channel, place, scratch, number, *marks, stamp)
+
+    def arrive(self, channel: int, place: int, copy: int, phase: int) -> None:
+        """Hold what lies at a place of those under way, or its duplicate."""
+        calls.deliver(*self.views, channel, place, copy, phase)
+
+    def hear_own(self, channel: int, number: int) -> None:
+        """Hold what a block of the same process has sent with its newest update."""
+        if number > 0:
+            meta, numbers = self.letter(channel)
+            self.put(channel, 0, number, int(meta[c.M_STAMP]), meta, numbers)
+            self.arrive(channel, 0, 0, int(self.state.reg[c.REG_PHASE]))
+
+    def repeat(self, blocks: Array, number: int) -> None:
+        """One update of some blocks, with the times in the registers."""
+        calls.begin_repeat(*self.views, blocks, number)
+        self.run(number)
+
+    def newest(self, number: int) -> int:
+        """Number of a block's newest update in real time, as this process hears it."""
+        return int(calls.newest(self._addresses[self.ideal][0], self._state.address, number))
+
+    @property
+    def rows_of_trace(self) -> int:
+        """The most that one update writes down."""
+        return int(calls.rows_of_trace(self._tables[0].address))
+
+    def recorded(self) -> Array:
+        """What was written down since this was last called: shape (rows, `TR_WIDTH`)."""
+        reg = self.state.reg
+        found = self.state.trace[: reg[c.REG_TRACED]].copy()
+        reg[c.REG_TRACED] = 0
+        return found
+
+    def first(self) -> bool:
+        """Set the initial states, as far as those of other hosts allow; whether all are set."""
+        while (reason := begin(*self.views)) == c.ACTIVATE:
+            self.serve_first()
+        return bool(reason == c.DONE)
+
+    def serve_first(self) -> None:
+        """Do what `begin` has returned for."""
+        self._activate(int(self.state.reg[c.REG_BLOCK]), first=True)
+
+    def enter(
+        self, index: int, phase: Phase, rule: StopRule, average_from: int | None, sides: Mapping[str, int]
+    ) -> None:
+        """Start a phase; the states and the messages in flight stay.
+
+        Parameters
+        ----------
+        rule
+            When it ends.
+        average_from
+            Tick from which (m, d) are averaged for learning; None: what is there at the stop tick is learned from.
+        sides
+            σ of each population, where compartments take turns.
+        """
+        reg = self.state.reg
+        if reg[c.REG_SIDE]:
+            calls.keep_turn(*self.views, rule.first_tick - 1)
+            for number, spec in enumerate(self.arena.specs):
+                self.state.blocks[number, c.S_SIDE] = sides[spec.population.name]
+            for number, block in enumerate(self.blocks):
+                self.turned[block.name] = self.saturated(number)
+        reg[c.REG_SIDE], reg[c.REG_PHASE] = phase.side, index
+        reg[c.REG_AVERAGE] = -1 if average_from is None else average_from
+        self.state.blocks[:, c.S_AVERAGED] = 0
+        self.state.real[c.F_BETA], self.state.real[c.F_SMALLEST] = phase.beta, np.inf
+        reg[c.REG_CHECK], reg[c.REG_FIRST], reg[c.REG_SMALLEST_AT] = rule.next_check, rule.first_tick, rule.tick
+        reg[c.REG_SWEEP], reg[c.REG_WINDOW], reg[c.REG_EVERY] = rule.sweep, rule.window, rule.every
+        reg[c.REG_CAP], reg[c.REG_FIXED] = phase.cap, phase.fixed
+        reg[c.REG_PATIENCE] = -1 if rule.patience is None else rule.patience
+
+    def run(self, until: int = c.FAR) -> int:
+        """Advance to a tick, or to the end of the phase.
+
+        Returns
+        -------
+        int
+            `OVER`, `DONE` or `BLOCKED`; see `dyadnet.program.executor.run`.
+        """
+        while True:
+            reason = run(*self.views, until)
+            if reason in (c.OVER, c.DONE, c.BLOCKED):
+                return int(reason)
+            self.serve(reason)
+
+    def serve(self, reason: int) -> None:
+        """Do what compiled code has returned for."""
+        block = int(self.state.reg[c.REG_BLOCK])
+        if reason == c.GROW:
+            self._grow()
+        elif reason == c.ACTIVATE:
+            self._activate(block)
+        elif reason == c.NUDGE:
+            self._nudge(block)
+        elif self.seen is not None:
+            self.seen(self, block)
+
+    @property
+    def begun(self) -> int:
+        """The last tick that all blocks have begun; from any thread."""
+        reg, events = self.state.reg, self.state.events
+        for event in events[int(reg[c.REG_PC]) : int(reg[c.REG_EVENTS])].tolist():
+            if event[c.E_OP] in (c.FIRE, c.TICK):
+                return int(event[c.E_SENT]) - 1
+        return int(reg[c.REG_TICK])
+
+    @property
+    def checking(self) -> bool:
+        """Whether it has come to a check tick, and no verdict has been given; from any thread."""
+        reg = self.state.reg
+        return bool(reg[c.REG_PC] == reg[c.REG_EVENTS] and reg[c.REG_TICK] == reg[c.REG_CHECK])
+
+    def wants(self, come: Callable[[int], int], *, beginning: bool) -> tuple[list[Wanted], tuple[str, ...]]:
+        """What it lacks of other hosts, from any thread.
+
+        Parameters
+        ----------
+        come
+            The word of a host.
+        beginning
+            Whether initial states are being set.
+
+        Returns
+        -------
+        tuple
+            Block here, block there, kind of message and tick of sending (0: the initial state), of each message that
+            is lacking; blocks here whose initial state has not been sent.
+        """
+        reg, t = self.state.reg, self.tables
+        names, own = [spec.name for spec in self.arena.specs], len(self.blocks)
+        born = int(reg[c.REG_ROUND]) << 32
+        found: list[Wanted] = []
+
+        def want(channel: int, sent: int) -> None:
+            row = t.channels[channel]
+            source, least = int(row[c.C_SOURCE]), born + int(t.own[2]) + 1 + max(sent, 0)
+            if source >= own and come(int(t.blocks[source, c.B_HOST])) < least:
+                kind: Kind = "feedback" if channel & 1 else "state"
+                found.append((names[int(row[c.C_TARGET])], names[source], kind, max(sent, 0)))
+
+        if beginning:
+            block = min(int(reg[c.REG_BLOCK]), own - 1)
+            for channel in range(len(t.channels)):
+                if t.channels[channel, c.C_TARGET] == block:
+                    want(channel, 0)
+            return found, tuple(names[int(reg[c.REG_BLOCK]) : own])
+        at = int(reg[c.REG_PC])
+        if at < reg[c.REG_EVENTS]:
+            event = self.state.events[at].tolist()
+            if event[c.E_OP] == c.FIRE and event[c.E_WHO] < own:
+                row = t.blocks[event[c.E_WHO]]
+                links = range(int(row[c.B_LINKS]), int(row[c.B_LINKS_END]))
+                axons = t.axons[int(row[c.B_AXONS]) : int(row[c.B_AXONS_END])].tolist()
+                for channel in [*(2 * link for link in links), *(2 * link + 1 for link in axons)]:
+                    if t.channels[channel, c.C_HELD] < 0:
+                        want(channel, event[c.E_SENT] - int(t.channels[channel, c.C_DELAY]))
+            elif event[c.E_OP] in (c.HOLD, c.MERGE, c.PATCH):
+                want(event[c.E_WHO], event[c.E_SENT])
+        return found, ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the phase has ended."""
+        reg, real = self.state.reg, self.state.real
+        kind, worst, names = int(reg[c.REG_VERDICT]), int(reg[c.REG_WORST]), list(self.arena.home.homes)
+        # Which block is worst another process may have told.
+        block = names[worst] if 0 <= worst < len(names) else ""
+        if kind in (c.SETTLED, c.CAPPED):
+            return Verdict("settled" if kind == c.SETTLED else "capped")
+        if kind == c.INFINITE:
+            return Verdict("diverged", block, "A or D is no longer finite")
+        smallest, now = real[c.F_SMALLEST], real[c.F_WORST]
+        return Verdict("diverged", block, circling(smallest, int(reg[c.REG_PATIENCE]), now))
+
+    def summary(self) -> Array:
+        """See `dyadnet.program.learning.report`: shape (blocks, 4)."""
+        found = np.zeros((len(self.blocks), 4))
+        calls.report(*self.views, self.tick, found)
+        for number, block in enumerate(self.blocks):
+            if self.turned:
+                found[number, 0] = 0.5 * (self.turned[block.name] + self.saturated(number))
+            elif self.tables.blocks[number, c.B_ACTIVATION] != c.PIECEWISE:
+                found[number, 0] = self.saturated(number)
+        return found
+
+    def objective(self, number: int, beta: float) -> float:
+        """A block's part of the saddle objective; see `dyadnet.objective`."""
+        block = self.blocks[number]
+        shape = self.rows, block.spec.size
+        drive = np.empty(shape)
+        links = range(*self.tables.blocks[number, [c.B_LINKS, c.B_LINKS_END]])
+        widest = max((self.arena.links[link].pre.size for link in links), default=0)
+        calls.wide_drive(
+            *self.views,
+            number,
+            drive.reshape(-1),
+            np.empty(drive.size),
+            np.empty(self.rows * widest),
+            np.empty(widest * block.spec.size),
+        )
+        A, D = (self.array(number, column).astype(np.float64) for column in (c.B_A, c.B_D))
+        targets = self.targets if block.is_output else None
+        device = block.ideal_device if self.ideal else block.actual
+        return value(block.activation, device, self._loss, A, D, drive, targets, beta)
+
+    # Looking at it
+
+    def array(self, number: int, column: int) -> Array:
+        """A view of A or D of a block, shape (rows, n)."""
+        n, at = int(self.tables.blocks[number, c.B_SIZE]), int(self.tables.blocks[number, column])
+        return self.memory.X[at : at + self.rows * n].reshape(self.rows, n)
+
+    def dyadic(self, number: int) -> bool:
+        """Whether a block has differences: a nudge has been heard of."""
+        return bool(self.state.blocks[number, c.S_DYADIC])
+
+    def streams(self, number: int) -> Array:
+        """A view of the present (m, d), or (m,), of a block: shape (1 or 2, rows, n)."""
+        row = self.tables.blocks[number]
+        slot = int(self.state.blocks[number, c.S_COUNT]) & (int(row[c.B_DEPTH]) - 1)
+        return self._streams(number, int(row[c.B_RING]) + slot * int(row[c.B_RING_SLOT]), 1 + self.dyadic(number))
+
+    def readout(self, number: int) -> Array:
+        """A view of (m, d) that is read out and learned from: shape (2, rows, n)."""
+        return self._streams(number, calls.readout(*self.views, number), 2)
+
+    def saturated(self, number: int) -> float:
+        """Compartments at either bound, each counting half."""
+        block = self.blocks[number]
+        device, f = block.ideal_device if self.ideal else block.actual, block.activation
+        A = device.seen(self.array(number, c.B_A))
+        if not self.dyadic(number):
+            return float(np.count_nonzero(f.saturated(A)))
+        D = device.scaled(self.array(number, c.B_D))
+        return 0.5 * float(np.count_nonzero(f.saturated(A + D)) + np.count_nonzero(f.saturated(A - D)))
+
+    def place(self, A: Mapping[str, Array]) -> None:
+        """Put the neurons into a state of choice without differences, of which all have long heard."""
+        for number, block in enumerate(self.blocks):
+            row = self.tables.blocks[number]
+            self.array(number, c.B_A)[...] = A[block.name]
+            m = self._streams(number, int(row[c.B_RING]), 1)[0]
+            block.activation.means(block.actual.seen(self.array(number, c.B_A)), m)
+        self.state.links[:] = 0
+        self.state.links[:, [c.K_MEAN, c.K_DIFFERENCE]] = -1
+        calls.announce(*self.views)
+
+    def _streams(self, number: int, at: int, streams: int) -> Array:
+        n = int(self.tables.blocks[number, c.B_SIZE])
+        return self.memory.X[at : at + streams * self.rows * n].reshape(streams, self.rows, n)
+
+    # What Python is called for
+
+    def _activate(self, number: int, *, first: bool = False) -> None:
+        block, row = self.blocks[number], self.tables.blocks[number]
+        device = block.ideal_device if self.ideal else block.actual
+        count = int(self.state.blocks[number, c.S_COUNT]) + (not first)
+        at = int(row[c.B_RING]) + (count & (int(row[c.B_DEPTH]) - 1)) * int(row[c.B_RING_SLOT])
+        A = device.seen(self.array(number, c.B_A))
+        f: Activation = block.activation
+        if first or not self.dyadic(number):
+            f.means(A, self._streams(number, at, 1)[0])
+        else:
+            m, d = self._streams(number, at, 2)
+            f.compartments(A, device.scaled(self.array(number, c.B_D)), m, d)
+
+    def _nudge(self, number: int) -> None:
+        state = self.streams(number)
+        d = state[1] if len(state) == 2 else np.zeros_like(state[0])
+        nudge = self._streams(number, int(self.tables.blocks[number, c.B_NUDGE]), 2)
+        nudge[0], nudge[1] = self._loss.nudge(state[0], d, self.targets)
+
+    # Room
+
+    def _grow(self) -> None:
+        """More room for events, or for messages under way."""
+        state = self.state
+        entries = len(state.free)
+        ahead = np.zeros((max(entries, 64), c.W_WIDTH), dtype=np.int64)
+        free = np.zeros(entries + len(ahead), dtype=np.int64)
+        left = int(state.reg[c.REG_FREE])
+        free[:left] = state.free[:left]
+        free[left : left + len(ahead)] = np.arange(entries, entries + len(ahead))
+        state.reg[c.REG_FREE] += len(ahead)
+        self.state = state._replace(
+            events=np.zeros((2 * len(state.events), c.E_WIDTH), dtype=np.int64),
+            pending=np.concatenate([state.pending, ahead]),
+            free=free,
+        )
+        self._look()
+
+    def _look(self) -> None:
+        """Take the addresses of all views."""
+        self._state = View.of(self.state)
+        self._addresses = [
+            (self._tables[ideal].address, self._memories[ideal].address, self._state.address) for ideal in (False, True)
+        ]
+
+    def _carry_over(self, before: Lane) -> None:
+        """What the last relaxation left, for the next one to begin at."""
+        self.rows = before.rows
+        for number in range(len(self.blocks)):
+            self.array(number, c.B_A)[...] = before.array(number, c.B_A)
+
+    def _spread_out(self, step: float) -> None:
+        """Write what differs from neuron to neuron, once a row, if it is not there already."""
+        key = (self.rows, step, self.ideal)
+        if key == self._spread:
+            return
+        self._spread = key
+        for number, block in enumerate(self.blocks):
+            self._spread_block(self.tables.blocks[number], block, step)
+
+    def _spread_block(self, row: Array, block: Block, step: float) -> None:
+        n = block.spec.size
+        device = block.ideal_device if self.ideal else block.actual
+        X = self.memory.X
+        if row[c.B_ETA] >= 0:
+            rates = X[row[c.B_RATES] : row[c.B_RATES] + n]
+            # In real time the step of each update is another one.
+            device.speeds(rates) if self.arena.geometry.free else device.steps(step, rates)
+            self._repeat(int(row[c.B_ETA]), rates)
+        if row[c.B_GAIN] >= 0:
+            self._repeat(int(row[c.B_GAIN]), device.gain)
+        if row[c.B_THRESHOLD] >= 0:
+            self._repeat(int(row[c.B_THRESHOLD]), device.threshold)
+
+    def _repeat(self, at: int, values: NDArray[Any] | None) -> None:
+        assert values is not None
+        self.memory.X[at : at + self.rows * len(values)].reshape(self.rows, -1)[...] = values

@@ -1,0 +1,433 @@
+"""The local Hebbian contrast, optimisers, reports and ρ over contiguous memory, compiled: no Python for each synapse.
+
+Blocks are independent of each other here, so callers may share them out among threads.
+"""
+
+from __future__ import annotations
+
+from dyadnet.kernels import adam, column_sums, compiled, momentum, square
+from dyadnet.program.blas import outer, times, times_transposed
+from dyadnet.program.channels import multiplied
+from dyadnet.program.drives import held, state_of
+from dyadnet.program.neurons import copied, turn
+from dyadnet.program.tables import (
+    B_A,
+    B_ACTIVATION,
+    B_AVERAGE,
+    B_AXONS,
+    B_AXONS_END,
+    B_BASE,
+    B_BIAS,
+    B_D,
+    B_DEPTH,
+    B_GAIN,
+    B_INPUT,
+    B_LEFT,
+    B_LINKS,
+    B_LINKS_END,
+    B_READOUT,
+    B_SIZE,
+    B_THRESHOLD,
+    B_TURN,
+    C_COARSE,
+    C_DELAY,
+    C_HELD,
+    C_SIZE,
+    C_SOURCE,
+    C_TARGET,
+    K_AVERAGED_STREAMS,
+    L_AVERAGE,
+    L_CACHE,
+    L_CACHE_SLOT,
+    L_FIXED_CACHE,
+    L_FUSED,
+    L_POST,
+    L_PRE,
+    L_READOUT,
+    L_RESPONSE,
+    L_TURN,
+    L_TURNED,
+    L_WEIGHTS,
+    N_DELAYED,
+    N_STALE,
+    N_VALUES,
+    N_WIDTH,
+    PIECEWISE,
+    R_LEAK,
+    R_TOP,
+    REG_ROWS,
+    REG_SCRATCH,
+    S_AVERAGED,
+    S_AVERAGED_STREAMS,
+    S_COUNT,
+    S_DYADIC,
+    S_SIDE,
+    S_SPEAKING,
+    S_TURN,
+)
+
+
+@compiled
+def readout(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Offset of (m, d) that is read out and learned from: the average if there is one, else the present state."""
+    X = m.X
+    size = s.reg[REG_ROWS] * t.blocks[b, B_SIZE]
+    state, into = state_of(t, s, b), t.blocks[b, B_READOUT]
+    if s.blocks[b, S_TURN]:
+        _dyadic(X, t.blocks[b, B_TURN], state, into, size, s.blocks[b, S_SIDE])
+    elif s.blocks[b, S_AVERAGED]:
+        _mean(m, t.blocks[b, B_AVERAGE], s.blocks[b, S_AVERAGED], into, size, s.blocks[b, S_AVERAGED_STREAMS])
+    elif s.blocks[b, S_DYADIC]:
+        return state
+    else:
+        copied(X, state, into, size)
+        X[into + size : into + 2 * size] = X.dtype.type(0)
+    return into
+
+
+@compiled
+def _heard(t, m, s, link, b, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Offset of (m, d) of a presynaptic block as its receiver learns from it, and how many streams there are."""
+    pre, into = t.links[link, L_PRE], t.links[link, L_READOUT]
+    size = s.reg[REG_ROWS] * t.blocks[pre, B_SIZE]
+    if s.blocks[b, S_AVERAGED]:
+        streams = s.links[link, K_AVERAGED_STREAMS]
+        _mean(m, t.links[link, L_AVERAGE], s.blocks[b, S_AVERAGED], into, size, streams)
+        return into, streams
+    at, difference, _, _, _ = held(t, s, 2 * link, stop)
+    if s.blocks[b, S_TURN]:
+        _dyadic(m.X, t.links[link, L_TURN], at, into, size, s.blocks[pre, S_SIDE])
+        return into, 2
+    return at, 1 + difference
+
+
+@compiled
+def _dyadic(X, first, second, into, size, side):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """(m, d) of the compartments that had their turns."""
+    number = X.dtype.type
+    half, other = number(0.5), number(0.5 * side)
+    for j in range(size):
+        u, v = X[first + j], X[second + j]
+        X[into + j] = (u + v) * half
+        X[into + size + j] = (u - v) * other
+
+
+@compiled
+def _mean(m, total, count, into, size, streams):  # type: ignore[no-untyped-def]  # pragma: no cover
+    X = m.X
+    X[into + size : into + 2 * size] = X.dtype.type(0)
+    for j in range(streams * size):
+        X[into + j] = X.dtype.type(m.wide[total + j] / count)
+
+
+@compiled
+def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add one lane's part of −β × samples × the gradient of a block's parameters (paper, eq. 5).
+
+    Parameters
+    ----------
+    stop
+        The tick at which the relaxation ended: what is held then is learned from.
+    first
+        Whether this is the first lane, whose part replaces what is there.
+    G
+        As the parameters are laid out.
+    scratch
+        For the part of any further lane.
+    """
+    X = m.X
+    rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
+    size = rows * n
+    state = readout(t, m, s, b)
+    d = state + size
+    if t.blocks[b, B_INPUT] >= 0:
+        features = m.inputs.shape[0] // max(rows, 1)
+        _accumulate(X, d, rows, n, m.inputs, 0, features, G, t.blocks[b, B_INPUT], first, scratch)
+    left = t.blocks[b, B_LEFT]
+    copied(X, d, left, size)
+    made = 0.0
+    for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+        kappa = t.kappa[link]
+        at, streams = _heard(t, m, s, link, b, stop)
+        width = t.blocks[t.links[link, L_PRE], B_SIZE]
+        if kappa != 0.0 and streams == 2:
+            if kappa != made:
+                copied(X, state, left + size, size)
+                number = X.dtype.type(kappa)
+                if kappa != 1.0:
+                    for j in range(left + size, left + 2 * size):
+                        X[j] *= number
+                made = kappa
+            _accumulate(X, left, 2 * rows, n, X, at, width, G, t.links[link, L_WEIGHTS], first, scratch)
+        else:
+            _accumulate(X, d, rows, n, X, at, width, G, t.links[link, L_WEIGHTS], first, scratch)
+    bias = t.blocks[b, B_BIAS]
+    if first:
+        column_sums(X[d : d + size], rows, G[bias : bias + n])
+    else:
+        column_sums(X[d : d + size], rows, scratch[:n])
+        for j in range(n):
+            G[bias + j] += scratch[j]
+
+
+@compiled
+def _accumulate(L, left, rows, m, R, right, n, G, g, first, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
+    if first:
+        outer(L, left, rows, m, R, right, n, G, g)
+        return
+    outer(L, left, rows, m, R, right, n, scratch, 0)
+    into = G[g : g + m * n]
+    for j in range(m * n):
+        into[j] += scratch[j]
+
+
+@compiled
+def gradients(t, m, s, blocks, stop, first, last, factor, G, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """`gradient` of some blocks; the last lane multiplies by −1/(β × samples)."""
+    number = G.dtype.type(factor)
+    for k in range(blocks.shape[0]):
+        b = blocks[k]
+        gradient(t, m, s, b, stop, first, G, scratch)
+        if last:
+            into = G[first_parameter(t, b) : t.blocks[b, B_BIAS] + t.blocks[b, B_SIZE]]
+            for j in range(into.shape[0]):
+                into[j] *= number
+
+
+@compiled
+def first_parameter(t, b):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Where a block's parameters begin: θ₀, θ by presynaptic block, bias, one after the other."""
+    if t.blocks[b, B_INPUT] >= 0:
+        return t.blocks[b, B_INPUT]
+    if t.blocks[b, B_LINKS] < t.blocks[b, B_LINKS_END]:
+        return t.links[t.blocks[b, B_LINKS], L_WEIGHTS]
+    return t.blocks[b, B_BIAS]
+
+
+@compiled
+def step_momentum(t, blocks, W, G, velocity, rate, keep, decay, l2):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """One update of some blocks' parameters; biases do not decay."""
+    for k in range(blocks.shape[0]):
+        b = blocks[k]
+        first, bias = first_parameter(t, b), t.blocks[b, B_BIAS]
+        end = bias + t.blocks[b, B_SIZE]
+        momentum(W[first:bias], G[first:bias], velocity[first:bias], rate, keep, decay, l2)
+        momentum(W[bias:end], G[bias:end], velocity[bias:end], rate, keep, 0.0, 0.0)
+
+
+@compiled
+def step_adam(  # type: ignore[no-untyped-def]  # pragma: no cover
+    t, blocks, W, G, one, two, rate, correction, beta1, beta2, epsilon, decay, l2
+):
+    """One update of some blocks' parameters; biases do not decay."""
+    for k in range(blocks.shape[0]):
+        b = blocks[k]
+        start, bias = first_parameter(t, b), t.blocks[b, B_BIAS]
+        for part in range(2):
+            first = start if part == 0 else bias
+            end = bias if part == 0 else bias + t.blocks[b, B_SIZE]
+            adam(
+                W[first:end],
+                G[first:end],
+                one[first:end],
+                two[first:end],
+                rate,
+                correction,
+                beta1,
+                beta2,
+                epsilon,
+                decay if part == 0 else 0.0,
+                l2 if part == 0 else 0.0,
+            )
+
+
+@compiled
+def turn_synapses(t, blocks, W, F):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Let the transposed synapses of some blocks follow their synapses."""
+    for k in range(blocks.shape[0]):
+        b = blocks[k]
+        for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+            if t.links[link, L_TURNED]:
+                turn(W, t.links[link, L_WEIGHTS], t.blocks[b, B_SIZE], t.blocks[t.links[link, L_PRE], B_SIZE], F)
+
+
+@compiled
+def report(t, m, s, stop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Of each block: saturated compartments (half each), squares of m and d, and the age of what it holds.
+
+    Parameters
+    ----------
+    out
+        Shape (blocks, 4).
+    """
+    X = m.X
+    rows = s.reg[REG_ROWS]
+    for b in range(t.own[0]):
+        size = rows * t.blocks[b, B_SIZE]
+        state = readout(t, m, s, b)
+        out[b, 0] = _saturated(t, m, s, b, size)
+        out[b, 1] = square(X[state : state + size])
+        out[b, 2] = square(X[state + size : state + 2 * size])
+        age = 0
+        for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+            _, _, _, _, sent = held(t, s, 2 * link, stop)
+            age = max(age, stop - sent)
+        for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
+            _, _, _, _, sent = held(t, s, 2 * t.axons[k] + 1, stop)
+            age = max(age, stop - sent)
+        out[b, 3] = age
+
+
+@compiled
+def count(t, s, stop, counts, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add what a lane's channels have counted until the tick at which it stopped.
+
+    Parameters
+    ----------
+    counts
+        Shape (channels, `dyadnet.reports.COUNTED`).
+    blocks
+        Shape (blocks, 3): messages and numbers in them by sender, stale messages by receiver.
+    """
+    rows = s.reg[REG_ROWS]
+    for c in range(t.channels.shape[0]):
+        source = t.channels[c, C_SOURCE]
+        firings, dyadic = s.blocks[source, S_COUNT], s.blocks[source, S_SPEAKING]
+        coupled = t.kappa[c >> 1] != 0.0
+        counts[c, 0] += firings
+        values = s.counts[c, N_VALUES]
+        if not t.channels[c, C_COARSE]:
+            means = firings if coupled or c & 1 == 0 else 0
+            differences = dyadic if coupled or c & 1 == 1 else 0
+            values = (means + differences) * rows * t.channels[c, C_SIZE]
+        counts[c, 1] += values
+        for k in range(1, N_WIDTH):
+            counts[c, 1 + k] += s.counts[c, k]
+        # A channel that is read in place delivers every message after the same time.
+        delay = t.channels[c, C_DELAY]
+        if t.channels[c, C_HELD] < 0 and delay > 1 and stop > delay:
+            counts[c, 1 + N_DELAYED] += s.fired_by[source, (stop - delay) & (s.fired_by.shape[1] - 1)]
+        blocks[source, 0] += firings
+        blocks[source, 1] += values
+        blocks[t.channels[c, C_TARGET], 2] += s.counts[c, N_STALE]
+
+
+@compiled
+def _saturated(t, m, s, b, size):  # type: ignore[no-untyped-def]  # pragma: no cover
+    if t.blocks[b, B_ACTIVATION] != PIECEWISE or t.real[b, R_LEAK] != 0.0:
+        return 0.0
+    X = m.X
+    zero, top = X.dtype.type(0), X.dtype.type(t.real[b, R_TOP])
+    A, D = t.blocks[b, B_A], t.blocks[b, B_D]
+    gain, threshold = t.blocks[b, B_GAIN], t.blocks[b, B_THRESHOLD]
+    dyadic = s.blocks[b, S_DYADIC] == 1
+    count = 0
+    for j in range(size):
+        a = X[A + j]
+        d = X[D + j]
+        if threshold >= 0:
+            a = a - X[threshold + j]
+        if gain >= 0:
+            a = a * X[gain + j]
+            d = d * X[gain + j]
+        if dyadic:
+            plus = a + d
+            minus = a - d
+            count += plus <= zero or plus >= top
+            count += minus <= zero or minus >= top
+        else:
+            count += 2 * (a <= zero or a >= top)
+    return 0.5 * count
+
+
+@compiled
+def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """θ₀x + b + W_κ m of the present states, in float64.
+
+    Parameters
+    ----------
+    drive, product
+        Shape (rows × n,): the result, and scratch.
+    x, w
+        Scratch for the largest presynaptic state and for its synapses.
+    """
+    X = m.X
+    rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
+    size, base = rows * n, t.blocks[b, B_BASE]
+    for j in range(size):
+        drive[j] = float(X[base + j])
+    for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+        pre, weights = t.links[link, L_PRE], t.links[link, L_WEIGHTS]
+        width, state = t.blocks[pre, B_SIZE], state_of(t, s, pre)
+        for j in range(rows * width):
+            x[j] = float(X[state + j])
+        for j in range(n * width):
+            w[j] = float(m.W[weights + j])
+        times_transposed(x, 0, rows, width, w, 0, n, product, 0)
+        for j in range(size):
+            drive[j] += product[j]
+    for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
+        link = t.axons[k]
+        if t.kappa[link] == 0.0:
+            continue
+        cache, post = t.links[link, L_CACHE], t.links[link, L_POST]
+        if t.links[link, L_FUSED]:
+            cache = s.reg[REG_SCRATCH]
+            multiplied(t, m, s, 2 * link + 1, state_of(t, s, post), True, False, cache)
+        elif not t.links[link, L_FIXED_CACHE]:
+            cache += (s.blocks[post, S_COUNT] & (t.blocks[post, B_DEPTH] - 1)) * t.links[link, L_CACHE_SLOT]
+        for j in range(size):
+            drive[j] += float(X[cache + j])
+
+
+@compiled
+def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """What blocks tell each other in one application of the linear response; see `dyadnet.spectrum`.
+
+    Parameters
+    ----------
+    starts
+        Where each block's part of the vector begins.
+    vector, root
+        Of all neurons, float64; the root of the largest slope of each.
+    v
+        Becomes √F times the vector, of all neurons, in the type of the parameters.
+    feedback
+        Becomes θᵀv: for each link as many numbers as its presynaptic block has neurons.
+    """
+    for j in range(starts[t.own[0]]):
+        v[j] = v.dtype.type(root[j] * vector[j])
+    for link in range(t.own[1]):
+        pre, post = t.links[link, L_PRE], t.links[link, L_POST]
+        n, width, at = t.blocks[post, B_SIZE], t.blocks[pre, B_SIZE], t.links[link, L_RESPONSE]
+        times(v, starts[post], 1, n, W, t.links[link, L_WEIGHTS], width, feedback, at)
+
+
+@compiled
+def take_response(t, W, starts, up, down, vector, root, v, feedback, drive):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The sum of what was told, as the next vector.
+
+    Parameters
+    ----------
+    up, down
+        Factors of θ and of θᵀ, of each link.
+    drive
+        Scratch, of the largest block.
+    """
+    for b in range(t.own[0]):
+        n, start = t.blocks[b, B_SIZE], starts[b]
+        for j in range(start, start + n):
+            vector[j] = 0.0
+        for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+            pre = t.links[link, L_PRE]
+            times_transposed(v, starts[pre], 1, t.blocks[pre, B_SIZE], W, t.links[link, L_WEIGHTS], n, drive, 0)
+            factor = drive.dtype.type(up[link])
+            for j in range(n):
+                vector[start + j] += float(factor * drive[j])
+        for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
+            link = t.axons[k]
+            at = t.links[link, L_RESPONSE]
+            for j in range(n):
+                vector[start + j] += down[link] * float(feedback[at + j])
+        for j in range(start, start + n):
+            vector[j] = root[j] * vector[j]

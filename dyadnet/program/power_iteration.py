@@ -1,0 +1,124 @@
+"""The power iteration of all blocks of a process; see `dyadnet.spectrum` for what it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.block import Block
+from dyadnet.program import calls
+from dyadnet.program.arena import Arena
+from dyadnet.random import Stream
+from dyadnet.spectrum import ITERATION, factor, factors, radius
+
+Array = NDArray[Any]
+
+
+class Exchange(Protocol):
+    """What the processes of one network tell each other meanwhile."""
+
+    def squares(self, own: list[float]) -> list[float]:
+        """Of all blocks of the network in block order, once all have told theirs."""
+
+    def vectors(self, v: Array, feedback: Array) -> None:
+        """Tell the parts of own blocks and links, and take those of ghosts."""
+
+
+class PowerIteration:
+    """The power iteration of all blocks of a process.
+
+    Parameters
+    ----------
+    arena
+        Whose blocks and links they are.
+    seed
+        For the first vector.
+    weights
+        All parameters, which are used as they stand at each call.
+
+    Attributes
+    ----------
+    starts
+        Where each block's part of a vector begins, ghosts' behind those of this process.
+    vector
+        Of all neurons; kept from one estimate to the next (a warm start).
+    """
+
+    def __init__(self, arena: Arena, seed: int, weights: Array) -> None:
+        self._weights = weights
+        blocks: Sequence[Block] = arena.blocks
+        self._own = len(blocks)
+        self.starts = np.concatenate([[0], np.cumsum([spec.size for spec in arena.specs])]).astype(np.int64)
+        self._first = [Stream(seed, "spectrum", block.name).at().standard_normal(block.spec.size) for block in blocks]
+        self.vector = np.concatenate(self._first)
+        roots = [np.broadcast_to(np.sqrt(block.actual.steepest(block.activation)), block.spec.size) for block in blocks]
+        self._root = np.concatenate(roots).astype(np.float64)
+        links, largest = sum(link.pre.size for link in arena.links), max(spec.size for spec in arena.specs)
+        sizes = int(self.starts[-1]), max(links, 1), largest
+        self._scratch = [np.zeros(size, dtype=weights.dtype) for size in sizes]
+
+    def part(self, number: int) -> Array:
+        """A view of one block's part of the vector."""
+        return self.vector[self.starts[number] : self.starts[number + 1]]
+
+    def estimate(
+        self, table: int, kappa: Array, symmetric: bool, iterations: int, exchange: Exchange | None = None
+    ) -> float:
+        """See `dyadnet.spectrum.spectral_radius`.
+
+        Parameters
+        ----------
+        table
+            Address of the view of a lane's tables; see `dyadnet.program.views`.
+        kappa
+            κ of each link.
+        exchange
+            With other processes; None if there are none.
+        """
+        kappas, of = np.unique(kappa, return_inverse=True)
+        ways = [np.array([factors(way, kappa) for kappa in kappas])[of] for way in ITERATION[symmetric]]
+        v, feedback, drive = self._scratch
+        squares = self._scaled(exchange)
+        for _ in range(iterations):
+            for way in ways:
+                up, down = np.ascontiguousarray(way.reshape(-1, 2).T)
+                calls.send_response(table, self._weights, self.starts, self.vector, self._root, v, feedback)
+                if exchange is not None:
+                    exchange.vectors(v, feedback)
+                calls.take_response(
+                    table, self._weights, self.starts, up, down, self.vector, self._root, v, feedback, drive
+                )
+            squares = self._scaled(exchange)
+        return radius(squares)
+
+    def _scaled(self, exchange: Exchange | None) -> list[float]:
+        """Bring the whole vector back to norm 1; the squares of every block's part before."""
+        squares = [float(self.part(number) @ self.part(number)) for number in range(self._own)]
+        if exchange is not None:
+            squares = exchange.squares(squares)
+        by = factor(squares)
+        if by is None:
+            self.vector[:] = np.concatenate(self._first)
+        else:
+            self.vector *= by
+        return squares
+
+
+@dataclass
+class Response:
+    """One block's part of the power iteration's vector."""
+
+    part: Array
+
+    @property
+    def vector(self) -> Array:
+        """A view of it."""
+        return self.part
+
+    @vector.setter
+    def vector(self, values: Array) -> None:
+        self.part[...] = values

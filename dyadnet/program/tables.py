@@ -1,0 +1,241 @@
+"""What a program's compiled functions read and write: integer tables, and the arrays that their offsets point into.
+
+A table has one row for each block, link or channel; the constants below name its columns. Offsets count numbers from
+the beginning of an array: ``X`` is the arena of one lane, ``W`` holds the parameters of all blocks. Arrays of a lane
+have the shape (streams, rows, neurons), means first and differences `rows × neurons` numbers behind them.
+
+Rows of blocks and links begin with those of this process. Behind them come *ghosts*: blocks of other processes (hosts)
+that these are linked with, and their links to these. Of a ghost only what it sends is here.
+
+A link joins block `pre` to block `post`. It has two channels: ``2·link`` carries the state of `pre` upwards,
+``2·link + 1`` the feedback of `post` downwards. Links are numbered by their post block, so that the afferent links of
+a block are a range.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from dyadnet.histograms import BINS
+
+Array = NDArray[Any]
+NONE = -1
+"""An offset that is not there."""
+
+# Blocks, fixed for a run. A ring holds the last `B_DEPTH` (a power of two) states, or feedbacks, of a block.
+B_SIZE, B_A, B_D, B_BASE, B_RING, B_DEPTH, B_META = range(7)
+B_LINKS, B_LINKS_END, B_AXONS, B_AXONS_END, B_OUT, B_OUT_END = range(7, 13)
+B_ACTIVATION, B_LOSS, B_NUDGE, B_ETA, B_GAIN, B_THRESHOLD = range(13, 19)
+B_INPUT, B_BIAS, B_RATES, B_NOISE, B_KEY_READ, B_KEY_NUDGE = range(19, 25)
+B_CLOCK, B_PERIOD, B_OFFSET, B_KEY_CLOCK = range(25, 29)
+B_READOUT, B_AVERAGE, B_TURN, B_PROBED, B_LEFT, B_RING_SLOT, B_COARSE, B_FUSED = range(29, 37)
+B_HOST, B_PLACE, B_ORDER, B_WAITS, B_WAITS_END, B_CORRECTION, B_WIDTH = range(37, 44)
+PERIODIC, BERNOULLI_BLOCKS, BERNOULLI_NEURONS = range(3)
+PIECEWISE, LOGISTIC, TANH, CALLED_ACTIVATION = range(4)
+NO_LOSS, SQUARED_ERROR, CROSS_ENTROPY, CALLED_LOSS = range(4)
+
+# Numbers of blocks.
+R_LEAK, R_GAIN, R_TOP, R_CLOCK, R_NUDGE, R_WIDTH = range(6)
+
+# Links. Products of tiny synapses are *fused*: made where they are added up, and kept nowhere. The feedback channel of
+# such a link has the states of its post block in its ring, and multiplies when it is read.
+L_PRE, L_POST, L_WEIGHTS, L_FUSED, L_TURNED, L_PRODUCT, L_CACHE, L_FIXED_CACHE = range(8)
+L_CACHE_SLOT, L_READOUT, L_AVERAGE, L_TURN, L_KEY_FORWARD, L_KEY_BACKWARD, L_RESPONSE, L_NOISE, L_WIDTH = range(8, 17)
+
+# Channels. `C_HELD` is an array of the receiver's own, for messages that may be lost, overtaken or disturbed;
+# without one the receiver reads the sender's ring in place, `C_DELAY` ticks back.
+C_SOURCE, C_HELD, C_DELAY, C_RING, C_SLOT, C_FRESH, C_MASK, C_META = range(8)
+C_SIZE, C_TARGET, C_WHEN, C_LAW, C_LOW, C_HIGH, C_KEY_DELAY = range(8, 15)
+C_UNCERTAIN, C_KEY_FATE, C_KEY_COPY, C_COPY_DELAY = range(15, 19)
+C_GROUPS, C_GROUPS_END, C_COPY_GROUPS, C_COPY_GROUPS_END, C_PIECEMEAL, C_NOISY, C_KEY_NOISE, C_KEY_COPY_NOISE = range(
+    19, 27
+)
+C_COARSE, C_LAST, C_DELTA, C_BITS, C_DIFFERENCE_BITS, C_STOCHASTIC, C_KEY_ROUNDING = range(27, 34)
+# What prospective neurons keep of it: products or feedback as they were held, and of which firings.
+C_HISTORY, C_HISTORY_WHEN, C_HISTORY_SLOT, C_SPAN = range(34, 38)
+# In real time: messages that have come in and not arrived, and what is written down of them.
+C_LINE, C_LINE_WHEN, C_WIDTH = range(38, 41)
+CONSTANT, UNIFORM, GEOMETRIC, BY_NEURON = range(4)
+
+# Numbers of channels. A range of quantisation whose ends are equal stands for the automatic one.
+P_LOSS, P_DUPLICATION, P_GEOMETRIC = range(3)
+P_ADD_MEAN, P_ADD_DIFFERENCE, P_TIMES_MEAN, P_TIMES_DIFFERENCE = range(3, 7)
+P_DELTA, P_DELTA_DIFFERENCE, P_LOW, P_HIGH, P_DIFFERENCE_LOW, P_DIFFERENCE_HIGH, P_RATE, P_LAG = range(7, 15)
+# In real time, nanoseconds: a delay between two, or exponential with a mean, up to the second.
+P_SHORTEST, P_LONGEST, P_MEAN, P_WIDTH = range(15, 19)
+
+# Groups of neurons whose delay is one: the delay, and where in `members` the neurons are listed.
+G_DELAY, G_START, G_END, G_WIDTH = range(4)
+
+# Registers of a lane: what one program serves every minibatch by.
+REG_ROWS, REG_LANE, REG_RELAXATION, REG_PHASE, REG_SIDE, REG_AVERAGE = range(6)
+REG_TICK, REG_EVENTS, REG_PC, REG_STAGE, REG_BLOCK, REG_FREE, REG_PROBING, REG_MERGES = range(6, 14)
+REG_FEEDFORWARD, REG_CARRY_ON, REG_SCRATCH = range(14, 17)
+REG_RUN, REG_RUN_END = 17, 19  # of means, then of differences
+REG_ROUND, REG_HOST, REG_WAITS_FOR, REG_WAITS_UNTIL = range(21, 25)
+# The stop rule of the present phase, and its verdict.
+REG_CHECK, REG_CHECKS, REG_FIRST, REG_SWEEP, REG_WINDOW, REG_EVERY, REG_CAP, REG_FIXED, REG_PATIENCE = range(25, 34)
+REG_SMALLEST_AT, REG_VERDICT, REG_WORST = range(34, 37)
+# In real time, nanoseconds of this machine's clock: the present update, when the phase began, and when some block was
+# last over tolerance; then the state that others are told, updates before the phase, whether it is averaged, delays
+# and rows of a trace that were written down, how the phase ended: fewest updates, and their sum over blocks; and the
+# time since the update before.
+REG_REAL, REG_NOW, REG_BEGAN, REG_OVER_AT, REG_STATE, REG_BEFORE, REG_MAY_AVERAGE = range(37, 44)
+REG_DELAYS, REG_TRACED, REG_FEWEST, REG_SUM, REG_INTERVAL, REG_WIDTH = range(44, 50)
+F_BETA, F_STEP, F_TOLERANCE, F_TOLERANCE_DIFFERENCE, F_EPSILON, F_SMALLEST, F_WORST, F_GAMMA = range(8)
+# In real time, nanoseconds: T, how long to be quiet, how long a phase may take, and the span of a difference; updates
+# that a phase may take; T over δ, δ that it was chosen for, and the present one.
+F_TIME, F_WINDOW, F_BUDGET, F_SPAN, F_UPDATES, F_RATIO, F_CHOSEN, F_DELAY, F_WIDTH = range(8, 17)
+CONTINUE, SETTLED, CAPPED, INFINITE, CIRCLING = range(5)
+
+# State of a block in a lane.
+S_FIRED, S_OVER, S_COUNT, S_MEAN_SINCE, S_DIFFERENCE_SINCE, S_DYADIC, S_SCHEDULED = range(7)
+S_AVERAGED, S_AVERAGED_STREAMS, S_TURN, S_SIDE, S_SPEAKING, S_WIDTH = range(7, 13)
+V_WORST, V_RESIDUAL, V_RELATIVE, V_WIDTH = range(4)
+
+# A state or feedback in a ring: when it was sent, and since which firing its streams have had their bits.
+# In real time also the nanosecond. The rest keeps a row within a line of a cache.
+M_TICK, M_MEAN_SINCE, M_DIFFERENCE_SINCE, M_DYADIC, M_STAMP, M_WIDTH = 0, 1, 2, 3, 4, 8
+
+# State of a link: what its products were computed from.
+K_MEAN, K_DIFFERENCE, K_CACHED, K_STREAMS, K_CACHED_MEAN, K_CACHED_DIFFERENCE, K_AVERAGED_STREAMS, K_WIDTH = range(8)
+
+# What a channel's receiver holds, if it has an array of its own, and what its sender remembers.
+H_TICK, H_MEAN_SINCE, H_DIFFERENCE_SINCE, H_MEAN, H_DIFFERENCE, H_SCHEDULED, H_COUNT = range(7)
+# In real time: when that was sent, and when a message was last put under way.
+H_STAMP, H_PUT, H_WIDTH = range(7, 10)
+
+# Counts of a channel; the order is that of `dyadnet.reports.COUNTED` without its first.
+N_VALUES, N_QUANTISED, N_SUPPRESSED, N_DELAYED, N_DROPPED, N_DUPLICATED, N_STALE, N_WIDTH = range(8)
+
+# Events: (opcode, block or channel, number of the firing, tick of sending, phase of sending, copy, group).
+FIRE, HOLD, MERGE, PATCH, TICK = range(5)
+E_OP, E_WHO, E_COUNT, E_SENT, E_PHASE, E_COPY, E_GROUP, E_WIDTH = range(8)
+
+# A message under way: the next one of its bucket, then as an event, then whether it is lost.
+W_NEXT, W_CHANNEL, W_COUNT, W_SENT, W_PHASE, W_COPY, W_GROUP, W_LOST, W_WIDTH = range(9)
+
+# Terms of a drive: where they lie; of a fused product also its synapses (`NONE` without) and the size of its block. A
+# *run* stands for several products of one synapse each: where it begins and how many there are in `runs`.
+RUN = -2
+T_OFFSET, T_WEIGHTS, T_INNER, T_BACKWARD, T_WIDTH = range(5)
+
+# Why `run` returns to Python.
+DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK = range(8)
+# Lanes that one thread advances: addresses of their views, and what they are at.
+ADVANCE_TABLES, ADVANCE_MEMORY, ADVANCE_STATE, ADVANCE_STAGE, ADVANCE_WIDTH = range(5)
+ADVANCE_IDLE, ADVANCE_BEGINNING, ADVANCE_RUNNING = range(3)
+FAR = 2**62
+"""A tick that never comes."""
+
+# What a block waits for before it fires: to have come to `tick − lag`, a host. The messages of that tick are there
+# then, or it has read what is about to be written over.
+Y_HOST, Y_LAG, Y_WIDTH = range(3)
+
+# What a host tells all others at a check tick, each of 8 bytes: last firing of whoever fired first, last firing over
+# tolerance, largest residual, whose it is. There are two: nobody is two checks ahead of another.
+J_FIRED, J_OVER, J_RESIDUAL, J_BLOCK, J_WIDTH = range(5)
+
+FINISHED = 2**31
+"""In a host's word: it makes no more updates in this round, in real time."""
+
+# What a host tells all others in real time, in the same place: its state in a phase of a round, updates in it, blocks,
+# whose numbers are not finite; and the first host, which decides: its verdict on a phase, and whom it blames.
+J_STATE, J_UPDATES, J_BLOCKS, J_WORST, J_VERDICT, J_BLAMED = range(6)
+RESTLESS, QUIET, SPENT, BROKEN = range(4)
+
+# Messages under way in real time, each of `LINE` places of a channel: its number (0: the place is free), when it is
+# due, when it was sent, and as in a ring; then whether it is a duplicate, and the phase.
+D_COUNT, D_DUE, D_STAMP, D_DYADIC, D_MEAN_SINCE, D_DIFFERENCE_SINCE, D_COPY, D_PHASE, D_WIDTH = range(9)
+LINE = 32
+THIN = 24
+"""Messages of a channel that are put under way within its longest delay, at most."""
+MOMENTS = 8
+"""Products of a channel that prospective neurons keep in real time."""
+
+# What is known of each other host in real time: newest number, when it was sent, the one before, how many were read and
+# overtaken, when the oldest was sent that is held of it; then the ages of what was read, in milliseconds and in updates
+# of its sender.
+A_COUNT, A_STAMP, A_COUNT_BEFORE, A_STAMP_BEFORE, A_READS, A_OVERTAKEN, A_OLDEST, A_MS = range(8)
+A_UPDATES = A_MS + BINS
+A_WIDTH = A_UPDATES + BINS
+
+# Rows of a trace: a message that was held, put under way (`TR_COPY`: at which place) or arrived (`TR_COUNT`: from which
+# place; `TR_STAMP`: its phase); or an update: twice T, and 1 more if it is averaged, its number, Δt, and when it was
+# made.
+TR_HOLD, TR_PUT, TR_ARRIVE, TR_UPDATE = range(4)
+TR_OP, TR_WHO, TR_COUNT, TR_COPY, TR_PHASE, TR_STAMP, TR_WIDTH = range(7)
+
+
+class Tables(NamedTuple):
+    """What is fixed for a run; there is a second set for ideal relaxations."""
+
+    blocks: Array  # (blocks, B_WIDTH)
+    real: Array  # (blocks, R_WIDTH) float64
+    links: Array  # (links, L_WIDTH)
+    kappa: Array  # (links,) float64: κ in force
+    read: Array  # (links + blocks,) float64: scale of a read's noise, of links, then of input projections
+    axons: Array  # links by their pre block, in the order of the description
+    outgoing: Array  # channels with a `C_HELD`, by their source
+    channels: Array  # (channels, C_WIDTH)
+    chances: Array  # (channels, P_WIDTH) float64
+    groups: Array  # (groups, G_WIDTH)
+    members: Array  # neurons of groups
+    keys: Array  # (keys, 2) uint64
+    own: Array  # (4,): blocks and links of this process, which come first; most blocks of a process; processes
+    waits: Array  # (waits, Y_WIDTH)
+
+
+class Memory(NamedTuple):
+    """The arrays that offsets point into."""
+
+    X: Array  # arena of the lane
+    W: Array  # parameters
+    V: Array  # parameters as feedback reads them
+    F: Array  # transposed synapses
+    inputs: Array  # (rows × features,)
+    targets: Array  # (rows × outputs,), or empty
+    row: Array  # scratch, a chunk each: drive,
+    total: Array  # sum of many terms,
+    term: Array  # one of them
+    a: Array  # pre-activations
+    d: Array
+    row_bits: Array  # the memory of `row`, `a` and `d` as integers
+    a_bits: Array
+    d_bits: Array
+    wide: Array  # arena of averages, float64
+    when: Array  # when each number that is held was sent, int64
+
+
+class State(NamedTuple):
+    """How far a lane has come."""
+
+    reg: Array  # (REG_WIDTH,)
+    real: Array  # (F_WIDTH,) float64
+    blocks: Array  # (blocks, S_WIDTH)
+    values: Array  # (blocks, V_WIDTH) float64
+    meta: Array  # (numbers of the arena, M_WIDTH): the arena's own memory as rows of whole numbers
+    fired_by: Array  # (blocks, ticks): firings up to a tick, modulo a power of two
+    links: Array  # (links, K_WIDTH)
+    channels: Array  # (channels, H_WIDTH)
+    counts: Array  # (channels, N_WIDTH)
+    events: Array  # (capacity, E_WIDTH)
+    pending: Array  # (capacity, W_WIDTH)
+    free: Array  # (capacity,): entries of `pending` that are free
+    buckets: Array  # (ticks, 3): first and last message that arrives at a tick, and how many
+    terms: Array  # (2 × capacity, T_WIDTH): the terms of A*, then of D*
+    runs: Array  # (2 × capacity, 2): where the other neuron's numbers lie, and the synapse
+    factors: Array  # (2 × capacity, 2) float64: factor of a term, and κ within a fused product
+    draw: Array  # a generator's state, uint64
+    words: Array  # (hosts + 1,): address of the word by which each tells how far it has come (see `words`), and of
+    # one that says what has been carried to those that share no memory
+    boards: Array  # (hosts,): address of what each tells at check ticks
+    limits: Array  # (hosts + 1,): address of a word: up to which word of theirs this process hears; 0: all
+    writing: Array  # (hosts,): address of the number of the update that each is about to write, in real time
+    delays: Array  # (capacity, hosts + 1) float64: δ of the latest updates in real time, by whose messages were read
+    # (0: none), and the time since the update before
+    ages: Array  # (hosts, A_WIDTH)
+    aged: Array  # (hosts,) float64: sum of the ages that were read, in seconds
+    trace: Array  # (capacity, TR_WIDTH): what happened in real time, to be repeated; of no rows if nobody asks

@@ -1,0 +1,256 @@
+"""Words by which processes that share memory tell each other how far they have come; compiled.
+
+A word is a whole number of 64 bits that one process alone writes and that never shrinks. It is stored after all that
+it tells of, and whoever has loaded it sees all of that (release and acquire). Whoever has nothing else to do looks a
+few times, lets others run in between, and then sleeps until a word may have changed: by ``futex_waitv`` on several
+words, where the system has it; by ``futex`` on the first; else for a moment. Nobody sleeps longer than it says.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from typing import Any
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from dyadnet.kernels import compiled
+
+LOOKS = 50
+"""Looks at what is waited for before sleep, others running in between."""
+MOMENT = 50_000
+"""Nanoseconds that are slept where nothing can wake a sleeper."""
+SECOND = 1_000_000_000
+MOST = 64
+"""Words on which one process can sleep at a time."""
+_FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
+_WAITV = 449
+_SHORT = 2
+"""FUTEX_32 of ``futex_waitv``: futexes have 32 bits; ours are the lower half of a word."""
+_HALF = 0 if sys.byteorder == "little" else 4
+SLEEPS = sys.platform == "linux" and _FUTEX > 0 and os.environ.get("DYADNET_FUTEX", "1") != "0"
+"""Whether the system can wake a sleeper by a word; the environment variable DYADNET_FUTEX=0 does without."""
+
+_INTEGER = ir.IntType(64)
+
+
+def _pointer(builder: Any, address: Any) -> Any:
+    return builder.inttoptr(address, _INTEGER.as_pointer())
+
+
+@intrinsic
+def load(typing, address):  # type: ignore[no-untyped-def]
+    """The word at an address; what was stored before it is seen, too."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.load_atomic(_pointer(builder, arguments[0]), "acquire", 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def store(typing, address, value):  # type: ignore[no-untyped-def]
+    """Put a word at an address, after all that was stored before."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        builder.store_atomic(arguments[1], _pointer(builder, arguments[0]), "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def fence(typing):  # type: ignore[no-untyped-def]
+    """Nothing is loaded or stored across this place, in either direction."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def get(typing, address):  # type: ignore[no-untyped-def]
+    """A whole number at an address."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.load(_pointer(builder, arguments[0]))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def put(typing, address, value):  # type: ignore[no-untyped-def]
+    """Write a whole number to an address."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        builder.store(arguments[1], _pointer(builder, arguments[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def bits(typing, number):  # type: ignore[no-untyped-def]
+    """A float as a whole number of the same bits."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], _INTEGER)
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def number(typing, bits):  # type: ignore[no-untyped-def]
+    """The float of these bits."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.int64), generate
+
+
+@intrinsic
+def _system(typing, code, a, b, c, d, e, f):  # type: ignore[no-untyped-def]
+    """A call of the system by its number."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(_INTEGER, [_INTEGER], var_arg=True)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "syscall"), arguments)
+
+    return types.int64(*[types.int64] * 7), generate
+
+
+def _of_c(symbol: str, count: int) -> Any:
+    """A function of C that takes so many whole numbers and returns a short one."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.IntType(32), [_INTEGER] * count)
+        function = cgutils.get_or_insert_function(builder.module, kind, symbol)
+        return builder.sext(builder.call(function, arguments), _INTEGER)
+
+    if count == 0:
+        return intrinsic(lambda typing: (types.int64(), generate))
+    return intrinsic(lambda typing, a, b: (types.int64(types.int64, types.int64), generate))
+
+
+pause = _of_c("sched_yield", 0)
+"""Let somebody else run."""
+_clock_gettime = _of_c("clock_gettime", 2)
+_nanosleep = _of_c("nanosleep", 2)
+
+
+@intrinsic
+def _address(typing, array):  # type: ignore[no-untyped-def]
+    """Where an array lies."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, _INTEGER)
+
+    return types.int64(array), generate
+
+
+@compiled
+def now(room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Nanoseconds of a clock that never goes back.
+
+    Parameters
+    ----------
+    room
+        Two whole numbers or more.
+    """
+    _clock_gettime(1, _address(room))
+    return room[0] * SECOND + room[1]
+
+
+@compiled
+def tell(address, value):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Store a word, and wake whoever sleeps on it."""
+    store(address, value)
+    if SLEEPS:
+        _system(_FUTEX, address + _HALF, 1, 2**31 - 1, 0, 0, 0)
+
+
+@compiled
+def sleep(addresses, seen, count, longest, room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Sleep until one of some words is no longer as it was seen, or some nanoseconds have passed.
+
+    Parameters
+    ----------
+    addresses, seen
+        Of the words, and what they were.
+    count
+        How many, at most `MOST`.
+    room
+        Of `ROOM` whole numbers.
+    """
+    if SLEEPS and count > 1:
+        for k in range(count):
+            room[4 + 3 * k] = seen[k] & 0xFFFFFFFF
+            room[5 + 3 * k] = addresses[k] + _HALF
+            room[6 + 3 * k] = _SHORT
+        deadline = now(room) + longest
+        room[2], room[3] = deadline // SECOND, deadline % SECOND
+        done = _system(_WAITV, _address(room[4:]), count, 0, _address(room[2:]), 1, 0)
+        # Woken; a signal, a word that has changed already, or the time is over. Else the system has no such call, or
+        # forbids it.
+        if done >= 0 or _errno() in (4, 11, 110):
+            return
+    if SLEEPS:
+        room[2], room[3] = longest // SECOND, longest % SECOND
+        if count > 1:
+            room[2], room[3] = 0, MOMENT
+        _system(_FUTEX, addresses[0] + _HALF, 0, seen[0] & 0xFFFFFFFF, _address(room[2:]), 0, 0)
+        return
+    room[2], room[3] = 0, min(longest, MOMENT)
+    _nanosleep(_address(room[2:]), 0)
+
+
+@intrinsic
+def _errno(typing):  # type: ignore[no-untyped-def]
+    """Why the last call of the system failed."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        kind = ir.FunctionType(ir.IntType(32).as_pointer(), [])
+        place = builder.call(cgutils.get_or_insert_function(builder.module, kind, "__errno_location"), [])
+        return builder.zext(builder.load(place), _INTEGER)
+
+    return types.int64(), generate
+
+
+ROOM = 4 + 3 * MOST
+
+
+@compiled
+def wait(address, least, longest, room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Wait until a word is at least so much, up to some nanoseconds; whether it is."""
+    for _ in range(LOOKS):
+        if load(address) >= least:
+            return True
+        pause()
+    began = now(room)
+    while True:
+        seen = load(address)
+        if seen >= least:
+            return True
+        left = longest - (now(room) - began)
+        if left <= 0:
+            return False
+        if SLEEPS:
+            room[2], room[3] = left // SECOND, left % SECOND
+            _system(_FUTEX, address + _HALF, 0, seen & 0xFFFFFFFF, _address(room[2:]), 0, 0)
+        else:
+            room[2], room[3] = 0, min(left, MOMENT)
+            _nanosleep(_address(room[2:]), 0)
+
+
+def own(array: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """Address of the first number of an array."""
+    return int(array.__array_interface__["data"][0])

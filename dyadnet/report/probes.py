@@ -1,0 +1,70 @@
+"""What a report shows of probes: neurons tick by tick, in a few of the recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dyadnet.arrays import ArraysError, read
+from dyadnet.config import RunConfig
+from dyadnet.probes import SERIES
+from dyadnet.record import PROBES
+
+RECORDINGS = 4
+"""Relaxations that are shown at most, evenly over the run, the first and the last among them."""
+NEURONS = 4
+"""Of a block."""
+TICKS = 240
+"""Firings of a curve, evenly spaced."""
+
+
+def probes(run: Path, config: RunConfig | None, missing: list[str]) -> list[dict[str, Any]]:
+    """Recordings of the first probed sample: ``relaxation`` and ``blocks``, each with its ticks and neurons.
+
+    Parameters
+    ----------
+    missing
+        Takes in, in words, which recordings are damaged.
+    """
+    try:
+        files = sorted((run / PROBES).glob("[0-9]*.npz"))
+    except OSError:
+        return []
+    found = []
+    for file in _some(files, RECORDINGS):
+        try:
+            series = dict(read(file))
+            names = sorted({key.split("/")[0] for key in series})
+            blocks = [_block(name, series, _indices(config, name)) for name in names]
+            found.append({"relaxation": int(file.stem), "blocks": blocks})
+        except (ArraysError, OSError, KeyError, IndexError, TypeError, ValueError) as problem:
+            missing.append(f"{PROBES}/{file.name}: damaged ({' '.join(str(problem).split())[:200]})")
+    return found
+
+
+def _block(name: str, series: Mapping[str, Any], indices: list[int]) -> dict[str, Any]:
+    ticks = np.asarray(series[f"{name}/ticks"], dtype=np.int64)
+    picked = _some(list(range(len(ticks))), TICKS)
+    values = {kind: np.asarray(series[f"{name}/{kind}"], dtype=np.float64)[:, 0, :] for kind in SERIES}
+    count = min(NEURONS, values[SERIES[0]].shape[1])
+    neurons = [
+        {"index": indices[number] if number < len(indices) else number}
+        | {kind: [float(f"{value:.5g}") for value in array[picked, number]] for kind, array in values.items()}
+        for number in range(count)
+    ]
+    return {"block": name, "ticks": ticks[picked].tolist(), "neurons": neurons, "probed": values[SERIES[0]].shape[1]}
+
+
+def _indices(config: RunConfig | None, block: str) -> list[int]:
+    """Which neurons of a block were probed, as far as that is known."""
+    return [] if config is None else config.probe.neurons.get(block, [])
+
+
+def _some(things: list[Any], most: int) -> list[Any]:
+    """At most so many of them, evenly spaced, the ends among them."""
+    if len(things) <= most:
+        return things
+    return [things[round(index * (len(things) - 1) / (most - 1))] for index in range(most)]

@@ -1,0 +1,89 @@
+"""A JSON Schema of a run's configuration, by which editors complete and check what is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from dyadnet.activations import ACTIVATIONS
+from dyadnet.config import RunConfig
+from dyadnet.description import LOSS_NAMES
+from dyadnet.plain import SPECS
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SHORT: dict[str, list[str]] = {
+    "DataSpec": ["string"],
+    "InitSpec": ["string"],
+    "CheckpointSpec": ["boolean"],
+    "EarlyStoppingSpec": ["integer"],
+}
+"""Records for which something shorter may be written, beside imperfections, for which a number may stand."""
+
+
+class _Tolerant(GenerateJsonSchema):
+    """Says of a network no more than that it is written in one of two ways, which `schema` adds."""
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Any:
+        return {"type": "object"}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a configuration file, as plain values.
+
+    It is a little more tolerant than dyadnet itself: it knows no ranges that depend on other settings, and takes short
+    forms wherever there may be one.
+    """
+    whole = RunConfig.model_json_schema(schema_generator=_Tolerant, mode="validation")
+    definitions: dict[str, Any] = whole.setdefault("$defs", {})
+    for model in SPECS:
+        definitions |= _named(model)
+    layered, graph = (model.__name__ for model in SPECS)
+    way: dict[str, Any] = {
+        "type": "object",
+        "properties": {"layered": {"$ref": f"#/$defs/{layered}"}},
+        "required": ["layered"],
+    }
+    way["additionalProperties"] = False
+    whole["properties"]["network"] = {"anyOf": [way, {"$ref": f"#/$defs/{graph}"}]}
+    for name, choices in (("activation", list(ACTIVATIONS)), ("loss", list(LOSS_NAMES))):
+        for definition in definitions.values():
+            if "string" in str(definition.get("properties", {}).get(name, {}).get("type")):
+                # Anybody may add one.
+                definition["properties"][name]["examples"] = choices
+    short = SHORT | {name: ["number"] for name in definitions if _imperfection(name)}
+    # A file without a network has that of a preset.
+    whole.pop("required", None)
+    found: dict[str, Any] = _shortened(whole, short)
+    return {"$schema": DIALECT, "title": "A dyadnet run"} | {k: v for k, v in found.items() if k != "title"}
+
+
+def _named(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's own definition and those that it refers to."""
+    own = model.model_json_schema()
+    inner = own.pop("$defs", {})
+    return {model.__name__: own, **inner}
+
+
+def _imperfection(name: str) -> bool:
+    from dyadnet.imperfections import channel, device
+
+    return any(getattr(module, name, None) is not None for module in (channel, device))
+
+
+def _shortened(node: Any, short: dict[str, list[str]]) -> Any:
+    """The same with short forms wherever there may be one: a name or number for a record with a ``kind``."""
+    if isinstance(node, list):
+        return [_shortened(one, short) for one in node]
+    if not isinstance(node, dict):
+        return node
+    if "discriminator" in node:
+        kinds = [_shortened(one, short) for one in node.get("oneOf", [])]
+        rest = {key: value for key, value in node.items() if key not in ("discriminator", "oneOf")}
+        return rest | {"anyOf": [*kinds, {"type": ["string", "number"]}]}
+    reference = str(node.get("$ref", "")).removeprefix("#/$defs/")
+    if reference in short:
+        rest = {key: value for key, value in node.items() if key != "$ref"}
+        return rest | {"anyOf": [{"$ref": node["$ref"]}, {"type": short[reference]}]}
+    return {key: _shortened(value, short) for key, value in node.items()}

@@ -1,0 +1,294 @@
+"""What the estimators share: a chain of dyadic neurons that is fitted to samples in this process."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from copy import copy
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from dyadnet.checkpoint.position import Position
+from dyadnet.config import RunConfig
+from dyadnet.coordinator import Coordinator
+from dyadnet.data import Dataset, DataShape, validation_split
+from dyadnet.engine.local import LocalEngine
+from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
+from dyadnet.inference import outputs, precise
+from dyadnet.scores import SCORES, merit, variance
+from dyadnet.sklearn.parameters import Parameters, plain
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What an estimator learns from.
+
+    Attributes
+    ----------
+    images
+        Shape (samples, features).
+    targets
+        One, or a row, a sample.
+    weights
+        How often each sample is learned from, relative to the others; None: all alike.
+    """
+
+    images: NDArray[np.float64]
+    targets: NDArray[Any]
+    weights: NDArray[np.float64] | None
+
+    @property
+    def weighty(self) -> Samples:
+        """Those that have a weight."""
+        if self.weights is None or self.weights.all():
+            return self
+        kept = self.weights > 0
+        return Samples(self.images[kept], self.targets[kept], self.weights[kept])
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where `partial_fit` goes on from.
+
+    Attributes
+    ----------
+    position
+        What the coordinator counts.
+    blocks
+        Of each block what learning changes; see `dyadnet.block.Block.snapshot`.
+    """
+
+    position: Position
+    blocks: Mapping[str, dict[str, Any]]
+
+
+class DyadicChain(BaseEstimator):  # type: ignore[misc]
+    """A chain of dyadic neurons, trained by its Hebbian contrast. The base of the estimators, none by itself.
+
+    Estimators say what targets are: `_checked` reads them, `_encoded` turns them into what the network is to meet,
+    `_dataset` makes a data set of them.
+    """
+
+    _kind: ClassVar[type[Parameters]]
+    """What its parameters may be."""
+
+    early_stopping: bool
+    n_iter_no_change: int
+    random_state: Any
+    config_: RunConfig
+    loss_curve_: list[float]
+
+    def _learn(self, X: Any, y: Any, sample_weight: Any, *, once: bool = False, **more: Any) -> Self:
+        """What `fit` does, or with `once` `partial_fit`; if it fails or is interrupted, nothing has changed."""
+        fitted = copy(self)
+        with self._own_words("partial_fit" if once else "warm_start"):
+            fitted._fit(X, y, sample_weight, once=once, **more)
+        self.__dict__ = fitted.__dict__  # All at once: nobody ever holds half a fit.
+        return self
+
+    def outputs(self, X: Any) -> NDArray[np.float64]:
+        """Means of the output dyads, settled at β = 0, shape (samples, outputs); raises what `fit` does."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        config = precise(self.config_)
+        with self._own_words("warm_start"):
+            return outputs(config, self.parameters_, self.couplings_, self._inputs(X, config.dynamics.dtype))
+
+    def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[NDArray[np.float64], NDArray[Any]]:
+        """Samples and targets, as scikit-learn checks them."""
+        raise NotImplementedError
+
+    def _encoded(self, y: NDArray[Any], *, again: bool, once: bool) -> NDArray[Any]:
+        """What the network is to meet; sets what is known of the targets."""
+        raise NotImplementedError
+
+    @property
+    def _outputs(self) -> int:
+        """Outputs of the network."""
+        raise NotImplementedError
+
+    def _dataset(self, samples: Samples) -> Dataset:
+        """A data set of them; two of them stand for the test part that there is not."""
+        raise NotImplementedError
+
+    def _weights(
+        self, sample_weight: Any, X: NDArray[np.float64], y: NDArray[Any], *, once: bool
+    ) -> NDArray[np.float64] | None:
+        """The weight of each sample; None: all alike."""
+        if sample_weight is None:
+            return None
+        if isinstance(sample_weight, Real):
+            sample_weight = np.full(len(X), sample_weight)
+        weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+        if weights.shape != (len(X),):
+            raise ValueError(f"sample_weight: shape {weights.shape}; X has {len(X)} samples, give a weight for each")
+        if weights.min() < 0 or not weights.any():
+            found = f"{weights.min():g} is among them" if weights.any() else "every weight is zero"
+            raise ValueError(f"sample_weight: {found}; give weights of at least 0, and some of them more")
+        return np.array(weights)
+
+    def _inputs(self, X: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
+        """What goes into a network that computes in `dtype`; shape (samples, features)."""
+        return scaled("X", X, self.offset_, self.factor_, dtype, "feature")
+
+    def _parameters(self) -> Parameters:
+        return self._kind.read(plain({name: getattr(self, name) for name in self._kind.model_fields}))
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, *, once: bool, **more: Any) -> None:
+        """What `fit` and `partial_fit` do, attribute by attribute."""
+        parameters = self._parameters()
+        if once and parameters.early_stopping:
+            raise ValueError("early_stopping: partial_fit keeps no samples aside; set it to False, or use fit")
+        again = (once or parameters.warm_start) and hasattr(self, "parameters_")
+        X, y = self._checked(X, y, reset=not again)
+        samples = Samples(X, y, self._weights(sample_weight, X, y, once=once)).weighty
+        targets = self._encoded(samples.targets, again=again, once=once, **more)
+        progress: Progress | None = getattr(self, "_progress", None) if once and again else None
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = seed if progress is None else self.config_.seed
+        config = parameters.configuration(X.shape[1], self._outputs, len(targets), seed, constant=once)
+        if progress is not None and config.learning.optimiser != self.config_.learning.optimiser:
+            progress = None
+        self.config_ = config
+        if not again:
+            self.offset_, self.factor_ = scaling(parameters.scale, samples.images)
+        inputs = self._inputs(samples.images, config.dynamics.dtype)
+        self._train(Samples(inputs, targets, samples.weights), again=again, once=once, progress=progress)
+
+    def _train(self, samples: Samples, *, again: bool, once: bool, progress: Progress | None) -> None:
+        config, dataset, count = self.config_, self._dataset(samples), len(samples.targets)
+        rows = np.arange(count), np.arange(min(count, 2))
+        if self.early_stopping:
+            rows = validation_split(count, config.seed, config.data.validation)
+        with closing(LocalEngine(config, dataset)) as engine:
+            if again:
+                engine.load(self.parameters_)
+            if progress is not None:
+                for name, block in engine.blocks.items():
+                    block.restore(progress.blocks[name])
+            # A run's coordinator splits at least two samples; its rows are set here.
+            shape = replace(_shape(dataset, rows), train=max(count, 2))
+            start = None if progress is None else progress.position
+            coordinator = Coordinator(config, shape, engine, start=start)
+            coordinator.train_rows, coordinator.validation_rows = rows
+            if samples.weights is not None:
+                coordinator.train_weights = samples.weights[rows[0]]
+            if once:
+                self._one_epoch(coordinator, engine, 0 if start is None else start.epoch, again=again)
+            else:
+                self._epochs(coordinator)
+
+    def _one_epoch(self, coordinator: Coordinator, engine: LocalEngine, epoch: int, *, again: bool) -> None:
+        line = coordinator.epoch(epoch)
+        self.loss_curve_ = [*(self.loss_curve_ if again else []), line["train"]["loss"]]
+        self.n_iter_ = len(self.loss_curve_)
+        self._keep(coordinator, epoch)
+        blocks = {name: block.snapshot() for name, block in engine.blocks.items()}
+        # The next engine knows nothing of the vector that an estimate of ρ would go on from.
+        self._progress = Progress(replace(coordinator.position(epoch + 1, 0), radius=0.0, since_radius=0), blocks)
+
+    def _epochs(self, coordinator: Coordinator) -> None:
+        self.loss_curve_ = []
+        told: list[float] = []
+        best, since = (-np.inf, -np.inf), 0
+        for epoch in range(self.config_.learning.epochs):
+            line = coordinator.epoch(epoch)
+            self.loss_curve_.append(line["train"]["loss"])
+            now, classes = merit(line), "accuracy" in line["validation"]
+            told.append(next(line["validation"][name] for name in SCORES if name in line["validation"]))
+            better = now[0] > best[0] if classes else now > best
+            since = 0 if better else since + 1
+            if now > best or not self.early_stopping:
+                best = now
+                self._keep(coordinator, epoch)
+            if self.early_stopping and since >= self.n_iter_no_change:
+                break
+        self.n_iter_ = len(self.loss_curve_)
+        for name in ("validation_scores_", "_progress"):
+            self.__dict__.pop(name, None)
+        if self.early_stopping:
+            self.validation_scores_ = told
+
+    def _keep(self, coordinator: Coordinator, epoch: int) -> None:
+        """Keep the weights at the end of an epoch."""
+        found = coordinator.engine.parameters()
+        self.parameters_ = {name: {key: w.copy() for key, w in named.items()} for name, named in found.items()}
+        self.couplings_ = coordinator.couplings(epoch + 1 - 1 / coordinator.minibatches)
+
+    @contextmanager
+    def _own_words(self, again: str) -> Iterator[None]:
+        """A run's complaints in the estimator's terms: what is no parameter is one of `settings`.
+
+        Parameters
+        ----------
+        again
+            What goes on from the last fit.
+        """
+        try:
+            yield
+        except DivergedError as problem:
+            advice = problem.advice.replace("--set dynamics.step=auto", 'settings={"dynamics": {"step": "auto"}}')
+            raise DivergedError(problem.block, problem.tick, problem.why, advice) from None
+        except RunFolderError as problem:
+            raise ValueError(f"{again}: {problem}") from None
+        except UsageError as problem:
+            text = str(problem).removeprefix("network.layered.")
+            own = not isinstance(problem, ConfigError) or re.split("[.:]", text)[0] in self._kind.model_fields
+            raise ValueError(text if own else f"settings.{problem}") from None
+
+
+def _shape(dataset: Dataset, rows: tuple[NDArray[np.int64], NDArray[np.int64]]) -> DataShape:
+    """The sizes of a data set; of numbers with their variances among the rows to train and to validate on."""
+    shape = dataset.shape
+    if shape.numbers is None:
+        return shape
+    parts = {part: dataset.train.labels[chosen] for part, chosen in zip(("train", "validation"), rows, strict=True)}
+    parts["test"] = dataset.test.labels
+    variances = {part: variance(targets) for part, targets in parts.items()}
+    return replace(shape, numbers=replace(shape.numbers, variances=variances))
+
+
+def scaled(
+    name: str,
+    values: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    factor: NDArray[np.float64],
+    dtype: str,
+    what: str,
+) -> NDArray[np.float64]:
+    """Columns as the network has them.
+
+    Raises
+    ------
+    ValueError
+        Naming the column of a value that is not finite in `dtype` then.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = (values - offset) * factor
+        finite = np.isfinite(found.astype(dtype))
+    for row, column in np.argwhere(~finite):
+        why = f"{values[row, column]:g} is too large for {dtype} once it is scaled; give the {what} another unit"
+        raise ValueError(f"{name}[:, {column}]: {why}")
+    return found
+
+
+def scaling(scale: str | None, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Offset and factor of each column; one that never changes (up to rounding) is measured in its own size."""
+    if scale is None:
+        return np.zeros(X.shape[1]), np.ones(X.shape[1])
+    # Measured in powers of two, numbers keep their digits, and no square overflows or underflows; 0 and 1 stay.
+    largest = np.abs(X).max(axis=0)
+    exponent = np.frexp(largest)[1] - (largest > 0)
+    X = np.ldexp(X, -exponent)
+    offset, size = (X.mean(axis=0), X.std(axis=0)) if scale == "standard" else (X.min(axis=0), np.ptp(X, axis=0))
+    size = np.where(size > 1e-12 * np.abs(X).max(axis=0), size, 1.0)
+    with np.errstate(over="ignore"):
+        return np.ldexp(offset, exponent), np.ldexp(1.0 / size, -exponent)

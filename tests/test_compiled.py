@@ -1,0 +1,221 @@
+"""Nowhere to write and damaged caches: everything works, slower, or one line names the variable."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import float64
+
+import dyadnet
+from dyadnet.compiled import NOWHERE, callback, compiled, place
+from tests.checkpoint.runs import room_for, settings
+
+PROGRAM = """
+import sys
+import numpy as np
+from dyadnet.kernels import changes
+print(changes(np.zeros((2, 2)), np.eye(2)), changes.stats.cache_hits and sum(changes.stats.cache_hits.values()))
+"""
+
+
+def counted(cache: Path) -> tuple[int, int]:
+    """What a kernel gives in a process of its own, and how often it was found compiled."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    result, hits = done.stdout.split()
+    return int(result), int(hits.replace("Counter()", "0"))
+
+
+def junk(path: Path) -> None:
+    path.write_text("junk")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", [junk, empty, half])
+def test_a_damaged_cache_is_written_anew(suffix: str, damage: Callable[[Path], None], tmp_path: Path) -> None:
+    assert counted(tmp_path) == (2, 0)
+    assert counted(tmp_path) == (2, 1)
+    files = list(tmp_path.rglob(f"*{suffix}"))
+    assert files
+    for file in files:
+        damage(file)
+    assert counted(tmp_path) == (2, 0)
+    assert counted(tmp_path) == (2, 1)
+
+
+def test_a_cache_that_cannot_be_mended_is_done_without(tmp_path: Path) -> None:
+    assert counted(tmp_path) == (2, 0)
+    for file in tmp_path.rglob("*.nbi"):
+        folder(file)
+    assert counted(tmp_path) == (2, 0)
+
+
+def package(folder: Path, power: int) -> None:
+    """A tiny dyadnet: the real compilation, one function, and a constant in another file."""
+    program = folder / "dyadnet" / "program"
+    program.mkdir(parents=True, exist_ok=True)
+    for file in (folder / "dyadnet" / "__init__.py", program / "__init__.py"):
+        file.touch()
+    for name in ("compiled.py", "histograms.py", "kernels.py"):
+        shutil.copy(Path(dyadnet.__file__).parent / name, folder / "dyadnet" / name)
+    (program / "tables.py").write_text(f"POWER = {power}\n")
+    (program / "executor.py").write_text(EXECUTOR)
+
+
+EXECUTOR = """
+import numpy as np
+from dyadnet.kernels import compiled
+from dyadnet.program.tables import POWER
+
+@compiled
+def power(x):
+    return x**POWER
+"""
+
+
+def powered(folder: Path, *, start: str = "") -> list[str]:
+    """What the tiny package's function gives in a process of its own, and how often it was found compiled."""
+    call = "from dyadnet.program.executor import power; print(int(power(3.0)), sum(power.stats.cache_hits.values()))"
+    command = [sys.executable, "-c", start + call]
+    environment = os.environ | {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "kept")}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_a_change_in_another_file_is_noticed(tmp_path: Path) -> None:
+    package(tmp_path, 2)
+    assert powered(tmp_path) == ["9", "0"]
+    assert powered(tmp_path) == ["9", "1"]
+    package(tmp_path, 3)
+    assert powered(tmp_path) == ["27", "0"]
+    assert powered(tmp_path) == ["27", "1"]
+    with (tmp_path / "dyadnet" / "kernels.py").open("a") as file:
+        file.write("# One line more.\n")
+    assert powered(tmp_path) == ["27", "0"]
+    (tmp_path / "dyadnet" / "program" / "views.py").touch()
+    assert powered(tmp_path) == ["27", "0"]
+    assert powered(tmp_path) == ["27", "1"]
+
+
+@pytest.mark.parametrize("name", ["numba", "numpy"])
+def test_another_numba_or_numpy_is_noticed(name: str, tmp_path: Path) -> None:
+    package(tmp_path, 2)
+    assert powered(tmp_path) == ["9", "0"]
+    assert powered(tmp_path, start=f"import {name}; {name}.__version__ += '.1'; ") == ["9", "0"]
+
+
+def test_a_new_index_with_old_code_is_not_taken(tmp_path: Path) -> None:
+    """The index is written first: a process may have ended before the code."""
+    package(tmp_path, 2)
+    assert powered(tmp_path) == ["9", "0"]
+    (code,) = tmp_path.rglob("executor.power*.nbc")
+    old = code.read_bytes()
+    package(tmp_path, 3)
+    assert powered(tmp_path) == ["27", "0"]
+    code.write_bytes(old)
+    assert powered(tmp_path) == ["27", "0"]
+    assert powered(tmp_path) == ["27", "1"]
+
+
+def twice(x):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Twice an array, or a number."""
+    return x + x
+
+
+def test_a_full_disk_keeps_nothing_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path))
+    function = compiled(twice)
+    assert place(function).startswith(str(tmp_path))
+    with room_for(100):
+        assert function(np.ones(3)).tolist() == [2, 2, 2]
+
+
+def test_no_place_for_a_cache_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.core.caching._CacheLocator.ensure_cache_path", refused)
+    function = compiled(twice)
+    assert function(np.ones(3)).tolist() == [2, 2, 2]
+    assert place(function) == NOWHERE
+    assert callback(twice, float64(float64)).ctypes(2.0) == 4.0
+
+
+def refused(locator: object) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+COMMANDS = {
+    "doctor": ["doctor"],
+    "help": ["--help"],
+    "list": ["study", "list"],
+    "train": [
+        "train",
+        "--engine",
+        "local",
+        "--epochs",
+        "1",
+        "--hidden",
+        "8",
+        "--set",
+        "data.limit_train=60",
+        "--out",
+        "run",
+    ],
+}
+
+
+def closed() -> str:
+    """A command before others whose user knows no home and may write nowhere but here; empty if there is none."""
+    start = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    try:
+        able = os.geteuid() == 0 and subprocess.run([*start, sys.executable, "-c", ""], check=False).returncode == 0
+    except OSError:
+        able = False
+    return " ".join(start) if able else ""
+
+
+@pytest.mark.skipif(not closed(), reason="only the superuser can become another user")
+@pytest.mark.parametrize(
+    # A run compiles everything, which takes minutes on a slow machine.
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "train" else ()) for name in COMMANDS],
+)
+def test_a_user_without_a_home_needs_none(name: str, tmp_path: Path) -> None:
+    # Not below a folder that only its owner may enter.
+    made = subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip()
+    Path(made).chmod(0o777)
+    environment = {key: value for key, value in os.environ.items() if key not in ("HOME", "XDG_CACHE_HOME")}
+    command = [*closed().split(), sys.executable, "-m", "dyadnet", *COMMANDS[name]]
+    try:
+        done = subprocess.run(command, cwd=made, env=environment, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        assert name != "train" or (Path(made) / "run" / "report.html").exists()
+    finally:
+        subprocess.run(["rm", "-rf", made], check=True)
+
+
+@pytest.mark.parametrize("who", ["~nobodyatall/kept", "~nobodyatall"])
+def test_a_home_that_nobody_knows_is_named(who: str) -> None:
+    with pytest.raises(
+        Exception, match=r"checkpoint\.folder: '~nobodyatall.*' is not legal; it should be a path without ~"
+    ):
+        settings(checkpoint={"folder": who})
