@@ -12,6 +12,8 @@ from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Ctrl-C, a scheduler's or system's wish, a terminal that is gone."""
+AGAIN = 0.05
+"""Seconds after which an interrupt that was dropped is repeated."""
 EARLY = b"dyadnet: stopped before anything had begun\n"
 
 Handler = Callable[[int, FrameType | None], None]
@@ -39,9 +41,52 @@ def handled(handler: Handler) -> Iterator[None]:
                 signal.signal(number, one)
 
 
-def interruptible() -> contextlib.AbstractContextManager[None]:
-    """All of them end a run as Ctrl-C does: by `KeyboardInterrupt` in the main thread."""
-    return handled(signal.default_int_handler)
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """All of them end a run as Ctrl-C does: by `KeyboardInterrupt` in the main thread.
+
+    They may come upon any code. A library that turns the interrupt into an error of its own is seen through; one
+    within which Python drops it (a destructor, a callback of compiled code) is interrupted again.
+    """
+    heard = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal heard
+        heard = True
+        raise KeyboardInterrupt
+
+    with handled(interrupt), _repeated_if_dropped():
+        try:
+            yield
+        except Exception as problem:
+            from dyadnet.errors import DyadnetError
+
+            if heard and not isinstance(problem, DyadnetError):
+                raise KeyboardInterrupt from problem
+            raise
+
+
+@contextlib.contextmanager
+def _repeated_if_dropped() -> Iterator[None]:
+    """An interrupt that Python could only write down, since its caller cannot take an exception, comes once more."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = sys.unraisablehook
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            before(what)
+            return
+        again = threading.Timer(AGAIN, os.kill, [os.getpid(), signal.SIGINT])
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = dropped
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def deaf() -> contextlib.AbstractContextManager[None]:

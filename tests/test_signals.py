@@ -36,16 +36,9 @@ def started(*arguments: str) -> subprocess.Popen[str]:
 
 
 def told_after(process: subprocess.Popen[str], number: int) -> str:
-    """What a process says that is sent a signal; once more if it has not ended after a while.
-
-    Python drops an interrupt that comes while it runs a destructor.
-    """
+    """What a process says that is sent a signal."""
     process.send_signal(number)
-    try:
-        return process.communicate(timeout=15)[1]
-    except subprocess.TimeoutExpired:
-        process.send_signal(number)
-        return process.communicate(timeout=60)[1]
+    return process.communicate(timeout=60)[1]
 
 
 def check_true(process: subprocess.Popen[str], run: Path) -> str:
@@ -169,6 +162,32 @@ def test_a_signal_interrupts_what_can_be_and_nothing_else(
     else:
         with pytest.raises(expected):
             hear()
+
+
+def test_an_interrupt_that_a_library_made_its_own_error_of_is_one_still() -> None:
+    def library() -> None:
+        try:
+            strike(INT)
+        except KeyboardInterrupt:
+            raise ValueError("error calling function") from None
+
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        library()
+    with pytest.raises(ValueError, match="own"), interruptible():
+        raise ValueError("an error of its own")
+
+
+def test_an_interrupt_that_python_dropped_comes_once_more() -> None:
+    class Fleeting:
+        def __del__(self) -> None:
+            strike(INT)
+            time.sleep(0)
+
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        Fleeting()
+        time.sleep(20)
+    assert sys.unraisablehook is before
 
 
 @pytest.mark.parametrize("arguments", [["evaluate", "runs"], ["study", "list"], ["doctor"]])

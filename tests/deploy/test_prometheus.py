@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dyadnet as dn
@@ -91,7 +92,7 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterator[Watch]:
-    """A server that has seen one run in lockstep and one that was free, both undisturbed."""
+    """A server that has seen undisturbed runs: in lockstep, free, and with numbers as targets."""
     folder = tmp_path_factory.mktemp("prometheus")
     with serving(folder) as server:
         watch = Watch(server, folder)
@@ -105,6 +106,12 @@ def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterat
         free = {"dynamics": {"mode": {"kind": "free", "budget": 0.2}}, "learning": {"epochs": EPOCHS // 2}}
         with watch.running("free", **common, **free, metrics=plain):
             watch.finished("free")
+        inputs = np.random.default_rng(0).standard_normal((300, 4))
+        network = {"layered": {"inputs": 4, "hidden": [8], "outputs": 2, "output_activation": "linear"}}
+        np.savez(folder / "numbers.npz", x_train=inputs, y_train=inputs[:, :2], x_test=inputs, y_test=inputs[:, :2])
+        numbers = {"name": str(folder / "numbers.npz")}
+        with watch.running("numbers", data=numbers, network=network, learning={"epochs": 4}):
+            watch.finished("numbers")
         yield watch
 
 
