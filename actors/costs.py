@@ -18,8 +18,9 @@ from dyadnet.data import Dataset, Split
 from dyadnet.dynamics import Lockstep
 from dyadnet.program import tables as c
 from dyadnet.program.crossing import Home
-from dyadnet.relaxation import Phase, Relaxation, Update
+from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.topology import Topology
+from dyadnet.update import Update
 
 SWEEPS = 10
 """A relaxation has about so many, and ends in one update."""

@@ -23,12 +23,13 @@ from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.protocol import Machinery
 from dyadnet.faults import Fault, Faults
 from dyadnet.program.crossing import by_host
-from dyadnet.relaxation import Relaxation, Update, lane_slices
+from dyadnet.relaxation import Relaxation, lane_slices
 from dyadnet.reports import Joiner, Outcome
 from dyadnet.steps import REAL_AGE
 from dyadnet.timing import Timing, timing
 from dyadnet.topology import Topology
 from dyadnet.trace.file import recorded
+from dyadnet.update import Update
 
 POLL = 0.5
 """Seconds of silence after which to look whether every actor is alive."""

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dyadnet.callbacks import Answer, CallbackError, Hooks
+from dyadnet.errors import CallbackError
+from dyadnet.hooks import Answer, Hooks
 
 Told = tuple[Any, str | None]
 """What was returned, and what was wrong, in words."""

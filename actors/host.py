@@ -42,11 +42,12 @@ from dyadnet.program.crossing import Home
 from dyadnet.program.group import Group
 from dyadnet.program.lane import Lane
 from dyadnet.program.words import MOST, ROOM, wait
-from dyadnet.relaxation import Pace, Phase, PhaseOutcome, Relaxation, Update
+from dyadnet.relaxation import Pace, Phase, PhaseOutcome, Relaxation
 from dyadnet.reports import Share
 from dyadnet.settling import Settling
 from dyadnet.timing import settling
 from dyadnet.topology import Topology
+from dyadnet.update import Update
 
 Array = NDArray[Any]
 

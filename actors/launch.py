@@ -21,14 +21,14 @@ from dyadnet.checkpoint.finding import look
 from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Summary, check_fit
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError
 from dyadnet.faults import check_homes
-from dyadnet.loading import shape_for
+from dyadnet.loading import check_fit, shape_for
 from dyadnet.record import RunFolder
 from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.signals import interruptible
+from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher
 
 START = 120.0

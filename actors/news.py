@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Summary
 from dyadnet.errors import DyadnetError
 from dyadnet.lines import encoded
 from dyadnet.record import MACHINERY, METRICS, RECORDS, Recorder
+from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher
 from dyadnet.weights import Parameters
 

@@ -10,17 +10,19 @@ from actors.engine import ActorEngine
 from actors.failures import FailedError
 from actors.stall import Diagnosis
 from actors.workers import RayWorkers
-from dyadnet.callbacks import Hooks
-from dyadnet.checkpoint.keeper import Beginning, Keeper
+from dyadnet.checkpoint.keeper import Keeper
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.errors import ConfigError
 from dyadnet.faults import Faults
+from dyadnet.hooks import Hooks
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.record import Recorder
 from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
+from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher
 
 

@@ -34,10 +34,9 @@ from actors.recovering import Attempts
 from actors.stall import diagnose
 from actors.standing import Standing
 from actors.workers import RayWorkers
-from dyadnet.checkpoint.keeper import Beginning
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Summary
 from dyadnet.data import Dataset, DataShape
 from dyadnet.faults import Fault
 from dyadnet.metrics.endpoint import exposed
@@ -45,6 +44,7 @@ from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
 from dyadnet.program.crossing import Home
 from dyadnet.record import Recorder, RunFolder
+from dyadnet.summary import Summary
 from dyadnet.train import load_data
 
 ANSWERED = 0.2

@@ -3,15 +3,23 @@
 from dyadnet import signals as signals  # first of all: what is still to be loaded takes a second
 
 # isort: split
-from dyadnet.callbacks import Callback, CallbackError, EarlyStopping
+from dyadnet.callbacks import Callback, EarlyStopping
 from dyadnet.config import DataSpec, Learning, RunConfig
-from dyadnet.coordinator import Summary
 from dyadnet.data import Dataset, Split
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.dynamics import Dynamics
-from dyadnet.errors import ConfigError, DataError, DivergedError, DyadnetError, RunFolderError, UsageError
+from dyadnet.errors import (
+    CallbackError,
+    ConfigError,
+    DataError,
+    DivergedError,
+    DyadnetError,
+    RunFolderError,
+    UsageError,
+)
 from dyadnet.evaluate import evaluate
 from dyadnet.run import Run, load
+from dyadnet.summary import Summary
 from dyadnet.train import resume, train
 
 __all__ = [

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.program.neurons import activate
-from dyadnet.program.tables import LOGISTIC, PIECEWISE, TANH
+from dyadnet.elementwise import LOGISTIC, PIECEWISE, TANH, activate
 
 Array = NDArray[np.floating]
 

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from dyadnet.contrast import contrasts
 from dyadnet.description import INPUT, Projection
 from dyadnet.devices import Hardware, mismatch, programmed
+from dyadnet.elementwise import transposed
 from dyadnet.errors import RunFolderError
+from dyadnet.hashing import digest
 from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import Optimiser, State
 from dyadnet.products import outer_product
 from dyadnet.program.blas import turned
-from dyadnet.program.neurons import transposed
 from dyadnet.random import Stream
-from dyadnet.relaxation import Update
 from dyadnet.topology import Link, Topology
 from dyadnet.turns import sides
-from dyadnet.weights import digest
+from dyadnet.update import Update
 
 if TYPE_CHECKING:
     from dyadnet.dyads import Dyads

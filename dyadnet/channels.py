@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.clocks import Moment
 from dyadnet.delays import Delay
 from dyadnet.imperfections.channel import Channel
 from dyadnet.messages import Message
 from dyadnet.prospective import lag
 from dyadnet.quantise import quantised
-from dyadnet.random import Stream
+from dyadnet.random import Moment, Stream
 from dyadnet.transit import Fate, Transit
 
 SENT = ("messages", "values", "quantised", "suppressed")

@@ -20,7 +20,6 @@ import typer
 
 from dyadnet import signals
 from dyadnet.checkpoint.command import resume
-from dyadnet.checkpoint.errors import FULL
 from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
 from dyadnet.config import ClusterSpec, RecordSpec, RunConfig
@@ -28,7 +27,7 @@ from dyadnet.console import hanging, lasting
 from dyadnet.data import KNOWN
 from dyadnet.description import MODELS
 from dyadnet.dynamics import TICKS
-from dyadnet.errors import ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
+from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
 from dyadnet.faults import parsed
 from dyadnet.overrides import assigned, located, merged
 from dyadnet.predict import predict

@@ -13,16 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.random import Stream
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Where in a run something happens; what, beside the tick, a draw is counted by."""
-
-    relaxation: int = 0
-    phase: int = 0
-    lane: int = 0
+from dyadnet.random import Moment, Stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,12 +317,6 @@ class RunConfig(Spec):
         sized = self.model_copy(update={"network": self.network.sized(inputs, outputs)})
         return RunConfig.read(sized.model_dump(mode="json"))
 
-    def _repr_html_(self) -> str:
-        """In a notebook."""
-        from dyadnet.notebook import html
-
-        return html.config(self)
-
     def to_yaml(self) -> str:
         """Everything resolved, as YAML that `load` reads back."""
         return document.written(self.model_dump(mode="json"))

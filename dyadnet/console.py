@@ -18,7 +18,6 @@ from typing import Any, TextIO, cast
 
 from dyadnet.errors import DyadnetError
 from dyadnet.guest import undrawn
-from dyadnet.notebook import in_notebook
 
 with undrawn():
     from rich.console import Console
@@ -194,3 +193,11 @@ def _given_up(stream: Any) -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
+
+
+def in_notebook() -> bool:
+    """Whether this program is a notebook's kernel, whose output can show HTML."""
+    # Where it is one, IPython has been imported: nothing else has to be.
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None

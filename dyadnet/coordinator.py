@@ -9,33 +9,36 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet import weights
-from dyadnet.callbacks import CallbackError, Hooks, Unhooked
 from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.config import RunConfig
-from dyadnet.data import DataShape, Numbers, validation_split
-from dyadnet.early_stopping import Patience, monitored
+from dyadnet.data import DataShape, validation_split
+from dyadnet.early_stopping import Patience
 from dyadnet.engine.protocol import Engine
-from dyadnet.errors import ConfigError, DivergedError, StoppedError
+from dyadnet.errors import CallbackError, DivergedError, StoppedError
+from dyadnet.hooks import Hooks, Unhooked
+from dyadnet.loading import check_fit
 from dyadnet.observer import Observer, Unobserved
 from dyadnet.random import Stream
 from dyadnet.record import BEST, LAST, Recorder
 from dyadnet.regimen import Regimen
-from dyadnet.relaxation import Part, Phase, Relaxation, Update
+from dyadnet.relaxation import Part, Phase, Relaxation
 from dyadnet.reports import Layout, Outcome
-from dyadnet.scores import SCORES, Scale, merit, scores, told
+from dyadnet.scores import Scale, merit
+from dyadnet.summary import EVALUATED, Summary
 from dyadnet.tally import Tally
 from dyadnet.timing import timing
 from dyadnet.topology import Topology
+from dyadnet.update import Update
 from dyadnet.watcher import Silent, Watcher
 from dyadnet.weighting import weighted
 
@@ -48,77 +51,6 @@ EXACT_BETA = 1e-3
 """At which the contrast counts as the exact gradient, once the network has settled for as long as it may."""
 OFF_THE_RECORD = 2**40
 """Added to a relaxation's number, so that no draw of one that counts is touched."""
-
-
-_EVALUATED: tuple[Part, ...] = ("validation", "test")
-_SCORED = {f"{part}_{name}" for part in _EVALUATED for name in SCORES}
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a run ended.
-
-    Attributes
-    ----------
-    test_accuracy, validation_accuracy
-        Of the weights that were best on the validation part; fractions of 1, NaN where targets are numbers.
-    best_epoch
-        The epoch (from 1) that they are of.
-    train_loss
-        Mean loss over the last epoch's minibatches.
-    weights_sha256
-        Of the last weights.
-    seconds
-        Of the whole run.
-    out
-        The run's folder.
-    stopped
-        Why it ended before its last epoch, if early stopping or a callback wanted so.
-    test_r2, test_mae, test_squared_error, validation_r2
-        Where targets are numbers, of the same weights: R², mean absolute and mean squared error. NaN elsewhere.
-    """
-
-    test_accuracy: float
-    validation_accuracy: float
-    best_epoch: int
-    train_loss: float
-    weights_sha256: str
-    seconds: float
-    out: str
-    stopped: str = ""
-    test_r2: float = math.nan
-    test_mae: float = math.nan
-    test_squared_error: float = math.nan
-    validation_r2: float = math.nan
-
-    @classmethod
-    def of(cls, best: Mapping[str, Any], last: Mapping[str, Any], seconds: float, out: str, stopped: str = "") -> Self:
-        """From the best and the last epoch's line of the record."""
-        found = {f"{part}_{name}": value for part in _EVALUATED for name, value in scores(best[part]).items()}
-        known = {"test_accuracy": math.nan, "validation_accuracy": math.nan} | found
-        return cls(
-            best_epoch=best["epoch"],
-            train_loss=last["train"]["loss"],
-            weights_sha256=last["weights_sha256"],
-            seconds=seconds,
-            out=out,
-            stopped=stopped,
-            **{field.name: known[field.name] for field in fields(cls) if field.name in known},
-        )
-
-    @property
-    def told(self) -> str:
-        """The score on the test part, for people."""
-        return f"test {told({'accuracy': self.test_accuracy} if self.classes else {'r2': self.test_r2})}"
-
-    @property
-    def classes(self) -> bool:
-        """Whether targets are classes."""
-        return not math.isnan(self.test_accuracy)
-
-    def plain(self) -> dict[str, Any]:
-        """As plain values, without the scores of another kind of targets."""
-        return {key: value for key, value in asdict(self).items() if not (key in _SCORED and math.isnan(value))}
 
 
 class Coordinator:
@@ -321,7 +253,7 @@ class Coordinator:
         line |= self._settings(epoch + 1 - 1 / self.minibatches)
         line["train"] = tally.summary()
         imperfect = not self.config.imperfections.ideal()
-        for part in _EVALUATED:
+        for part in EVALUATED:
             self.watcher.evaluating(epoch, part)
             line[part] = self.evaluate(part).summary()
             self.observer.evaluated(part, line[part])
@@ -553,40 +485,3 @@ class Coordinator:
 
 class _HaltedError(Exception):
     """The run is to end here."""
-
-
-def check_fit(config: RunConfig, data: DataShape) -> None:
-    """Whether network and data fit each other.
-
-    Raises
-    ------
-    ConfigError
-        Naming the setting that does not fit.
-    """
-    for size in config.network.from_data:
-        legal = "a number here; dyadnet.train and commands take it from the data, an engine by itself does not"
-        raise ConfigError(f"network ({size})", None, legal)
-    if config.network.inputs != data.features:
-        legal = f"{data.name} has {data.features} features a sample"
-        raise ConfigError("network.inputs", config.network.inputs, legal)
-    if config.network.classes != data.outputs:
-        legal = f"{data.name} has {data.outputs} {'classes' if data.numbers is None else 'numbers a target'}"
-        raise ConfigError("network.populations (output size)", config.network.classes, legal)
-    stopping = config.learning.early_stopping
-    if stopping is not None:
-        monitored(stopping.monitor, numbers=data.numbers is not None)
-    if data.numbers is not None:
-        _check_reach(config, data.name, data.numbers)
-
-
-def _check_reach(config: RunConfig, name: str, numbers: Numbers) -> None:
-    """Whether the outputs can become such targets."""
-    network = config.network
-    if network.loss == "cross-entropy":
-        raise ConfigError("network.loss", network.loss, f"the targets of {name} are numbers; use squared-error")
-    output = network.by_name[network.output]
-    low, high = output.f.bounds
-    if numbers.lowest < low or numbers.highest > high:
-        found = f"the targets of {name} go from {numbers.lowest:.4g} to {numbers.highest:.4g}"
-        legal = f"{found}, outputs only from {low:g} to {high:g}; use linear (output_activation), or scale the targets"
-        raise ConfigError(f"activation of the output {output.name!r}", output.activation, legal)

@@ -134,12 +134,6 @@ class Network:
         object.__setattr__(self, "by_name", {p.name: p for p in self.populations})
         validate(self)
 
-    def _repr_html_(self) -> str:
-        """In a notebook."""
-        from dyadnet.notebook import html
-
-        return html.network(self)
-
     def __reduce__(self) -> tuple[object, ...]:
         fields = (self.inputs, self.populations, self.projections, self.output, self.loss, self.bias, self.from_data)
         return (Network, fields)

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.activations import Activation
-from dyadnet.clocks import Moment
 from dyadnet.description import Projection
+from dyadnet.elementwise import row_norm
 from dyadnet.imperfections.device import Device, Mismatch, WeightPrecision
-from dyadnet.program.neurons import row_norm
 from dyadnet.quantise import quantised
-from dyadnet.random import Stream
+from dyadnet.random import Moment, Stream
 from dyadnet.topology import BlockSpec, Link
 
 Array = NDArray[Any]

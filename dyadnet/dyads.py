@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from dyadnet import kernels
 from dyadnet.block import Block, Synapses
 from dyadnet.channels import SendingEnd
-from dyadnet.clocks import Clock, Moment
+from dyadnet.clocks import Clock
 from dyadnet.course import Averages, Course, Tolerance, relative_residual
 from dyadnet.drives import Term, drives, reduced
 from dyadnet.history import History, corrections
@@ -34,6 +34,7 @@ from dyadnet.mailbox import Expected, Inbound, Mailbox
 from dyadnet.messages import Kind, Message
 from dyadnet.probes import Probe
 from dyadnet.products import Forward, product_transposed
+from dyadnet.random import Moment
 from dyadnet.relaxation import Progress
 from dyadnet.sender import Sender
 from dyadnet.turns import Turn, dyadic

@@ -8,9 +8,11 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
-from dyadnet.prospective import SPAN_LIMIT
 from dyadnet.realtime import RealDelay
 from dyadnet.spec import Positive, Spec
+
+SPAN_LIMIT = 64
+"""Updates over which a difference of prospective dynamics may be taken: so many products of each link are kept."""
 
 
 class AutoClock(Spec):
@@ -140,7 +142,7 @@ class Dynamics(Spec):
         step and the span together, 0 where colours or compartments take turns. See `dyadnet.prospective`.
     prospective_span
         Updates of the sender over which they take the difference; ``auto``: the last two that were heard, and under
-        noise the mean age of what is held. At most `dyadnet.prospective.SPAN_LIMIT` are kept.
+        noise the mean age of what is held. At most `SPAN_LIMIT` are kept.
     initial
         State before a minibatch's first tick.
     phases

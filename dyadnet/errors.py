@@ -7,8 +7,13 @@ Everything that a user may cause derives from `DyadnetError` and prints as one l
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Codes of the system for: there is no room."""
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class DyadnetError(Exception):
@@ -120,3 +125,33 @@ def _hint(value: object, legal: str) -> str:
 def _brief(value: object, limit: int = 80) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class StoreError(DyadnetError):
+    """A file of a checkpoint could not be written; what was there before still is."""
+
+
+class CheckpointError(RunFolderError):
+    """A checkpoint that cannot be used: half written, altered, missing, or of another run."""
+
+
+def unwritten(where: str, problem: OSError) -> StoreError:
+    """The error for a file that could not be written, with what to do about it."""
+    remedy = "look at the folder, or name another by --set checkpoint.folder=..."
+    if problem.errno in FULL:
+        remedy = "free space there, or name another folder by --set checkpoint.folder=..."
+    elif problem.errno in CLOSED:
+        remedy = "make the folder writable, or name another by --set checkpoint.folder=..."
+    return StoreError(f"{where}: it cannot be written ({problem.strerror or problem}); {remedy}")
+
+
+class TraceError(UsageError):
+    """A trace that cannot be used: missing, cut off, altered, or no trace at all."""
+
+
+class UntracedError(DyadnetError):
+    """A trace could not be written on; nothing is left of it."""
+
+
+class CallbackError(DyadnetError):
+    """A callback raised; the run has ended, and the message says how to go on."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dyadnet import data as datasets
 from dyadnet.config import RunConfig
-from dyadnet.data import Data, Dataset, DataShape, as_dataset
+from dyadnet.data import Data, Dataset, DataShape, Numbers, as_dataset
 from dyadnet.data.memory import check_same
+from dyadnet.early_stopping import monitored
 from dyadnet.errors import ConfigError
 
 
@@ -44,3 +45,40 @@ def in_memory(config: RunConfig, given: Data) -> Dataset:
     """Data in memory as the data set of a run; see `dyadnet.data.as_dataset`."""
     network = config.network
     return as_dataset(given, config.dynamics.dtype, None if "outputs" in network.from_data else network.classes)
+
+
+def check_fit(config: RunConfig, data: DataShape) -> None:
+    """Whether network and data fit each other.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting that does not fit.
+    """
+    for size in config.network.from_data:
+        legal = "a number here; dyadnet.train and commands take it from the data, an engine by itself does not"
+        raise ConfigError(f"network ({size})", None, legal)
+    if config.network.inputs != data.features:
+        legal = f"{data.name} has {data.features} features a sample"
+        raise ConfigError("network.inputs", config.network.inputs, legal)
+    if config.network.classes != data.outputs:
+        legal = f"{data.name} has {data.outputs} {'classes' if data.numbers is None else 'numbers a target'}"
+        raise ConfigError("network.populations (output size)", config.network.classes, legal)
+    stopping = config.learning.early_stopping
+    if stopping is not None:
+        monitored(stopping.monitor, numbers=data.numbers is not None)
+    if data.numbers is not None:
+        _check_reach(config, data.name, data.numbers)
+
+
+def _check_reach(config: RunConfig, name: str, numbers: Numbers) -> None:
+    """Whether the outputs can become such targets."""
+    network = config.network
+    if network.loss == "cross-entropy":
+        raise ConfigError("network.loss", network.loss, f"the targets of {name} are numbers; use squared-error")
+    output = network.by_name[network.output]
+    low, high = output.f.bounds
+    if numbers.lowest < low or numbers.highest > high:
+        found = f"the targets of {name} go from {numbers.lowest:.4g} to {numbers.highest:.4g}"
+        legal = f"{found}, outputs only from {low:g} to {high:g}; use linear (output_activation), or scale the targets"
+        raise ConfigError(f"activation of the output {output.name!r}", output.activation, legal)

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.channels import RECEIVED, ReceivingEnd
-from dyadnet.clocks import Clock, Moment
+from dyadnet.clocks import Clock
 from dyadnet.messages import Kind, Message
+from dyadnet.random import Moment
 from dyadnet.transit import Fate
 
 Pending = tuple[int, int, int, int, Message, NDArray[np.bool_] | None, int]

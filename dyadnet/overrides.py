@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,15 @@ def assigned(values: dict[str, Any], assignment: str) -> dict[str, Any]:
     for key in reversed(keys):
         value = {key: value}
     return merged(values, spelled_out(value))
+
+
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted path, down to values that are no mappings or that name a ``kind``."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and value and "kind" not in value:
+            found |= flattened(value, f"{path}.")
+        else:
+            found[path] = value
+    return found

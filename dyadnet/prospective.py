@@ -27,8 +27,6 @@ from numpy.typing import NDArray
 
 MARGIN = 1.25
 """Step and gain are tuned for so many times the spectral radius: the optimum itself is stable to 1.1 times only."""
-SPAN_LIMIT = 64
-"""Updates over which a difference may be taken: so many products of each link are kept."""
 WEAK = 0.05
 """Below this spectral radius nothing that matters flows back, and nothing is extrapolated."""
 GRID = 1.02

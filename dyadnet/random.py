@@ -9,6 +9,7 @@ a block knows when its neighbours fire and when their messages arrive.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,3 +47,12 @@ class Stream:
         """
         counter = np.array([0, tick, (phase << 32) | lane, relaxation], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=self._key, counter=counter))
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where in a run something happens; what, beside the tick, a draw is counted by."""
+
+    relaxation: int = 0
+    phase: int = 0
+    lane: int = 0

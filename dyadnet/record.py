@@ -10,22 +10,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet import document, files, weights
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.document import DocumentError
 from dyadnet.errors import RunFolderError
+from dyadnet.hooks import Hooks
 from dyadnet.lines import Lines, complete, unwritten
+from dyadnet.summary import Summary
 from dyadnet.trace.file import TraceWriter
-
-if TYPE_CHECKING:
-    from dyadnet.callbacks import Hooks
-    from dyadnet.checkpoint.keeper import Beginning
-    from dyadnet.coordinator import Summary
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from dyadnet import weights as saved
 from dyadnet.arrays import read
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Summary
 from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
 from dyadnet.export.layout import Arrays, joined, split
 from dyadnet.inference import outputs, precise
@@ -30,6 +29,7 @@ from dyadnet.record import (
 )
 from dyadnet.scores import merit
 from dyadnet.status import Status, read_status
+from dyadnet.summary import Summary
 from dyadnet.topology import Topology
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from dyadnet.block import Block, Synapses
 from dyadnet.channels import SendingEnd
-from dyadnet.clocks import Moment
 from dyadnet.course import Course
 from dyadnet.devices import Hardware
 from dyadnet.messages import Kind, Message
 from dyadnet.products import Empty, Feedback
+from dyadnet.random import Moment
 
 Array = NDArray[Any]
 

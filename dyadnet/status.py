@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from dyadnet.checkpoint.lock import holder, stale
-from dyadnet.coordinator import Summary
 from dyadnet.errors import DivergedError, DyadnetError, RunFolderError, StoppedError, UsageError
 from dyadnet.files import content, unpacked
 from dyadnet.record import CONFIG, STATUS, read_config, read_metrics, whole
+from dyadnet.summary import Summary
 
 State = Literal["running", "finished", "stopped", "diverged", "failed", "killed", "unfinished"]
 WORDS: dict[State, str] = {

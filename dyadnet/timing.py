@@ -11,9 +11,18 @@ from dyadnet.clocks import Bernoulli, Clock, Periodic
 from dyadnet.config import RunConfig
 from dyadnet.delays import Delay
 from dyadnet.description import Network, Projection
-from dyadnet.dynamics import BernoulliClock, ClockSpec, Dynamics, EveryTick, FreeRunning, PeriodicClock, RedBlackClock
+from dyadnet.dynamics import (
+    SPAN_LIMIT,
+    BernoulliClock,
+    ClockSpec,
+    Dynamics,
+    EveryTick,
+    FreeRunning,
+    PeriodicClock,
+    RedBlackClock,
+)
 from dyadnet.errors import ConfigError
-from dyadnet.prospective import SPAN_LIMIT, Modes
+from dyadnet.prospective import Modes
 from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
 from dyadnet.settling import Settling, StopRule

@@ -7,31 +7,30 @@ import itertools
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from dyadnet import report, signals
 from dyadnet.arrays import ArraysError, read
-from dyadnet.callbacks import Callback, CallbackError, Callbacks, check
+from dyadnet.callbacks import Callback, Callbacks, check
 from dyadnet.checkpoint.continuing import continued
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.reopening import reopened
 from dyadnet.config import InitSpec, RunConfig
-from dyadnet.coordinator import Summary, check_fit
+from dyadnet.console import in_notebook
 from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
 from dyadnet.dynamics import FreeRunning
-from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
+from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.guest import one_thread_a_library
 from dyadnet.initial import initial_weights
-from dyadnet.loading import in_memory
+from dyadnet.loading import check_fit, in_memory
 from dyadnet.loading import load_data as load_data  # its old place
 from dyadnet.metrics.snapshot import model_of
-from dyadnet.notebook import in_notebook, usual_watcher
+from dyadnet.notebook import usual_watcher
 from dyadnet.overrides import merged
 from dyadnet.pictures import also_as
 from dyadnet.record import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
@@ -39,13 +38,13 @@ from dyadnet.report.page import REPORT
 from dyadnet.room import check_room
 from dyadnet.run import Run
 from dyadnet.status import read_status, reported
+from dyadnet.summary import Summary
 from dyadnet.topology import Topology
 from dyadnet.watcher import Watcher
 
-if TYPE_CHECKING:
-    from dyadnet.engine.protocol import Launch
-
 ENGINES = "dyadnet.engines"
+Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]
+"""Trains, wherever it does so, and returns how that has ended; what an entry point of the group names."""
 
 
 def train(
@@ -305,7 +304,7 @@ def engine(name: str) -> Launch:
     if name not in found:
         raise ConfigError("engine", name, f"one of {', '.join(sorted(found))}")
     try:
-        return cast("Launch", found[name].load())
+        return cast(Launch, found[name].load())
     except ImportError as problem:
         module = found[name].module.partition(".")[0]
         there = getattr(sys.modules.get(module), "__file__", None)

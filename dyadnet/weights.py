@@ -17,6 +17,7 @@ from dyadnet import arrays, files
 from dyadnet.arrays import ArraysError
 from dyadnet.errors import RunFolderError
 from dyadnet.files import is_finite
+from dyadnet.hashing import digest
 from dyadnet.scores import SCORES, scores
 
 MANIFEST = "manifest.json"
@@ -65,14 +66,6 @@ def described(
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and all(type(size) is int and 1 <= size < 2**31 for size in value)
-
-
-def digest(named: Mapping[str, NDArray[Any]]) -> bytes:
-    """SHA-256 over one block's parameters as little-endian bytes in C order, one after the other."""
-    total = hashlib.sha256()
-    for array in named.values():
-        total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
-    return total.digest()
 
 
 def sha256(parameters: Parameters) -> str:

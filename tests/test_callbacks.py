@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import dyadnet as dn
-from dyadnet.callbacks import HOOKS
 from dyadnet.checkpoint.position import Position
 from dyadnet.errors import ConfigError, StoppedError, UsageError
+from dyadnet.hooks import HOOKS
 from dyadnet.run import Run
 from dyadnet.status import Status
 from tests.checkpoint.runs import MINIBATCHES, Watching, settings, stopping

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadnet.channels import ReceivingEnd, SendingEnd
-from dyadnet.clocks import Moment, Periodic
+from dyadnet.clocks import Periodic
 from dyadnet.delays import Constant, Uniform
 from dyadnet.description import layered
 from dyadnet.imperfections.channel import Channel
 from dyadnet.mailbox import Inbound, Mailbox
 from dyadnet.messages import Message
-from dyadnet.random import Stream
+from dyadnet.random import Moment, Stream
 from dyadnet.relaxation import Phase
 from tests.support import Settler, cyclic
 from tests.support import reference as engine

@@ -9,7 +9,6 @@ import pytest
 
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.block import Block
-from dyadnet.clocks import Moment
 from dyadnet.config import RunConfig
 from dyadnet.contrast import contrasts
 from dyadnet.description import Network, layered
@@ -21,8 +20,10 @@ from dyadnet.optimisers import SGD
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.group import Group
-from dyadnet.relaxation import Pace, Phase, Update
+from dyadnet.random import Moment
+from dyadnet.relaxation import Pace, Phase
 from dyadnet.topology import Topology
+from dyadnet.update import Update
 from tests.support import Settler
 from tests.support import reference as engine
 

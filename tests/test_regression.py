@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 import dyadnet as dn
 from actors.screen import board, overview, rates
-from dyadnet.coordinator import Coordinator, check_fit
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, as_dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.loading import shape_for
+from dyadnet.loading import check_fit, shape_for
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view

@@ -183,10 +183,14 @@ def test_an_interrupt_that_python_dropped_comes_once_more() -> None:
             strike(INT)
             time.sleep(0)
 
+    def wait() -> None:
+        with interruptible():
+            Fleeting()
+            time.sleep(20)
+
     before = sys.unraisablehook
-    with pytest.raises(KeyboardInterrupt), interruptible():
-        Fleeting()
-        time.sleep(20)
+    with pytest.raises(KeyboardInterrupt):
+        wait()
     assert sys.unraisablehook is before
 
 

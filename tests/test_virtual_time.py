@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadnet.channels import ReceivingEnd
-from dyadnet.clocks import Bernoulli, Moment, Periodic
+from dyadnet.clocks import Bernoulli, Periodic
 from dyadnet.delays import Constant, Geometric, Uniform
 from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine, cores
 from dyadnet.engine.reference import ReferenceEngine
-from dyadnet.random import Stream
+from dyadnet.random import Moment, Stream
 from dyadnet.relaxation import Phase
 from tests.support import Settler, cyclic
 from tests.support import reference as engine

@@ -15,9 +15,9 @@ from actors.cluster import connected
 from actors.failures import RayLostError
 from dyadnet.config import ClusterSpec
 from dyadnet.console import for_people
-from dyadnet.coordinator import check_fit
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError, StoppedError
+from dyadnet.loading import check_fit
 from dyadnet.signals import deaf, interruptible
 from dyadnet.study.definition import Study
 from dyadnet.study.folder import TABLE, StudyFolder

@@ -25,10 +25,11 @@ from dyadnet.description import INPUT
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
 from dyadnet.losses import LOSSES
-from dyadnet.relaxation import PhaseOutcome, Relaxation, Update
+from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.reports import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
 from dyadnet.scores import errors
 from dyadnet.topology import Topology, feedforward_order
+from dyadnet.update import Update
 
 Array = NDArray[Any]
 ONE_PASS = (PhaseOutcome("forward", 1, 1.0, True),)

@@ -19,8 +19,9 @@ from dyadnet.description import FEEDFORWARD, MODELS, layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
 from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.relaxation import Phase, Relaxation, Update, lane_slices
+from dyadnet.relaxation import Phase, Relaxation, lane_slices
 from dyadnet.tally import Tally
+from dyadnet.update import Update
 
 STEP = 0.05
 """Small, so that no stream stands still, and costs no product any more, before the timing ends."""

@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from dyadnet.arrays import ArraysError, read
 from dyadnet.block import Block
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
-from dyadnet.errors import ConfigError, DivergedError
+from dyadnet.errors import CheckpointError, ConfigError, DivergedError
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.position import Position
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import is_own
-from dyadnet.errors import ConfigError
+from dyadnet.errors import CheckpointError, ConfigError
 from dyadnet.overrides import merged
 from dyadnet.recovery import RecoverySpec
 from dyadnet.reports import Layout

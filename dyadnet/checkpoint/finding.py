@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dyadnet.checkpoint.blocks import verified
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.manifest import MANIFEST, Manifest, decoded, order
 from dyadnet.checkpoint.rhythm import Kept
 from dyadnet.checkpoint.store import Store
+from dyadnet.errors import CheckpointError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,25 +7,24 @@ import secrets
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 import numpy as np
 
 from dyadnet.checkpoint.blocks import find
-from dyadnet.checkpoint.errors import CheckpointError, StoreError
 from dyadnet.checkpoint.manifest import MANIFEST, File, Manifest
 from dyadnet.checkpoint.position import Best, Position
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
-from dyadnet.errors import ConfigError, DyadnetError, StoppedError
+from dyadnet.errors import CheckpointError, ConfigError, DyadnetError, StoppedError, StoreError
 from dyadnet.observer import Observer
 from dyadnet.record import Recorder
 from dyadnet.watcher import Watcher
-from dyadnet.weights import Parameters
 
 
 class Blocks(Protocol):
@@ -39,34 +38,6 @@ class Blocks(Protocol):
 
     def restore(self, store: Store, checkpoint: Manifest) -> None:
         """Every block goes back to its file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """Where a run's checkpoints go, and which one it starts from.
-
-    Attributes
-    ----------
-    store
-        None: there are none.
-    nonce
-        A file that every actor must find there.
-    start
-        The checkpoint to go on from; None: the run begins anew.
-    kept
-        Checkpoints that there are, oldest first.
-    unusable
-        Folders that are half written or altered.
-    initial
-        Parameters that a run which begins anew starts from, by block; None: drawn from the seed.
-    """
-
-    store: Store | None = None
-    nonce: str = ""
-    start: Manifest | None = None
-    kept: tuple[Kept, ...] = ()
-    unusable: tuple[str, ...] = ()
-    initial: Parameters | None = None
 
 
 class Keeper:

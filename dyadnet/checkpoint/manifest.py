@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.position import Position, finite, whole_number
 from dyadnet.checkpoint.store import checked
+from dyadnet.errors import CheckpointError
 from dyadnet.files import unpacked
 
 FORMAT = 1

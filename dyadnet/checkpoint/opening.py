@@ -7,14 +7,13 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from dyadnet.checkpoint.errors import CheckpointError, StoreError
 from dyadnet.checkpoint.finding import look
-from dyadnet.checkpoint.keeper import Beginning
 from dyadnet.checkpoint.lock import locked
 from dyadnet.checkpoint.manifest import MANIFEST, order
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.store import Store, store
 from dyadnet.config import RunConfig
-from dyadnet.errors import ConfigError
+from dyadnet.errors import CheckpointError, ConfigError, StoreError
 from dyadnet.record import CHECKPOINTS
 
 NONCE = "nonce-"

@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-from dyadnet.checkpoint.errors import CheckpointError, unwritten
-from dyadnet.errors import ConfigError
+from dyadnet.errors import CheckpointError, ConfigError, unwritten
 from dyadnet.files import content
 
 LINKLESS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)

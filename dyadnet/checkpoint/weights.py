@@ -6,11 +6,10 @@ from typing import Any
 
 from dyadnet import weights
 from dyadnet.checkpoint.blocks import PARAMETER, unpacked, verified
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.finding import named
-from dyadnet.checkpoint.keeper import Beginning
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
-from dyadnet.errors import RunFolderError
+from dyadnet.errors import CheckpointError, RunFolderError
 from dyadnet.record import BEST, RunFolder, read_config, saved_weights
 from dyadnet.regimen import Regimen
 from dyadnet.watcher import Watcher

@@ -18,27 +18,19 @@ from threadpoolctl import threadpool_limits
 
 from dyadnet.block import Block
 from dyadnet.checkpoint.blocks import find, restore, save
-from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.manifest import File, Manifest
-from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.checkpoint.store import Store
-from dyadnet.config import ClusterSpec, RunConfig
-from dyadnet.coordinator import Coordinator, Summary, check_fit
+from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.protocol import Machinery
-from dyadnet.errors import ConfigError
-from dyadnet.loading import shape_for
-from dyadnet.metrics.endpoint import exposed
+from dyadnet.loading import check_fit
 from dyadnet.objective import objective
 from dyadnet.program.block_lane import BlockLane
 from dyadnet.program.group import Group
 from dyadnet.program.power_iteration import Response
-from dyadnet.record import RunFolder
-from dyadnet.recovery import RecoverySpec
-from dyadnet.relaxation import PhaseOutcome, Relaxation, Update
+from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.reports import Layout, Outcome, Reports, Spent
-from dyadnet.watcher import Watcher
+from dyadnet.update import Update
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,50 +38,6 @@ Result = TypeVar("Result")
 
 ACTIVITIES = {"relax": "computing", "learn": "learning", "radius": "radius"}
 """What an actor would call what this process spends its time on."""
-
-
-def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
-    """Train in this process; the entry point ``local`` of the group ``dyadnet.engines``.
-
-    Raises
-    ------
-    ConfigError
-        If settings of a cluster are given, which this engine would ignore.
-    """
-    if isinstance(config.dynamics.mode, FreeRunning):
-        raise ConfigError("dynamics.mode", "free", "the engine local has virtual time only; use the engine ray")
-    for field, value in config.cluster:
-        if value != getattr(ClusterSpec(), field):
-            raise ConfigError(f"cluster.{field}", value, "only the engine ray has a cluster; leave it out, or use ray")
-    if config.recovery != RecoverySpec():
-        legal = "only the engine ray restarts what dies; leave it out, or use ray"
-        raise ConfigError("recovery", config.recovery.model_dump(exclude_defaults=True), legal)
-    fired = folder.fired()
-    for fault in config.faults:
-        if str(fault) not in fired:
-            raise ConfigError("faults", str(fault), "only the engine ray has actors to hit; leave it out, or use ray")
-    shape = shape_for(config, dataset)
-    check_fit(config, shape)
-    from dyadnet.baselines import engine_in_process
-
-    with exposed(config, folder.name, watcher.note, folder.machinery) as observer:
-        engine = engine_in_process(config, dataset)
-        initial = None if folder.beginning is None else folder.beginning.initial
-        try:
-            if folder.beginning is None or folder.beginning.store is None:
-                summary = Coordinator(config, shape, engine, folder, watcher, observer, initial=initial).run()
-            else:
-                stop = Stop()
-                keeper = Keeper(config, folder.beginning, folder, watcher, observer, stop, folder.fired)
-                with heeding(stop):
-                    summary = Coordinator(
-                        config, shape, engine, folder, watcher, observer, keeper, initial, folder.hooks
-                    ).run()
-        finally:
-            engine.close()
-        # Before metrics linger.
-        folder.ended(summary)
-        return summary
 
 
 def cores() -> int:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
-from dyadnet.config import RunConfig
-from dyadnet.data import Dataset
-from dyadnet.record import RunFolder
-from dyadnet.relaxation import Relaxation, Update
+from dyadnet.relaxation import Relaxation
 from dyadnet.reports import Outcome
+from dyadnet.update import Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +119,3 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release threads, actors and whatever else is held."""
-
-
-if TYPE_CHECKING:
-    from dyadnet.coordinator import Summary
-    from dyadnet.watcher import Watcher
-
-    Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]

@@ -22,20 +22,21 @@ from dyadnet.block import Block
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
-from dyadnet.clocks import Moment
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import check_fit
 from dyadnet.data import Dataset, Split
 from dyadnet.description import layered
 from dyadnet.dyads import Dyads
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
-from dyadnet.relaxation import Phase, PhaseOutcome, Relaxation, Update, lane_slices
+from dyadnet.loading import check_fit
+from dyadnet.random import Moment
+from dyadnet.relaxation import Phase, PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reporting import block_report, columns
 from dyadnet.reports import Joiner, Layout, Outcome, Share, Spent
 from dyadnet.spectrum import Response, spectral_radius
 from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
+from dyadnet.update import Update
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

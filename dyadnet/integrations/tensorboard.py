@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dyadnet.callbacks import Callback
 from dyadnet.errors import UsageError
-from dyadnet.run import numbers
-
-if TYPE_CHECKING:
-    from dyadnet.run import Run
-    from dyadnet.status import Status
+from dyadnet.run import Run, numbers
+from dyadnet.status import Status
 
 
 class TensorBoard(Callback):

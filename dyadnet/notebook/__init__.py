@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dyadnet.watcher import Watcher
-
-
-def in_notebook() -> bool:
-    """Whether this program is a notebook's kernel, whose output can show HTML."""
-    # Where it is one, IPython has been imported: nothing else has to be.
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None
+from dyadnet.config import RunConfig
+from dyadnet.console import in_notebook
+from dyadnet.description import Network
+from dyadnet.watcher import Silent, Watcher
 
 
 def usual_watcher() -> Watcher:
     """Who watches a run that nobody was named for: a bar in a notebook, and nobody elsewhere."""
     from dyadnet.notebook.progress import NotebookProgress
-    from dyadnet.watcher import Silent
 
     return NotebookProgress() if in_notebook() else Silent()
+
+
+def _network(self: Network) -> str:
+    """In a notebook."""
+    from dyadnet.notebook import html
+
+    return html.network(self)
+
+
+def _config(self: RunConfig) -> str:
+    """In a notebook."""
+    from dyadnet.notebook import html
+
+    return html.config(self)
+
+
+# The description of a network and the settings know nothing of notebooks.
+Network._repr_html_ = _network  # type: ignore[attr-defined]
+RunConfig._repr_html_ = _config  # type: ignore[attr-defined]

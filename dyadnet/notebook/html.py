@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from dyadnet.config import RunConfig
-    from dyadnet.description import Network
-    from dyadnet.run import Run
+from dyadnet.config import RunConfig
+from dyadnet.description import Network
 
 MANY = 12
 """Populations and projections that are listed."""
@@ -45,8 +43,8 @@ def config(settings: RunConfig) -> str:
     )
 
 
-def run(one: Run) -> str:
-    """How a run stands, what it reached, and its loss and error over epochs."""
+def run(one: Any) -> str:
+    """How a `dyadnet.Run` stands, what it reached, and its loss and error over epochs."""
     from dyadnet.report.page import REPORT
 
     status = one.status

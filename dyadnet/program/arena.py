@@ -15,6 +15,7 @@ from dyadnet.clocks import Bernoulli
 from dyadnet.config import RunConfig
 from dyadnet.delays import Constant, Delay, Geometric, Uniform
 from dyadnet.dynamics import FreeRunning
+from dyadnet.elementwise import CALLED_ACTIVATION, PIECEWISE
 from dyadnet.imperfections.channel import Channel
 from dyadnet.program import tables as c
 from dyadnet.program.blas import looped, turned
@@ -286,10 +287,10 @@ class Arena:
         row[c.B_INPUT], row[c.B_BIAS] = offsets.get("input", NONE), offsets["bias"]
         f = block.activation
         if isinstance(f, PiecewiseLinear):
-            row[c.B_ACTIVATION] = c.PIECEWISE
+            row[c.B_ACTIVATION] = PIECEWISE
             real[c.R_LEAK], real[c.R_GAIN], real[c.R_TOP] = f.leak, f.gain, f.top
         else:
-            row[c.B_ACTIVATION] = c.CALLED_ACTIVATION if f.compiled is None else f.compiled
+            row[c.B_ACTIVATION] = CALLED_ACTIVATION if f.compiled is None else f.compiled
         if block.is_output:
             row[c.B_LOSS] = LOSSES.get(self._topology.network.loss, c.CALLED_LOSS)
             row[c.B_NUDGE] = room.take(3 * size)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dyadnet.elementwise import CALLED_ACTIVATION, activate, copied
 from dyadnet.kernels import compiled
 from dyadnet.program.blas import times, times_transposed
 from dyadnet.program.channels import carries, multiplied
 from dyadnet.program.drives import held, state_of
 from dyadnet.program.executor import feedback, note
-from dyadnet.program.neurons import activate, copied
 from dyadnet.program.prospective import forget
 from dyadnet.program.tables import (
     A_READS,
@@ -42,7 +42,6 @@ from dyadnet.program.tables import (
     C_SIZE,
     C_SOURCE,
     C_WHEN,
-    CALLED_ACTIVATION,
     D_COUNT,
     D_WIDTH,
     DONE,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from dyadnet.elementwise import copied, level, row_norm, scaled
 from dyadnet.kernels import compiled
 from dyadnet.program.blas import tiny
 from dyadnet.program.draws import normal, normal32, seek, uniform
-from dyadnet.program.neurons import copied, level, row_norm, scaled
 from dyadnet.program.tables import (
     B_DEPTH,
     B_META,

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import math
 
+from dyadnet.elementwise import CALLED_ACTIVATION, activate, copied, differs, largest, scaled
 from dyadnet.kernels import compiled
 from dyadnet.program.blas import times
 from dyadnet.program.channels import arrive, carries, coarsen, read_noise
 from dyadnet.program.draws import seek, uniform
 from dyadnet.program.drives import drives, held, state_of
-from dyadnet.program.neurons import CHUNK, activate, copied, differs, drive, largest, relax, scaled
+from dyadnet.program.neurons import CHUNK, drive, relax
 from dyadnet.program.prospective import correct, correct_freely, lead
 from dyadnet.program.scheduler import schedule
 from dyadnet.program.tables import (
@@ -55,7 +56,6 @@ from dyadnet.program.tables import (
     C_RING,
     C_SLOT,
     C_SOURCE,
-    CALLED_ACTIVATION,
     CALLED_LOSS,
     CONTINUE,
     DONE,

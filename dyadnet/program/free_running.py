@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import math
 
+from dyadnet.elementwise import copied
 from dyadnet.histograms import BINS, PER_DECADE, SMALLEST
 from dyadnet.kernels import compiled
 from dyadnet.program.channels import carries, fetch, take
 from dyadnet.program.draws import seek, uniform
 from dyadnet.program.executor import run
-from dyadnet.program.neurons import copied
 from dyadnet.program.tables import (
     A_COUNT,
     A_COUNT_BEFORE,

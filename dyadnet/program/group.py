@@ -26,13 +26,14 @@ from dyadnet.program.crossing import Home, Memory
 from dyadnet.program.lane import Lane
 from dyadnet.program.power_iteration import Exchange, PowerIteration, Response
 from dyadnet.program.views import View
-from dyadnet.relaxation import PhaseOutcome, Relaxation, Update, lane_slices
+from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.scores import errors
 from dyadnet.settling import Settling
 from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
 from dyadnet.turns import sides
+from dyadnet.update import Update
 
 Array = NDArray[Any]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]

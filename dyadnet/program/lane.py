@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dyadnet.activations import Activation
 from dyadnet.block import Block
+from dyadnet.elementwise import PIECEWISE
 from dyadnet.losses import Loss
 from dyadnet.messages import Kind
 from dyadnet.objective import value
@@ -477,7 +478,7 @@ class Lane:
         for number, block in enumerate(self.blocks):
             if self.turned:
                 found[number, 0] = 0.5 * (self.turned[block.name] + self.saturated(number))
-            elif self.tables.blocks[number, c.B_ACTIVATION] != c.PIECEWISE:
+            elif self.tables.blocks[number, c.B_ACTIVATION] != PIECEWISE:
                 found[number, 0] = self.saturated(number)
         return found
 

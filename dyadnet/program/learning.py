@@ -5,11 +5,11 @@ Blocks are independent of each other here, so callers may share them out among t
 
 from __future__ import annotations
 
+from dyadnet.elementwise import PIECEWISE, copied, turn
 from dyadnet.kernels import adam, column_sums, compiled, momentum, square
 from dyadnet.program.blas import outer, times, times_transposed
 from dyadnet.program.channels import multiplied
 from dyadnet.program.drives import held, state_of
-from dyadnet.program.neurons import copied, turn
 from dyadnet.program.tables import (
     B_A,
     B_ACTIVATION,
@@ -52,7 +52,6 @@ from dyadnet.program.tables import (
     N_STALE,
     N_VALUES,
     N_WIDTH,
-    PIECEWISE,
     R_LEAK,
     R_TOP,
     REG_ROWS,

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.elementwise import copied
 from dyadnet.kernels import FLUSH, compiled
 from dyadnet.program.drives import held
-from dyadnet.program.neurons import copied
 from dyadnet.program.tables import (
     B_AXONS,
     B_AXONS_END,

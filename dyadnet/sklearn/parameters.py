@@ -12,9 +12,9 @@ from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import RunConfig
 from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.overrides import merged
+from dyadnet.overrides import flattened, merged
 from dyadnet.spec import Positive, Spec
-from dyadnet.study.definition import flattened, overlaps
+from dyadnet.study.definition import overlaps
 
 NOT_TAKEN = {
     **dict.fromkeys(

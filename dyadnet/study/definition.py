@@ -12,7 +12,7 @@ from dyadnet.data import is_folder, is_own
 from dyadnet.description import MODELS
 from dyadnet.document import number
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import located, read_yaml
+from dyadnet.overrides import flattened, located, read_yaml
 from dyadnet.spec import Spec
 from dyadnet.study.axes import Axis
 from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_NUMBERS
@@ -212,18 +212,6 @@ def read_study(path: Path) -> Study:
         found = beside if beside.exists() else Path(data).absolute()
         study = study.model_copy(update={"base": study.base.model_copy(update={"data": str(found)})})
     return study
-
-
-def flattened(settings: Settings, prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted path, down to values that are no mappings or that name a ``kind``."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, dict) and value and "kind" not in value:
-            found |= flattened(value, f"{path}.")
-        else:
-            found[path] = value
-    return found
 
 
 def overlaps(one: str, other: str) -> bool:

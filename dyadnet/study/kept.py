@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from dyadnet.analysis import lipschitz
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.trained import Trained, ideal, inputs_of
-from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.description import Network
 from dyadnet.scores import OF_CLASSES, scores
 from dyadnet.study.definition import Keep
+from dyadnet.summary import Summary
 from dyadnet.topology import Topology
 from dyadnet.weights import Parameters
 

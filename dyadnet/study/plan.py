@@ -12,9 +12,9 @@ from typing import Any
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import merged, spelled_out
+from dyadnet.overrides import flattened, merged, spelled_out
 from dyadnet.start import starting_point
-from dyadnet.study.definition import MOST, REFERENCE, Keep, Settings, Study, flattened
+from dyadnet.study.definition import MOST, REFERENCE, Keep, Settings, Study
 
 
 @dataclass(frozen=True, slots=True)

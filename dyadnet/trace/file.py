@@ -28,9 +28,8 @@ from uuid import uuid4
 import msgpack
 
 from dyadnet.config import RunConfig
-from dyadnet.errors import ConfigError
+from dyadnet.errors import ConfigError, TraceError, UntracedError
 from dyadnet.relaxation import PhaseOutcome
-from dyadnet.trace.errors import TraceError, UntracedError
 from dyadnet.trace.script import Script, check, unpacked
 
 MAGIC = b"dyadnet trace\n"

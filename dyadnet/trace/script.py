@@ -15,9 +15,9 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
 from dyadnet.program.lane import Lane
-from dyadnet.trace.errors import TraceError
 
 _WHOLE = np.dtype("<i8")
 _FIELDS = 6

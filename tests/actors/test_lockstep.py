@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator, Summary
+from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
+from dyadnet.summary import Summary
 from tests.actors.threads import threaded
 from tests.support import cyclic, data
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from actors.engine import ActorEngine
-from dyadnet.checkpoint.keeper import Beginning, Keeper
+from dyadnet.checkpoint.keeper import Keeper
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.store import store
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load

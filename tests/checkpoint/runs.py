@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Summary
 from dyadnet.overrides import merged
 from dyadnet.run import Run
+from dyadnet.summary import Summary
 from dyadnet.train import train
 from dyadnet.watcher import Silent
 

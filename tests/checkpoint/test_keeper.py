@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dyadnet.checkpoint.keeper import Beginning, Keeper
+from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.opening import opened
+from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine

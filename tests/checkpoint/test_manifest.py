@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.manifest import File, Manifest, decoded
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
 from dyadnet.checkpoint.settings import CheckpointSpec
 from dyadnet.checkpoint.store import checked, store
+from dyadnet.errors import CheckpointError
 
 NAME = "00000012-0123abcd"
 numbers = st.floats(allow_nan=False) | st.integers(0, 2**60)

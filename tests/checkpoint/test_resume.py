@@ -14,13 +14,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from dyadnet.checkpoint.continuing import check_same_run
-from dyadnet.checkpoint.errors import CheckpointError
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Position
 from dyadnet.checkpoint.store import store
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
-from dyadnet.errors import ConfigError, RunFolderError, StoppedError
+from dyadnet.errors import CheckpointError, ConfigError, RunFolderError, StoppedError
 from dyadnet.evaluate import evaluate
 from dyadnet.train import resume, train
 from tests.checkpoint.runs import (

@@ -10,10 +10,10 @@ import pytest
 
 import dyadnet as dn
 from dyadnet import data
-from dyadnet.coordinator import check_fit
 from dyadnet.data import Dataset, Split, as_dataset
 from dyadnet.data.memory import described, sha256
 from dyadnet.errors import ConfigError, DataError
+from dyadnet.loading import check_fit
 from dyadnet.record import read_config
 from dyadnet.train import resume
 from tests.checkpoint.runs import Watching, stopping

@@ -20,10 +20,10 @@ from typing import Any
 
 from dyadnet.cli import main
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import check_fit
 from dyadnet.document import parse
 from dyadnet.errors import DyadnetError, StoppedError
 from dyadnet.export import export
+from dyadnet.loading import check_fit
 from dyadnet.record import RunFolder, read_config
 from dyadnet.room import check_room
 from dyadnet.train import load_data, train

@@ -13,7 +13,8 @@ import pytest
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
-from dyadnet.notebook import html, in_notebook, progress, usual_watcher
+from dyadnet.console import in_notebook
+from dyadnet.notebook import html, progress, usual_watcher
 from dyadnet.notebook.progress import NotebookProgress
 from dyadnet.watcher import Silent
 from tests.metrics.runs import settings
@@ -128,7 +129,7 @@ def test_in_a_notebook_a_run_that_names_no_engine_says_what_it_starts(
     notebook: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dyadnet import train as module_of_train
-    from dyadnet.engine.local import launch
+    from dyadnet.in_process import launch
 
     monkeypatch.setattr(sys.modules[module_of_train.__module__], "engine", lambda name: launch)
     dn.train(named(), tmp_path / "default", report=False)

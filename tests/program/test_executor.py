@@ -18,8 +18,9 @@ from dyadnet.losses import LOSSES
 from dyadnet.program import executor
 from dyadnet.program.lane import Lane
 from dyadnet.program.tables import OVER
-from dyadnet.relaxation import Phase, Relaxation, Update
+from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.topology import colours
+from dyadnet.update import Update
 from tests.support import cyclic, data
 
 SAMPLES = 9

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from dyadnet.errors import ConfigError
+from dyadnet.overrides import flattened
 from dyadnet.study import plan, read_study
-from dyadnet.study.definition import flattened
 from dyadnet.study.plan import quick
 from dyadnet.study.ready import find, names
 from tests.study.definitions import TINY, tiny

@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.errors import ConfigError, DyadnetError, TraceError
 from dyadnet.program import tables as c
-from dyadnet.trace.errors import TraceError
 from dyadnet.trace.file import FORMAT, MAGIC, Trace, TraceWriter
 from dyadnet.trace.replaying import replay
 from dyadnet.trace.script import Script, unpacked

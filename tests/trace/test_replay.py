@@ -10,8 +10,8 @@ import msgpack
 import numpy as np
 import pytest
 
+from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
-from dyadnet.trace.errors import TraceError
 from dyadnet.trace.file import Recorded, Trace, recorded
 from dyadnet.trace.replaying import replay
 from tests.actors.test_lockstep import IMPERFECT

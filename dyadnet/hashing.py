@@ -1,0 +1,18 @@
+"""Hashes of arrays: the same for the same numbers, however they lie in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def digest(named: Mapping[str, NDArray[Any]]) -> bytes:
+    """SHA-256 over one block's parameters as little-endian bytes in C order, one after the other."""
+    total = hashlib.sha256()
+    for array in named.values():
+        total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return total.digest()
