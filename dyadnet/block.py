@@ -2,7 +2,7 @@
 
 Synapses live with the postsynaptic block, as in a crossbar that is read from both sides: forward for the block's
 own drive, transposed for the feedback it sends down. The neurons themselves, whose state differs from lane to lane,
-are `dyadnet.dyads.Dyads`. A block knows its neighbours by name only.
+are in the lanes of `dyadnet.program`. A block knows its neighbours by name only.
 """
 
 from __future__ import annotations
@@ -10,28 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.contrast import contrasts
 from dyadnet.description import INPUT, Projection
 from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
 from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import Optimiser, State
-from dyadnet.products import outer_product
 from dyadnet.program.blas import turned
 from dyadnet.program.neurons import transposed
 from dyadnet.random import Stream
 from dyadnet.relaxation import Update
 from dyadnet.topology import Link, Topology
-from dyadnet.turns import sides
 from dyadnet.weights import digest
-
-if TYPE_CHECKING:
-    from dyadnet.dyads import Dyads
 
 Array = NDArray[Any]
 
@@ -94,11 +88,6 @@ class Axon:
     coupling: float
     projection_index: int
 
-    @property
-    def target(self) -> str:
-        """Name of the postsynaptic block."""
-        return self.link.post.name
-
 
 @dataclass
 class Block:
@@ -121,8 +110,6 @@ class Block:
 
     Attributes
     ----------
-    ideal
-        Whether the present relaxation is to be ideal but for the weights' levels.
     measured
         Norm of the synapses and of their change, at the latest update that was measured.
     agreement
@@ -135,7 +122,6 @@ class Block:
     dtype: np.dtype[Any]
     optimiser: Optimiser
     device: Device = field(default_factory=Device)
-    ideal: bool = field(default=False, init=False)
     states: dict[str, State] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -165,12 +151,9 @@ class Block:
         for key, weights in self.parameters().items():
             self.states[key] = self.optimiser.start(weights)
         self.gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
-        self._scratch: dict[str, Array] = {}
         self.measured: tuple[float | None, float | None] = (None, None)
         self.agreement: tuple[float, float, float] | None = None
         self._exact: dict[str, Array] | None = None
-        self._couplings = tuple(projection.coupling for projection in network.recurrent)
-        self._sides: dict[str, int] | None = None
 
     @property
     def is_output(self) -> bool:
@@ -190,49 +173,11 @@ class Block:
         named["bias"] = self.bias
         return named
 
-    @property
-    def hardware(self) -> Hardware:
-        """The device that the present relaxation runs on."""
-        return self.ideal_device if self.ideal else self.actual
-
-    def backward(self, synapses: Synapses) -> Array:
-        """θ as feedback is read from it."""
-        return synapses.weights if self.ideal else synapses.backward
-
-    def couple(self, couplings: Sequence[float], *, ideal: bool = False) -> None:
-        """Set κ of every projection that touches this block, and whether what follows is to be ideal."""
-        self.ideal = ideal
-        if tuple(couplings) != self._couplings:
-            self._couplings, self._sides = tuple(couplings), None
+    def couple(self, couplings: Sequence[float]) -> None:
+        """Set κ of every projection that touches this block."""
         ends: list[Synapses | Axon] = [*self.synapses, *self.axons]
         for end in ends:
             end.coupling = couplings[end.projection_index]
-
-    @property
-    def sides(self) -> Mapping[str, int]:
-        """σ of this block's population and of those that it hears, where compartments take turns."""
-        if self._sides is None:
-            self._sides = sides(self.topology.network, self._couplings)
-        return self._sides
-
-    def gradients(self, lanes: Sequence[Dyads], beta: float, samples: int) -> dict[str, Array]:
-        """∂ℓ/∂θ ≈ −(1/β)(d_post m_preᵀ + κ m_post d_preᵀ), ∂ℓ/∂θ₀ ≈ −(1/β) d xᵀ, ∂ℓ/∂b ≈ −(1/β) d (eq. 5).
-
-        Summed over lanes in their order, averaged over `samples`. Each factor of a neighbour is what this block
-        holds of it. The arrays are reused by the next call.
-        """
-        factor = self.dtype.type(-1.0 / (beta * samples))
-        for number, lane in enumerate(lanes):
-            for key, contrast in contrasts(lane):
-                self._accumulate(key, contrast, first=number == 0)
-        for gradient in self.gradient.values():
-            gradient *= factor
-        return self.gradient
-
-    def learn(self, lanes: Sequence[Dyads], update: Update) -> None:
-        """Take one Hebbian step from what the lanes have settled to."""
-        self.gradients(lanes, update.beta, update.samples)
-        self.update(update)
 
     def update(self, update: Update) -> None:
         """Take one step along `gradient`; if it is to be measured, note the norms of synapses and of their change."""
@@ -367,22 +312,6 @@ class Block:
         for synapses in self.synapses:
             link = synapses.link
             yield synapses.source, synapses.weights, link.projection, link.pre.population.size
-
-    def _accumulate(self, key: str, contrast: tuple[Array, ...], *, first: bool) -> None:
-        target = self.gradient[key]
-        if len(contrast) == 1:
-            if first:
-                target[...] = contrast[0]
-            else:
-                target += contrast[0]
-            return
-        left, right = contrast
-        if first:
-            outer_product(left, right, target)
-            return
-        scratch = self._scratch.setdefault(key, np.empty_like(target))
-        outer_product(left, right, scratch)
-        target += scratch
 
     def _initial(self, link: Link) -> Array:
         whole = _normal(self.seed, link.projection.name, link.post.population.size, link.pre.population.size)

@@ -9,13 +9,9 @@ import pytest
 
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.block import Block
-from dyadnet.clocks import Moment
 from dyadnet.config import RunConfig
-from dyadnet.contrast import contrasts
 from dyadnet.description import Network, layered
-from dyadnet.devices import AUTO_RANGE, Hardware
-from dyadnet.dyads import Dyads
-from dyadnet.engine.reference import ReferenceEngine
+from dyadnet.devices import AUTO_RANGE
 from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import SGD
 from dyadnet.program import calls
@@ -23,6 +19,11 @@ from dyadnet.program import tables as c
 from dyadnet.program.group import Group
 from dyadnet.relaxation import Pace, Phase, Update
 from dyadnet.topology import Topology
+from tests.reference.clocks import Moment
+from tests.reference.contrast import contrasts
+from tests.reference.devices import Hardware
+from tests.reference.dyads import Dyads
+from tests.reference.engine import ReferenceEngine
 from tests.support import Settler
 from tests.support import reference as engine
 

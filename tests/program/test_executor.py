@@ -13,13 +13,13 @@ from dyadnet.activations import ACTIVATIONS, Smooth
 from dyadnet.config import RunConfig
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.engine.local import LocalEngine
-from dyadnet.engine.reference import ReferenceEngine
 from dyadnet.losses import LOSSES
 from dyadnet.program import executor
 from dyadnet.program.lane import Lane
 from dyadnet.program.tables import OVER
 from dyadnet.relaxation import Phase, Relaxation, Update
 from dyadnet.topology import colours
+from tests.reference.engine import ReferenceEngine
 from tests.support import cyclic, data
 
 SAMPLES = 9
