@@ -27,7 +27,6 @@ from actors.sabotage import Effects, Process, Sabotage
 from actors.shared import Layout, Segments
 from actors.standing import LaneStanding, Standing, Want
 from actors.vectors import Paths, Vectors
-from dyadnet.channels import SENT
 from dyadnet.checkpoint import blocks as checkpoint
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
@@ -43,7 +42,7 @@ from dyadnet.program.group import Group
 from dyadnet.program.lane import Lane
 from dyadnet.program.words import MOST, ROOM, wait
 from dyadnet.relaxation import Pace, Phase, PhaseOutcome, Relaxation
-from dyadnet.reports import Share
+from dyadnet.reports import SENT, Share
 from dyadnet.settling import Settling
 from dyadnet.timing import settling
 from dyadnet.topology import Topology

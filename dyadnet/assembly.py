@@ -1,26 +1,15 @@
-"""Builds blocks and their neurons from a configuration: the same ones in one process and in any actor."""
+"""Builds blocks and probes from a configuration: the same ones in one process and in any actor."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dyadnet.block import Block
-from dyadnet.channels import ReceivingEnd, SendingEnd
 from dyadnet.config import RunConfig
-from dyadnet.course import Tolerance
-from dyadnet.data import Dataset, minibatch
-from dyadnet.dyads import Dyads
-from dyadnet.mailbox import Inbound
-from dyadnet.messages import KINDS, Kind
 from dyadnet.probes import Probe
-from dyadnet.random import Stream
-from dyadnet.relaxation import Relaxation
-from dyadnet.timing import Timing, delay_of
-from dyadnet.topology import BlockSpec, Link, Topology
+from dyadnet.topology import Topology
 
 
 def blocks(config: RunConfig, topology: Topology, names: Iterable[str]) -> dict[str, Block]:
@@ -30,75 +19,6 @@ def blocks(config: RunConfig, topology: Topology, names: Iterable[str]) -> dict[
     return {name: Block(name, topology, config.seed, dtype, optimiser, device_of(name)) for name in names}
 
 
-def dyads(config: RunConfig, topology: Topology, timing: Timing, block: Block) -> list[Dyads]:
-    """The neurons of one block, one `Dyads` for each lane."""
-    dynamics = config.dynamics
-    tolerance = Tolerance(dynamics.tolerance, dynamics.tolerance_difference)
-    inbound = _inbound(config, topology, timing, block.name)
-    lanes = [
-        Dyads(
-            block,
-            timing.clocks[block.name],
-            inbound,
-            tolerance,
-            dynamics.initial,
-            _outbound(config, topology, block.name),
-            timing.span,
-        )
-        for _ in range(dynamics.lanes)
-    ]
-    lanes[0].probe = probes(config).get(block.name)
-    return lanes
-
-
 def probes(config: RunConfig) -> dict[str, Probe]:
     """The probes of the first lane, by block."""
     return {name: Probe(neurons, config.probe.samples) for name, neurons in config.probe.neurons.items()}
-
-
-def samples(
-    dyads: Dyads, relaxation: Relaxation, rows: NDArray[np.int64], dataset: Dataset
-) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
-    """What a block reads of the data for one lane: inputs if it has θ₀, targets if it is the output."""
-    split = dataset.part(relaxation.part)
-    dtype = dyads.block.dtype
-    inputs = targets = None
-    if dyads.block.input_weights is not None:
-        inputs = minibatch(split, rows, dtype, dataset.scale)
-    if dyads.block.is_output:
-        targets = dataset.targets(split, rows, dtype)
-    return inputs, targets
-
-
-def _inbound(config: RunConfig, topology: Topology, timing: Timing, block: str) -> list[Inbound]:
-    """Every channel that ends at `block`: state over its synapses, feedback over its axons."""
-
-    def channel(link: Link, source: BlockSpec, target: BlockSpec, kind: Kind) -> Inbound:
-        entity = f"{source.name}>{target.name}"
-        end = ReceivingEnd(
-            delay_of(config.dynamics, link.projection),
-            Stream(config.seed, "delay", entity, kind),
-            link.pre.size,
-            config.imperfections.channel_of(link.projection.name),
-            seed=config.seed,
-            entity=entity,
-            kind=kind,
-        )
-        order = 2 * source.index + KINDS.index(kind)
-        return Inbound(source.name, kind, order, end, timing.clocks[source.name])
-
-    states = [channel(link, link.pre, link.post, "state") for link in topology.afferent(block)]
-    feedback = [channel(link, link.post, link.pre, "feedback") for link in topology.efferent(block)]
-    return states + feedback
-
-
-def _outbound(config: RunConfig, topology: Topology, block: str) -> dict[tuple[str, Kind], SendingEnd]:
-    """The sending end of every channel that begins at `block`: state over its axons, feedback over its synapses."""
-
-    def end(link: Link, target: BlockSpec, kind: Kind) -> SendingEnd:
-        rounding = Stream(config.seed, "rounding", f"{block}>{target.name}", kind)
-        return SendingEnd(config.imperfections.channel_of(link.projection.name), rounding)
-
-    states = {(link.post.name, KINDS[0]): end(link, link.post, "state") for link in topology.efferent(block)}
-    feedback = {(link.pre.name, KINDS[1]): end(link, link.pre, "feedback") for link in topology.afferent(block)}
-    return {**states, **feedback}

@@ -2,102 +2,30 @@
 
 Synapses live with the postsynaptic block, as in a crossbar that is read from both sides: forward for the block's
 own drive, transposed for the feedback it sends down. The neurons themselves, whose state differs from lane to lane,
-are `dyadnet.dyads.Dyads`. A block knows its neighbours by name only.
+are in the lanes of `dyadnet.program`. A block knows its neighbours by name only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.contrast import contrasts
 from dyadnet.description import INPUT, Projection
 from dyadnet.devices import Hardware, mismatch, programmed
-from dyadnet.elementwise import transposed
 from dyadnet.errors import RunFolderError
 from dyadnet.hashing import digest
 from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import Optimiser, State
-from dyadnet.products import outer_product
-from dyadnet.program.blas import turned
 from dyadnet.random import Stream
+from dyadnet.synapses.dense import Axon, Synapses, normal
 from dyadnet.topology import Link, Topology
-from dyadnet.turns import sides
 from dyadnet.update import Update
 
-if TYPE_CHECKING:
-    from dyadnet.dyads import Dyads
-
 Array = NDArray[Any]
-
-
-@dataclass(slots=True)
-class Synapses:
-    """A block's part of one projection.
-
-    Attributes
-    ----------
-    link
-        The blocks it joins; this block is ``link.post``.
-    weights
-        θ, shape (n_post, n_pre), C-contiguous.
-    coupling
-        κ in force.
-    projection_index
-        Which of the description's projections between populations it belongs to.
-    mismatch
-        By how much backward use differs, of the shape of θ; None if it does not.
-    backward
-        θ as feedback is read from it: the weights themselves unless there is a mismatch.
-    forward
-        θᵀ, shape (n_pre, n_post), where BLAS multiplies faster by it; None elsewhere.
-    """
-
-    link: Link
-    weights: Array
-    coupling: float
-    projection_index: int
-    mismatch: Array | None = None
-    backward: Array = field(init=False)
-    forward: Array | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.backward = self.weights if self.mismatch is None else self.weights * self.mismatch
-        columns, inner = self.weights.shape
-        self.forward = np.ascontiguousarray(self.weights.T) if turned(inner, columns) else None
-
-    def refresh(self) -> None:
-        """Follow a change of the weights."""
-        if self.mismatch is not None:
-            np.multiply(self.weights, self.mismatch, out=self.backward)
-        elif self.backward is not self.weights:
-            self.backward[...] = self.weights
-        if self.forward is not None:
-            transposed(self.weights, self.forward)
-
-    @property
-    def source(self) -> str:
-        """Name of the presynaptic block."""
-        return self.link.pre.name
-
-
-@dataclass(slots=True)
-class Axon:
-    """This block's side of a link whose synapses live with another block: state goes out, feedback comes in."""
-
-    link: Link
-    coupling: float
-    projection_index: int
-
-    @property
-    def target(self) -> str:
-        """Name of the postsynaptic block."""
-        return self.link.post.name
 
 
 @dataclass
@@ -121,8 +49,6 @@ class Block:
 
     Attributes
     ----------
-    ideal
-        Whether the present relaxation is to be ideal but for the weights' levels.
     measured
         Norm of the synapses and of their change, at the latest update that was measured.
     agreement
@@ -135,7 +61,6 @@ class Block:
     dtype: np.dtype[Any]
     optimiser: Optimiser
     device: Device = field(default_factory=Device)
-    ideal: bool = field(default=False, init=False)
     states: dict[str, State] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -165,12 +90,9 @@ class Block:
         for key, weights in self.parameters().items():
             self.states[key] = self.optimiser.start(weights)
         self.gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
-        self._scratch: dict[str, Array] = {}
         self.measured: tuple[float | None, float | None] = (None, None)
         self.agreement: tuple[float, float, float] | None = None
         self._exact: dict[str, Array] | None = None
-        self._couplings = tuple(projection.coupling for projection in network.recurrent)
-        self._sides: dict[str, int] | None = None
 
     @property
     def is_output(self) -> bool:
@@ -190,49 +112,11 @@ class Block:
         named["bias"] = self.bias
         return named
 
-    @property
-    def hardware(self) -> Hardware:
-        """The device that the present relaxation runs on."""
-        return self.ideal_device if self.ideal else self.actual
-
-    def backward(self, synapses: Synapses) -> Array:
-        """θ as feedback is read from it."""
-        return synapses.weights if self.ideal else synapses.backward
-
-    def couple(self, couplings: Sequence[float], *, ideal: bool = False) -> None:
-        """Set κ of every projection that touches this block, and whether what follows is to be ideal."""
-        self.ideal = ideal
-        if tuple(couplings) != self._couplings:
-            self._couplings, self._sides = tuple(couplings), None
+    def couple(self, couplings: Sequence[float]) -> None:
+        """Set κ of every projection that touches this block."""
         ends: list[Synapses | Axon] = [*self.synapses, *self.axons]
         for end in ends:
             end.coupling = couplings[end.projection_index]
-
-    @property
-    def sides(self) -> Mapping[str, int]:
-        """σ of this block's population and of those that it hears, where compartments take turns."""
-        if self._sides is None:
-            self._sides = sides(self.topology.network, self._couplings)
-        return self._sides
-
-    def gradients(self, lanes: Sequence[Dyads], beta: float, samples: int) -> dict[str, Array]:
-        """∂ℓ/∂θ ≈ −(1/β)(d_post m_preᵀ + κ m_post d_preᵀ), ∂ℓ/∂θ₀ ≈ −(1/β) d xᵀ, ∂ℓ/∂b ≈ −(1/β) d (eq. 5).
-
-        Summed over lanes in their order, averaged over `samples`. Each factor of a neighbour is what this block
-        holds of it. The arrays are reused by the next call.
-        """
-        factor = self.dtype.type(-1.0 / (beta * samples))
-        for number, lane in enumerate(lanes):
-            for key, contrast in contrasts(lane):
-                self._accumulate(key, contrast, first=number == 0)
-        for gradient in self.gradient.values():
-            gradient *= factor
-        return self.gradient
-
-    def learn(self, lanes: Sequence[Dyads], update: Update) -> None:
-        """Take one Hebbian step from what the lanes have settled to."""
-        self.gradients(lanes, update.beta, update.samples)
-        self.update(update)
 
     def update(self, update: Update) -> None:
         """Take one step along `gradient`; if it is to be measured, note the norms of synapses and of their change."""
@@ -368,24 +252,8 @@ class Block:
             link = synapses.link
             yield synapses.source, synapses.weights, link.projection, link.pre.population.size
 
-    def _accumulate(self, key: str, contrast: tuple[Array, ...], *, first: bool) -> None:
-        target = self.gradient[key]
-        if len(contrast) == 1:
-            if first:
-                target[...] = contrast[0]
-            else:
-                target += contrast[0]
-            return
-        left, right = contrast
-        if first:
-            outer_product(left, right, target)
-            return
-        scratch = self._scratch.setdefault(key, np.empty_like(target))
-        outer_product(left, right, scratch)
-        target += scratch
-
     def _initial(self, link: Link) -> Array:
-        whole = _normal(self.seed, link.projection.name, link.post.population.size, link.pre.population.size)
+        whole = normal(self.seed, link.projection.name, link.post.population.size, link.pre.population.size)
         scale = link.projection.gain / np.sqrt(link.pre.population.size)
         part = whole[link.post.start : link.post.stop, link.pre.start : link.pre.stop]
         return np.ascontiguousarray(part * scale, dtype=self.dtype)
@@ -395,17 +263,9 @@ class Block:
         if projection is None:
             return None
         inputs = self.topology.network.inputs
-        whole = _normal(self.seed, projection.name, self.spec.population.size, inputs)
+        whole = normal(self.seed, projection.name, self.spec.population.size, inputs)
         part = whole[self.spec.start : self.spec.stop] * (projection.gain / np.sqrt(inputs))
         return np.ascontiguousarray(part, dtype=self.dtype)
-
-
-@lru_cache(maxsize=1)
-def _normal(seed: int, projection: str, rows: int, columns: int) -> NDArray[np.float64]:
-    """Standard normal weights of a whole projection, the same however it is split into blocks."""
-    whole = Stream(seed, "weights", projection).at().standard_normal((rows, columns))
-    whole.setflags(write=False)
-    return whole
 
 
 def _square(array: Array) -> float:

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_info
 
 from dyadnet import data
 from dyadnet.compiled import place
-from dyadnet.kernels import changes
+from dyadnet.kernels import square
 
 PACKAGES = ("dyadnet", "numpy", "numba", "ray", "msgpack", "prometheus-client", "pydantic", "typer", "matplotlib")
 
@@ -32,5 +32,5 @@ def examine(data_dir: Path | None = None) -> dict[str, dict[str, str]]:
         if info["user_api"] == "blas"
     }
     machine = {"cores": str(os.cpu_count()), **(blas or {"BLAS": "none found by threadpoolctl"})}
-    machine["compiled code"] = place(changes)
+    machine["compiled code"] = place(square)
     return {"versions": versions, "machine": machine, "data": data.available(data_dir)}

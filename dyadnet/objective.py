@@ -8,7 +8,7 @@ point is the Hebbian contrast of eq. 5, and as β → 0 it becomes the loss.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,6 @@ from numpy.typing import NDArray
 from dyadnet.activations import Activation
 from dyadnet.devices import Hardware
 from dyadnet.losses import Loss
-from dyadnet.products import product_transposed
-
-if TYPE_CHECKING:
-    from dyadnet.dyads import Dyads
-    from dyadnet.program.group import Group
 
 Array = NDArray[Any]
 
@@ -52,30 +47,3 @@ def value(
     if targets is not None:
         total += 0.5 * (np.sum(loss.value(plus, targets)) + np.sum(loss.value(minus, targets)))
     return float(total)
-
-
-def contribution(dyads: Dyads, beta: float) -> float:
-    """`value` of a block that holds what its neighbours have just announced."""
-    block = dyads.block
-    drive = dyads.base.astype(np.float64)
-    for synapses in block.synapses:
-        m = dyads.held[synapses.source, "state"].means.astype(np.float64)
-        product = np.empty_like(drive)
-        product_transposed(m, synapses.weights.astype(np.float64), product)
-        drive = drive + product
-    for axon in block.axons:
-        feedback = dyads.held[axon.target, "feedback"]
-        if feedback.mean:
-            drive = drive + feedback.means
-    A, D = dyads.A.astype(np.float64), dyads.D.astype(np.float64)
-    return value(block.activation, dyads.device, dyads.loss, A, D, drive, dyads.targets, beta)
-
-
-def objective(group: Group, beta: float) -> float:
-    """The objective of the latest relaxation of a whole network, mean over samples."""
-    total, samples = 0.0, 0
-    for index in group.active:
-        lane = group.lane(index)
-        total += sum(lane.objective(number, beta) for number in range(len(lane.blocks)))
-        samples += lane.rows
-    return total / samples

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from dyadnet.dyads import Dyads
 
 SERIES = ("plus", "minus", "mean", "difference")
 """What is recorded of each neuron: pre-activations a⁺ and a⁻, mean m and difference d."""
@@ -31,11 +28,6 @@ class Probe:
         self.samples = np.asarray(samples, dtype=np.int64)
         self._ticks: list[int] = []
         self._values: list[NDArray[Any]] = []
-
-    def record(self, dyads: Dyads) -> None:
-        """Note the state after a firing; called by the block itself."""
-        m = dyads.state[0]
-        self.note(dyads.course.tick, dyads.A, dyads.D, m, dyads.state[1] if dyads.speaks else np.zeros_like(m))
 
     def note(self, tick: int, A: NDArray[Any], D: NDArray[Any], m: NDArray[Any], d: NDArray[Any]) -> None:
         """Note the state after the firing at a tick: arrays of shape (batch, n)."""

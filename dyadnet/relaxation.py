@@ -111,24 +111,6 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a block has come at a check tick: two integers for the stop rule, and its largest residual.
-
-    Attributes
-    ----------
-    fired, over
-        Last tick at which it fired, and last tick at which it fired over tolerance.
-    residual
-        Largest |A*−A| since the last check; not finite if A or D is not.
-    """
-
-    block: str
-    fired: int
-    over: int
-    residual: float
-
-
-@dataclass(frozen=True, slots=True)
 class PhaseOutcome:
     """How one lane's phase ended."""
 

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.channels import RECEIVED, SENT
 from dyadnet.messages import KINDS, Address
 from dyadnet.relaxation import PhaseOutcome
 from dyadnet.topology import Topology
@@ -21,6 +20,9 @@ from dyadnet.topology import Topology
 Table = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
+SENT = ("messages", "values", "quantised", "suppressed")
+RECEIVED = ("delayed", "dropped", "duplicated", "stale")
+"""What is counted where a channel begins, and where it ends; see `counted`."""
 COUNTED = (*SENT, *RECEIVED)
 """Columns of the counts of a channel: what its sender counts, then what its receiver does."""
 NUMBERS = (

@@ -229,7 +229,6 @@ def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Set
             largest_delay=timing.window,
             check_every=dynamics.check_every,
             patience=dynamics.patience if timing.may_circle else None,
-            tolerance=dynamics.tolerance,
         )
 
     return Settling(phases, rule, timing.sweep)

@@ -22,17 +22,10 @@ so that a synapse may take the first with one sign and the second with the other
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from dyadnet.description import Network
 from dyadnet.errors import ConfigError
-
-Array = NDArray[Any]
 
 
 def sides(network: Network, couplings: Sequence[float]) -> dict[str, int]:
@@ -68,28 +61,3 @@ def sides(network: Network, couplings: Sequence[float]) -> dict[str, int]:
                     legal = f"a cycle through {there} has an odd number of projections with λ = 0: compartments mix"
                     raise ConfigError(field, "in-turn", legal)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a block keeps of the first compartments once their turn is over.
-
-    Attributes
-    ----------
-    state
-        u of the block, shape (batch, n).
-    held
-        u of each presynaptic block, as it was held.
-    saturated
-        How many of them were at either bound.
-    """
-
-    state: Array
-    held: Mapping[str, Array]
-    saturated: int
-
-
-def dyadic(first: Array, second: Array, side: int) -> Array:
-    """(m, d) of the compartments that had their turns, shape (2, batch, n)."""
-    half = first.dtype.type(0.5)
-    return np.stack(((first + second) * half, (first - second) * first.dtype.type(0.5 * side)))

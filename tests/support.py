@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,10 +11,9 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.description import Network, Population, Projection
 from dyadnet.engine.local import LocalEngine
-from dyadnet.engine.reference import ReferenceEngine
-from dyadnet.messages import HEADER
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import Outcome
+from tests.reference.engine import ReferenceEngine
 
 EXACT = {"dtype": "float64", "tolerance": 1e-13, "tolerance_difference": 1e-11, "patience": 5000}
 """Settings under which a relaxation runs to rounding."""
@@ -49,12 +47,6 @@ def settings(
     """A run of a network; exact settling in float64 unless other dynamics are given."""
     values = {"network": network, "dynamics": EXACT | dynamics, "imperfections": imperfections or {}, "seed": seed}
     return RunConfig.read(values)
-
-
-def rewritten(header: bytes, **fields: Any) -> bytes:
-    """The header of a message with other fields; one that it does not know is added at its end."""
-    found = dict(zip(HEADER, msgpack.unpackb(header), strict=True)) | fields
-    return bytes(msgpack.packb(list(found.values())))
 
 
 class Settler:

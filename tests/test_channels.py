@@ -10,15 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dyadnet.channels import ReceivingEnd, SendingEnd
 from dyadnet.clocks import Periodic
 from dyadnet.delays import Constant, Uniform
 from dyadnet.description import layered
 from dyadnet.imperfections.channel import Channel
-from dyadnet.mailbox import Inbound, Mailbox
-from dyadnet.messages import Message
-from dyadnet.random import Moment, Stream
+from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
+from tests.reference.channels import ReceivingEnd, SendingEnd
+from tests.reference.clocks import Moment
+from tests.reference.mailbox import Inbound, Mailbox
+from tests.reference.messages import Message
 from tests.support import Settler, cyclic
 from tests.support import reference as engine
 

@@ -10,20 +10,21 @@ import pytest
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.block import Block
 from dyadnet.config import RunConfig
-from dyadnet.contrast import contrasts
 from dyadnet.description import Network, layered
-from dyadnet.devices import AUTO_RANGE, Hardware
-from dyadnet.dyads import Dyads
-from dyadnet.engine.reference import ReferenceEngine
+from dyadnet.devices import AUTO_RANGE
 from dyadnet.imperfections.device import Device
 from dyadnet.optimisers import SGD
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.group import Group
-from dyadnet.random import Moment
 from dyadnet.relaxation import Pace, Phase
 from dyadnet.topology import Topology
 from dyadnet.update import Update
+from tests.reference.clocks import Moment
+from tests.reference.contrast import contrasts
+from tests.reference.devices import Hardware
+from tests.reference.dyads import Dyads
+from tests.reference.engine import ReferenceEngine
 from tests.support import Settler
 from tests.support import reference as engine
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.description import layered
-from dyadnet.engine.reference import ReferenceEngine
 from dyadnet.relaxation import Phase
+from tests.reference.engine import ReferenceEngine
 from tests.support import Settler
 from tests.support import reference as engine
 

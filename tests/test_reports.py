@@ -10,10 +10,10 @@ import pytest
 
 from dyadnet.description import Network, Population, Projection
 from dyadnet.relaxation import Phase
-from dyadnet.reporting import block_report, columns
 from dyadnet.reports import Joiner, Layout, Outcome, Predicted, Reports, Share, Spent
 from dyadnet.tally import Tally
 from dyadnet.topology import Topology
+from tests.reference.reporting import block_report, columns
 from tests.support import Settler
 from tests.support import reference as engine
 

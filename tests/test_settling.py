@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.errors import DivergedError
-from dyadnet.relaxation import Phase, Progress
-from dyadnet.settling import StopRule, settled
-from dyadnet.spectrum import spectral_radius
+from dyadnet.relaxation import Phase
+from dyadnet.settling import StopRule
 from dyadnet.steps import best_step, extremes, growth, growths, largest_stable_step, over_relaxation
+from tests.reference.settling import Judge, Progress, settled
+from tests.reference.spectrum import spectral_radius
 from tests.support import Settler, cyclic
 from tests.support import reference as engine
 
@@ -53,16 +54,17 @@ def test_stop_rule(fired: list[int], over: list[int], expected: bool) -> None:
     assert settled(progress, first_tick=3, largest_delay=2) is expected
 
 
-def rule(**changes: Any) -> StopRule:
-    values: dict[str, Any] = {"sweep": 2, "largest_delay": 1, "check_every": 3, "patience": 6, "tolerance": 1e-3}
-    return StopRule(Phase("free", 0.0, 10), 5, **(values | changes))
+def judging(patience: int | None = 6) -> Judge:
+    rule = StopRule(Phase("free", 0.0, 10), 5, sweep=2, largest_delay=1, check_every=3, patience=patience)
+    return Judge(rule, tolerance=1e-3)
 
 
 def test_checks_come_every_so_many_sweeps_and_at_the_cap() -> None:
-    stop = rule(patience=None)
+    judge = judging(patience=None)
+    stop = judge.rule
     ticks = []
     while True:
-        verdict = stop.judge([Progress("a", stop.next_check, stop.next_check, 1.0)])
+        verdict = judge.judge([Progress("a", stop.next_check, stop.next_check, 1.0)])
         ticks.append(stop.tick)
         if verdict.kind != "continue":
             break
@@ -72,7 +74,7 @@ def test_checks_come_every_so_many_sweeps_and_at_the_cap() -> None:
 
 
 def test_no_new_smallest_residual_is_diverging_and_names_the_block() -> None:
-    stop = rule()
+    stop = judging()
     assert stop.judge([Progress("a", 10, 10, 0.1), Progress("b", 10, 10, 0.5)]).kind == "continue"
     assert stop.judge([Progress("a", 16, 16, 0.1), Progress("b", 16, 16, 0.6)]).kind == "continue"
     verdict = stop.judge([Progress("a", 22, 22, 0.1), Progress("b", 22, 22, 0.7)])
@@ -81,7 +83,7 @@ def test_no_new_smallest_residual_is_diverging_and_names_the_block() -> None:
 
 @pytest.mark.parametrize("residual", [math.inf, math.nan])
 def test_a_state_that_is_not_finite_is_diverging_at_once(residual: float) -> None:
-    verdict = rule().judge([Progress("a", 10, 0, residual), Progress("b", 10, 0, 0.0)])
+    verdict = judging().judge([Progress("a", 10, 0, residual), Progress("b", 10, 0, 0.0)])
     assert (verdict.kind, verdict.block) == ("diverged", "a")
 
 

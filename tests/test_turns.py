@@ -9,7 +9,6 @@ import pytest
 
 from dyadnet.bench.turns import TOLERANCES, measure
 from dyadnet.config import RunConfig
-from dyadnet.contrast import contrasts
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.description import Network, Population, Projection, layered
@@ -17,6 +16,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.relaxation import Phase
 from dyadnet.turns import sides
+from tests.reference.contrast import contrasts
 from tests.support import Settler, cyclic, data, engine, reference
 
 BETA = 0.1

@@ -24,7 +24,6 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.engine.protocol import Machinery
 from dyadnet.loading import check_fit
-from dyadnet.objective import objective
 from dyadnet.program.block_lane import BlockLane
 from dyadnet.program.group import Group
 from dyadnet.program.power_iteration import Response
@@ -113,7 +112,7 @@ class LocalEngine:
 
     def objective(self, beta: float) -> float:
         """The saddle objective, mean over samples; see `Engine.objective`."""
-        return objective(self.group, beta)
+        return self.group.objective(beta)
 
     def lanes(self, name: str) -> list[BlockLane]:
         """A block's neurons in every lane of the latest relaxation."""

@@ -703,7 +703,7 @@ def _slow_down(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _bin(value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Where a value is counted; see `dyadnet.histograms.Histogram`."""
+    """In which bin a value is counted; see `dyadnet.histograms`."""
     if not value >= SMALLEST:
         return 0
     return min(1 + int(PER_DECADE * math.log10(value / SMALLEST)), BINS - 1)

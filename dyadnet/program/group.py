@@ -338,6 +338,15 @@ class Group:
         self.couple(couplings)
         return self._power.estimate(self._table.address, self._arena.kappa, symmetric, iterations, exchange)
 
+    def objective(self, beta: float) -> float:
+        """The saddle objective of the latest relaxation, mean over samples; see `dyadnet.objective`."""
+        total, samples = 0.0, 0
+        for index in self.active:
+            lane = self.lane(index)
+            total += sum(lane.objective(number, beta) for number in range(len(lane.blocks)))
+            samples += lane.rows
+        return total / samples
+
     # Looking at it
 
     def lanes(self, name: str) -> list[BlockLane]:

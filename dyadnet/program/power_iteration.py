@@ -68,7 +68,7 @@ class PowerIteration:
     def estimate(
         self, table: int, kappa: Array, symmetric: bool, iterations: int, exchange: Exchange | None = None
     ) -> float:
-        """See `dyadnet.spectrum.spectral_radius`.
+        """An estimate of ρ from below, after `iterations` of two applications each.
 
         Parameters
         ----------

@@ -145,7 +145,7 @@ def report(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def judge(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The verdict at a check tick that everybody has come through; see `dyadnet.settling.StopRule.judge`."""
+    """The verdict at a check tick that everybody has come through; see `dyadnet.settling.StopRule`."""
     reg, real = s.reg, s.real
     fired, over, worst, residual = 2**62, 0, 2**62, -1.0
     for host in range(t.own[3]):

@@ -20,8 +20,9 @@ from dyadnet.watcher import Silent
 from tests.metrics.runs import settings
 
 
-def texts(page: str) -> list[str]:
-    """Texts of a piece of HTML, which is well-formed."""
+def texts(shown: Any) -> list[str]:
+    """Texts of a piece of HTML, or of what a notebook shows of an object, which is well-formed."""
+    page: str = shown if isinstance(shown, str) else shown._repr_html_()
     return [text.strip() for text in ElementTree.fromstring(page.replace("<br>", "<br/>")).itertext() if text.strip()]
 
 
@@ -32,19 +33,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dn.Run:
 
 
 def test_a_network_shows_its_populations_and_projections() -> None:
-    found = texts(dn.layered(64, [14, 12], 10, lam=[0.5, 0.0])._repr_html_())
+    found = texts(dn.layered(64, [14, 12], 10, lam=[0.5, 0.0]))
     assert "64 inputs, 3 populations, 36 neurons, 1,184 synapses" in found
     assert [found[found.index(name) + 1] for name in ("h1", "h2", "out")] == ["14", "12", "10"]
     assert found[found.index("h1 → h2") + 1] == "0.5"
-    unsized = texts(dn.layered(hidden=[14])._repr_html_())
+    unsized = texts(dn.layered(hidden=[14]))
     assert "inputs from the data, 2 populations" in unsized
     assert unsized[unsized.index("out") + 1] == "from the data"
-    many = texts(dn.layered(64, [5] * 30, 10)._repr_html_())
+    many = texts(dn.layered(64, [5] * 30, 10))
     assert "and 19 more" in many
 
 
 def test_a_configuration_shows_what_differs_from_the_defaults() -> None:
-    found = texts(RunConfig.read(settings())._repr_html_())
+    found = texts(RunConfig.read(settings()))
     assert found[found.index("learning.epochs") + 1] == "2"
     assert "dynamics.tolerance" not in found
     assert any(text.startswith("network:") for text in found)

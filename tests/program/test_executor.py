@@ -13,7 +13,6 @@ from dyadnet.activations import ACTIVATIONS, Smooth
 from dyadnet.config import RunConfig
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.engine.local import LocalEngine
-from dyadnet.engine.reference import ReferenceEngine
 from dyadnet.losses import LOSSES
 from dyadnet.program import executor
 from dyadnet.program.lane import Lane
@@ -21,6 +20,7 @@ from dyadnet.program.tables import OVER
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.topology import colours
 from dyadnet.update import Update
+from tests.reference.engine import ReferenceEngine
 from tests.support import cyclic, data
 
 SAMPLES = 9

@@ -1,8 +1,8 @@
 """Channels: one directed link between two blocks for one kind of message, with an end at each block.
 
 What has a memory acts at the sender's end (send-on-delta, then quantisation); what can be drawn from counters acts
-at the receiver's end (delays, and what `dyadnet.transit` does). So the wire between them is clean, and the receiver
-alone decides when and how a message arrives.
+at the receiver's end (delays, and what `tests.reference.transit` does). So the wire between them is clean, and the
+receiver alone decides when and how a message arrives.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from dyadnet.delays import Delay
 from dyadnet.imperfections.channel import Channel
-from dyadnet.messages import Message
 from dyadnet.prospective import lag
 from dyadnet.quantise import quantised
-from dyadnet.random import Moment, Stream
-from dyadnet.transit import Fate, Transit
+from dyadnet.random import Stream
+from dyadnet.reports import SENT
+from tests.reference.clocks import Moment
+from tests.reference.messages import Message
+from tests.reference.transit import Fate, Transit
 
-SENT = ("messages", "values", "quantised", "suppressed")
-RECEIVED = ("delayed", "dropped", "duplicated", "stale")
-"""What the two ends count; see `dyadnet.reports.counted`."""
 Arrival = tuple[int, NDArray[np.bool_] | None]
 """Tick of arrival, and which neurons arrive then (None: all)."""
 Array = NDArray[Any]

@@ -21,23 +21,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import kernels
-from dyadnet.block import Block, Synapses
-from dyadnet.channels import SendingEnd
 from dyadnet.clocks import Clock
-from dyadnet.course import Averages, Course, Tolerance, relative_residual
-from dyadnet.drives import Term, drives, reduced
-from dyadnet.history import History, corrections
-from dyadnet.history import relax as lead
 from dyadnet.losses import LOSSES
-from dyadnet.mailbox import Expected, Inbound, Mailbox
-from dyadnet.messages import Kind, Message
+from dyadnet.messages import Kind
 from dyadnet.probes import Probe
-from dyadnet.products import Forward, product_transposed
-from dyadnet.random import Moment
-from dyadnet.relaxation import Progress
-from dyadnet.sender import Sender
-from dyadnet.turns import Turn, dyadic
+from dyadnet.synapses.dense import Synapses
+from tests.reference import kernels
+from tests.reference.block import Block
+from tests.reference.channels import SendingEnd
+from tests.reference.clocks import Moment, fires, mask
+from tests.reference.course import Averages, Course, Tolerance, relative_residual
+from tests.reference.drives import Term, drives, reduced
+from tests.reference.history import History, corrections
+from tests.reference.history import relax as lead
+from tests.reference.mailbox import Expected, Inbound, Mailbox
+from tests.reference.messages import Message
+from tests.reference.products import Forward, product_transposed
+from tests.reference.sender import Sender
+from tests.reference.settling import Progress
+from tests.reference.turns import Turn, dyadic
 
 Array = NDArray[Any]
 InitialState = Literal["zero", "feedforward", "previous"]
@@ -150,11 +152,6 @@ class Dyads:
         """Whether there are differences: a nudge has been heard of."""
         return len(self.state) == 2
 
-    @property
-    def continues(self) -> bool:
-        """Whether a relaxation begins at the A that the one before left."""
-        return self._initial == "previous"
-
     # Beginning
 
     def begin(
@@ -243,7 +240,7 @@ class Dyads:
                 if message is not None:
                     self.A += self.product(synapses, message)[0]
         self.D = np.zeros((batch, size), dtype=self._dtype)
-        self.state = self.sender.room((1, batch, size), self._dtype)
+        self.state = np.empty((1, batch, size), self._dtype)
         self.block.activation.means(self.device.seen(self.A), self.state[0])
 
     def place(self, A: Array, D: Array) -> None:
@@ -267,7 +264,7 @@ class Dyads:
 
     def fire(self, tick: int) -> list[Message]:
         """Advance to `tick`; the messages to send, none if the clock does not fire."""
-        if not self.clock.fires(tick, self.moment):
+        if not fires(self.clock, tick, self.moment):
             return []
         self.mail.deliver(tick)
         self.course.tick = self.course.fired = tick
@@ -302,9 +299,9 @@ class Dyads:
         course = self.course
         means, differences = drives(self)
         eta = self._eta
-        mask = self.clock.mask(course.tick, self.moment)
-        if mask is not None:
-            eta = eta * mask
+        updated = mask(self.clock, course.tick, self.moment)
+        if updated is not None:
+            eta = eta * updated
         ahead = (None, None) if self.history is None else corrections(self)
         residual, size = self._relax(self.A, self.base, means, eta, ahead[0])
         relative, size_of_differences = 0.0, 0.0
@@ -323,11 +320,12 @@ class Dyads:
         finite = np.isfinite(size) and np.isfinite(size_of_differences)
         course.worst = max(course.worst, residual if finite else np.inf)
         if self.probe is not None:
-            self.probe.record(self)
+            m = self.state[0]
+            self.probe.note(course.tick, self.A, self.D, m, self.state[1] if self.speaks else np.zeros_like(m))
 
     def _activity(self, *, dyadic: bool) -> Array:
         """(m, d) of the present A and D, or (m,) while there are no differences."""
-        state = self.sender.room((1 + dyadic, *self.A.shape), self._dtype)
+        state = np.empty((1 + dyadic, *self.A.shape), self._dtype)
         A = self.device.seen(self.A)
         if dyadic:
             self.block.activation.compartments(A, self.device.scaled(self.D), state[0], state[1])

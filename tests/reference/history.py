@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.kernels import FLUSH
-from dyadnet.messages import Kind, Message
+from dyadnet.messages import Kind
+from tests.reference.messages import Message
 
 if TYPE_CHECKING:
-    from dyadnet.dyads import Dyads
+    from tests.reference.dyads import Dyads
 
 Array = NDArray[Any]
 Streams = tuple[Array | None, Array | None]
@@ -74,7 +75,7 @@ def corrections(dyads: Dyads) -> tuple[Array, Array]:
         streams = product[0].copy(), product[1].copy() if message.difference else None
         _add(dyads, message, streams, totals, synapses.coupling, number)
     for axon in block.axons:
-        message = dyads.held[axon.target, "feedback"]
+        message = dyads.held[axon.link.post.name, "feedback"]
         own = message.means if message.mean else None, message.differences if message.difference else None
         _add(dyads, message, own, totals, 1.0, number)
     return totals

@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from dyadnet import kernels
-from dyadnet.channels import RECEIVED, SENT
-from dyadnet.dyads import Dyads
-from dyadnet.reports import BlockReport, Counts, Layout, Table, numbers_of
+from dyadnet.reports import RECEIVED, SENT, BlockReport, Counts, Layout, Table, numbers_of
 from dyadnet.scores import errors
+from tests.reference.dyads import Dyads
 
 
 def columns(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from dyadnet.dyads import Dyads
+    from tests.reference.dyads import Dyads
 
 Array = NDArray[Any]
 Term = tuple[Array, float]
@@ -36,7 +36,7 @@ def drives(dyads: Dyads) -> tuple[list[Term], list[Term]]:
         if message.difference:
             differences.append((product[1], synapses.coupling))
     for axon in dyads.block.axons:
-        message = dyads.held[axon.target, "feedback"]
+        message = dyads.held[axon.link.post.name, "feedback"]
         if message.mean:
             means.append((message.means, 1.0))
         if message.difference:

@@ -6,19 +6,16 @@ how a block is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.messages import Message
 from dyadnet.program.blas import outer, times, times_transposed
+from tests.reference.messages import Message
 
 Array = NDArray[Any]
-Empty = Callable[[tuple[int, ...], np.dtype[Any]], Array]
-"""Makes an array of no particular content."""
 
 
 def product_transposed(x: Array, weights: Array, out: Array) -> None:
@@ -98,7 +95,6 @@ class Feedback:
         difference_since: int,
         weights: Array,
         coupling: float,
-        empty: Empty = np.empty,
     ) -> Array:
         """The feedback of a state, shape (streams, batch, n_pre).
 
@@ -108,8 +104,6 @@ class Feedback:
             (m, d) or (m,), shape (streams, batch, n_post).
         mean_since, difference_since
             Firing since which m and d have had these bits.
-        empty
-            Makes the array that the feedback is written into.
         """
         mean, difference = coupling != 0, state.shape[0] == 2
         streams, batch = mean + difference, state.shape[1]
@@ -119,7 +113,7 @@ class Feedback:
         same_difference = not difference or (kept and self.difference_since == difference_since)
         if last is not None and kept and same_mean and same_difference:
             return last
-        payload = empty((streams, batch, weights.shape[1]), state.dtype)
+        payload = np.empty((streams, batch, weights.shape[1]), state.dtype)
         if mean and difference and not same_mean and not same_difference:
             product(state.reshape(2 * batch, -1), weights, payload.reshape(2 * batch, -1))
             _scale(payload[0], coupling)

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.channels import RECEIVED, ReceivingEnd
 from dyadnet.clocks import Clock
-from dyadnet.messages import Kind, Message
-from dyadnet.random import Moment
-from dyadnet.transit import Fate
+from dyadnet.messages import Kind
+from dyadnet.reports import RECEIVED
+from tests.reference.channels import ReceivingEnd
+from tests.reference.clocks import Moment, fires
+from tests.reference.messages import Message
+from tests.reference.transit import Fate
 
 Pending = tuple[int, int, int, int, Message, NDArray[np.bool_] | None, int]
 """(arrival, order of the channel, sequence, order of receipt, message, which neurons, 1 for a duplicate)."""
@@ -123,23 +125,6 @@ class Mailbox:
             self.take(message, neurons, copy)
         self._until = max(self._until, tick)
 
-    @property
-    def disturbed(self) -> bool:
-        """Whether any channel that ends here does more than delay messages, in this relaxation."""
-        return not self._ideal and any(channel.end.transit is not None for channel in self._inbound.values())
-
-    def copies(self, message: Message) -> list[int]:
-        """Which of a message (0) and its duplicate (1) come through; what is lost is counted.
-
-        For whoever has no ticks to `receive` by, and calls `take` when each of them arrives.
-        """
-        channel = self._inbound[message.source, message.kind]
-        if self._ideal or channel.end.transit is None or not channel.end.transit.uncertain:
-            return [0]
-        lost = channel.end.transit.lost(message.tick, Moment(message.relaxation, message.phase, message.lane))
-        self.counts[message.source, message.kind]["dropped"] += sum(lost)
-        return [copy for copy, gone in enumerate(lost) if not gone]
-
     def take(self, message: Message, neurons: NDArray[np.bool_] | None = None, copy: int = 0) -> None:
         """Hold what has just arrived of a message, with the noise of its channel, unless something newer is held."""
         key = (message.source, message.kind)
@@ -203,12 +188,12 @@ class Mailbox:
             delay = channel.end.constant(ideal=self._ideal)
             if delay is not None:
                 sent = tick - delay
-                if sent >= 1 and channel.clock.fires(sent, moment_at(sent)):
+                if sent >= 1 and fires(channel.clock, sent, moment_at(sent)):
                     due.add((channel.source, channel.kind, sent))
                 continue
             for sent in range(max(1, tick - channel.end.largest), tick):
                 moment = moment_at(sent)
-                if not channel.clock.fires(sent, moment):
+                if not fires(channel.clock, sent, moment):
                     continue
                 if any(arrival == tick for arrival, _, _ in self._fate(channel, sent, moment).arrivals):
                     due.add((channel.source, channel.kind, sent))

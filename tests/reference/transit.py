@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.imperfections.channel import Channel
-from dyadnet.messages import Message
-from dyadnet.random import Moment, Stream
+from dyadnet.random import Stream
+from tests.reference.clocks import Moment
+from tests.reference.messages import Message
 
 
 @dataclass(frozen=True, slots=True)

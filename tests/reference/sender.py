@@ -9,16 +9,17 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.block import Block, Synapses
-from dyadnet.channels import SendingEnd
-from dyadnet.course import Course
-from dyadnet.devices import Hardware
-from dyadnet.messages import Kind, Message
-from dyadnet.products import Empty, Feedback
-from dyadnet.random import Moment
+from dyadnet.messages import Kind
+from dyadnet.synapses.dense import Synapses
+from tests.reference.block import Block
+from tests.reference.channels import SendingEnd
+from tests.reference.clocks import Moment
+from tests.reference.course import Course
+from tests.reference.devices import Hardware
+from tests.reference.messages import Message
+from tests.reference.products import Feedback
 
 Array = NDArray[Any]
 
@@ -35,29 +36,18 @@ class Sender:
 
     Attributes
     ----------
-    incarnation
-        Which life of the block its messages are from.
-    rooms
-        By target, what makes the arrays that go there, where that is not memory of this process alone.
     feedback
         By target, the products that are sent there.
     """
 
     def __init__(self, block: Block, outbound: Mapping[tuple[str, Kind], SendingEnd] | None = None) -> None:
         self.outbound: dict[tuple[str, Kind], SendingEnd] = {
-            **{(axon.target, "state"): SendingEnd() for axon in block.axons},
+            **{(axon.link.post.name, "state"): SendingEnd() for axon in block.axons},
             **{(synapses.source, "feedback"): SendingEnd() for synapses in block.synapses},
             **(outbound or {}),
         }
-        self.incarnation = 0
-        self.rooms: dict[str, Empty] = {}
         self.feedback: dict[str, Feedback] = {}
         self._block = block
-
-    @property
-    def room(self) -> Empty:
-        """What makes the array of the state: it goes to every block above."""
-        return next((self.rooms[a.target] for a in self._block.axons if a.target in self.rooms), np.empty)
 
     def begin(self) -> None:
         """Start a relaxation."""
@@ -96,11 +86,11 @@ class Sender:
         speaks = len(state) == 2
         out: list[Message] = []
         for axon in self._block.axons:
-            if targets is not None and axon.target not in targets:
+            if targets is not None and axon.link.post.name not in targets:
                 continue
             difference = speaks and axon.coupling != 0
             payload = state if difference or not speaks else state[:1]
-            out.append(self._message(axon.target, "state", payload, True, difference, course, moment))
+            out.append(self._message(axon.link.post.name, "state", payload, True, difference, course, moment))
         for synapses in self._block.synapses:
             if targets is not None and synapses.source not in targets:
                 continue
@@ -111,7 +101,6 @@ class Sender:
                 course.difference_since,
                 self._block.backward(synapses),
                 synapses.coupling,
-                self.rooms.get(synapses.source, np.empty),
             )
             mean = synapses.coupling != 0
             message = self._message(synapses.source, "feedback", payload, mean, speaks, course, moment)
@@ -139,7 +128,6 @@ class Sender:
             difference=difference,
             mean_since=course.mean_since,
             difference_since=course.difference_since,
-            incarnation=self.incarnation,
         )
 
     def snapshot(self) -> dict[str, Any]:

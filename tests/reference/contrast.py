@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet import kernels
-from dyadnet.turns import dyadic
+from tests.reference.turns import dyadic
 
 if TYPE_CHECKING:
-    from dyadnet.dyads import Dyads
+    from tests.reference.dyads import Dyads
 
 Array = NDArray[Any]
 

@@ -1,0 +1,84 @@
+"""Dense synapses: every neuron of one block reaches every neuron of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.elementwise import transposed
+from dyadnet.program.blas import turned
+from dyadnet.random import Stream
+from dyadnet.topology import Link
+
+Array = NDArray[Any]
+
+
+@dataclass(slots=True)
+class Synapses:
+    """A block's part of one projection.
+
+    Attributes
+    ----------
+    link
+        The blocks it joins; this block is ``link.post``.
+    weights
+        θ, shape (n_post, n_pre), C-contiguous.
+    coupling
+        κ in force.
+    projection_index
+        Which of the description's projections between populations it belongs to.
+    mismatch
+        By how much backward use differs, of the shape of θ; None if it does not.
+    backward
+        θ as feedback is read from it: the weights themselves unless there is a mismatch.
+    forward
+        θᵀ, shape (n_pre, n_post), where BLAS multiplies faster by it; None elsewhere.
+    """
+
+    link: Link
+    weights: Array
+    coupling: float
+    projection_index: int
+    mismatch: Array | None = None
+    backward: Array = field(init=False)
+    forward: Array | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.backward = self.weights if self.mismatch is None else self.weights * self.mismatch
+        columns, inner = self.weights.shape
+        self.forward = np.ascontiguousarray(self.weights.T) if turned(inner, columns) else None
+
+    def refresh(self) -> None:
+        """Follow a change of the weights."""
+        if self.mismatch is not None:
+            np.multiply(self.weights, self.mismatch, out=self.backward)
+        elif self.backward is not self.weights:
+            self.backward[...] = self.weights
+        if self.forward is not None:
+            transposed(self.weights, self.forward)
+
+    @property
+    def source(self) -> str:
+        """Name of the presynaptic block."""
+        return self.link.pre.name
+
+
+@dataclass(slots=True)
+class Axon:
+    """This block's side of a link whose synapses live with another block: state goes out, feedback comes in."""
+
+    link: Link
+    coupling: float
+    projection_index: int
+
+
+@lru_cache(maxsize=1)
+def normal(seed: int, projection: str, rows: int, columns: int) -> NDArray[np.float64]:
+    """Standard normal weights of a whole projection, the same however it is split into blocks."""
+    whole = Stream(seed, "weights", projection).at().standard_normal((rows, columns))
+    whole.setflags(write=False)
+    return whole
