@@ -26,10 +26,10 @@ from actors.failures import RayLostError, cause_of
 from actors.starting import folder, knock, latest_kept, refused
 from actors.watchdog import Watchdog
 from dyadnet.config import ClusterSpec
+from dyadnet.config.recovery import RecoverySpec
 from dyadnet.console import for_people, standing
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.guest import as_it_was
-from dyadnet.recovery import RecoverySpec
 from dyadnet.signals import is_command
 
 NAMESPACE = "dyadnet"

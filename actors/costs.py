@@ -14,8 +14,8 @@ import numpy as np
 
 from actors.host import Host
 from dyadnet.config import ProbeSpec, RecordSpec, RunConfig
+from dyadnet.config.dynamics import Lockstep
 from dyadnet.data import Dataset, Split
-from dyadnet.dynamics import Lockstep
 from dyadnet.program import tables as c
 from dyadnet.program.crossing import Home
 from dyadnet.relaxation import Phase, Relaxation

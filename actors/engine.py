@@ -19,9 +19,9 @@ from actors.stall import Diagnosis
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
+from dyadnet.config.faults import Fault, Faults
 from dyadnet.engine.protocol import Machinery
-from dyadnet.faults import Fault, Faults
 from dyadnet.program.crossing import by_host
 from dyadnet.relaxation import Relaxation, lane_slices
 from dyadnet.reports import Joiner, Outcome

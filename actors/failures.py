@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+from dyadnet.config.recovery import What
 from dyadnet.errors import DyadnetError
-from dyadnet.recovery import What
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 IN_CREATION = "error raised in its creation task"

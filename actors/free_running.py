@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from actors.pace import Delays
 from dyadnet.config import RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.errors import DivergedError
 from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance

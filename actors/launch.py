@@ -21,12 +21,12 @@ from dyadnet.checkpoint.finding import look
 from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.config import RunConfig
+from dyadnet.config.faults import check_homes
+from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError
-from dyadnet.faults import check_homes
 from dyadnet.loading import check_fit, shape_for
 from dyadnet.record import RunFolder
-from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.signals import interruptible
 from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.relaxation import Pace
 
 MILLISECOND = 1e-3

@@ -1,4 +1,4 @@
-"""A run that goes on after failures: what `dyadnet.recovery` decides is carried out here."""
+"""A run that goes on after failures: what `dyadnet.config.recovery` decides is carried out here."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
+from dyadnet.config.faults import Faults
+from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.errors import ConfigError
-from dyadnet.faults import Faults
 from dyadnet.hooks import Hooks
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.record import Recorder
-from dyadnet.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher
 

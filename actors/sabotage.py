@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from dyadnet.faults import Fault
+from dyadnet.config.faults import Fault
 from dyadnet.program.crossing import Home
 
 

@@ -37,8 +37,8 @@ from actors.workers import RayWorkers
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
+from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, DataShape
-from dyadnet.faults import Fault
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view

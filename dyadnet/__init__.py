@@ -5,9 +5,9 @@ from dyadnet import signals as signals  # first of all: what is still to be load
 # isort: split
 from dyadnet.callbacks import Callback, EarlyStopping
 from dyadnet.config import DataSpec, Learning, RunConfig
+from dyadnet.config.dynamics import Dynamics
 from dyadnet.data import Dataset, Split
 from dyadnet.description import Network, Population, Projection, layered
-from dyadnet.dynamics import Dynamics
 from dyadnet.errors import (
     CallbackError,
     ConfigError,

@@ -23,17 +23,17 @@ from dyadnet.checkpoint.command import resume
 from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
 from dyadnet.config import ClusterSpec, RecordSpec, RunConfig
+from dyadnet.config.dynamics import TICKS
+from dyadnet.config.faults import parsed
+from dyadnet.config.overrides import assigned, located, merged
+from dyadnet.config.start import starting_point
 from dyadnet.console import hanging, lasting
 from dyadnet.data import KNOWN
 from dyadnet.description import MODELS
-from dyadnet.dynamics import TICKS
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
-from dyadnet.faults import parsed
-from dyadnet.overrides import assigned, located, merged
 from dyadnet.predict import predict
 from dyadnet.record import CONFIG
 from dyadnet.scores import told
-from dyadnet.start import starting_point
 from dyadnet.status import state_of
 from dyadnet.trace.command import replay
 from dyadnet.usage import called
@@ -436,14 +436,14 @@ def schema(
     out: Annotated[Path | None, typer.Option(help="A file for it, .json; standard output unless given.")] = None,
 ) -> None:
     """The JSON Schema of a configuration, by which editors complete and check what you write."""
+    from dyadnet.config.json_schema import schema as made
     from dyadnet.record import check_file, whole
-    from dyadnet.schema import schema as made
 
     text = json.dumps(made(), indent=1)
     if out is None:
         typer.echo(text)
         return
-    check_file(out, "dyadnet.schema.json", ".json")
+    check_file(out, "dyadnet.config.json_schema.json", ".json")
     with whole(out) as fresh:
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(text, encoding="utf-8")

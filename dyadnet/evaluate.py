@@ -10,16 +10,16 @@ from typing import Any, get_args
 
 from dyadnet import weights
 from dyadnet.config import RunConfig
+from dyadnet.config.dynamics import FreeRunning
+from dyadnet.config.memory import check_room
+from dyadnet.config.overrides import flattened, merged
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Data, Dataset
-from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError
 from dyadnet.loading import check_fit, load_data, shape_for
-from dyadnet.overrides import flattened, merged
 from dyadnet.record import read_config, saved_weights
 from dyadnet.relaxation import Part
-from dyadnet.room import check_room
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from dyadnet.baselines import engine_in_process
 from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.config.dynamics import FreeRunning
+from dyadnet.config.recovery import RecoverySpec
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
-from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import ConfigError
 from dyadnet.loading import check_fit, shape_for
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.record import RunFolder
-from dyadnet.recovery import RecoverySpec
 from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
+from dyadnet.config.dynamics import FreeRunning, Lockstep
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
-from dyadnet.dynamics import FreeRunning, Lockstep
 from dyadnet.engine.local import LocalEngine
 from dyadnet.observer import Unobserved
 from dyadnet.relaxation import Part

@@ -7,7 +7,7 @@ from typing import Annotated, get_args
 import typer
 
 from dyadnet.completion import among
-from dyadnet.pictures import Format, also_as
+from dyadnet.config.pictures import Format, also_as
 
 
 def _chosen(context: typer.Context, value: str | None) -> str | None:

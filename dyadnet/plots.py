@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from dyadnet.config.pictures import formats
 from dyadnet.console import say
 from dyadnet.errors import DyadnetError
 from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
-from dyadnet.pictures import formats
 from dyadnet.record import whole
 
 Given = ParamSpec("Given")
@@ -264,7 +264,7 @@ def panels(rows: int, columns: int, size: tuple[float, float], **shared: Any) ->
 
 
 def written(figure: Figure, path: Path, dpi: int = 110) -> None:
-    """Write a picture, whole or not at all, in every format that is wanted; see `dyadnet.pictures`.
+    """Write a picture, whole or not at all, in every format that is wanted; see `dyadnet.config.pictures`.
 
     Axes that are logarithmic say so.
     """

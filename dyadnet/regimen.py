@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dyadnet.config import RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.relaxation import Phase
 
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from dyadnet.ages import mean_age
 from dyadnet.clocks import Bernoulli, Clock, Periodic
 from dyadnet.config import RunConfig
-from dyadnet.delays import Delay
-from dyadnet.description import Network, Projection
-from dyadnet.dynamics import (
+from dyadnet.config.dynamics import (
     SPAN_LIMIT,
     BernoulliClock,
     ClockSpec,
@@ -21,6 +19,8 @@ from dyadnet.dynamics import (
     PeriodicClock,
     RedBlackClock,
 )
+from dyadnet.delays import Delay
+from dyadnet.description import Network, Projection
 from dyadnet.errors import ConfigError
 from dyadnet.prospective import Modes
 from dyadnet.random import Stream

@@ -20,10 +20,13 @@ from dyadnet.checkpoint.continuing import continued
 from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.reopening import reopened
 from dyadnet.config import InitSpec, RunConfig
+from dyadnet.config.dynamics import FreeRunning
+from dyadnet.config.memory import check_room
+from dyadnet.config.overrides import merged
+from dyadnet.config.pictures import also_as
 from dyadnet.console import in_notebook
 from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
-from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.guest import one_thread_a_library
 from dyadnet.initial import initial_weights
@@ -31,11 +34,8 @@ from dyadnet.loading import check_fit, in_memory
 from dyadnet.loading import load_data as load_data  # its old place
 from dyadnet.metrics.snapshot import model_of
 from dyadnet.notebook import usual_watcher
-from dyadnet.overrides import merged
-from dyadnet.pictures import also_as
 from dyadnet.record import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
-from dyadnet.room import check_room
 from dyadnet.run import Run
 from dyadnet.status import read_status, reported
 from dyadnet.summary import Summary

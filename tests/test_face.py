@@ -14,10 +14,10 @@ from jsonschema import Draft202012Validator
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
+from dyadnet.config.json_schema import schema
+from dyadnet.config.overrides import assigned
+from dyadnet.config.presets import preset
 from dyadnet.errors import ConfigError, nearest
-from dyadnet.overrides import assigned
-from dyadnet.presets import preset
-from dyadnet.schema import schema
 from dyadnet.spec import paths
 from dyadnet.study.definition import read_study
 from dyadnet.study.plan import plan
@@ -358,8 +358,8 @@ def test_the_schema_says_what_settings_mean(validator: Draft202012Validator) -> 
 def test_the_schema_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("schema") == 0
     assert json.loads(capsys.readouterr().out) == schema()
-    assert command("schema", "--out", str(tmp_path / "dyadnet.schema.json")) == 0
-    assert json.loads((tmp_path / "dyadnet.schema.json").read_text()) == schema()
+    assert command("schema", "--out", str(tmp_path / "dyadnet.config.json_schema.json")) == 0
+    assert json.loads((tmp_path / "dyadnet.config.json_schema.json").read_text()) == schema()
     assert "--out" in complaint(capsys, "schema", "--out", str(tmp_path / "schema.txt"))
 
 

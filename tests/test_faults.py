@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import dyadnet as dn
 from dyadnet.cli import main
 from dyadnet.config import RunConfig
-from dyadnet.faults import Fault, Faults, check_homes, parsed
+from dyadnet.config.faults import Fault, Faults, check_homes, parsed
 
 NAMES = st.sampled_from(["h1", "h2.0", "a-b", "out"])
 COUNTS = st.integers(1, 10**6)

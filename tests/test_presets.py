@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dyadnet.config import RunConfig
+from dyadnet.config.presets import preset
 from dyadnet.description import MODELS
-from dyadnet.presets import preset
 
 
 @pytest.mark.parametrize("model", MODELS)

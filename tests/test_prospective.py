@@ -10,9 +10,9 @@ import pytest
 from dyadnet import prospective
 from dyadnet.ages import distribution, mean_age
 from dyadnet.config import RunConfig
+from dyadnet.config.dynamics import Dynamics
 from dyadnet.delays import Geometric, Uniform
 from dyadnet.description import layered
-from dyadnet.dynamics import Dynamics
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.prospective import best, growths, modes_of, ticks, tuned

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dyadnet.config import RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.errors import ConfigError
 from dyadnet.kernels import compiled
 from dyadnet.program import free_running

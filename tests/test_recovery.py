@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyadnet.recovery import Failure, Recovery, RecoverySpec
+from dyadnet.config.recovery import Failure, Recovery, RecoverySpec
 
 KINDS = st.sampled_from(["actor", "node", "link", "stall", "coordinator"])
 FAILURE = st.builds(Failure, what=KINDS, who=st.just(("h1",)), why=st.just("it died"), minibatch=st.integers(1, 6))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dyadnet.config import RunConfig
+from dyadnet.config.overrides import assigned, merged
+from dyadnet.config.presets import preset
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import assigned, merged
-from dyadnet.presets import preset
 
 
 @pytest.mark.parametrize(

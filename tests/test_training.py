@@ -11,12 +11,12 @@ import pytest
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.evaluate import evaluate
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
 from dyadnet.record import read_config, read_metrics
 from dyadnet.regimen import Regimen
 from dyadnet.train import train

@@ -15,11 +15,11 @@ from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.bench.networks import images, machine
 from dyadnet.config import RunConfig
+from dyadnet.config.presets import preset
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
-from dyadnet.presets import preset
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.timing import timing
 from dyadnet.topology import Topology

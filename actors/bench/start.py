@@ -17,8 +17,8 @@ from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
+from dyadnet.config.presets import preset
 from dyadnet.data import Dataset, load
-from dyadnet.presets import preset
 
 
 class Empty:

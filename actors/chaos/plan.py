@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from dyadnet.faults import Fault
+from dyadnet.config.faults import Fault
 from dyadnet.random import Stream
 
 Kind = Literal[

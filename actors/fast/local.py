@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 from actors.failures import FailedError
 from actors.fast.keys import Card
 from actors.fast.letters import HELLO, LARGEST, pack, unpack
+from dyadnet.config.recovery import What
 from dyadnet.messages import MessageError
-from dyadnet.recovery import What
 
 STRANGERS = 64
 """Connections without a hello yet, at most."""

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import dyadnet as dn
-from dyadnet.presets import preset
+from dyadnet.config.presets import preset
 from dyadnet.watcher import Silent
 
 MODELS = ("hm", "ffm", "sshm", "backprop")

@@ -18,8 +18,8 @@ from typing import Any
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.record import read_machinery
 
 

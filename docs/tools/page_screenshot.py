@@ -22,13 +22,13 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 from dyadnet.config import RunConfig
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
 from dyadnet.loading import load_data, shape_for
 from dyadnet.metrics.endpoint import Endpoint
 from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
 from dyadnet.watcher import Silent
 
 CHROMIUM = shutil.which("chromium")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import dyadnet as dn
 from docs.tools.report_screenshot import whole
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.report import write
 from dyadnet.report.page import REPORT
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.record import read_machinery
 
 

@@ -22,8 +22,8 @@ from actors.launch import launch
 from actors.runs import glance, runs
 from actors.screen import board, rates
 from dyadnet.config import ClusterSpec, RunConfig
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.record import RunFolder
 from dyadnet.train import load_data
 from dyadnet.watcher import Silent

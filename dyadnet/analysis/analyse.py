@@ -13,8 +13,8 @@ from dyadnet.analysis import gradient, lipschitz, robustness, stability
 from dyadnet.analysis.assembled import Array, Assembled, assemble
 from dyadnet.analysis.trained import CLOSE, Trained, ideal, input_range, inputs_of
 from dyadnet.config import RunConfig
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
-from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import Saved

@@ -46,8 +46,8 @@ def analyse(
     from dyadnet.analysis.analyse import Questions
     from dyadnet.analysis.analyse import analyse as found_by
     from dyadnet.analysis.table import table
+    from dyadnet.config.overrides import assigned
     from dyadnet.evaluate import load
-    from dyadnet.overrides import assigned
     from dyadnet.record import read_config, whole
 
     if weights not in ("best", "last"):

@@ -23,11 +23,11 @@ from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.perturbation import Perturbed
 from dyadnet.analysis.trained import Trained, ideal, inputs_of
 from dyadnet.config import RunConfig
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import nearest_model, preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
 from dyadnet.engine.local import LocalEngine
-from dyadnet.overrides import merged
-from dyadnet.presets import nearest_model, preset
 from dyadnet.prospective import Setting, growths, ticks, tuned
 from dyadnet.steps import MARGIN as PLAIN
 from dyadnet.steps import best_step, largest_stable_step

@@ -9,12 +9,12 @@ from typing import Any
 
 from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
 from dyadnet.watcher import Silent
 
 IMPERFECT = {

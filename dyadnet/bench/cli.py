@@ -231,8 +231,8 @@ def gradient(
 ) -> None:
     """Cosine of the Hebbian contrast to the exact gradient, against tolerance and β."""
     from dyadnet.bench.gradient import measure
+    from dyadnet.config.presets import preset
     from dyadnet.data import load
-    from dyadnet.presets import preset
 
     dataset = load(data_name, data_dir)
     results = measure(preset(data_name, "sshm"), dataset, minibatch)
@@ -265,7 +265,7 @@ def metrics(
     """Training with metrics served and scraped over training without."""
     from dyadnet.bench.metrics import measure
     from dyadnet.config import RunConfig
-    from dyadnet.presets import preset
+    from dyadnet.config.presets import preset
 
     values = preset(data_name, model)
     values["engine"] = engine

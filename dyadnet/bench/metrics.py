@@ -14,7 +14,7 @@ from typing import Any
 
 from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
-from dyadnet.metrics.settings import MetricsSpec
+from dyadnet.config.metrics import MetricsSpec
 from dyadnet.train import train
 from dyadnet.watcher import Silent
 

@@ -10,8 +10,8 @@ import typer
 
 from dyadnet.checkpoint.continuing import FREE
 from dyadnet.completion import among, engines, settings_from
+from dyadnet.config.overrides import assigned, merged
 from dyadnet.errors import StoppedAtOnceError
-from dyadnet.overrides import assigned, merged
 
 
 def resume(

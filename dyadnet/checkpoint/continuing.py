@@ -8,10 +8,10 @@ from typing import Any
 
 from dyadnet.checkpoint.position import Position
 from dyadnet.config import ClusterSpec, RunConfig
+from dyadnet.config.overrides import merged
+from dyadnet.config.recovery import RecoverySpec
 from dyadnet.data import is_own
 from dyadnet.errors import CheckpointError, ConfigError
-from dyadnet.overrides import merged
-from dyadnet.recovery import RecoverySpec
 from dyadnet.reports import Layout
 from dyadnet.schedules import Cosine, Linear, Schedule
 from dyadnet.tally import Tally

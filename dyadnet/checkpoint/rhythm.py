@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from dyadnet.checkpoint.settings import CheckpointSpec
+from dyadnet.config.checkpoints import CheckpointSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from dyadnet.config import RunConfig
+from dyadnet.config.metrics import MetricsSpec
 from dyadnet.errors import DivergedError, StoppedError, UsageError
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.discovery import listed
 from dyadnet.metrics.page import page
 from dyadnet.metrics.server import Answer, MetricsServer, as_json, exposition
-from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
 from dyadnet.observer import Observer, Unobserved

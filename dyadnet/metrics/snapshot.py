@@ -17,13 +17,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from dyadnet.config import RunConfig
+from dyadnet.config.dynamics import FreeRunning
+from dyadnet.config.recovery import Failure, What
 from dyadnet.description import MODELS
-from dyadnet.dynamics import FreeRunning
 from dyadnet.errors import DivergedError
 from dyadnet.metrics import figures
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart
 from dyadnet.metrics.history import History
-from dyadnet.recovery import Failure, What
 from dyadnet.relaxation import Part
 from dyadnet.reports import COUNTED, Layout, Outcome, Reports, Spent
 from dyadnet.scores import scores

@@ -13,8 +13,8 @@ from dyadnet.activations import PiecewiseLinear
 from dyadnet.block import Block
 from dyadnet.clocks import Bernoulli
 from dyadnet.config import RunConfig
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.delays import Constant, Delay, Geometric, Uniform
-from dyadnet.dynamics import FreeRunning
 from dyadnet.elementwise import CALLED_ACTIVATION, PIECEWISE
 from dyadnet.imperfections.channel import Channel
 from dyadnet.program import tables as c

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dyadnet.clocks import Periodic
 from dyadnet.config import RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.program import tables as c
 from dyadnet.timing import Timing, delay_of
 from dyadnet.topology import BlockSpec, Link, Topology

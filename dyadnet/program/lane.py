@@ -56,7 +56,7 @@ class Lane:
     tolerance
         For the stop rule: of means, and of differences.
     initial
-        State before the first tick; see `dyadnet.dynamics.Dynamics`.
+        State before the first tick; see `dyadnet.config.dynamics.Dynamics`.
     loss
         Of the output.
     before

@@ -9,8 +9,8 @@ from typing import Annotated, get_args
 import typer
 
 from dyadnet.completion import among
+from dyadnet.config.pictures import Format
 from dyadnet.errors import ConfigError
-from dyadnet.pictures import Format
 
 
 def report(

@@ -10,9 +10,9 @@ from pydantic import Field, field_validator
 
 from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
+from dyadnet.config.overrides import flattened, merged
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.overrides import flattened, merged
 from dyadnet.spec import Positive, Spec
 from dyadnet.study.definition import overlaps
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.config import ClusterSpec, RunConfig
-from dyadnet.dynamics import FreeRunning
+from dyadnet.config.dynamics import FreeRunning
+from dyadnet.config.overrides import flattened, merged, spelled_out
+from dyadnet.config.start import starting_point
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import flattened, merged, spelled_out
-from dyadnet.start import starting_point
 from dyadnet.study.definition import MOST, REFERENCE, Keep, Settings, Study
 
 

@@ -21,8 +21,8 @@ def replay(
     ] = False,
 ) -> None:
     """Repeat a free-running run in this process, message by message, and compare the weights."""
+    from dyadnet.config.memory import check_room
     from dyadnet.progress import Bar
-    from dyadnet.room import check_room
     from dyadnet.trace.file import Trace
     from dyadnet.trace.replaying import replay as again
     from dyadnet.train import load_data

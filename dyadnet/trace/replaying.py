@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 
 from dyadnet.config import ProbeSpec, RunConfig
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
-from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import TraceError
 from dyadnet.loading import check_fit, shape_for

@@ -13,9 +13,9 @@ from actors.engine import ActorEngine
 from actors.free_carrier import Line
 from actors.pace import GUESS, MEMORY, QUIET, Delays, Pacer, around
 from dyadnet.config import RunConfig
+from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
-from dyadnet.dynamics import FreeRunning
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.program import tables as c

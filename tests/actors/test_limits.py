@@ -16,8 +16,8 @@ from actors.limits.measure import Edge
 from actors.limits.report import report
 from dyadnet.cli import main
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 
 
 @given(

@@ -8,7 +8,7 @@ import pytest
 import ray
 
 from dyadnet.config import RunConfig
-from dyadnet.presets import preset
+from dyadnet.config.presets import preset
 from dyadnet.train import train
 from dyadnet.watcher import Silent
 from tests.actors.clusters import named

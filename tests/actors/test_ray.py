@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import dyadnet as dn
 from actors.failures import ActorLostError
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.watcher import Silent
 from tests.actors.clusters import gone, named
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of

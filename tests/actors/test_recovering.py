@@ -15,10 +15,10 @@ from actors.fast.local import PeerLostError
 from actors.recovering import Attempts
 from actors.workers import Casualties
 from dyadnet.config import RunConfig
+from dyadnet.config.recovery import GaveUpError
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.record import RunFolder
-from dyadnet.recovery import GaveUpError
 from dyadnet.summary import Summary
 from dyadnet.train import load_data, train
 from tests.actors.threads import ThreadWorkers

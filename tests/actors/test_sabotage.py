@@ -8,10 +8,10 @@ from actors.engine import ActorEngine
 from actors.host import Host
 from actors.sabotage import Sabotage
 from dyadnet.config import RunConfig
+from dyadnet.config.faults import Faults
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
-from dyadnet.faults import Faults
 from tests.actors.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadWorkers
 

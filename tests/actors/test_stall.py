@@ -19,9 +19,9 @@ from actors.failures import StoppedError
 from actors.stall import Diagnosis, Vigil, diagnose
 from actors.standing import Absence, LaneStanding, Standing, Told, Want
 from dyadnet.config import RunConfig
+from dyadnet.config.faults import Faults
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.faults import Faults
 from dyadnet.watcher import Silent
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of

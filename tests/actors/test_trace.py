@@ -11,7 +11,7 @@ import pytest
 import dyadnet as dn
 from dyadnet.cli import main
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
+from dyadnet.config.overrides import merged
 from tests.trace.files import frames_of, written
 from tests.trace.runs import SETTINGS
 

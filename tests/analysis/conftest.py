@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
-from dyadnet.presets import preset
+from dyadnet.config.overrides import merged
+from dyadnet.config.presets import preset
 from dyadnet.train import train
 
 

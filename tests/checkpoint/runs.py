@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
+from dyadnet.config.overrides import merged
 from dyadnet.run import Run
 from dyadnet.summary import Summary
 from dyadnet.train import train

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from dyadnet.checkpoint.manifest import File, Manifest, decoded
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
-from dyadnet.checkpoint.settings import CheckpointSpec
 from dyadnet.checkpoint.store import checked, store
+from dyadnet.config.checkpoints import CheckpointSpec
 from dyadnet.errors import CheckpointError
 
 NAME = "00000012-0123abcd"

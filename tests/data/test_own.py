@@ -18,9 +18,9 @@ from dyadnet import data
 from dyadnet.arrays import ArraysError, read
 from dyadnet.checkpoint.continuing import continued
 from dyadnet.config import DataSpec
+from dyadnet.config.start import starting_point
 from dyadnet.data import idx, npz
 from dyadnet.errors import ConfigError, DataError
-from dyadnet.start import starting_point
 from dyadnet.study.definition import read_study
 from dyadnet.train import train
 from tests.checkpoint.runs import Watching, settings

@@ -20,12 +20,12 @@ from typing import Any
 
 from dyadnet.cli import main
 from dyadnet.config import RunConfig
+from dyadnet.config.memory import check_room
 from dyadnet.document import parse
 from dyadnet.errors import DyadnetError, StoppedError
 from dyadnet.export import export
 from dyadnet.loading import check_fit
 from dyadnet.record import RunFolder, read_config
-from dyadnet.room import check_room
 from dyadnet.train import load_data, train
 from tests.checkpoint.runs import settings, stopping
 from tests.fuzz.cases import KINDS, Command, Sound

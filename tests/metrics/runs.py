@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
-from dyadnet.overrides import merged
+from dyadnet.config.overrides import merged
 from dyadnet.watcher import Silent
 
 SETTINGS: dict[str, Any] = {

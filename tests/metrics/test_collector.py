@@ -13,6 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from dyadnet.config import RunConfig
+from dyadnet.config.recovery import Failure
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
@@ -24,7 +25,6 @@ from dyadnet.metrics.figures import OfPart
 from dyadnet.metrics.readings import Spread, readings
 from dyadnet.metrics.snapshot import Snapshot, model_of
 from dyadnet.program.free_running import _bin
-from dyadnet.recovery import Failure
 from dyadnet.reports import NUMBERS, Reports, Spent
 from dyadnet.scores import SCORES
 from dyadnet.train import load_data

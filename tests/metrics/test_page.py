@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from dyadnet.config import RunConfig
+from dyadnet.config.metrics import MetricsSpec
+from dyadnet.config.overrides import merged
 from dyadnet.metrics.endpoint import Endpoint
 from dyadnet.metrics.page import page
-from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.overrides import merged
 from tests.browser import errors
 from tests.metrics.runs import settings, until
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from dyadnet.config import RunConfig
+from dyadnet.config.metrics import MetricsSpec
 from dyadnet.errors import ConfigError
 from dyadnet.metrics import server
 from dyadnet.metrics.endpoint import Endpoint, node_address
-from dyadnet.metrics.settings import MetricsSpec
 from tests.metrics.runs import fetch, settings
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dyadnet.config.overrides import flattened
 from dyadnet.errors import ConfigError
-from dyadnet.overrides import flattened
 from dyadnet.study import plan, read_study
 from dyadnet.study.plan import quick
 from dyadnet.study.ready import find, names

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from dyadnet.config.pictures import also_as
 from dyadnet.errors import ConfigError, RunFolderError
-from dyadnet.pictures import also_as
 from dyadnet.record import MACHINERY
 from dyadnet.study import Result, Study, StudyFolder, load, plan, progress
 from dyadnet.study.intervals import Interval, margin

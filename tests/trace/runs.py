@@ -7,9 +7,9 @@ from typing import Any
 
 from actors.engine import ActorEngine
 from dyadnet.config import RunConfig
+from dyadnet.config.overrides import merged
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
-from dyadnet.overrides import merged
 from dyadnet.trace.file import TraceWriter
 from tests.actors.threads import ThreadWorkers
 

@@ -12,20 +12,20 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_serializer, field_validator, model_validator
 
 from dyadnet import document
-from dyadnet.checkpoint.settings import Checkpoints, CheckpointSpec
-from dyadnet.consistency import check_consistency
+from dyadnet.config.checkpoints import Checkpoints, CheckpointSpec
+from dyadnet.config.dynamics import Dynamics
+from dyadnet.config.faults import FaultSpec
+from dyadnet.config.metrics import MetricsSpec
+from dyadnet.config.pictures import Format
+from dyadnet.config.recovery import RecoverySpec
+from dyadnet.config.validation import check_consistency
 from dyadnet.data import MEMORY, MemorySpec, is_folder, is_own
 from dyadnet.description import Network
-from dyadnet.dynamics import Dynamics
 from dyadnet.early_stopping import EarlyStoppingSpec
 from dyadnet.errors import ConfigError
-from dyadnet.faults import FaultSpec
 from dyadnet.imperfections.network import Imperfections
-from dyadnet.metrics.settings import MetricsSpec
 from dyadnet.optimisers import Adam, Optimiser
-from dyadnet.pictures import Format
 from dyadnet.plain import network_from, network_to
-from dyadnet.recovery import RecoverySpec
 from dyadnet.schedules import Schedule
 from dyadnet.spec import Positive, Spec
 

@@ -6,8 +6,8 @@ from importlib import resources
 from typing import Any
 
 from dyadnet import document
+from dyadnet.config.overrides import merged
 from dyadnet.description import MODELS
-from dyadnet.overrides import merged
 
 _FILES = {
     "digits": ("digits.yaml",),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dyadnet.dynamics import TICKS, Dynamics, FreeRunning
+from dyadnet.config.dynamics import TICKS, Dynamics, FreeRunning
+from dyadnet.config.faults import check_faults
 from dyadnet.errors import ConfigError
-from dyadnet.faults import check_faults
 from dyadnet.topology import Topology, feedforward_order
 from dyadnet.turns import sides
 

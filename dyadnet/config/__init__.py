@@ -1,0 +1,1 @@
+"""Every setting of a run, in one immutable tree. Imports no engine."""
