@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 if TYPE_CHECKING:
-    from dyadnet.spec import Spec
+    from dyadnet.schema import Spec
 
 Completion = Callable[[str], list[str]]
 """From the beginning of a word to all words that it may become."""
@@ -77,7 +77,7 @@ def _level(path: str, level: int) -> str:
 def _paths() -> Iterator[str]:
     from dyadnet.config import RunConfig
     from dyadnet.plain import SPECS
-    from dyadnet.spec import paths
+    from dyadnet.schema import paths
 
     yield from paths(RunConfig)
     for name in paths(SPECS[0]):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.document import number
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 Draw = Literal["message", "channel", "neuron"]
 """Whether a random delay is drawn for every message, once for a channel, or once for each neuron of a channel."""

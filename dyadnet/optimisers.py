@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from dyadnet import kernels
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 Array = NDArray[Any]
 State = dict[str, Array]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 Positive = Annotated[int, Field(ge=1)]
 

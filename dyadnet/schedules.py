@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 
 class Constant(Spec):

@@ -14,7 +14,7 @@ from dyadnet.config.dynamics import Dynamics, FreeRunning
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 from dyadnet.study import Study, ready
 from dyadnet.study.axes import Axis
 from dyadnet.study.columns import IDENTITY, METRICS, REST

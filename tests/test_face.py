@@ -18,7 +18,7 @@ from dyadnet.config.json_schema import schema
 from dyadnet.config.overrides import assigned
 from dyadnet.config.presets import preset
 from dyadnet.errors import ConfigError, nearest
-from dyadnet.spec import paths
+from dyadnet.schema import paths
 from dyadnet.study.definition import read_study
 from dyadnet.study.plan import plan
 from dyadnet.study.ready import find, names

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 
 class CheckpointSpec(Spec):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dyadnet.delays import Constant as ConstantDelay
 from dyadnet.delays import Delay
 from dyadnet.realtime import RealDelay
-from dyadnet.spec import Positive, Spec
+from dyadnet.schema import Positive, Spec
 
 SPAN_LIMIT = 64
 """Updates over which a difference of prospective dynamics may be taken: so many products of each link are kept."""

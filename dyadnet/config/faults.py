@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.document import number
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 KINDS = ("kill", "hang", "slow", "cut")
 LEGAL = (

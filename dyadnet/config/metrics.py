@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_serializer
 
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 
 class MetricsSpec(Spec):

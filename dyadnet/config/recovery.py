@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from dyadnet.errors import DyadnetError, RunFolderError
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 What = Literal["actor", "node", "link", "stall", "coordinator"]
 """An actor died or hangs, its machine does, letters between two actors were lost or they never met, nobody knows why

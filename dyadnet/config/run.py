@@ -27,7 +27,7 @@ from dyadnet.imperfections.network import Imperfections
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to
 from dyadnet.schedules import Schedule
-from dyadnet.spec import Positive, Spec
+from dyadnet.schema import Positive, Spec
 
 
 class Learning(Spec):

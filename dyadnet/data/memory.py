@@ -14,7 +14,7 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 from dyadnet.data.dataset import Dataset
 from dyadnet.data.own import Part, are_numbers, dataset
 from dyadnet.errors import ConfigError, DataError
-from dyadnet.spec import Positive, Spec
+from dyadnet.schema import Positive, Spec
 
 MEMORY = "memory"
 """What a configuration calls data in memory."""

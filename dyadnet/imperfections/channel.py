@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dyadnet.imperfections.record import Bits, Probability, Range, Record, Size
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 
 class Loss(Record):

@@ -9,7 +9,7 @@ from pydantic import model_validator
 from dyadnet.description import Network
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 
 class Imperfections(Spec):

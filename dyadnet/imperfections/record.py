@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.document import number
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Size = Annotated[float, Field(ge=0)]

@@ -13,7 +13,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.overrides import flattened, merged
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.spec import Positive, Spec
+from dyadnet.schema import Positive, Spec
 from dyadnet.study.definition import overlaps
 
 NOT_TAKEN = {

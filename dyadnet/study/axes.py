@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.document import number
 from dyadnet.random import Stream
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 
 
 class UniformLaw(Spec):

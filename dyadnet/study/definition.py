@@ -13,7 +13,7 @@ from dyadnet.data import is_folder, is_own
 from dyadnet.description import MODELS
 from dyadnet.document import number
 from dyadnet.errors import ConfigError
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 from dyadnet.study.axes import Axis
 from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_NUMBERS
 from dyadnet.study.intervals import Interval

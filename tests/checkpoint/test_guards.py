@@ -21,7 +21,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, StoppedError
 from dyadnet.lines import Lines, RecordError
 from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.spec import Spec
+from dyadnet.schema import Spec
 from dyadnet.train import resume, train
 from tests.checkpoint.runs import Watching, checkpoints, outcome, room_for, settings, uninterrupted
 
