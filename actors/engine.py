@@ -21,12 +21,12 @@ from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.faults import Fault, Faults
+from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engine.protocol import Machinery
 from dyadnet.program.crossing import by_host
 from dyadnet.relaxation import Relaxation, lane_slices
 from dyadnet.reports import Joiner, Outcome
 from dyadnet.steps import REAL_AGE
-from dyadnet.timing import Timing, timing
 from dyadnet.topology import Topology
 from dyadnet.trace.file import recorded
 from dyadnet.update import Update

@@ -125,7 +125,7 @@ class Pacer:
         Parameters
         ----------
         step
-            T in units of δ, or in milliseconds if it was set by hand; see `dyadnet.timing`.
+            T in units of δ, or in milliseconds if it was set by hand; see `dyadnet.dynamics.virtual_time`.
         samples
             That it has.
         """

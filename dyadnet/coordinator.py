@@ -22,6 +22,7 @@ from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.config import RunConfig
 from dyadnet.data import DataShape, validation_split
+from dyadnet.dynamics.virtual_time import timing
 from dyadnet.early_stopping import Patience
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError
@@ -36,7 +37,6 @@ from dyadnet.reports import Layout, Outcome
 from dyadnet.scores import Scale, merit
 from dyadnet.summary import EVALUATED, Summary
 from dyadnet.tally import Tally
-from dyadnet.timing import timing
 from dyadnet.topology import Topology
 from dyadnet.update import Update
 from dyadnet.watcher import Silent, Watcher

@@ -18,10 +18,10 @@ from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
+from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
 from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.timing import timing
 from dyadnet.topology import Topology
 
 SAMPLES = 2048

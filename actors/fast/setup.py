@@ -12,9 +12,9 @@ from actors.fast.endpoint import Network
 from actors.fast.keys import Card
 from actors.shared import Layout
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.virtual_time import timing
 from dyadnet.program.crossing import Geometry, Home
 from dyadnet.program.group import shared_rows as rows
-from dyadnet.timing import timing
 from dyadnet.topology import Topology
 
 SPARE = 4 << 20

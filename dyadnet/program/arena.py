@@ -15,6 +15,7 @@ from dyadnet.clocks import Bernoulli
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.delays import Constant, Delay, Geometric, Uniform
+from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.elementwise import CALLED_ACTIVATION, PIECEWISE
 from dyadnet.imperfections.channel import Channel
 from dyadnet.program import tables as c
@@ -24,7 +25,6 @@ from dyadnet.program.prospective import keep_histories
 from dyadnet.program.tables import NONE, Tables
 from dyadnet.random import Stream
 from dyadnet.realtime import ExponentialTime, RealDelay
-from dyadnet.timing import Timing, delay_of
 from dyadnet.topology import BlockSpec, Link, Topology
 
 Array = NDArray[Any]

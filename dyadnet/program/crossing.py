@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from dyadnet.clocks import Periodic
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
+from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.program import tables as c
-from dyadnet.timing import Timing, delay_of
 from dyadnet.topology import BlockSpec, Link, Topology
 
 Array = NDArray[Any]

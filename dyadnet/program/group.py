@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dyadnet import assembly
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
+from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet.losses import LOSSES
 from dyadnet.optimisers import Adam, Momentum
@@ -30,7 +31,6 @@ from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.scores import errors
 from dyadnet.settling import Settling
-from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
 from dyadnet.turns import sides
 from dyadnet.update import Update

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from dyadnet.assembly import probes
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
+from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.messages import KINDS, Kind
 from dyadnet.random import Stream
 from dyadnet.relaxation import Relaxation
-from dyadnet.timing import Timing, delay_of
 from dyadnet.topology import BlockSpec, Link, Topology
 from tests.reference.block import Block
 from tests.reference.channels import ReceivingEnd, SendingEnd

@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
+from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError
 from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reports import Joiner, Layout, Outcome, Share, Spent
-from dyadnet.timing import Timing, settling, timing
 from dyadnet.topology import Topology
 from dyadnet.update import Update
 from tests.reference import assembly, objective
