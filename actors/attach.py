@@ -88,8 +88,8 @@ def attach(
     from actors.cluster import connected
     from actors.detached import read_ending
     from dyadnet.config import ClusterSpec
+    from dyadnet.process.signals import interruptible
     from dyadnet.progress import Bar
-    from dyadnet.signals import interruptible
 
     ending = read_ending(Path(run))
     if ending is None:

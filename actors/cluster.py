@@ -27,10 +27,10 @@ from actors.starting import folder, knock, latest_kept, refused
 from actors.watchdog import Watchdog
 from dyadnet.config import ClusterSpec
 from dyadnet.config.recovery import RecoverySpec
-from dyadnet.console import for_people, standing
 from dyadnet.errors import ConfigError, DyadnetError
-from dyadnet.guest import as_it_was
-from dyadnet.signals import is_command
+from dyadnet.process.console import for_people, standing
+from dyadnet.process.guest import as_it_was
+from dyadnet.process.signals import is_command
 
 NAMESPACE = "dyadnet"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

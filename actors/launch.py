@@ -26,8 +26,8 @@ from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError
 from dyadnet.loading import check_fit, shape_for
+from dyadnet.process.signals import interruptible
 from dyadnet.record import RunFolder
-from dyadnet.signals import interruptible
 from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher
 

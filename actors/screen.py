@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from dyadnet.console import for_people
+from dyadnet.process.console import for_people
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDE, NARROW = 10, 4

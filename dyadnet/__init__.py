@@ -1,6 +1,6 @@
 """dyadnet: networks of dyadic neurons that settle by exchanging means and differences, and learn from them."""
 
-from dyadnet import signals as signals  # first of all: what is still to be loaded takes a second
+from dyadnet.process import signals as signals  # first of all: what is still to be loaded takes a second
 
 # isort: split
 from dyadnet.callbacks import Callback, EarlyStopping

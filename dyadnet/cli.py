@@ -18,7 +18,6 @@ from typing import Annotated, Any
 
 import typer
 
-from dyadnet import signals
 from dyadnet.checkpoint.command import resume
 from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
@@ -27,11 +26,12 @@ from dyadnet.config.dynamics import TICKS
 from dyadnet.config.faults import parsed
 from dyadnet.config.overrides import assigned, located, merged
 from dyadnet.config.start import starting_point
-from dyadnet.console import hanging, lasting
 from dyadnet.data import KNOWN
 from dyadnet.description import MODELS
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
 from dyadnet.predict import predict
+from dyadnet.process import signals
+from dyadnet.process.console import hanging, lasting
 from dyadnet.record import CONFIG
 from dyadnet.scores import told
 from dyadnet.status import state_of

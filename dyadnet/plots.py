@@ -20,9 +20,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from dyadnet.config.pictures import formats
-from dyadnet.console import say
 from dyadnet.errors import DyadnetError
 from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
+from dyadnet.process.console import say
 from dyadnet.record import whole
 
 Given = ParamSpec("Given")

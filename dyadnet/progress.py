@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dyadnet.config import RunConfig
-from dyadnet.console import for_people
+from dyadnet.process.console import for_people
 from dyadnet.scores import told
 
 

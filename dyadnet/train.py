@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from dyadnet import report, signals
+from dyadnet import report
 from dyadnet.arrays import ArraysError, read
 from dyadnet.callbacks import Callback, Callbacks, check
 from dyadnet.checkpoint.continuing import continued
@@ -24,16 +24,17 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.memory import check_room
 from dyadnet.config.overrides import merged
 from dyadnet.config.pictures import also_as
-from dyadnet.console import in_notebook
 from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
 from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
-from dyadnet.guest import one_thread_a_library
 from dyadnet.initial import initial_weights
 from dyadnet.loading import check_fit, in_memory
 from dyadnet.loading import load_data as load_data  # its old place
 from dyadnet.metrics.snapshot import model_of
 from dyadnet.notebook import usual_watcher
+from dyadnet.process import signals
+from dyadnet.process.console import in_notebook
+from dyadnet.process.guest import one_thread_a_library
 from dyadnet.record import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
 from dyadnet.run import Run

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dyadnet.cli import main
-from dyadnet.console import Stream, UnprintedError, for_people
+from dyadnet.process.console import Stream, UnprintedError, for_people
 from dyadnet.progress import Bar
 from tests.checkpoint.runs import settings
 

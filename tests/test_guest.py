@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from dyadnet.guest import as_it_was, one_thread_a_library
+from dyadnet.process.guest import as_it_was, one_thread_a_library
 from dyadnet.train import train
 from tests.checkpoint.runs import settings
 

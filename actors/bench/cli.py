@@ -11,8 +11,8 @@ from rich.table import Table
 
 from dyadnet.bench.networks import known, numbers
 from dyadnet.bench.networks import sizes as parsed
-from dyadnet.console import for_people
 from dyadnet.errors import ConfigError
+from dyadnet.process.console import for_people
 
 Address = Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, or auto; its own unless given.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]

@@ -12,9 +12,9 @@ import typer
 
 from dyadnet.completion import among, studies
 from dyadnet.config import ClusterSpec
-from dyadnet.console import hanging
 from dyadnet.errors import ConfigError
 from dyadnet.picture_option import FormatOption
+from dyadnet.process.console import hanging
 
 if TYPE_CHECKING:
     from dyadnet.study.definition import Study

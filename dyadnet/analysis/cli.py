@@ -13,9 +13,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from dyadnet.completion import PARTS, WEIGHTS, among
-from dyadnet.console import for_people
 from dyadnet.errors import ConfigError, RunFolderError
 from dyadnet.picture_option import FormatOption
+from dyadnet.process.console import for_people
 
 JSON, PICTURE = "analysis.json", "analysis.png"
 

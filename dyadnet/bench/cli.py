@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from dyadnet.bench.networks import known, numbers, sizes
-from dyadnet.console import for_people
 from dyadnet.errors import ConfigError
+from dyadnet.process.console import for_people
 
 app = typer.Typer(help="Measure this machine; every figure is a ratio within one run.", no_args_is_help=True)
 

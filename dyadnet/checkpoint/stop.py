@@ -7,7 +7,7 @@ import os
 import threading
 from types import FrameType
 
-from dyadnet.signals import handled
+from dyadnet.process.signals import handled
 
 TOLD = b"stopping: the minibatch ends and a checkpoint is written; once more ends at once\n"
 
@@ -29,7 +29,7 @@ class Stop:
 
 
 def heeding(stop: Stop) -> contextlib.AbstractContextManager[None]:
-    """Take the first of `dyadnet.signals.SIGNALS` as a wish to stop; a second one raises `KeyboardInterrupt`.
+    """Take the first of `dyadnet.process.signals.SIGNALS` as a wish to stop; a second one raises `KeyboardInterrupt`.
 
     Only the main thread hears signals; elsewhere this does nothing.
     """

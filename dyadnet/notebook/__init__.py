@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dyadnet.config import RunConfig
-from dyadnet.console import in_notebook
 from dyadnet.description import Network
+from dyadnet.process.console import in_notebook
 from dyadnet.watcher import Silent, Watcher
 
 

@@ -13,8 +13,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from dyadnet.console import for_people
 from dyadnet.errors import RunFolderError
+from dyadnet.process.console import for_people
 from dyadnet.study.ongoing import worked
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result

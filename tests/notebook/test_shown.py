@@ -13,9 +13,9 @@ import pytest
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
-from dyadnet.console import in_notebook
 from dyadnet.notebook import html, progress, usual_watcher
 from dyadnet.notebook.progress import NotebookProgress
+from dyadnet.process.console import in_notebook
 from dyadnet.watcher import Silent
 from tests.metrics.runs import settings
 

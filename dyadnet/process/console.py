@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO, cast
 
 from dyadnet.errors import DyadnetError
-from dyadnet.guest import undrawn
+from dyadnet.process.guest import undrawn
 
 with undrawn():
     from rich.console import Console

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from threadpoolctl import threadpool_limits
 
-from dyadnet.signals import SIGNALS
+from dyadnet.process.signals import SIGNALS
 
 _LOCK = threading.Lock()
 _ONE_THREAD: list[threadpool_limits] = []

@@ -1,0 +1,1 @@
+"""What dyadnet does to and hears from the process that it is called from: signals, libraries, the terminal."""
