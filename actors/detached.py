@@ -13,7 +13,7 @@ from dyadnet.checkpoint.opening import opened, store_of
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError, UsageError
-from dyadnet.files import content, is_finite, unpacked
+from dyadnet.files.access import content, is_finite, unpacked
 from dyadnet.initial import initial_weights
 from dyadnet.record import CONFIG, ENDING, RECORDS, RunFolder, whole
 from dyadnet.status import Reporter

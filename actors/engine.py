@@ -17,12 +17,12 @@ from actors.lookout import Inquiry, Lookout
 from actors.pace import Pacer
 from actors.stall import Diagnosis
 from dyadnet.checkpoint.manifest import File, Manifest
-from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.faults import Fault, Faults
 from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engine.protocol import Machinery
+from dyadnet.files.store import Store
 from dyadnet.program.crossing import by_host
 from dyadnet.relaxation import Relaxation, lane_slices
 from dyadnet.reports import Joiner, Outcome

@@ -29,13 +29,13 @@ from actors.standing import LaneStanding, Standing, Want
 from actors.vectors import Paths, Vectors
 from dyadnet.checkpoint import blocks as checkpoint
 from dyadnet.checkpoint.manifest import File, Manifest
-from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, Split
 from dyadnet.description import layered
 from dyadnet.dynamics.virtual_time import settling
+from dyadnet.files.store import Store
 from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance
 from dyadnet.program.crossing import Home

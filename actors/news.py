@@ -10,7 +10,7 @@ from typing import Any
 
 from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
-from dyadnet.lines import encoded
+from dyadnet.files.jsonl import encoded
 from dyadnet.record import MACHINERY, METRICS, RECORDS, Recorder
 from dyadnet.summary import Summary
 from dyadnet.watcher import Watcher

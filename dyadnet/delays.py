@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
-from dyadnet.document import number
+from dyadnet.files.documents import number
 from dyadnet.schema import Spec
 
 Draw = Literal["message", "channel", "neuron"]

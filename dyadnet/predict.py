@@ -11,10 +11,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dyadnet.arrays import Archive, ArraysError
 from dyadnet.completion import WEIGHTS, among
 from dyadnet.data.own import are_numbers
 from dyadnet.errors import ConfigError, DataError
+from dyadnet.files.arrays import Archive, ArraysError
 from dyadnet.scores import Scale, errors, told, variance
 
 SAMPLES = ("x", "X", "x_test", "X_test", "test_images")

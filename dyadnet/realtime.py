@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dyadnet.document import number
+from dyadnet.files.documents import number
 from dyadnet.schema import Spec
 
 Milliseconds = Annotated[float, Field(ge=0)]

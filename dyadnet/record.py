@@ -15,13 +15,15 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import document, files, weights
+from dyadnet import weights
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
-from dyadnet.document import DocumentError
 from dyadnet.errors import RunFolderError
+from dyadnet.files import access as files
+from dyadnet.files import documents as document
+from dyadnet.files.documents import DocumentError
+from dyadnet.files.jsonl import Lines, complete, unwritten
 from dyadnet.hooks import Hooks
-from dyadnet.lines import Lines, complete, unwritten
 from dyadnet.summary import Summary
 from dyadnet.trace.file import TraceWriter
 

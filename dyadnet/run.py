@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet import weights as saved
-from dyadnet.arrays import read
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
 from dyadnet.export.layout import Arrays, joined, split
+from dyadnet.files.arrays import read
 from dyadnet.inference import outputs, precise
 from dyadnet.loading import load_data
 from dyadnet.record import (

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from dyadnet.checkpoint.lock import holder, stale
 from dyadnet.errors import DivergedError, DyadnetError, RunFolderError, StoppedError, UsageError
-from dyadnet.files import content, unpacked
+from dyadnet.files.access import content, unpacked
 from dyadnet.record import CONFIG, STATUS, read_config, read_metrics, whole
 from dyadnet.summary import Summary
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from dyadnet import report
-from dyadnet.arrays import ArraysError, read
 from dyadnet.callbacks import Callback, Callbacks, check
 from dyadnet.checkpoint.continuing import continued
 from dyadnet.checkpoint.opening import opened
@@ -27,6 +26,7 @@ from dyadnet.config.pictures import also_as
 from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
 from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
+from dyadnet.files.arrays import ArraysError, read
 from dyadnet.initial import initial_weights
 from dyadnet.loading import check_fit, in_memory
 from dyadnet.loading import load_data as load_data  # its old place

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import arrays, files
-from dyadnet.arrays import ArraysError
 from dyadnet.errors import RunFolderError
-from dyadnet.files import is_finite
+from dyadnet.files import access as files
+from dyadnet.files import arrays
+from dyadnet.files.access import is_finite
+from dyadnet.files.arrays import ArraysError
 from dyadnet.hashing import digest
 from dyadnet.scores import SCORES, scores
 

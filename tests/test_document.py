@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import assigned, located, read_yaml
 from dyadnet.config.start import starting_point
-from dyadnet.document import NODES, SIZE, DocumentError, parse, read, written
 from dyadnet.errors import ConfigError
+from dyadnet.files.documents import NODES, SIZE, DocumentError, parse, read, written
 from dyadnet.study.definition import read_study
 from dyadnet.study.plan import plan
 from tests.test_cli import complaint

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from actors.detached import read_ending
-from dyadnet import files
 from dyadnet.checkpoint import position
 from dyadnet.checkpoint.manifest import decoded
 from dyadnet.errors import RunFolderError, StoppedError
+from dyadnet.files import access as files
 from dyadnet.record import ENDING, read_config, read_metrics
 from dyadnet.study.definition import Study
 from dyadnet.study.folder import StudyFolder

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dyadnet.errors import RunFolderError
-from dyadnet.lines import RecordError
+from dyadnet.files.jsonl import RecordError
 from dyadnet.record import CONFIG, EVENTS, METRICS, RunFolder, read_config, read_metrics, whole
 from tests.checkpoint.runs import settings
 

@@ -10,8 +10,8 @@ from typing import Any
 from actors.chaos.plan import Kind
 from actors.chaos.strike import Ending
 from dyadnet.errors import ConfigError
-from dyadnet.files import content, unpacked
-from dyadnet.lines import Lines, complete
+from dyadnet.files.access import content, unpacked
+from dyadnet.files.jsonl import Lines, complete
 from dyadnet.record import whole
 
 HEAD, TRIALS = "chaos.json", "trials.jsonl"

@@ -18,12 +18,12 @@ from threadpoolctl import threadpool_limits
 from dyadnet.block import Block
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
-from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.description import INPUT
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
+from dyadnet.files.store import Store
 from dyadnet.losses import LOSSES
 from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.reports import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of

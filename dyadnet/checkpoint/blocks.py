@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.arrays import ArraysError, read
 from dyadnet.block import Block
 from dyadnet.checkpoint.manifest import File, Manifest
-from dyadnet.checkpoint.store import Store
 from dyadnet.errors import CheckpointError, ConfigError, DivergedError
+from dyadnet.files.arrays import ArraysError, read
+from dyadnet.files.store import Store
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dyadnet.checkpoint.blocks import verified
 from dyadnet.checkpoint.manifest import MANIFEST, Manifest, decoded, order
 from dyadnet.checkpoint.rhythm import Kept
-from dyadnet.checkpoint.store import Store
 from dyadnet.errors import CheckpointError
+from dyadnet.files.store import Store
 
 
 @dataclass(frozen=True, slots=True)

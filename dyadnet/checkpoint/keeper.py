@@ -19,9 +19,9 @@ from dyadnet.checkpoint.position import Best, Position
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
 from dyadnet.checkpoint.stop import Stop
-from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, DyadnetError, StoppedError, StoreError
+from dyadnet.files.store import Store
 from dyadnet.observer import Observer
 from dyadnet.record import Recorder
 from dyadnet.watcher import Watcher

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dyadnet.checkpoint.store import Store
 from dyadnet.errors import CheckpointError
+from dyadnet.files.store import Store
 
 LOCK = "run.lock"
 TAKING = "run.lock.taking"

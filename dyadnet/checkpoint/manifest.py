@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dyadnet.checkpoint.position import Position, finite, whole_number
-from dyadnet.checkpoint.store import checked
 from dyadnet.errors import CheckpointError
-from dyadnet.files import unpacked
+from dyadnet.files.access import unpacked
+from dyadnet.files.store import checked
 
 FORMAT = 1
 MANIFEST = "manifest.json"

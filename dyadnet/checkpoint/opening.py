@@ -11,9 +11,9 @@ from dyadnet.checkpoint.finding import look
 from dyadnet.checkpoint.lock import locked
 from dyadnet.checkpoint.manifest import MANIFEST, order
 from dyadnet.checkpoint.resume_point import Beginning
-from dyadnet.checkpoint.store import Store, store
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, StoreError
+from dyadnet.files.store import Store, store
 from dyadnet.record import CHECKPOINTS
 
 NONCE = "nonce-"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from dyadnet.files import is_finite
+from dyadnet.files.access import is_finite
 from dyadnet.scores import scores
 
 

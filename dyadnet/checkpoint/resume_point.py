@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.rhythm import Kept
-from dyadnet.checkpoint.store import Store
+from dyadnet.files.store import Store
 
 
 @dataclass(frozen=True, slots=True)

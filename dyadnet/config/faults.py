@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dyadnet.document import number
 from dyadnet.errors import ConfigError, guessed
+from dyadnet.files.documents import number
 from dyadnet.schema import Spec
 
 KINDS = ("kill", "hang", "slow", "cut")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dyadnet.arrays import memory
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError
+from dyadnet.files.arrays import memory
 
 
 def check_room(config: RunConfig) -> None:

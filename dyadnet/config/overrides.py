@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dyadnet import document
-from dyadnet.document import DEPTH, DocumentError
 from dyadnet.errors import ConfigError
+from dyadnet.files import documents as document
+from dyadnet.files.documents import DEPTH, DocumentError
 
 
 def read_yaml(path: Path, field: str = "CONFIG") -> dict[str, Any]:

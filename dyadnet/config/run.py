@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
-from dyadnet import document
 from dyadnet.config.checkpoints import Checkpoints, CheckpointSpec
 from dyadnet.config.dynamics import Dynamics
 from dyadnet.config.faults import FaultSpec
@@ -23,6 +22,7 @@ from dyadnet.data import MEMORY, MemorySpec, is_folder, is_own
 from dyadnet.description import Network
 from dyadnet.early_stopping import EarlyStoppingSpec
 from dyadnet.errors import ConfigError
+from dyadnet.files import documents as document
 from dyadnet.imperfections.network import Imperfections
 from dyadnet.optimisers import Adam, Optimiser
 from dyadnet.plain import network_from, network_to

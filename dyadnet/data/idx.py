@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.arrays import INFLATION, memory
 from dyadnet.errors import DataError
-from dyadnet.files import content as content_of
-from dyadnet.files import regular
+from dyadnet.files.access import content as content_of
+from dyadnet.files.access import regular
+from dyadnet.files.arrays import INFLATION, memory
 
 _GZIP = b"\x1f\x8b"
 _REMEDY = "fetch the file again"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dyadnet.arrays import Archive, ArraysError
 from dyadnet.data.dataset import Dataset
 from dyadnet.data.own import dataset
 from dyadnet.errors import DataError
+from dyadnet.files.arrays import Archive, ArraysError
 
 NAMES = (
     ("x", "y", "x_test", "y_test"),

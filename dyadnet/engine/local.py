@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 from dyadnet.block import Block
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
-from dyadnet.checkpoint.store import Store
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.engine.protocol import Machinery
+from dyadnet.files.store import Store
 from dyadnet.loading import check_fit
 from dyadnet.program.block_lane import BlockLane
 from dyadnet.program.group import Group

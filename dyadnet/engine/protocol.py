@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from dyadnet.checkpoint.manifest import File, Manifest
-from dyadnet.checkpoint.store import Store
+from dyadnet.files.store import Store
 from dyadnet.relaxation import Relaxation
 from dyadnet.reports import Outcome
 from dyadnet.update import Update

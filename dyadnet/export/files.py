@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet import arrays, files, weights
+from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.data import input_scale
 from dyadnet.description import Network
 from dyadnet.errors import ConfigError, RunFolderError, UsageError
 from dyadnet.export.layout import Arrays, joined, split
+from dyadnet.files import access as files
+from dyadnet.files import arrays
 from dyadnet.record import read_config, saved_weights, whole
 from dyadnet.topology import Topology
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dyadnet.document import number
+from dyadnet.files.documents import number
 from dyadnet.schema import Spec
 
 Probability = Annotated[float, Field(ge=0, le=1)]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet.arrays import ArraysError, read
 from dyadnet.config import RunConfig
+from dyadnet.files.arrays import ArraysError, read
 from dyadnet.probes import SERIES
 from dyadnet.record import PROBES
 

@@ -9,7 +9,7 @@ from typing import Any
 from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError, UsageError
-from dyadnet.files import content, unpacked
+from dyadnet.files.access import content, unpacked
 from dyadnet.record import BEST, CONFIG, LAST, MACHINERY, METRICS, read_config, saved_weights
 from dyadnet.status import Status, read_status
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
-from dyadnet.document import number
+from dyadnet.files.documents import number
 from dyadnet.random import Stream
 from dyadnet.schema import Spec
 

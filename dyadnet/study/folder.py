@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dyadnet import document
 from dyadnet.data import is_own
-from dyadnet.document import DocumentError
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
-from dyadnet.files import check_links, content, lockable, unpacked
+from dyadnet.files import documents as document
+from dyadnet.files.access import check_links, content, lockable, unpacked
+from dyadnet.files.documents import DocumentError
 from dyadnet.record import emptied, missing
 from dyadnet.study.definition import Study
 from dyadnet.study.plan import Trial

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
-from dyadnet.files import content
+from dyadnet.files.access import content
 from dyadnet.study.columns import DIFFERENCE, MEASURES, METRICS
 from dyadnet.study.definition import REFERENCE, Study, read_study
 from dyadnet.study.folder import DEFINITION, TABLE

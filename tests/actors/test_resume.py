@@ -13,11 +13,11 @@ import pytest
 from actors.engine import ActorEngine
 from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.resume_point import Beginning
-from dyadnet.checkpoint.store import store
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, StoppedError
+from dyadnet.files.store import store
 from dyadnet.observer import Unobserved
 from dyadnet.record import RunFolder
 from dyadnet.train import load_data, resume, train

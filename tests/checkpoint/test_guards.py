@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from dyadnet.checkpoint.lock import LOCK, TAKING, holder, locked, stale
-from dyadnet.checkpoint.store import store
 from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, StoppedError
-from dyadnet.lines import Lines, RecordError
+from dyadnet.files.jsonl import Lines, RecordError
+from dyadnet.files.store import store
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.schema import Spec
 from dyadnet.train import resume, train

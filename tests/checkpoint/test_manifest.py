@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from dyadnet.checkpoint.manifest import File, Manifest, decoded
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
-from dyadnet.checkpoint.store import checked, store
 from dyadnet.config.checkpoints import CheckpointSpec
 from dyadnet.errors import CheckpointError
+from dyadnet.files.store import checked, store
 
 NAME = "00000012-0123abcd"
 numbers = st.floats(allow_nan=False) | st.integers(0, 2**60)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dyadnet.checkpoint.lock import LOCK, TAKING
-from dyadnet.checkpoint.store import store
 from dyadnet.errors import DyadnetError, RunFolderError, StoppedError, UsageError
+from dyadnet.files.store import store
 from dyadnet.record import RunFolder
 from dyadnet.study.folder import StudyFolder
 from dyadnet.study.plan import plan

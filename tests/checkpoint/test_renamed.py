@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.checkpoint.store import store
 from dyadnet.errors import DyadnetError
-from dyadnet.lines import RecordError
+from dyadnet.files.jsonl import RecordError
+from dyadnet.files.store import store
 from dyadnet.train import resume, train
 from tests.checkpoint.runs import Watching, outcome, settings, uninterrupted
 

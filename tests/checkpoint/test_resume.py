@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from dyadnet.checkpoint.continuing import check_same_run
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Position
-from dyadnet.checkpoint.store import store
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import CheckpointError, ConfigError, RunFolderError, StoppedError
 from dyadnet.evaluate import evaluate
+from dyadnet.files.store import store
 from dyadnet.train import resume, train
 from tests.checkpoint.runs import (
     EPOCHS,

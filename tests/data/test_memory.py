@@ -103,7 +103,7 @@ def test_the_folder_records_what_they_are_known_by(tmp_path: Path) -> None:
 def test_labels_come_back_from_the_configuration_as_they_were(labels: list[Any]) -> None:
     found = described(as_dataset((X, np.array(labels)[Y % len(labels)])))
     whole = dn.RunConfig(network=dn.layered(5, [4], 3), data=dn.DataSpec(name="memory", memory=found))
-    from dyadnet import document
+    from dyadnet.files import documents as document
 
     again = dn.RunConfig.read(document.parse(whole.to_yaml()).values)
     assert again.data.memory == found

@@ -15,12 +15,12 @@ import pytest
 from numpy.typing import NDArray
 
 from dyadnet import data
-from dyadnet.arrays import ArraysError, read
 from dyadnet.checkpoint.continuing import continued
 from dyadnet.config import DataSpec
 from dyadnet.config.start import starting_point
 from dyadnet.data import idx, npz
 from dyadnet.errors import ConfigError, DataError
+from dyadnet.files.arrays import ArraysError, read
 from dyadnet.study.definition import read_study
 from dyadnet.train import train
 from tests.checkpoint.runs import Watching, settings

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from safetensors import numpy as safetensors
 
-from dyadnet import document, export
+from dyadnet import export
 from dyadnet.checkpoint.manifest import MANIFEST
 from dyadnet.errors import RunFolderError
+from dyadnet.files import documents as document
 from dyadnet.train import draw as drawn
 from dyadnet.watcher import Silent
 from dyadnet.weights import read, sha256

@@ -21,9 +21,9 @@ from typing import Any
 from dyadnet.cli import main
 from dyadnet.config import RunConfig
 from dyadnet.config.memory import check_room
-from dyadnet.document import parse
 from dyadnet.errors import DyadnetError, StoppedError
 from dyadnet.export import export
+from dyadnet.files.documents import parse
 from dyadnet.loading import check_fit
 from dyadnet.record import RunFolder, read_config
 from dyadnet.train import load_data, train

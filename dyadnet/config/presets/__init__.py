@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
-from dyadnet import document
 from dyadnet.config.overrides import merged
 from dyadnet.description import MODELS
+from dyadnet.files import documents as document
 
 _FILES = {
     "digits": ("digits.yaml",),

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from dyadnet.files import regular
+from dyadnet.files.access import regular
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.errors import DyadnetError
-from dyadnet.files import content, written
+from dyadnet.files.access import content, written
 
 
 class RecordError(DyadnetError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dyadnet.errors import CheckpointError, ConfigError, unwritten
-from dyadnet.files import content
+from dyadnet.files.access import content
 
 LINKLESS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 """Codes of the system for: no hard links here."""
