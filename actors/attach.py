@@ -14,7 +14,7 @@ import typer
 from dyadnet.data import is_own
 from dyadnet.data.mnist import ENVIRONMENT
 from dyadnet.errors import DyadnetError, LeftError, UsageError
-from dyadnet.scores import told
+from dyadnet.numerics.scores import told
 
 if TYPE_CHECKING:
     from actors.detached import Ending

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.failures import MemoryShortError
-from dyadnet.kernels import compiled
 from dyadnet.messages import MessageError
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.crossing import PAGE, Geometry, Home, Region
 from dyadnet.program.tables import J_WIDTH
 from dyadnet.program.words import ROOM, get, load, own, put, sleep, tell, wait

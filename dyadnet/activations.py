@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.elementwise import LOGISTIC, PIECEWISE, TANH, activate
+from dyadnet.numerics.elementwise import LOGISTIC, PIECEWISE, TANH, activate
 
 Array = NDArray[np.floating]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dyadnet import prospective
 from dyadnet.clocks import Clock
 from dyadnet.delays import Constant, Delay, Geometric
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from dyadnet.topology import Link, Topology
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from dyadnet.description import INPUT, Projection
 from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
-from dyadnet.hashing import digest
 from dyadnet.imperfections.device import Device
+from dyadnet.numerics.hashing import digest
+from dyadnet.numerics.rng import Stream
 from dyadnet.optimisers import Optimiser, State
-from dyadnet.random import Stream
 from dyadnet.synapses.dense import Axon, Synapses, normal
 from dyadnet.topology import Link, Topology
 from dyadnet.update import Update

@@ -29,11 +29,11 @@ from dyadnet.config.start import starting_point
 from dyadnet.data import KNOWN
 from dyadnet.description import MODELS
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
+from dyadnet.numerics.scores import told
 from dyadnet.predict import predict
 from dyadnet.process import signals
 from dyadnet.process.console import hanging, lasting
 from dyadnet.record import CONFIG
-from dyadnet.scores import told
 from dyadnet.status import state_of
 from dyadnet.trace.command import replay
 from dyadnet.usage import called

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 
 
 @dataclass(frozen=True, slots=True)

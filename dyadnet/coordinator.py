@@ -28,13 +28,13 @@ from dyadnet.engine.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError
 from dyadnet.hooks import Hooks, Unhooked
 from dyadnet.loading import check_fit
+from dyadnet.numerics.rng import Stream
+from dyadnet.numerics.scores import Scale, merit
 from dyadnet.observer import Observer, Unobserved
-from dyadnet.random import Stream
 from dyadnet.record import BEST, LAST, Recorder
 from dyadnet.regimen import Regimen
 from dyadnet.relaxation import Part, Phase, Relaxation
 from dyadnet.reports import Layout, Outcome
-from dyadnet.scores import Scale, merit
 from dyadnet.summary import EVALUATED, Summary
 from dyadnet.tally import Tally
 from dyadnet.topology import Topology

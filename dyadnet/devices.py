@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from dyadnet.activations import Activation
 from dyadnet.description import Projection
 from dyadnet.imperfections.device import Device, Mismatch, WeightPrecision
-from dyadnet.quantise import quantised
-from dyadnet.random import Stream
+from dyadnet.numerics.quantization import quantised
+from dyadnet.numerics.rng import Stream
 from dyadnet.topology import BlockSpec, Link
 
 Array = NDArray[Any]

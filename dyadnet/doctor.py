@@ -10,8 +10,8 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 from dyadnet import data
-from dyadnet.compiled import place
-from dyadnet.kernels import square
+from dyadnet.numerics.compilation import place
+from dyadnet.numerics.kernels import square
 
 PACKAGES = ("dyadnet", "numpy", "numba", "ray", "msgpack", "prometheus-client", "pydantic", "typer", "matplotlib")
 

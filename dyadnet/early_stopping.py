@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from dyadnet.errors import ConfigError
+from dyadnet.numerics.scores import MORE_IS_BETTER
 from dyadnet.schema import Positive, Spec
-from dyadnet.scores import MORE_IS_BETTER
 
 Monitor = Literal[
     "auto",

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.elementwise import softmax_nudge
+from dyadnet.numerics.elementwise import softmax_nudge
 
 Array = NDArray[Any]
 

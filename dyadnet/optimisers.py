@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from dyadnet import kernels
+from dyadnet.numerics import kernels
 from dyadnet.schema import Spec
 
 Array = NDArray[Any]

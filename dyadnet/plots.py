@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dyadnet.config.pictures import formats
 from dyadnet.errors import DyadnetError
-from dyadnet.histograms import AGES, BINS, PER_DECADE, lower_edges
+from dyadnet.numerics.histogram import AGES, BINS, PER_DECADE, lower_edges
 from dyadnet.process.console import say
 from dyadnet.record import whole
 

@@ -15,7 +15,7 @@ from dyadnet.completion import WEIGHTS, among
 from dyadnet.data.own import are_numbers
 from dyadnet.errors import ConfigError, DataError
 from dyadnet.files.arrays import Archive, ArraysError
-from dyadnet.scores import Scale, errors, told, variance
+from dyadnet.numerics.scores import Scale, errors, told, variance
 
 SAMPLES = ("x", "X", "x_test", "X_test", "test_images")
 TARGETS = {"x": "y", "X": "y", "x_test": "y_test", "X_test": "y_test", "test_images": "test_labels"}
@@ -61,7 +61,7 @@ def predict(
 
 
 def scored(where: str, found: NDArray[Any], targets: NDArray[Any], *, numbers: bool) -> dict[str, float]:
-    """How good predictions are; see `dyadnet.scores`.
+    """How good predictions are; see `dyadnet.numerics.scores`.
 
     Parameters
     ----------

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dyadnet.config import RunConfig
+from dyadnet.numerics.scores import told
 from dyadnet.process.console import for_people
-from dyadnet.scores import told
 
 
 class Bar:

@@ -73,7 +73,7 @@ class Spent:
         Messages that it did not take, by reason.
     ages
         In free-running mode, of each neighbouring actor: counts of the ages of what was read, in the bins of
-        `dyadnet.histograms`, and their sum in seconds.
+        `dyadnet.numerics.histogram`, and their sum in seconds.
     """
 
     actor: str

@@ -17,6 +17,7 @@ from dyadnet.export.layout import Arrays, joined, split
 from dyadnet.files.arrays import read
 from dyadnet.inference import outputs, precise
 from dyadnet.loading import load_data
+from dyadnet.numerics.scores import merit
 from dyadnet.record import (
     BEST,
     LAST,
@@ -27,7 +28,6 @@ from dyadnet.record import (
     read_metrics,
     saved_weights,
 )
-from dyadnet.scores import merit
 from dyadnet.status import Status, read_status
 from dyadnet.summary import Summary
 from dyadnet.topology import Topology

@@ -18,8 +18,8 @@ from dyadnet.files import access as files
 from dyadnet.files import arrays
 from dyadnet.files.access import is_finite
 from dyadnet.files.arrays import ArraysError
-from dyadnet.hashing import digest
-from dyadnet.scores import SCORES, scores
+from dyadnet.numerics.hashing import digest
+from dyadnet.numerics.scores import SCORES, scores
 
 MANIFEST = "manifest.json"
 FORMAT = 1

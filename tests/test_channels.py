@@ -14,7 +14,7 @@ from dyadnet.clocks import Periodic
 from dyadnet.delays import Constant, Uniform
 from dyadnet.description import layered
 from dyadnet.imperfections.channel import Channel
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from dyadnet.relaxation import Phase
 from tests.reference.channels import ReceivingEnd, SendingEnd
 from tests.reference.clocks import Moment

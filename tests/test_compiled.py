@@ -14,13 +14,13 @@ import pytest
 from numba import float64
 
 import dyadnet
-from dyadnet.compiled import NOWHERE, callback, compiled, place
+from dyadnet.numerics.compilation import NOWHERE, callback, compiled, place
 from tests.checkpoint.runs import room_for, settings
 
 PROGRAM = """
 import sys
 import numpy as np
-from dyadnet.kernels import square
+from dyadnet.numerics.kernels import square
 print(int(square(np.ones(2))), square.stats.cache_hits and sum(square.stats.cache_hits.values()))
 """
 
@@ -84,7 +84,7 @@ def package(folder: Path, power: int) -> None:
 
 EXECUTOR = """
 import numpy as np
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.tables import POWER
 
 @compiled

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyadnet.kernels import FLUSH
+from dyadnet.numerics.kernels import FLUSH
 from dyadnet.optimisers import SGD, Adam, Momentum
 from dyadnet.schedules import Constant, Cosine, Increments, Linear, Piece, Piecewise
 

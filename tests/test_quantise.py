@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyadnet.quantise import quantised
+from dyadnet.numerics.quantization import quantised
 
 BITS = st.integers(1, 10)
 

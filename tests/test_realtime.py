@@ -10,7 +10,7 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.errors import ConfigError
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program import free_running
 from dyadnet.program.group import Group
 from dyadnet.program.tables import C_KEY_DELAY

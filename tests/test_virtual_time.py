@@ -14,7 +14,7 @@ from dyadnet.clocks import Bernoulli, Periodic
 from dyadnet.delays import Constant, Geometric, Uniform
 from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine, cores
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from dyadnet.relaxation import Phase
 from tests.reference.channels import ReceivingEnd
 from tests.reference.clocks import Moment, fires, mask

@@ -24,7 +24,7 @@ from actors.host import Host
 from dyadnet.bench.networks import machine
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.crossing import Home
 from dyadnet.program.words import ROOM, tell, wait
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from dyadnet.config.faults import Fault
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 
 Kind = Literal[
     "actor",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.engine.local import LocalEngine
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from dyadnet.relaxation import Relaxation
 
 Array = NDArray[np.float64]

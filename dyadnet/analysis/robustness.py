@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.analysis.trained import Array, Trained
-from dyadnet.random import Stream
-from dyadnet.scores import errors
+from dyadnet.numerics.rng import Stream
+from dyadnet.numerics.scores import errors
 
 Targets = NDArray[Any]
 BETA = 1e-3

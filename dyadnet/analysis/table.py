@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from dyadnet.scores import told
+from dyadnet.numerics.scores import told
 
 
 def table(result: dict[str, Any]) -> Table:

@@ -25,9 +25,9 @@ from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
 from dyadnet.losses import LOSSES
+from dyadnet.numerics.scores import errors
 from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.reports import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
-from dyadnet.scores import errors
 from dyadnet.topology import Topology, feedforward_order
 from dyadnet.update import Update
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.kernels import compiled
-from dyadnet.program.blas import times, times_transposed
+from dyadnet.numerics.blas import times, times_transposed
+from dyadnet.numerics.kernels import compiled
 
 BELOW, ABOVE, UP, DOWN, WEIGHTS = range(5)
 """Of a link: sizes of its two blocks, and where what comes from below, from above, and its weights begin."""

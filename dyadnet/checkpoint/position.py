@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from dyadnet.files.access import is_finite
-from dyadnet.scores import scores
+from dyadnet.numerics.scores import scores
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.errors import ConfigError
-from dyadnet.scores import variance
+from dyadnet.numerics.scores import variance
 
 _ENOUGH = 5
 """Samples a class of which each should be there."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dyadnet.data.dataset import Dataset, Numbers, Split
 from dyadnet.errors import DataError
-from dyadnet.scores import variance
+from dyadnet.numerics.scores import variance
 
 _SPLIT_SEED = 0
 """Of the permutation whose last fifth becomes the test part of a file without one."""

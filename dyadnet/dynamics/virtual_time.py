@@ -22,8 +22,8 @@ from dyadnet.config.dynamics import (
 from dyadnet.delays import Delay
 from dyadnet.description import Network, Projection
 from dyadnet.errors import ConfigError
+from dyadnet.numerics.rng import Stream
 from dyadnet.prospective import Modes
-from dyadnet.random import Stream
 from dyadnet.relaxation import Phase
 from dyadnet.settling import Settling, StopRule
 from dyadnet.steps import ONE_WAY, REAL_AGE, Extrapolation, StepRule

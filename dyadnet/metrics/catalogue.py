@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dyadnet.histograms import SMALLEST
+from dyadnet.numerics.histogram import SMALLEST
 
 PREFIX = "dyadnet_"
 Kind = Literal["gauge", "counter", "histogram"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dyadnet.histograms import PER_DECADE
 from dyadnet.metrics.catalogue import AGES, BOUNDS_A_DECADE
 from dyadnet.metrics.figures import OfBlock
 from dyadnet.metrics.snapshot import STATES, Snapshot
+from dyadnet.numerics.histogram import PER_DECADE
 
 BINS_A_BOUND = PER_DECADE // BOUNDS_A_DECADE
 """Bins of a histogram between two bounds of `AGES`."""
@@ -163,7 +163,7 @@ def _age(name: str, block: OfBlock) -> Reading:
 
 
 def _bounded(bins: Sequence[int]) -> tuple[int, ...]:
-    """Counts between the bounds of `AGES`, from the finer bins of `dyadnet.histograms`."""
+    """Counts between the bounds of `AGES`, from the finer bins of `dyadnet.numerics.histogram`."""
     first, rest = bins[0], bins[1:]
     inner = BINS_A_BOUND * (len(AGES) - 1)
     pairs = [sum(rest[index : index + BINS_A_BOUND]) for index in range(0, inner, BINS_A_BOUND)]

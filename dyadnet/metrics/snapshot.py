@@ -24,9 +24,9 @@ from dyadnet.errors import DivergedError
 from dyadnet.metrics import figures
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart
 from dyadnet.metrics.history import History
+from dyadnet.numerics.scores import scores
 from dyadnet.relaxation import Part
 from dyadnet.reports import COUNTED, Layout, Outcome, Reports, Spent
-from dyadnet.scores import scores
 from dyadnet.topology import Topology
 
 State = Literal["starting", "training", "evaluating", "finished", "diverged", "failed", "stopped"]

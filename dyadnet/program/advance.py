@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.beginning import begin
 from dyadnet.program.executor import run
 from dyadnet.program.tables import (

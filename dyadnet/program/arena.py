@@ -16,14 +16,14 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.delays import Constant, Delay, Geometric, Uniform
 from dyadnet.dynamics.virtual_time import Timing, delay_of
-from dyadnet.elementwise import CALLED_ACTIVATION, PIECEWISE
 from dyadnet.imperfections.channel import Channel
+from dyadnet.numerics.blas import looped, turned
+from dyadnet.numerics.elementwise import CALLED_ACTIVATION, PIECEWISE
+from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
-from dyadnet.program.blas import looped, turned
 from dyadnet.program.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.prospective import keep_histories
 from dyadnet.program.tables import NONE, Tables
-from dyadnet.random import Stream
 from dyadnet.realtime import ExponentialTime, RealDelay
 from dyadnet.topology import BlockSpec, Link, Topology
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dyadnet.elementwise import CALLED_ACTIVATION, activate, copied
-from dyadnet.kernels import compiled
-from dyadnet.program.blas import times, times_transposed
+from dyadnet.numerics.blas import times, times_transposed
+from dyadnet.numerics.elementwise import CALLED_ACTIVATION, activate, copied
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import carries, multiplied
 from dyadnet.program.drives import held, state_of
 from dyadnet.program.executor import feedback, note

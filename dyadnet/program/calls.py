@@ -6,7 +6,7 @@ Parameters are the same everywhere: `t`, `m` and `s` are the tables of a lane's 
 
 from __future__ import annotations
 
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program import beginning, free_running, learning
 from dyadnet.program.views import memory, state, tables
 

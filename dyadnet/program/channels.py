@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from dyadnet.elementwise import copied, level, row_norm, scaled
-from dyadnet.kernels import compiled
-from dyadnet.program.blas import tiny
-from dyadnet.program.draws import normal, normal32, seek, uniform
+from dyadnet.numerics.blas import tiny
+from dyadnet.numerics.draws import normal, normal32, seek, uniform
+from dyadnet.numerics.elementwise import copied, level, row_norm, scaled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.tables import (
     B_DEPTH,
     B_META,
@@ -167,7 +167,7 @@ def coarsen(t, m, s, c, at, mean, difference, tick):  # type: ignore[no-untyped-
 
 @compiled
 def _levels(x, bits, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Step, origin, least and most of the levels for one row; see `dyadnet.quantise.quantised`."""
+    """Step, origin, least and most of the levels for one row; see `dyadnet.numerics.quantization.quantised`."""
     if bits <= 0:
         return 0.0, 0.0, 0.0, 0.0
     if low == high:

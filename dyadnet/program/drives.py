@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dyadnet.elementwise import copied, softmax_nudge
-from dyadnet.kernels import compiled
-from dyadnet.program.blas import times, times_transposed
+from dyadnet.numerics.blas import times, times_transposed
+from dyadnet.numerics.draws import seek
+from dyadnet.numerics.elementwise import copied, softmax_nudge
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import drawn, read_noise
-from dyadnet.program.draws import seek
 from dyadnet.program.tables import (
     B_AXONS,
     B_AXONS_END,

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 
-from dyadnet.elementwise import CALLED_ACTIVATION, activate, copied, differs, largest, scaled
-from dyadnet.kernels import compiled
-from dyadnet.program.blas import times
+from dyadnet.numerics.blas import times
+from dyadnet.numerics.draws import seek, uniform
+from dyadnet.numerics.elementwise import CALLED_ACTIVATION, activate, copied, differs, largest, scaled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import arrive, carries, coarsen, read_noise
-from dyadnet.program.draws import seek, uniform
 from dyadnet.program.drives import drives, held, state_of
 from dyadnet.program.neurons import CHUNK, drive, relax
 from dyadnet.program.prospective import correct, correct_freely, lead

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 
-from dyadnet.elementwise import copied
-from dyadnet.histograms import BINS, PER_DECADE, SMALLEST
-from dyadnet.kernels import compiled
+from dyadnet.numerics.draws import seek, uniform
+from dyadnet.numerics.elementwise import copied
+from dyadnet.numerics.histogram import BINS, PER_DECADE, SMALLEST
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import carries, fetch, take
-from dyadnet.program.draws import seek, uniform
 from dyadnet.program.executor import run
 from dyadnet.program.tables import (
     A_COUNT,
@@ -703,7 +703,7 @@ def _slow_down(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _bin(value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """In which bin a value is counted; see `dyadnet.histograms`."""
+    """In which bin a value is counted; see `dyadnet.numerics.histogram`."""
     if not value >= SMALLEST:
         return 0
     return min(1 + int(PER_DECADE * math.log10(value / SMALLEST)), BINS - 1)

@@ -18,6 +18,7 @@ from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet.losses import LOSSES
+from dyadnet.numerics.scores import errors
 from dyadnet.optimisers import Adam, Momentum
 from dyadnet.program import calls
 from dyadnet.program import tables as c
@@ -29,7 +30,6 @@ from dyadnet.program.power_iteration import Exchange, PowerIteration, Response
 from dyadnet.program.views import View
 from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
-from dyadnet.scores import errors
 from dyadnet.settling import Settling
 from dyadnet.topology import Topology
 from dyadnet.turns import sides

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from dyadnet.activations import Activation
 from dyadnet.block import Block
-from dyadnet.elementwise import PIECEWISE
 from dyadnet.losses import Loss
 from dyadnet.messages import Kind
+from dyadnet.numerics.draws import STATE
+from dyadnet.numerics.elementwise import PIECEWISE
 from dyadnet.objective import value
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.beginning import begin
 from dyadnet.program.crossing import Memory as Segments
-from dyadnet.program.draws import STATE
 from dyadnet.program.executor import run
 from dyadnet.program.neurons import CHUNK
 from dyadnet.program.tables import Memory, State, Tables

@@ -5,9 +5,9 @@ Blocks are independent of each other here, so callers may share them out among t
 
 from __future__ import annotations
 
-from dyadnet.elementwise import PIECEWISE, copied, turn
-from dyadnet.kernels import adam, column_sums, compiled, momentum, square
-from dyadnet.program.blas import outer, times, times_transposed
+from dyadnet.numerics.blas import outer, times, times_transposed
+from dyadnet.numerics.elementwise import PIECEWISE, copied, turn
+from dyadnet.numerics.kernels import adam, column_sums, compiled, momentum, square
 from dyadnet.program.channels import multiplied
 from dyadnet.program.drives import held, state_of
 from dyadnet.program.tables import (

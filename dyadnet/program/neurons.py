@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from dyadnet.elementwise import scaled
-from dyadnet.kernels import FLUSH, compiled
-from dyadnet.program.blas import tiny
+from dyadnet.numerics.blas import tiny
+from dyadnet.numerics.elementwise import scaled
+from dyadnet.numerics.kernels import FLUSH, compiled
 from dyadnet.program.tables import NONE, RUN, T_BACKWARD, T_INNER, T_OFFSET, T_WEIGHTS
 
 CHUNK = 1024

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.block import Block
+from dyadnet.numerics.rng import Stream
 from dyadnet.program import calls
 from dyadnet.program.arena import Arena
-from dyadnet.random import Stream
 from dyadnet.spectrum import ITERATION, factor, factors, radius
 
 Array = NDArray[Any]

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.elementwise import copied
-from dyadnet.kernels import FLUSH, compiled
+from dyadnet.numerics.elementwise import copied
+from dyadnet.numerics.kernels import FLUSH, compiled
 from dyadnet.program.drives import held
 from dyadnet.program.tables import (
     B_AXONS,

@@ -14,8 +14,8 @@ Channels of one certain delay have no events: what was sent `delay` ticks ago is
 
 from __future__ import annotations
 
-from dyadnet.kernels import compiled
-from dyadnet.program.draws import geometric, integer, seek, uniform
+from dyadnet.numerics.draws import geometric, integer, seek, uniform
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.tables import (
     B_CLOCK,
     B_KEY_CLOCK,

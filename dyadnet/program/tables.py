@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from dyadnet.histograms import BINS
+from dyadnet.numerics.histogram import BINS
 
 Array = NDArray[Any]
 NONE = -1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 from dyadnet.program.tables import (
     B_ORDER,
     B_WAITS,

@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 
 LOOKS = 50
 """Looks at what is waited for before sleep, others running in between."""

@@ -10,13 +10,13 @@ import numpy as np
 import yaml
 
 from dyadnet.config import RunConfig
-from dyadnet.histograms import AGES, BINS, lower_edges
 from dyadnet.metrics.snapshot import model_of
 from dyadnet.metrics.view import layout
+from dyadnet.numerics.histogram import AGES, BINS, lower_edges
+from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
 from dyadnet.record import CONFIG, MACHINERY, METRICS
 from dyadnet.report.probes import probes
 from dyadnet.report.reading import Reading, listed
-from dyadnet.scores import OF_CLASSES, OF_NUMBERS, SCORES
 from dyadnet.status import Status
 from dyadnet.topology import Topology
 

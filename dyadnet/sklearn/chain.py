@@ -23,7 +23,7 @@ from dyadnet.data import Dataset, DataShape, validation_split
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.inference import outputs, precise
-from dyadnet.scores import SCORES, merit, variance
+from dyadnet.numerics.scores import SCORES, merit, variance
 from dyadnet.sklearn.parameters import Parameters, plain
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.files.documents import number
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from dyadnet.schema import Spec
 
 

@@ -15,7 +15,7 @@ from dyadnet.analysis.trained import Trained, ideal, inputs_of
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.description import Network
-from dyadnet.scores import OF_CLASSES, scores
+from dyadnet.numerics.scores import OF_CLASSES, scores
 from dyadnet.study.definition import Keep
 from dyadnet.summary import Summary
 from dyadnet.topology import Topology

@@ -18,7 +18,7 @@ from dyadnet.engine.protocol import Engine
 from dyadnet.errors import DivergedError
 from dyadnet.initial import initial_weights
 from dyadnet.loading import shape_for
-from dyadnet.scores import scores
+from dyadnet.numerics.scores import scores
 from dyadnet.study.columns import METRICS
 from dyadnet.study.definition import Keep
 from dyadnet.study.kept import Best, curves, examined

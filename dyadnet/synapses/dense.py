@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.elementwise import transposed
-from dyadnet.program.blas import turned
-from dyadnet.random import Stream
+from dyadnet.numerics.blas import turned
+from dyadnet.numerics.elementwise import transposed
+from dyadnet.numerics.rng import Stream
 from dyadnet.topology import Link
 
 Array = NDArray[Any]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from dyadnet.errors import DyadnetError
-from dyadnet.scores import told
+from dyadnet.numerics.scores import told
 
 
 def replay(

@@ -18,15 +18,15 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
-from dyadnet.histograms import BINS
 from dyadnet.metrics.catalogue import AGES, CATALOGUE, PREFIX
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.figures import OfPart
 from dyadnet.metrics.readings import Spread, readings
 from dyadnet.metrics.snapshot import Snapshot, model_of
+from dyadnet.numerics.histogram import BINS
+from dyadnet.numerics.scores import SCORES
 from dyadnet.program.free_running import _bin
 from dyadnet.reports import NUMBERS, Reports, Spent
-from dyadnet.scores import SCORES
 from dyadnet.train import load_data
 from tests.metrics.runs import Values, fetch, lines, running, scraped, settings, state, until, value
 

@@ -18,7 +18,7 @@ from llvmlite import binding  # type: ignore[import-untyped]
 from numba import cfunc, types
 from numpy.typing import NDArray
 
-from dyadnet.program import blas
+from dyadnet.numerics import blas
 
 Array = NDArray[Any]
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.typing import NDArray
 
-from dyadnet.program import draws
-from dyadnet.random import Stream
+from dyadnet.numerics import draws
+from dyadnet.numerics.rng import Stream
 
 Moment = tuple[int, int, int, int]
 

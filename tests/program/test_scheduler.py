@@ -18,11 +18,11 @@ from numba import njit
 
 from dyadnet.description import Network, layered
 from dyadnet.engine.local import LocalEngine
+from dyadnet.numerics.rng import Stream
 from dyadnet.program import drives, scheduler
 from dyadnet.program import tables as c
 from dyadnet.program.lane import Lane
 from dyadnet.program.views import state, tables
-from dyadnet.random import Stream
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import RECEIVED, SENT, Layout
 from dyadnet.settling import StopRule

@@ -12,7 +12,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.messages import KINDS, Kind
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from dyadnet.relaxation import Relaxation
 from dyadnet.topology import BlockSpec, Link, Topology
 from tests.reference.block import Block

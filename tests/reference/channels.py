@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from dyadnet.delays import Delay
 from dyadnet.imperfections.channel import Channel
+from dyadnet.numerics.quantization import quantised
+from dyadnet.numerics.rng import Stream
 from dyadnet.prospective import lag
-from dyadnet.quantise import quantised
-from dyadnet.random import Stream
 from dyadnet.reports import SENT
 from tests.reference.clocks import Moment
 from tests.reference.messages import Message

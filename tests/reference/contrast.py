@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import kernels
+from dyadnet.numerics import kernels
 from tests.reference.turns import dyadic
 
 if TYPE_CHECKING:

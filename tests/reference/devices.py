@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from dyadnet import devices
 from dyadnet.description import Projection
-from dyadnet.elementwise import row_norm
 from dyadnet.imperfections.device import Device
-from dyadnet.random import Stream
+from dyadnet.numerics.elementwise import row_norm
+from dyadnet.numerics.rng import Stream
 from dyadnet.topology import BlockSpec
 from tests.reference.clocks import Moment
 

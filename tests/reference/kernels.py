@@ -1,4 +1,4 @@
-"""The passes over a block's neurons that only the reference makes, compiled as those of `dyadnet.kernels`.
+"""The passes over a block's neurons that only the reference makes, compiled as those of `dyadnet.numerics.kernels`.
 
 Largest absolute values are taken over the bit patterns of the floats, whose order as integers is the order of their
 magnitudes; NaN and infinity then come out above every finite number and are never lost.
@@ -6,7 +6,7 @@ magnitudes; NaN and infinity then come out above every finite number and are nev
 
 from __future__ import annotations
 
-from dyadnet.kernels import FLUSH, compiled
+from dyadnet.numerics.kernels import FLUSH, compiled
 
 
 @compiled

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.program.blas import outer, times, times_transposed
+from dyadnet.numerics.blas import outer, times, times_transposed
 from tests.reference.messages import Message
 
 Array = NDArray[Any]

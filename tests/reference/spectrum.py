@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.messages import Kind
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from dyadnet.spectrum import ITERATION, Application, factor, factors, radius
 from tests.reference.block import Block
 from tests.reference.products import product, product_transposed

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.imperfections.channel import Channel
-from dyadnet.random import Stream
+from dyadnet.numerics.rng import Stream
 from tests.reference.clocks import Moment
 from tests.reference.messages import Message
 

@@ -17,7 +17,7 @@ import pytest
 import dyadnet as dn
 from dyadnet import cli
 from dyadnet.config import RunConfig
-from dyadnet.histograms import BINS
+from dyadnet.numerics.histogram import BINS
 from dyadnet.record import read_config
 from dyadnet.report import report, write
 from dyadnet.report.contents import COUNTS, contents, flat

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.kernels import compiled
+from dyadnet.numerics.kernels import compiled
 
 PIECEWISE, LOGISTIC, TANH, CALLED_ACTIVATION = range(4)
 """Forms of an activation; one that Python has to be called for is the last."""

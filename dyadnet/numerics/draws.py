@@ -1,6 +1,6 @@
 """Draws from Philox inside compiled code, with exactly the bits of NumPy's generator.
 
-`dyadnet.random.Stream.at` gives a generator for the draws of one moment. Here the same generator is an array of
+`dyadnet.numerics.rng.Stream.at` gives a generator for the draws of one moment. Here the same generator is an array of
 `STATE` words that the caller owns: `seek` puts it where ``Stream.at`` begins, and each further function draws the
 next value that the method of `numpy.random.Generator` would. Draws of 32 and of 64 bits may follow one another in
 any order, as they may there: a draw of 32 bits takes the low half of a word and leaves the upper half for the next.
@@ -33,8 +33,8 @@ from numba.extending import intrinsic
 # module, which numba does not document. This is the only place that needs it.
 from numba.np.random import _constants as tables
 
-from dyadnet.kernels import compiled
-from dyadnet.random import Stream
+from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.rng import Stream
 
 # A function that is given an array counts references to it, atomically, which takes longer than a draw. Without numba's
 # run time nothing is counted (nothing below allocates), and all but the rounds become part of their caller.

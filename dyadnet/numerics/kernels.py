@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.compiled import compiled as cached
+from dyadnet.numerics.compilation import compiled as cached
 
 Array = NDArray[Any]
 

@@ -45,8 +45,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from threadpoolctl import threadpool_info
 
-from dyadnet.compiled import callback
-from dyadnet.kernels import compiled
+from dyadnet.numerics.compilation import callback
+from dyadnet.numerics.kernels import compiled
 
 WIDE = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "cblas_{}gemm_64", "cblas_{}gemm$NEWLAPACK$ILP64")
 """Names of the function where integers have 64 bits: NumPy's wheels, OpenBLAS, MKL, Accelerate."""

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: kernels, products, draws, hashes. Knows no network."""
