@@ -16,10 +16,10 @@ from actors.host import Host
 from dyadnet.config import ProbeSpec, RecordSpec, RunConfig
 from dyadnet.config.dynamics import Lockstep
 from dyadnet.data import Dataset, Split
+from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
 from dyadnet.program.crossing import Home
 from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.topology import Topology
 from dyadnet.update import Update
 
 SWEEPS = 10

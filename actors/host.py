@@ -33,9 +33,10 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, Split
-from dyadnet.description import layered
 from dyadnet.dynamics.virtual_time import settling
 from dyadnet.files.store import Store
+from dyadnet.network.description import layered
+from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance
 from dyadnet.program.crossing import Home
@@ -45,7 +46,6 @@ from dyadnet.program.words import MOST, ROOM, wait
 from dyadnet.relaxation import Pace, Phase, PhaseOutcome, Relaxation
 from dyadnet.reports import SENT, Share
 from dyadnet.settling import Settling
-from dyadnet.topology import Topology
 from dyadnet.update import Update
 
 Array = NDArray[Any]

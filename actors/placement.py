@@ -19,7 +19,7 @@ from ray.util.placement_group import (
 
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError
-from dyadnet.topology import Topology
+from dyadnet.network.topology import Topology
 
 STRATEGIES = {"pack": "PACK", "spread": "SPREAD", "strict-spread": "STRICT_SPREAD"}
 PATIENCE = 30.0

@@ -27,9 +27,9 @@ from actors.placement import homes, reserve, to_be_measured
 from actors.shared import DeskSegments
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError
+from dyadnet.network.topology import Topology, colours
 from dyadnet.program.crossing import Home, by_host
 from dyadnet.reports import Layout
-from dyadnet.topology import Topology, colours
 
 START = 120.0
 """Seconds within which every actor must have come up."""

@@ -7,7 +7,6 @@ from dyadnet.callbacks import Callback, EarlyStopping
 from dyadnet.config import DataSpec, Learning, RunConfig
 from dyadnet.config.dynamics import Dynamics
 from dyadnet.data import Dataset, Split
-from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.errors import (
     CallbackError,
     ConfigError,
@@ -18,6 +17,7 @@ from dyadnet.errors import (
     UsageError,
 )
 from dyadnet.evaluate import evaluate
+from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.run import Run, load
 from dyadnet.summary import Summary
 from dyadnet.train import resume, train

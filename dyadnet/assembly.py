@@ -8,8 +8,8 @@ import numpy as np
 
 from dyadnet.block import Block
 from dyadnet.config import RunConfig
+from dyadnet.network.topology import Topology
 from dyadnet.probes import Probe
-from dyadnet.topology import Topology
 
 
 def blocks(config: RunConfig, topology: Topology, names: Iterable[str]) -> dict[str, Block]:

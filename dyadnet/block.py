@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.description import INPUT, Projection
 from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
 from dyadnet.imperfections.device import Device
+from dyadnet.network.description import INPUT, Projection
+from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.hashing import digest
 from dyadnet.numerics.rng import Stream
 from dyadnet.optimisers import Optimiser, State
 from dyadnet.synapses.dense import Axon, Synapses, normal
-from dyadnet.topology import Link, Topology
 from dyadnet.update import Update
 
 Array = NDArray[Any]

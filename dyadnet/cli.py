@@ -27,8 +27,8 @@ from dyadnet.config.faults import parsed
 from dyadnet.config.overrides import assigned, located, merged
 from dyadnet.config.start import starting_point
 from dyadnet.data import KNOWN
-from dyadnet.description import MODELS
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
+from dyadnet.network.description import MODELS
 from dyadnet.numerics.scores import told
 from dyadnet.predict import predict
 from dyadnet.process import signals

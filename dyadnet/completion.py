@@ -76,7 +76,7 @@ def _level(path: str, level: int) -> str:
 
 def _paths() -> Iterator[str]:
     from dyadnet.config import RunConfig
-    from dyadnet.plain import SPECS
+    from dyadnet.network.serialization import SPECS
     from dyadnet.schema import paths
 
     yield from paths(RunConfig)

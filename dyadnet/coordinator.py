@@ -28,6 +28,7 @@ from dyadnet.engine.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError
 from dyadnet.hooks import Hooks, Unhooked
 from dyadnet.loading import check_fit
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.numerics.scores import Scale, merit
 from dyadnet.observer import Observer, Unobserved
@@ -37,7 +38,6 @@ from dyadnet.relaxation import Part, Phase, Relaxation
 from dyadnet.reports import Layout, Outcome
 from dyadnet.summary import EVALUATED, Summary
 from dyadnet.tally import Tally
-from dyadnet.topology import Topology
 from dyadnet.update import Update
 from dyadnet.watcher import Silent, Watcher
 from dyadnet.weighting import weighted

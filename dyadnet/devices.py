@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.activations import Activation
-from dyadnet.description import Projection
 from dyadnet.imperfections.device import Device, Mismatch, WeightPrecision
+from dyadnet.network.activations import Activation
+from dyadnet.network.description import Projection
+from dyadnet.network.topology import BlockSpec, Link
 from dyadnet.numerics.quantization import quantised
 from dyadnet.numerics.rng import Stream
-from dyadnet.topology import BlockSpec, Link
 
 Array = NDArray[Any]
 

@@ -8,8 +8,8 @@ from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError, UsageError
 from dyadnet.export.layout import joined, split
+from dyadnet.network.topology import Topology
 from dyadnet.record import read_config, saved_weights
-from dyadnet.topology import Topology
 
 
 def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | None]:

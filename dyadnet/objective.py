@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.activations import Activation
 from dyadnet.devices import Hardware
-from dyadnet.losses import Loss
+from dyadnet.network.activations import Activation
+from dyadnet.network.losses import Loss
 
 Array = NDArray[Any]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.messages import KINDS, Address
+from dyadnet.network.topology import Topology
 from dyadnet.relaxation import PhaseOutcome
-from dyadnet.topology import Topology
 
 Table = NDArray[np.float64]
 Counts = NDArray[np.int64]

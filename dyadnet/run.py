@@ -17,6 +17,7 @@ from dyadnet.export.layout import Arrays, joined, split
 from dyadnet.files.arrays import read
 from dyadnet.inference import outputs, precise
 from dyadnet.loading import load_data
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import merit
 from dyadnet.record import (
     BEST,
@@ -30,7 +31,6 @@ from dyadnet.record import (
 )
 from dyadnet.status import Status, read_status
 from dyadnet.summary import Summary
-from dyadnet.topology import Topology
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

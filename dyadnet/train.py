@@ -31,6 +31,7 @@ from dyadnet.initial import initial_weights
 from dyadnet.loading import check_fit, in_memory
 from dyadnet.loading import load_data as load_data  # its old place
 from dyadnet.metrics.snapshot import model_of
+from dyadnet.network.topology import Topology
 from dyadnet.notebook import usual_watcher
 from dyadnet.process import signals
 from dyadnet.process.console import in_notebook
@@ -40,7 +41,6 @@ from dyadnet.report.page import REPORT
 from dyadnet.run import Run
 from dyadnet.status import read_status, reported
 from dyadnet.summary import Summary
-from dyadnet.topology import Topology
 from dyadnet.watcher import Watcher
 
 ENGINES = "dyadnet.engines"

@@ -24,8 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dyadnet.description import Network
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import Network
 
 
 def sides(network: Network, couplings: Sequence[float]) -> dict[str, int]:

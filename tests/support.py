@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
-from dyadnet.description import Network, Population, Projection
 from dyadnet.engine.local import LocalEngine
+from dyadnet.network.description import Network, Population, Projection
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import Outcome
 from tests.reference.engine import ReferenceEngine

@@ -14,7 +14,7 @@ from dyadnet.baselines import BackpropEngine
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.errors import ConfigError, StoppedError
-from dyadnet.losses import LOSSES
+from dyadnet.network.losses import LOSSES
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.report.contents import contents
 from dyadnet.report.reading import read

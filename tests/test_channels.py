@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dyadnet.clocks import Periodic
 from dyadnet.delays import Constant, Uniform
-from dyadnet.description import layered
 from dyadnet.imperfections.channel import Channel
+from dyadnet.network.description import layered
 from dyadnet.numerics.rng import Stream
 from dyadnet.relaxation import Phase
 from tests.reference.channels import ReceivingEnd, SendingEnd

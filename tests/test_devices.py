@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dyadnet.activations import ACTIVATIONS
 from dyadnet.block import Block
 from dyadnet.config import RunConfig
-from dyadnet.description import Network, layered
 from dyadnet.devices import AUTO_RANGE
 from dyadnet.imperfections.device import Device
+from dyadnet.network.activations import ACTIVATIONS
+from dyadnet.network.description import Network, layered
+from dyadnet.network.topology import Topology
 from dyadnet.optimisers import SGD
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.group import Group
 from dyadnet.relaxation import Pace, Phase
-from dyadnet.topology import Topology
 from dyadnet.update import Update
 from tests.reference.clocks import Moment
 from tests.reference.contrast import contrasts

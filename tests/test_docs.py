@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import ClusterSpec, DataSpec, Learning, ProbeSpec, RecordSpec
 from dyadnet.config.checkpoints import CheckpointSpec
 from dyadnet.config.dynamics import Dynamics, FreeRunning
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
+from dyadnet.network.activations import ACTIVATIONS
 from dyadnet.schema import Spec
 from dyadnet.study import Study, ready
 from dyadnet.study.axes import Axis

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dyadnet.activations import ACTIVATIONS
-from dyadnet.description import layered
+from dyadnet.network.activations import ACTIVATIONS
+from dyadnet.network.description import layered
 from dyadnet.relaxation import Phase
 from tests.reference.engine import ReferenceEngine
 from tests.support import Settler

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dyadnet.description import Network, layered
 from dyadnet.engine.local import LocalEngine
+from dyadnet.network.description import Network, layered
 from tests.support import Settler, cyclic, data, engine
 
 BETA = 1e-4

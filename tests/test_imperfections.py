@@ -10,13 +10,13 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import evaluate
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.network import Imperfections
+from dyadnet.network.description import layered
 from dyadnet.record import read_metrics
 from dyadnet.train import train
 from tests.actors.test_lockstep import record, settings_of

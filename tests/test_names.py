@@ -8,7 +8,7 @@ import pytest
 
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError
-from dyadnet.plain import network_from
+from dyadnet.network.serialization import network_from
 from tests.checkpoint.runs import settings
 from tests.test_cli import run
 

@@ -6,7 +6,7 @@ import pytest
 
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
-from dyadnet.description import MODELS
+from dyadnet.network.description import MODELS
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -12,14 +12,14 @@ from dyadnet.ages import distribution, mean_age
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import Dynamics
 from dyadnet.delays import Geometric, Uniform
-from dyadnet.description import layered
 from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import layered
+from dyadnet.network.topology import Topology
 from dyadnet.prospective import best, growths, modes_of, ticks, tuned
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.steps import best_step, growth
-from dyadnet.topology import Topology
 from tests.support import cyclic, data
 
 

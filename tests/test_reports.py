@@ -8,11 +8,11 @@ import pickle
 import numpy as np
 import pytest
 
-from dyadnet.description import Network, Population, Projection
+from dyadnet.network.description import Network, Population, Projection
+from dyadnet.network.topology import Topology
 from dyadnet.relaxation import Phase
 from dyadnet.reports import Joiner, Layout, Outcome, Predicted, Reports, Share, Spent
 from dyadnet.tally import Tally
-from dyadnet.topology import Topology
 from tests.reference.reporting import block_report, columns
 from tests.support import Settler
 from tests.support import reference as engine

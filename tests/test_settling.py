@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.errors import DivergedError
+from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.relaxation import Phase
 from dyadnet.settling import StopRule
 from dyadnet.steps import best_step, extremes, growth, growths, largest_stable_step, over_relaxation

@@ -11,9 +11,9 @@ from dyadnet.bench.turns import TOLERANCES, measure
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.relaxation import Phase
 from dyadnet.turns import sides
 from tests.reference.contrast import contrasts

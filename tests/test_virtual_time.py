@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dyadnet.clocks import Bernoulli, Periodic
 from dyadnet.delays import Constant, Geometric, Uniform
-from dyadnet.description import layered
 from dyadnet.engine.local import LocalEngine, cores
+from dyadnet.network.description import layered
 from dyadnet.numerics.rng import Stream
 from dyadnet.relaxation import Phase
 from tests.reference.channels import ReceivingEnd

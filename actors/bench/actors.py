@@ -21,8 +21,8 @@ from dyadnet.data import Dataset
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
+from dyadnet.network.topology import Topology
 from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.topology import Topology
 
 SAMPLES = 2048
 """Of the synthetic inputs."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.block import Block
-from dyadnet.description import INPUT
+from dyadnet.network.description import INPUT
 
 Array = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset, Numbers, Split
-from dyadnet.description import INPUT, Network
 from dyadnet.engine.local import LocalEngine
-from dyadnet.losses import LOSSES
+from dyadnet.network.description import INPUT, Network
+from dyadnet.network.losses import LOSSES
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import Outcome
 from dyadnet.weights import Parameters

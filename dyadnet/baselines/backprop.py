@@ -20,15 +20,15 @@ from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
-from dyadnet.description import INPUT
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
-from dyadnet.losses import LOSSES
+from dyadnet.network.description import INPUT
+from dyadnet.network.losses import LOSSES
+from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.numerics.scores import errors
 from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.reports import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
-from dyadnet.topology import Topology, feedforward_order
 from dyadnet.update import Update
 
 Array = NDArray[Any]

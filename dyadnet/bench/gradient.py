@@ -10,7 +10,7 @@ from dyadnet.analysis.gradient import EXACT, EXACT_BETA, contrast, cosine
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.data import Dataset
-from dyadnet.description import MODELS
+from dyadnet.network.description import MODELS
 
 TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4)
 BETAS = (0.5, 0.1, 0.01, 0.001)

@@ -15,10 +15,10 @@ from dyadnet.bench.networks import machine
 from dyadnet.bench.products import Products
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
-from dyadnet.description import FEEDFORWARD, MODELS, layered
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
 from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.network.description import FEEDFORWARD, MODELS, layered
 from dyadnet.relaxation import Phase, Relaxation, lane_slices
 from dyadnet.tally import Tally
 from dyadnet.update import Update

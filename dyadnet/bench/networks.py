@@ -11,8 +11,8 @@ import numpy as np
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
-from dyadnet.description import MODELS, layered
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import MODELS, layered
 
 CLASSES = 10
 

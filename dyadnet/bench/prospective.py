@@ -13,9 +13,9 @@ from dyadnet.bench.networks import configuration
 from dyadnet.config.overrides import merged
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
-from dyadnet.description import INPUT
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
+from dyadnet.network.description import INPUT
 from dyadnet.program import tables as c
 from dyadnet.prospective import best
 from dyadnet.relaxation import Phase, Relaxation

@@ -12,10 +12,10 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.data import is_own
 from dyadnet.errors import CheckpointError, ConfigError
+from dyadnet.network.topology import Topology
 from dyadnet.reports import Layout
 from dyadnet.schedules import Cosine, Linear, Schedule
 from dyadnet.tally import Tally
-from dyadnet.topology import Topology
 
 FREE = (
     "engine",

@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
-from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import RunConfig
-from dyadnet.description import LOSS_NAMES
-from dyadnet.plain import SPECS
+from dyadnet.network.activations import ACTIVATIONS
+from dyadnet.network.description import LOSS_NAMES
+from dyadnet.network.serialization import SPECS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SHORT: dict[str, list[str]] = {

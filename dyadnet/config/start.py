@@ -8,8 +8,8 @@ from typing import Any
 from dyadnet.config import DataSpec
 from dyadnet.config.overrides import located, merged, read_yaml, spelled_out
 from dyadnet.config.presets import nearest_model, preset
-from dyadnet.description import MODELS
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import MODELS
 
 
 def starting_point(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dyadnet.config.dynamics import TICKS, Dynamics, FreeRunning
 from dyadnet.config.faults import check_faults
 from dyadnet.errors import ConfigError
-from dyadnet.topology import Topology, feedforward_order
+from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.turns import sides
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ from dyadnet.config.dynamics import (
     RedBlackClock,
 )
 from dyadnet.delays import Delay
-from dyadnet.description import Network, Projection
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import Network, Projection
+from dyadnet.network.topology import Topology, colours, is_forest
 from dyadnet.numerics.rng import Stream
 from dyadnet.prospective import Modes
 from dyadnet.relaxation import Phase
 from dyadnet.settling import Settling, StopRule
 from dyadnet.steps import ONE_WAY, REAL_AGE, Extrapolation, StepRule
-from dyadnet.topology import Topology, colours, is_forest
 
 MISSED = 1e-3
 """Probability with which a network with lossy channels may be called settled while something was not heard."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.description import INPUT
 from dyadnet.errors import RunFolderError
-from dyadnet.topology import Topology
+from dyadnet.network.description import INPUT
+from dyadnet.network.topology import Topology
 from dyadnet.weights import Parameters
 
 Arrays = dict[str, NDArray[Any]]

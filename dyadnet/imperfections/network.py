@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import model_validator
 
-from dyadnet.description import Network
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
+from dyadnet.network.description import Network
 from dyadnet.schema import Spec
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dyadnet.metrics.catalogue import SWEEPS
+from dyadnet.network.topology import Topology
 from dyadnet.reports import COUNTED, BlockReport, Counts, Layout, Outcome, Reports
-from dyadnet.topology import Topology
 
 MOST = 256
 """Blocks or edges that are shown one by one; of more, only those of whole layers."""

@@ -19,15 +19,15 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.recovery import Failure, What
-from dyadnet.description import MODELS
 from dyadnet.errors import DivergedError
 from dyadnet.metrics import figures
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart
 from dyadnet.metrics.history import History
+from dyadnet.network.description import MODELS
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import scores
 from dyadnet.relaxation import Part
 from dyadnet.reports import COUNTED, Layout, Outcome, Reports, Spent
-from dyadnet.topology import Topology
 
 State = Literal["starting", "training", "evaluating", "finished", "diverged", "failed", "stopped"]
 STATES: tuple[State, ...] = ("starting", "training", "evaluating", "finished", "diverged", "failed", "stopped")

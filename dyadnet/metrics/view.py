@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.topology import Topology
+from dyadnet.network.topology import Topology
 from dyadnet.web import plain
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dyadnet.config import RunConfig
-from dyadnet.description import Network
+from dyadnet.network.description import Network
 from dyadnet.process.console import in_notebook
 from dyadnet.watcher import Silent, Watcher
 

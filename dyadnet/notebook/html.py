@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dyadnet.config import RunConfig
-from dyadnet.description import Network
+from dyadnet.network.description import Network
 
 MANY = 12
 """Populations and projections that are listed."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.activations import PiecewiseLinear
 from dyadnet.block import Block
 from dyadnet.clocks import Bernoulli
 from dyadnet.config import RunConfig
@@ -17,6 +16,8 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.delays import Constant, Delay, Geometric, Uniform
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
+from dyadnet.network.activations import PiecewiseLinear
+from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.numerics.blas import looped, turned
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, PIECEWISE
 from dyadnet.numerics.rng import Stream
@@ -25,7 +26,6 @@ from dyadnet.program.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.prospective import keep_histories
 from dyadnet.program.tables import NONE, Tables
 from dyadnet.realtime import ExponentialTime, RealDelay
-from dyadnet.topology import BlockSpec, Link, Topology
 
 Array = NDArray[Any]
 

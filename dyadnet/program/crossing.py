@@ -18,8 +18,8 @@ from dyadnet.clocks import Periodic
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.virtual_time import Timing, delay_of
+from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.program import tables as c
-from dyadnet.topology import BlockSpec, Link, Topology
 
 Array = NDArray[Any]
 Key = tuple[str, ...]

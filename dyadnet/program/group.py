@@ -17,7 +17,8 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError, DyadnetError
-from dyadnet.losses import LOSSES
+from dyadnet.network.losses import LOSSES
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import errors
 from dyadnet.optimisers import Adam, Momentum
 from dyadnet.program import calls
@@ -31,7 +32,6 @@ from dyadnet.program.views import View
 from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.settling import Settling
-from dyadnet.topology import Topology
 from dyadnet.turns import sides
 from dyadnet.update import Update
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.activations import Activation
 from dyadnet.block import Block
-from dyadnet.losses import Loss
 from dyadnet.messages import Kind
+from dyadnet.network.activations import Activation
+from dyadnet.network.losses import Loss
 from dyadnet.numerics.draws import STATE
 from dyadnet.numerics.elementwise import PIECEWISE
 from dyadnet.objective import value

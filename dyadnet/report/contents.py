@@ -12,13 +12,13 @@ import yaml
 from dyadnet.config import RunConfig
 from dyadnet.metrics.snapshot import model_of
 from dyadnet.metrics.view import layout
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
 from dyadnet.record import CONFIG, MACHINERY, METRICS
 from dyadnet.report.probes import probes
 from dyadnet.report.reading import Reading, listed
 from dyadnet.status import Status
-from dyadnet.topology import Topology
 
 POINTS = 600
 """Minibatches that a curve shows at most, evenly spaced."""

@@ -9,8 +9,8 @@ import itertools
 from typing import Any, Literal
 
 from dyadnet.config.presets import preset
-from dyadnet.description import MODELS
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import MODELS
 from dyadnet.reproduce.paper import BETA_INCREMENT
 from dyadnet.reproduce.paper import MODELS as ORDERED
 from dyadnet.study.definition import Study

@@ -29,7 +29,7 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
     loss
         ``cross-entropy`` (softmax over linear outputs) or ``squared-error`` (outputs bounded as hidden neurons are).
     activation
-        Of hidden neurons; a key of `dyadnet.activations.ACTIVATIONS`.
+        Of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
     gain
         Initial weights have a standard deviation of gain/√n_pre.
     beta

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from dyadnet.activations import ACTIVATIONS
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.overrides import flattened, merged
 from dyadnet.errors import ConfigError, guessed
+from dyadnet.network.activations import ACTIVATIONS
 from dyadnet.schema import Positive, Spec
 from dyadnet.study.definition import overlaps
 

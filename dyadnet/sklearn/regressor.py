@@ -27,7 +27,7 @@ class DyadicRegressor(RegressorMixin, DyadicChain):  # type: ignore[misc]
     lam
         λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection.
     activation
-        Of hidden neurons; a key of `dyadnet.activations.ACTIVATIONS`.
+        Of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
     gain
         Initial weights have a standard deviation of gain/√n_pre.
     beta

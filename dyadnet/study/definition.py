@@ -10,9 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from dyadnet.config.overrides import flattened, located, read_yaml
 from dyadnet.data import is_folder, is_own
-from dyadnet.description import MODELS
 from dyadnet.errors import ConfigError
 from dyadnet.files.documents import number
+from dyadnet.network.description import MODELS
 from dyadnet.schema import Spec
 from dyadnet.study.axes import Axis
 from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_NUMBERS

@@ -14,11 +14,11 @@ from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.trained import Trained, ideal, inputs_of
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
-from dyadnet.description import Network
+from dyadnet.network.description import Network
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import OF_CLASSES, scores
 from dyadnet.study.definition import Keep
 from dyadnet.summary import Summary
-from dyadnet.topology import Topology
 from dyadnet.weights import Parameters
 
 EQUILIBRIA = 5

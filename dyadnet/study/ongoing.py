@@ -18,10 +18,10 @@ from dyadnet.data import DataShape
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import DyadnetError
 from dyadnet.initial import initial_weights
+from dyadnet.network.topology import Topology
 from dyadnet.observer import Unobserved
 from dyadnet.record import BEST, CHECKPOINTS, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
 from dyadnet.study.kept import Best
-from dyadnet.topology import Topology
 from dyadnet.watcher import Silent
 from dyadnet.weights import read, read_manifest
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.network.topology import Link
 from dyadnet.numerics.blas import turned
 from dyadnet.numerics.elementwise import transposed
 from dyadnet.numerics.rng import Stream
-from dyadnet.topology import Link
 
 Array = NDArray[Any]
 

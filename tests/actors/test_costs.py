@@ -11,7 +11,7 @@ import pytest
 import dyadnet as dn
 from actors.costs import measured
 from dyadnet.config import RunConfig
-from dyadnet.topology import Topology
+from dyadnet.network.topology import Topology
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.support import cyclic
 

@@ -10,7 +10,7 @@ from actors.bench.cli import growth
 from actors.bench.growth import slopes
 from dyadnet.bench.growth import configuration, held
 from dyadnet.errors import ConfigError
-from dyadnet.topology import Topology
+from dyadnet.network.topology import Topology
 
 
 def test_a_chain_has_as_many_equal_blocks_as_are_asked_for() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from dyadnet.analysis.trained import Trained, ideal
 from dyadnet.config import RunConfig
-from dyadnet.description import Network
+from dyadnet.network.description import Network
 from tests.support import engine
 
 EXACT = {"tolerance": 1e-13, "tolerance_difference": 1e-11, "patience": 5000}

@@ -7,7 +7,7 @@ import pytest
 
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.stability import modes, stability
-from dyadnet.description import layered
+from dyadnet.network.description import layered
 from tests.analysis.support import settler
 
 

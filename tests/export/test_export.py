@@ -20,7 +20,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.evaluate import evaluate
 from dyadnet.export import export, read
 from dyadnet.export.layout import joined, split
-from dyadnet.topology import Topology
+from dyadnet.network.topology import Topology
 from dyadnet.train import load_data
 from tests.metrics.runs import settings
 

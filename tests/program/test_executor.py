@@ -9,16 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dyadnet.activations import ACTIVATIONS, Smooth
 from dyadnet.config import RunConfig
-from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.engine.local import LocalEngine
-from dyadnet.losses import LOSSES
+from dyadnet.network.activations import ACTIVATIONS, Smooth
+from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.network.losses import LOSSES
+from dyadnet.network.topology import colours
 from dyadnet.program import executor
 from dyadnet.program.lane import Lane
 from dyadnet.program.tables import OVER
 from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.topology import colours
 from dyadnet.update import Update
 from tests.reference.engine import ReferenceEngine
 from tests.support import cyclic, data

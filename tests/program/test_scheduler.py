@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from dyadnet.description import Network, layered
 from dyadnet.engine.local import LocalEngine
+from dyadnet.network.description import Network, layered
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import drives, scheduler
 from dyadnet.program import tables as c
@@ -26,7 +27,6 @@ from dyadnet.program.views import state, tables
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import RECEIVED, SENT, Layout
 from dyadnet.settling import StopRule
-from dyadnet.topology import Topology
 from tests import support
 
 Settings = dict[str, Any]

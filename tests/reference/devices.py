@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet import devices
-from dyadnet.description import Projection
 from dyadnet.imperfections.device import Device
+from dyadnet.network.description import Projection
+from dyadnet.network.topology import BlockSpec
 from dyadnet.numerics.elementwise import row_norm
 from dyadnet.numerics.rng import Stream
-from dyadnet.topology import BlockSpec
 from tests.reference.clocks import Moment
 
 Array = NDArray[Any]

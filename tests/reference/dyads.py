@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.clocks import Clock
-from dyadnet.losses import LOSSES
 from dyadnet.messages import Kind
+from dyadnet.network.losses import LOSSES
 from dyadnet.probes import Probe
 from dyadnet.synapses.dense import Synapses
 from tests.reference import kernels

@@ -6,8 +6,8 @@ from importlib import resources
 from typing import Any
 
 from dyadnet.config.overrides import merged
-from dyadnet.description import MODELS
 from dyadnet.files import documents as document
+from dyadnet.network.description import MODELS
 
 _FILES = {
     "digits": ("digits.yaml",),

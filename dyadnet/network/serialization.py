@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from dyadnet.description import Network, Population, Projection, layered
 from dyadnet.errors import ConfigError, guessed
+from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.schema import Spec
 
 Positive = Annotated[int, Field(ge=1)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from dyadnet.description import Network, Population, Projection
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import Network, Population, Projection
 
 
 @dataclass(frozen=True, slots=True)

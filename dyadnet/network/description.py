@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dyadnet.activations import ACTIVATIONS, Activation
 from dyadnet.errors import ConfigError
+from dyadnet.network.activations import ACTIVATIONS, Activation
 
 INPUT = "input"
 """The reserved name of the data's side of an input projection θ₀."""
@@ -41,7 +41,7 @@ class Population:
     size
         Number of neurons.
     activation
-        A key of `dyadnet.activations.ACTIVATIONS`.
+        A key of `dyadnet.network.activations.ACTIVATIONS`.
     blocks
         Into how many contiguous blocks of nearly equal size it is split.
     """
