@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.devices import Hardware, mismatch, programmed
 from dyadnet.errors import RunFolderError
 from dyadnet.imperfections.device import Device
+from dyadnet.imperfections.realized import Hardware, mismatch, programmed
 from dyadnet.network.description import INPUT, Projection
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.hashing import digest

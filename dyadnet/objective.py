@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.devices import Hardware
+from dyadnet.imperfections.realized import Hardware
 from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
 

@@ -9,8 +9,8 @@ import pytest
 
 from dyadnet.block import Block
 from dyadnet.config import RunConfig
-from dyadnet.devices import AUTO_RANGE
 from dyadnet.imperfections.device import Device
+from dyadnet.imperfections.realized import AUTO_RANGE
 from dyadnet.network.activations import ACTIVATIONS
 from dyadnet.network.description import Network, layered
 from dyadnet.network.topology import Topology

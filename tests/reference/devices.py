@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import devices
+from dyadnet.imperfections import realized as devices
 from dyadnet.imperfections.device import Device
 from dyadnet.network.description import Projection
 from dyadnet.network.topology import BlockSpec
@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class Hardware(devices.Hardware):
-    """The device of one block, with its noise; parameters as in `dyadnet.devices.Hardware`."""
+    """The device of one block, with its noise; parameters as in `dyadnet.imperfections.realized.Hardware`."""
 
     def __init__(self, device: Device, seed: int, spec: BlockSpec, dtype: np.dtype[Any]) -> None:
         super().__init__(device, seed, spec, dtype)
