@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet import prospective
-from dyadnet.clocks import Clock
-from dyadnet.delays import Constant, Delay, Geometric
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.rng import Stream
+from dyadnet.timing.clocks import Clock
+from dyadnet.timing.delays import Constant, Delay, Geometric
 
 if TYPE_CHECKING:
     from dyadnet.config import RunConfig

@@ -29,7 +29,7 @@ class Phase:
     average
         Sweeps at its end over which (m, d) are averaged for learning and for what is read out; 0: no average.
     side
-        +1: only the output's s⁺ and what it meets settle, −1: only its s⁻; 0: both. See `dyadnet.turns`.
+        +1: only the output's s⁺ and what it meets settle, −1: only its s⁻; 0: both. See `dyadnet.timing.alternating`.
     """
 
     name: str

@@ -11,7 +11,6 @@ from dyadnet import prospective
 from dyadnet.ages import distribution, mean_age
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import Dynamics
-from dyadnet.delays import Geometric, Uniform
 from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
@@ -20,6 +19,7 @@ from dyadnet.network.topology import Topology
 from dyadnet.prospective import best, growths, modes_of, ticks, tuned
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.steps import best_step, growth
+from dyadnet.timing.delays import Geometric, Uniform
 from tests.support import cyclic, data
 
 

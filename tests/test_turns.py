@@ -15,7 +15,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.relaxation import Phase
-from dyadnet.turns import sides
+from dyadnet.timing.alternating import sides
 from tests.reference.contrast import contrasts
 from tests.support import Settler, cyclic, data, engine, reference
 

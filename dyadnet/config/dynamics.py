@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dyadnet.delays import Constant as ConstantDelay
-from dyadnet.delays import Delay
-from dyadnet.realtime import RealDelay
 from dyadnet.schema import Positive, Spec
+from dyadnet.timing.delays import Constant as ConstantDelay
+from dyadnet.timing.delays import Delay
+from dyadnet.timing.real_time import RealDelay
 
 SPAN_LIMIT = 64
 """Updates over which a difference of prospective dynamics may be taken: so many products of each link are kept."""
@@ -90,7 +90,7 @@ class FreeRunning(Spec):
     margin
         Of the time constant; below 1 the loops that negative feedback closes run away.
     delay
-        Of every message in milliseconds, beside what links and actors take; see `dyadnet.realtime`.
+        Of every message in milliseconds, beside what links and actors take; see `dyadnet.timing.real_time`.
     """
 
     kind: Literal["free"] = "free"
@@ -148,7 +148,7 @@ class Dynamics(Spec):
     phases
         ``dyadic`` (nudged from the start), ``free-nudged`` (settle freely, then nudge from there), ``auto``:
         free-nudged if any κ > 0, because such networks have many fixed points; or ``in-turn``: one compartment of
-        each dyad after the other, on half the state, where every λ is 0 or 1 (see `dyadnet.turns`).
+        each dyad after the other, on half the state, where every λ is 0 or 1 (see `dyadnet.timing.alternating`).
     tolerance
         Largest |A*−A| of a settled block.
     tolerance_difference

@@ -8,7 +8,7 @@ from dyadnet.config.dynamics import TICKS, Dynamics, FreeRunning
 from dyadnet.config.faults import check_faults
 from dyadnet.errors import ConfigError
 from dyadnet.network.topology import Topology, feedforward_order
-from dyadnet.turns import sides
+from dyadnet.timing.alternating import sides
 
 if TYPE_CHECKING:
     from dyadnet.config import RunConfig

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dyadnet.ages import mean_age
-from dyadnet.clocks import Bernoulli, Clock, Periodic
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import (
     SPAN_LIMIT,
@@ -19,7 +18,6 @@ from dyadnet.config.dynamics import (
     PeriodicClock,
     RedBlackClock,
 )
-from dyadnet.delays import Delay
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Projection
 from dyadnet.network.topology import Topology, colours, is_forest
@@ -28,6 +26,8 @@ from dyadnet.prospective import Modes
 from dyadnet.relaxation import Phase
 from dyadnet.settling import Settling, StopRule
 from dyadnet.steps import ONE_WAY, REAL_AGE, Extrapolation, StepRule
+from dyadnet.timing.clocks import Bernoulli, Clock, Periodic
+from dyadnet.timing.delays import Delay
 
 MISSED = 1e-3
 """Probability with which a network with lossy channels may be called settled while something was not heard."""

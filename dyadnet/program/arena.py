@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.block import Block
-from dyadnet.clocks import Bernoulli
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
-from dyadnet.delays import Constant, Delay, Geometric, Uniform
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
 from dyadnet.network.activations import PiecewiseLinear
@@ -25,7 +23,9 @@ from dyadnet.program import tables as c
 from dyadnet.program.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.prospective import keep_histories
 from dyadnet.program.tables import NONE, Tables
-from dyadnet.realtime import ExponentialTime, RealDelay
+from dyadnet.timing.clocks import Bernoulli
+from dyadnet.timing.delays import Constant, Delay, Geometric, Uniform
+from dyadnet.timing.real_time import ExponentialTime, RealDelay
 
 Array = NDArray[Any]
 

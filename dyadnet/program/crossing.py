@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.clocks import Periodic
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.program import tables as c
+from dyadnet.timing.clocks import Periodic
 
 Array = NDArray[Any]
 Key = tuple[str, ...]

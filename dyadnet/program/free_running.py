@@ -551,7 +551,7 @@ def _put_under_way(t, m, s, c, first, count, moment):  # type: ignore[no-untyped
 
 @compiled
 def _delay(t, s, c, count, key):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Nanoseconds that a message takes, or its duplicate; see `dyadnet.realtime`."""
+    """Nanoseconds that a message takes, or its duplicate; see `dyadnet.timing.real_time`."""
     low, high, mean = t.chances[c, P_SHORTEST], t.chances[c, P_LONGEST], t.chances[c, P_MEAN]
     if low == high:
         return int(high)

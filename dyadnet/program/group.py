@@ -32,7 +32,7 @@ from dyadnet.program.views import View
 from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.settling import Settling
-from dyadnet.turns import sides
+from dyadnet.timing.alternating import sides
 from dyadnet.update import Update
 
 Array = NDArray[Any]

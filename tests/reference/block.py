@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dyadnet import block
 from dyadnet.imperfections.device import Device
 from dyadnet.synapses.dense import Synapses
-from dyadnet.turns import sides
+from dyadnet.timing.alternating import sides
 from dyadnet.update import Update
 from tests.reference.contrast import contrasts
 from tests.reference.devices import Hardware

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.delays import Delay
 from dyadnet.imperfections.channel import Channel
 from dyadnet.numerics.quantization import quantised
 from dyadnet.numerics.rng import Stream
 from dyadnet.prospective import lag
 from dyadnet.reports import SENT
+from dyadnet.timing.delays import Delay
 from tests.reference.clocks import Moment
 from tests.reference.messages import Message
 from tests.reference.transit import Fate, Transit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.clocks import Clock, Periodic
+from dyadnet.timing.clocks import Clock, Periodic
 
 
 @dataclass(frozen=True, slots=True)

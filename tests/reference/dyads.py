@@ -21,11 +21,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.clocks import Clock
 from dyadnet.messages import Kind
 from dyadnet.network.losses import LOSSES
 from dyadnet.probes import Probe
 from dyadnet.synapses.dense import Synapses
+from dyadnet.timing.clocks import Clock
 from tests.reference import kernels
 from tests.reference.block import Block
 from tests.reference.channels import SendingEnd
@@ -78,7 +78,7 @@ class Dyads:
     averages
         Means over the last firings of a phase that says so.
     side, turn
-        Which compartments settle, if they take turns, and what is kept of the first; see `dyadnet.turns`.
+        Which compartments settle, if they take turns, and what is kept of the first; see `dyadnet.timing.alternating`.
     sender
         The sending side of every channel that begins here.
     """

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.clocks import Clock
 from dyadnet.messages import Kind
 from dyadnet.reports import RECEIVED
+from dyadnet.timing.clocks import Clock
 from tests.reference.channels import ReceivingEnd
 from tests.reference.clocks import Moment, fires
 from tests.reference.messages import Message

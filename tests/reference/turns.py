@@ -1,4 +1,4 @@
-"""What a block keeps where compartments take turns, and what comes of both; see `dyadnet.turns`."""
+"""What a block keeps where compartments take turns, and what comes of both; see `dyadnet.timing.alternating`."""
 
 from __future__ import annotations
 
