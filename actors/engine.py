@@ -23,13 +23,13 @@ from dyadnet.config.faults import Fault, Faults
 from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engine.protocol import Machinery
 from dyadnet.files.store import Store
+from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program.crossing import by_host
 from dyadnet.relaxation import Relaxation, lane_slices
 from dyadnet.reports import Joiner, Outcome
 from dyadnet.steps import REAL_AGE
 from dyadnet.trace.file import recorded
-from dyadnet.update import Update
 
 POLL = 0.5
 """Seconds of silence after which to look whether every actor is alive."""

@@ -35,6 +35,7 @@ from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.virtual_time import settling
 from dyadnet.files.store import Store
+from dyadnet.learning.update import Update
 from dyadnet.network.description import layered
 from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
@@ -46,7 +47,6 @@ from dyadnet.program.words import MOST, ROOM, wait
 from dyadnet.relaxation import Pace, Phase, PhaseOutcome, Relaxation
 from dyadnet.reports import SENT, Share
 from dyadnet.settling import Settling
-from dyadnet.update import Update
 
 Array = NDArray[Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from dyadnet.learning.update import Update
 from dyadnet.relaxation import Pace, Phase, Relaxation
-from dyadnet.update import Update
 
 _INTEGERS = np.dtype("<i8")
 

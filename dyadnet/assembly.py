@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from dyadnet.block import Block
 from dyadnet.config import RunConfig
+from dyadnet.learning.block import Block
 from dyadnet.network.topology import Topology
 from dyadnet.probes import Probe
 

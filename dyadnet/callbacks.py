@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dyadnet.early_stopping import EarlyStoppingSpec, Patience
 from dyadnet.errors import CallbackError, ConfigError
 from dyadnet.hooks import HOOKS, Answer
+from dyadnet.learning.early_stopping import EarlyStoppingSpec, Patience
 from dyadnet.run import Run
 from dyadnet.status import Status
 

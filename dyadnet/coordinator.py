@@ -23,10 +23,12 @@ from dyadnet.checkpoint.position import Best, Position
 from dyadnet.config import RunConfig
 from dyadnet.data import DataShape, validation_split
 from dyadnet.dynamics.virtual_time import timing
-from dyadnet.early_stopping import Patience
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError
 from dyadnet.hooks import Hooks, Unhooked
+from dyadnet.learning.early_stopping import Patience
+from dyadnet.learning.update import Update
+from dyadnet.learning.weighting import weighted
 from dyadnet.loading import check_fit
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.rng import Stream
@@ -38,9 +40,7 @@ from dyadnet.relaxation import Part, Phase, Relaxation
 from dyadnet.reports import Layout, Outcome
 from dyadnet.summary import EVALUATED, Summary
 from dyadnet.tally import Tally
-from dyadnet.update import Update
 from dyadnet.watcher import Silent, Watcher
-from dyadnet.weighting import weighted
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
@@ -84,7 +84,7 @@ class Coordinator:
     train_rows, validation_rows
         Rows of the training part that are learned from, and that choose the best weights.
     train_weights
-        How often each of `train_rows` is learned from in an epoch, relative to the others; see `dyadnet.weighting`.
+        How often each of `train_rows` is learned from in an epoch, relative to the others; see `dyadnet.learning.weighting`.
         None: once each.
 
     Raises

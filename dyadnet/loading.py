@@ -6,8 +6,8 @@ from dyadnet import data as datasets
 from dyadnet.config import RunConfig
 from dyadnet.data import Data, Dataset, DataShape, Numbers, as_dataset
 from dyadnet.data.memory import check_same
-from dyadnet.early_stopping import monitored
 from dyadnet.errors import ConfigError
+from dyadnet.learning.early_stopping import monitored
 
 
 def load_data(config: RunConfig, given: Data | None = None) -> Dataset:

@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dyadnet.block import Block
 from dyadnet.config import RunConfig
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.realized import AUTO_RANGE
+from dyadnet.learning.block import Block
+from dyadnet.learning.optimisers import SGD
+from dyadnet.learning.update import Update
 from dyadnet.network.activations import ACTIVATIONS
 from dyadnet.network.description import Network, layered
 from dyadnet.network.topology import Topology
-from dyadnet.optimisers import SGD
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.group import Group
 from dyadnet.relaxation import Pace, Phase
-from dyadnet.update import Update
 from tests.reference.clocks import Moment
 from tests.reference.contrast import contrasts
 from tests.reference.devices import Hardware

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dyadnet.learning.optimisers import SGD, Adam, Momentum
+from dyadnet.learning.schedules import Constant, Cosine, Increments, Linear, Piece, Piecewise
 from dyadnet.numerics.kernels import FLUSH
-from dyadnet.optimisers import SGD, Adam, Momentum
-from dyadnet.schedules import Constant, Cosine, Increments, Linear, Piece, Piecewise
 
 Array = np.ndarray[Any, Any]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dyadnet.weighting import weighted
+from dyadnet.learning.weighting import weighted
 
 WEIGHTS = st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=40).filter(any)
 SEEDS = st.integers(0, 2**32)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.block import Block
+from dyadnet.learning.block import Block
 from dyadnet.network.description import INPUT
 
 Array = NDArray[np.float64]

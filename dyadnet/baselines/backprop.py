@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dyadnet.block import Block
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
@@ -23,13 +22,14 @@ from dyadnet.data import Dataset, minibatch
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
+from dyadnet.learning.block import Block
+from dyadnet.learning.update import Update
 from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.numerics.scores import errors
 from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.reports import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
-from dyadnet.update import Update
 
 Array = NDArray[Any]
 ONE_PASS = (PhaseOutcome("forward", 1, 1.0, True),)

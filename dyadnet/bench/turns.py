@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.block import Block
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.engine.local import LocalEngine
+from dyadnet.learning.block import Block
 from dyadnet.program.block_lane import BlockLane
 from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.reports import Outcome

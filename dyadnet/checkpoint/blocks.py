@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.block import Block
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.errors import CheckpointError, ConfigError, DivergedError
 from dyadnet.files.arrays import ArraysError, read
 from dyadnet.files.store import Store
+from dyadnet.learning.block import Block
 
 Arrays = dict[str, NDArray[Any]]
 

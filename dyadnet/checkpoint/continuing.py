@@ -12,9 +12,9 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.data import is_own
 from dyadnet.errors import CheckpointError, ConfigError
+from dyadnet.learning.schedules import Cosine, Linear, Schedule
 from dyadnet.network.topology import Topology
 from dyadnet.reports import Layout
-from dyadnet.schedules import Cosine, Linear, Schedule
 from dyadnet.tally import Tally
 
 FREE = (

@@ -19,14 +19,14 @@ from dyadnet.config.pictures import Format
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.config.validation import check_consistency
 from dyadnet.data import MEMORY, MemorySpec, is_folder, is_own
-from dyadnet.early_stopping import EarlyStoppingSpec
 from dyadnet.errors import ConfigError
 from dyadnet.files import documents as document
 from dyadnet.imperfections.network import Imperfections
+from dyadnet.learning.early_stopping import EarlyStoppingSpec
+from dyadnet.learning.optimisers import Adam, Optimiser
+from dyadnet.learning.schedules import Schedule
 from dyadnet.network.description import Network
 from dyadnet.network.serialization import network_from, network_to
-from dyadnet.optimisers import Adam, Optimiser
-from dyadnet.schedules import Schedule
 from dyadnet.schema import Positive, Spec
 
 

@@ -16,20 +16,20 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dyadnet.block import Block
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.engine.protocol import Machinery
 from dyadnet.files.store import Store
+from dyadnet.learning.block import Block
+from dyadnet.learning.update import Update
 from dyadnet.loading import check_fit
 from dyadnet.program.block_lane import BlockLane
 from dyadnet.program.group import Group
 from dyadnet.program.power_iteration import Response
 from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.reports import Layout, Outcome, Reports, Spent
-from dyadnet.update import Update
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

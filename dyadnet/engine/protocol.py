@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.files.store import Store
+from dyadnet.learning.update import Update
 from dyadnet.relaxation import Relaxation
 from dyadnet.reports import Outcome
-from dyadnet.update import Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Engine(Protocol):
         """Hash of all weights: SHA-256 over the SHA-256 digests of the blocks, in block order."""
 
     def parameters(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Every block's parameters by name, in block order; see `dyadnet.block.Block.parameters`."""
+        """Every block's parameters by name, in block order; see `dyadnet.learning.block.Block.parameters`."""
 
     def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
         """Give every block its parameters."""

@@ -21,7 +21,7 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
     Parameters
     ----------
     parameters
-        By block, then by name; see `dyadnet.block.Block.parameters`.
+        By block, then by name; see `dyadnet.learning.block.Block.parameters`.
 
     Returns
     -------

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.block import Block
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
+from dyadnet.learning.block import Block
 from dyadnet.network.activations import PiecewiseLinear
 from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.numerics.blas import looped, turned

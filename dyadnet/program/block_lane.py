@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from dyadnet.block import Block
+from dyadnet.learning.block import Block
 from dyadnet.program import tables as c
 from dyadnet.program.lane import Lane
 

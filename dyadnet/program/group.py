@@ -17,10 +17,11 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError, DyadnetError
+from dyadnet.learning.optimisers import Adam, Momentum
+from dyadnet.learning.update import Update
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import errors
-from dyadnet.optimisers import Adam, Momentum
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
@@ -33,7 +34,6 @@ from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.settling import Settling
 from dyadnet.timing.alternating import sides
-from dyadnet.update import Update
 
 Array = NDArray[Any]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]

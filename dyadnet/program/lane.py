@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.block import Block
+from dyadnet.learning.block import Block
 from dyadnet.messages import Kind
 from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.block import Block
+from dyadnet.learning.block import Block
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import calls
 from dyadnet.program.arena import Arena

@@ -63,7 +63,7 @@ class Progress:
     position
         What the coordinator counts.
     blocks
-        Of each block what learning changes; see `dyadnet.block.Block.snapshot`.
+        Of each block what learning changes; see `dyadnet.learning.block.Block.snapshot`.
     """
 
     position: Position

@@ -75,7 +75,7 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
     offset_, factor_
         A feature x goes into the network as (x − offset_)·factor_.
     parameters_
-        Trained weights by block, then by name, as `dyadnet.block.Block.parameters` has them.
+        Trained weights by block, then by name, as `dyadnet.learning.block.Block.parameters` has them.
     config_
         The whole configuration, a `dyadnet.RunConfig`.
     """

@@ -73,7 +73,7 @@ class DyadicRegressor(RegressorMixin, DyadicChain):  # type: ignore[misc]
     target_offset_, target_factor_
         An output that settles at s predicts s/target_factor_ + target_offset_.
     parameters_
-        Trained weights by block, then by name, as `dyadnet.block.Block.parameters` has them.
+        Trained weights by block, then by name, as `dyadnet.learning.block.Block.parameters` has them.
     config_
         The whole configuration, a `dyadnet.RunConfig`.
     """

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
 from dyadnet.engine.local import LocalEngine
+from dyadnet.learning.update import Update
 from dyadnet.network.activations import ACTIVATIONS, Smooth
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.network.losses import LOSSES
@@ -19,7 +20,6 @@ from dyadnet.program import executor
 from dyadnet.program.lane import Lane
 from dyadnet.program.tables import OVER
 from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.update import Update
 from tests.reference.engine import ReferenceEngine
 from tests.support import cyclic, data
 

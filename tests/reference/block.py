@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import block
 from dyadnet.imperfections.device import Device
+from dyadnet.learning import block
+from dyadnet.learning.update import Update
 from dyadnet.synapses.dense import Synapses
 from dyadnet.timing.alternating import sides
-from dyadnet.update import Update
 from tests.reference.contrast import contrasts
 from tests.reference.devices import Hardware
 from tests.reference.products import outer_product
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 
 @dataclass
 class Block(block.Block):
-    """One block of the network; parameters as in `dyadnet.block.Block`.
+    """One block of the network; parameters as in `dyadnet.learning.block.Block`.
 
     Attributes
     ----------

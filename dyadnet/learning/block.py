@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from dyadnet.errors import RunFolderError
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.realized import Hardware, mismatch, programmed
+from dyadnet.learning.optimisers import Optimiser, State
+from dyadnet.learning.update import Update
 from dyadnet.network.description import INPUT, Projection
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.hashing import digest
 from dyadnet.numerics.rng import Stream
-from dyadnet.optimisers import Optimiser, State
 from dyadnet.synapses.dense import Axon, Synapses, normal
-from dyadnet.update import Update
 
 Array = NDArray[Any]
 
