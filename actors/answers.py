@@ -14,8 +14,8 @@ from actors import orders
 from actors.failures import ActorLostError, cause_of, check_made
 from actors.shared import DeskSegments
 from actors.standing import Absence, Told
+from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import DyadnetError
-from dyadnet.reports import Layout
 
 SOON = 0.1
 """Seconds within which most answers come together."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.shared import Segments
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 from dyadnet.program import tables as c
 from dyadnet.program.crossing import Geometry, Region
 from dyadnet.program.group import Group

@@ -16,11 +16,11 @@ from actors.host import Host
 from dyadnet.config import ProbeSpec, RecordSpec, RunConfig
 from dyadnet.config.dynamics import Lockstep
 from dyadnet.data import Dataset, Split
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
 from dyadnet.program.crossing import Home
-from dyadnet.relaxation import Phase, Relaxation
 
 SWEEPS = 10
 """A relaxation has about so many, and ends in one update."""

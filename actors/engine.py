@@ -20,15 +20,15 @@ from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.faults import Fault, Faults
+from dyadnet.dynamics.outcome import Joiner, Outcome
+from dyadnet.dynamics.request import Relaxation, lane_slices
+from dyadnet.dynamics.step_size import REAL_AGE
 from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engine.protocol import Machinery
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program.crossing import by_host
-from dyadnet.relaxation import Relaxation, lane_slices
-from dyadnet.reports import Joiner, Outcome
-from dyadnet.steps import REAL_AGE
 from dyadnet.trace.file import recorded
 
 POLL = 0.5

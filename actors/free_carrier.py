@@ -17,7 +17,7 @@ import numpy as np
 
 from actors.carrier import Array, Carrier, Send
 from actors.shared import Segments
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 from dyadnet.program import tables as c
 from dyadnet.program.crossing import DEPTH
 from dyadnet.program.group import Group

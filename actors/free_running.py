@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from actors.pace import Delays
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
+from dyadnet.dynamics.request import Pace, Phase, PhaseOutcome
 from dyadnet.errors import DivergedError
 from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance
@@ -18,7 +19,6 @@ from dyadnet.program.free_running import run_freely
 from dyadnet.program.lane import Lane
 from dyadnet.program.verdicts import LEADER
 from dyadnet.program.words import MOST, ROOM, tell
-from dyadnet.relaxation import Pace, Phase, PhaseOutcome
 from dyadnet.trace.script import Scribe
 
 LOOK = 50_000_000

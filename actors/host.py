@@ -33,6 +33,9 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, Split
+from dyadnet.dynamics.outcome import SENT, Share
+from dyadnet.dynamics.request import Pace, Phase, PhaseOutcome, Relaxation
+from dyadnet.dynamics.stopping import Settling
 from dyadnet.dynamics.virtual_time import settling
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
@@ -44,9 +47,6 @@ from dyadnet.program.crossing import Home
 from dyadnet.program.group import Group
 from dyadnet.program.lane import Lane
 from dyadnet.program.words import MOST, ROOM, wait
-from dyadnet.relaxation import Pace, Phase, PhaseOutcome, Relaxation
-from dyadnet.reports import SENT, Share
-from dyadnet.settling import Settling
 
 Array = NDArray[Any]
 
@@ -329,7 +329,7 @@ class Host:
     # Further phases
 
     def objective(self, number: int, beta: float) -> dict[int, dict[str, float]]:
-        """Contributions to the saddle objective, by lane and block; see `dyadnet.objective`."""
+        """Contributions to the saddle objective, by lane and block; see `dyadnet.dynamics.objective`."""
         names = list(self.blocks)
         if self._run is not None:
             self._hear_last()

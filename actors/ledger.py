@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.outcome import Spent
 from dyadnet.program import tables as c
 from dyadnet.program.crossing import Home
 from dyadnet.program.lane import Lane
-from dyadnet.reports import Spent
 
 ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius", "held")
 RELAXING = ("computing", "waiting", "sending", "held")

@@ -15,10 +15,10 @@ import numpy as np
 from actors import tasks
 from actors.host import Relaxed
 from actors.pace import Delays
+from dyadnet.dynamics.messages import MessageError
+from dyadnet.dynamics.outcome import NUMBERS, RECEIVED, SENT, Layout, Share, Spent
+from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import DivergedError, DyadnetError
-from dyadnet.messages import MessageError
-from dyadnet.relaxation import PhaseOutcome
-from dyadnet.reports import NUMBERS, RECEIVED, SENT, Layout, Share, Spent
 
 LEAVE = "leave"
 """Ends `serve`; what follows is asked for by calls of Ray's."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config.dynamics import FreeRunning
-from dyadnet.relaxation import Pace
+from dyadnet.dynamics.request import Pace
 
 MILLISECOND = 1e-3
 GUESS = 0.005

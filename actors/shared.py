@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.failures import MemoryShortError
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
+from dyadnet.dynamics.outcome import COUNTED, NUMBERS
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.crossing import PAGE, Geometry, Home, Region
 from dyadnet.program.tables import J_WIDTH
 from dyadnet.program.words import ROOM, get, load, own, put, sleep, tell, wait
-from dyadnet.reports import COUNTED, NUMBERS
 
 if sys.platform == "linux":
     import fcntl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dyadnet.messages import Kind
+from dyadnet.dynamics.messages import Kind
 
 Doing = Literal["computing", "waiting", "checking", "done"]
 """A lane computes or is about to, waits for messages, waits for a verdict at a check tick, or is over."""

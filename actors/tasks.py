@@ -8,8 +8,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from dyadnet.dynamics.request import Pace, Phase, Relaxation
 from dyadnet.learning.update import Update
-from dyadnet.relaxation import Pace, Phase, Relaxation
 
 _INTEGERS = np.dtype("<i8")
 

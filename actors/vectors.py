@@ -1,4 +1,4 @@
-"""What hosts tell each other in a power iteration; see `dyadnet.spectrum`."""
+"""What hosts tell each other in a power iteration; see `dyadnet.dynamics.spectral_radius`."""
 
 from __future__ import annotations
 

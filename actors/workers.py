@@ -26,10 +26,10 @@ from actors.heart import Heart
 from actors.placement import homes, reserve, to_be_measured
 from actors.shared import DeskSegments
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import ConfigError
 from dyadnet.network.topology import Topology, colours
 from dyadnet.program.crossing import Home, by_host
-from dyadnet.reports import Layout
 
 START = 120.0
 """Seconds within which every actor must have come up."""

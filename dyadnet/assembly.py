@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.probes import Probe
 from dyadnet.learning.block import Block
 from dyadnet.network.topology import Topology
-from dyadnet.probes import Probe
 
 
 def blocks(config: RunConfig, topology: Topology, names: Iterable[str]) -> dict[str, Block]:

@@ -22,6 +22,10 @@ from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.config import RunConfig
 from dyadnet.data import DataShape, validation_split
+from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.outcome import Layout, Outcome
+from dyadnet.dynamics.phase_plan import Regimen
+from dyadnet.dynamics.request import Part, Phase, Relaxation
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError
@@ -35,11 +39,7 @@ from dyadnet.numerics.rng import Stream
 from dyadnet.numerics.scores import Scale, merit
 from dyadnet.observer import Observer, Unobserved
 from dyadnet.record import BEST, LAST, Recorder
-from dyadnet.regimen import Regimen
-from dyadnet.relaxation import Part, Phase, Relaxation
-from dyadnet.reports import Layout, Outcome
 from dyadnet.summary import EVALUATED, Summary
-from dyadnet.tally import Tally
 from dyadnet.watcher import Silent, Watcher
 
 COLD_ITERATIONS = 60

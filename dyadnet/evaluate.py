@@ -15,11 +15,11 @@ from dyadnet.config.memory import check_room
 from dyadnet.config.overrides import flattened, merged
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Data, Dataset
+from dyadnet.dynamics.request import Part
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError
 from dyadnet.loading import check_fit, load_data, shape_for
 from dyadnet.record import read_config, saved_weights
-from dyadnet.relaxation import Part
 
 
 @dataclass(frozen=True)

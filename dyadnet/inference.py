@@ -12,10 +12,10 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning, Lockstep
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
+from dyadnet.dynamics.outcome import Outcome
+from dyadnet.dynamics.request import Part
 from dyadnet.engine.local import LocalEngine
 from dyadnet.observer import Unobserved
-from dyadnet.relaxation import Part
-from dyadnet.reports import Outcome
 from dyadnet.weights import Parameters
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}

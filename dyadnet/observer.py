@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from dyadnet.dynamics.outcome import Outcome
+from dyadnet.dynamics.request import Part
 from dyadnet.errors import DivergedError
-from dyadnet.relaxation import Part
-from dyadnet.reports import Outcome
 
 
 class Observer(Protocol):

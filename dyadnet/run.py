@@ -199,7 +199,7 @@ class Run:
 
     @property
     def probes(self) -> dict[int, dict[str, NDArray[Any]]]:
-        """What the probes recorded, by relaxation number, then by ``block/series``; see `dyadnet.probes`."""
+        """What the probes recorded, by relaxation number, then by ``block/series``; see `dyadnet.dynamics.probes`."""
         files = sorted((self.path / PROBES).glob("[0-9]*.npz"))
         return {int(file.stem): dict(read(file)) for file in files}
 

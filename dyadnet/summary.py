@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from dyadnet.dynamics.request import Part
 from dyadnet.numerics.scores import SCORES, scores, told
-from dyadnet.relaxation import Part
 
 EVALUATED: tuple[Part, ...] = ("validation", "test")
 _SCORED = {f"{part}_{name}" for part in EVALUATED for name in SCORES}

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
+from dyadnet.dynamics.outcome import Outcome
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.network.description import Network, Population, Projection
-from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.reports import Outcome
 from tests.reference.engine import ReferenceEngine
 
 EXACT = {"dtype": "float64", "tolerance": 1e-13, "tolerance_difference": 1e-11, "patience": 5000}

@@ -13,9 +13,9 @@ import dyadnet as dn
 from dyadnet.baselines import BackpropEngine
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.errors import ConfigError, StoppedError
 from dyadnet.network.losses import LOSSES
-from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.report.contents import contents
 from dyadnet.report.reading import read
 from tests import support

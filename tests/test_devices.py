@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.request import Pace, Phase
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.realized import AUTO_RANGE
 from dyadnet.learning.block import Block
@@ -19,7 +20,6 @@ from dyadnet.network.topology import Topology
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.group import Group
-from dyadnet.relaxation import Pace, Phase
 from tests.reference.clocks import Moment
 from tests.reference.contrast import contrasts
 from tests.reference.devices import Hardware
@@ -310,7 +310,7 @@ def test_an_average_is_the_mean_over_the_last_firings(average: int) -> None:
     built._probed["h2"] = dyad.probe = Watch()  # type: ignore[assignment]
     settler = Settler(built, step=0.3)
     settler.number += 1
-    from dyadnet.relaxation import Relaxation
+    from dyadnet.dynamics.request import Relaxation
 
     phases = (Phase("free", 0.0, 10, fixed=True), Phase("nudged", 0.3, 50, fixed=True, average=average))
     relaxation = Relaxation(settler.number, "train", np.arange(5), phases, settler.couplings, 0.3, probed=True)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.request import Phase
 from dyadnet.network.activations import ACTIVATIONS
 from dyadnet.network.description import layered
-from dyadnet.relaxation import Phase
 from tests.reference.engine import ReferenceEngine
 from tests.support import Settler
 from tests.support import reference as engine

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dyadnet import prospective
-from dyadnet.ages import distribution, mean_age
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import Dynamics
+from dyadnet.dynamics import prospective
+from dyadnet.dynamics.ages import distribution, mean_age
+from dyadnet.dynamics.prospective import best, growths, modes_of, ticks, tuned
+from dyadnet.dynamics.request import Phase, Relaxation
+from dyadnet.dynamics.step_size import best_step, growth
 from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import layered
 from dyadnet.network.topology import Topology
-from dyadnet.prospective import best, growths, modes_of, ticks, tuned
-from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.steps import best_step, growth
 from dyadnet.timing.delays import Geometric, Uniform
 from tests.support import cyclic, data
 

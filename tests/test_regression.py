@@ -16,13 +16,13 @@ import dyadnet as dn
 from actors.screen import board, overview, rates
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, as_dataset
+from dyadnet.dynamics.request import Phase
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.loading import check_fit, shape_for
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
-from dyadnet.relaxation import Phase
 from dyadnet.report import report
 from dyadnet.report.contents import contents
 from dyadnet.report.reading import read

@@ -8,11 +8,11 @@ import pickle
 import numpy as np
 import pytest
 
+from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.outcome import Joiner, Layout, Outcome, Predicted, Reports, Share, Spent
+from dyadnet.dynamics.request import Phase
 from dyadnet.network.description import Network, Population, Projection
 from dyadnet.network.topology import Topology
-from dyadnet.relaxation import Phase
-from dyadnet.reports import Joiner, Layout, Outcome, Predicted, Reports, Share, Spent
-from dyadnet.tally import Tally
 from tests.reference.reporting import block_report, columns
 from tests.support import Settler
 from tests.support import reference as engine

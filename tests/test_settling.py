@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dyadnet.dynamics.request import Phase
+from dyadnet.dynamics.step_size import best_step, extremes, growth, growths, largest_stable_step, over_relaxation
+from dyadnet.dynamics.stopping import StopRule
 from dyadnet.errors import DivergedError
 from dyadnet.network.description import Network, Population, Projection, layered
-from dyadnet.relaxation import Phase
-from dyadnet.settling import StopRule
-from dyadnet.steps import best_step, extremes, growth, growths, largest_stable_step, over_relaxation
 from tests.reference.settling import Judge, Progress, settled
 from tests.reference.spectrum import spectral_radius
 from tests.support import Settler, cyclic

@@ -15,10 +15,10 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
+from dyadnet.dynamics.phase_plan import Regimen
 from dyadnet.engine.local import LocalEngine
 from dyadnet.evaluate import evaluate
 from dyadnet.record import read_config, read_metrics
-from dyadnet.regimen import Regimen
 from dyadnet.train import train
 
 

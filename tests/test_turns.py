@@ -11,10 +11,10 @@ from dyadnet.bench.turns import TOLERANCES, measure
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
+from dyadnet.dynamics.request import Phase
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Population, Projection, layered
-from dyadnet.relaxation import Phase
 from dyadnet.timing.alternating import sides
 from tests.reference.contrast import contrasts
 from tests.support import Settler, cyclic, data, engine, reference

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dyadnet.dynamics.request import Phase
 from dyadnet.engine.local import LocalEngine, cores
 from dyadnet.network.description import layered
 from dyadnet.numerics.rng import Stream
-from dyadnet.relaxation import Phase
 from dyadnet.timing.clocks import Bernoulli, Periodic
 from dyadnet.timing.delays import Constant, Geometric, Uniform
 from tests.reference.channels import ReceivingEnd

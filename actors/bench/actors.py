@@ -18,11 +18,11 @@ from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
 from dyadnet.network.topology import Topology
-from dyadnet.relaxation import Phase, Relaxation
 
 SAMPLES = 2048
 """Of the synthetic inputs."""

@@ -20,7 +20,7 @@ from actors.fast.letters import SEGMENT, SLOTS, pack
 from actors.fast.local import PeerLostError
 from actors.host import Host
 from actors.shared import Box, DeskSegments, Layout, attached
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 
 
 class Connection:

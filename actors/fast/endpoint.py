@@ -18,7 +18,7 @@ from actors.fast.keys import Card, new_card
 from actors.fast.letters import HELLO, pack, unpack
 from actors.fast.local import LocalSockets, PeerLostError
 from actors.fast.tcp import Tcp
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 
 LOG = logging.getLogger("dyadnet.transport")
 MOST_LOGGED = 100

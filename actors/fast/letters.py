@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack
 
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 
 VERSION = 2
 HELLO, SEGMENT, SLOTS = range(3)

@@ -22,7 +22,7 @@ from actors.failures import FailedError
 from actors.fast.keys import Card
 from actors.fast.letters import HELLO, LARGEST, pack, unpack
 from dyadnet.config.recovery import What
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 
 STRANGERS = 64
 """Connections without a hello yet, at most."""

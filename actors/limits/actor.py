@@ -13,7 +13,7 @@ from actors.limits.bisection import edge
 from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
-from dyadnet.relaxation import Phase, Relaxation
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.weights import Parameters
 
 PRECISION = 0.06

@@ -2,7 +2,7 @@
 
 A trained network settles again and again on the same samples, every block an actor in real time, each time with another
 time constant T; between the largest that never comes to rest and the smallest that does lies the edge of stability. In
-theory it is where a mode of T·ȧ(t) = −a(t) + e·a(t−δ) stops dying out (`dyadnet.steps.time_constant`), with e the
+theory it is where a mode of T·ȧ(t) = −a(t) + e·a(t−δ) stops dying out (`dyadnet.dynamics.step_size.time_constant`), with e the
 eigenvalues of F·W at the equilibria, as in `dyadnet.analysis.delays`.
 """
 
@@ -23,7 +23,7 @@ from dyadnet.analysis.delays import AT_REST
 from dyadnet.analysis.trained import Trained, ideal, inputs_of, network_at
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset, Split
-from dyadnet.steps import time_constant
+from dyadnet.dynamics.step_size import time_constant
 from dyadnet.weights import Parameters
 
 PATIENCE = 300.0

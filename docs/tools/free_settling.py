@@ -25,9 +25,9 @@ from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
-from dyadnet.prospective import growths
-from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.steps import REAL_AGE
+from dyadnet.dynamics.prospective import growths
+from dyadnet.dynamics.request import Phase, Relaxation
+from dyadnet.dynamics.step_size import REAL_AGE
 
 ROWS, TIMES = 20, 5
 TOLERANCES = 1e-2, 1e-4

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dyadnet.prospective import (
+from dyadnet.dynamics.prospective import (
     best,
     growths,
     largest_stable_step,
@@ -20,7 +20,7 @@ from dyadnet.prospective import (
     ticks,
     tuned,
 )
-from dyadnet.steps import over_relaxation
+from dyadnet.dynamics.step_size import over_relaxation
 
 CONTINUOUS = 24
 """Age at which the recursion stands for the delay equation."""

@@ -15,11 +15,11 @@ from dyadnet.analysis.trained import CLOSE, Trained, ideal, input_range, inputs_
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
+from dyadnet.dynamics.request import Part, Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import Saved
 from dyadnet.loading import shape_for
-from dyadnet.relaxation import Part, Phase, Relaxation
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 DELAYS = (1, 2, 5, 10)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import prospective
 from dyadnet.analysis import stability
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.perturbation import Perturbed
@@ -27,10 +26,11 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.presets import nearest_model, preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
+from dyadnet.dynamics import prospective
+from dyadnet.dynamics.prospective import Setting, growths, ticks, tuned
+from dyadnet.dynamics.step_size import MARGIN as PLAIN
+from dyadnet.dynamics.step_size import best_step, largest_stable_step
 from dyadnet.engine.local import LocalEngine
-from dyadnet.prospective import Setting, growths, ticks, tuned
-from dyadnet.steps import MARGIN as PLAIN
-from dyadnet.steps import best_step, largest_stable_step
 from dyadnet.weights import Parameters
 
 KAPPAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -113,7 +113,7 @@ class Cost:
     Attributes
     ----------
     step, gamma
-        The best η, and γ, for 1.1 times the largest |e| (plain: γ = 0), or `dyadnet.prospective.tuned` for it.
+        The best η, and γ, for 1.1 times the largest |e| (plain: γ = 0), or `dyadnet.dynamics.prospective.tuned` for it.
     theory, simulated
         By the scalar recursion with the eigenvalues of F·W, and by disturbing the network.
     """

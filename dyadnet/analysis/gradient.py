@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
-from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.weights import Parameters
 
 EXACT = {"dtype": "float64", "tolerance": 1e-11, "tolerance_difference": 1e-9, "patience": 5000}

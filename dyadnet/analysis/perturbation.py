@@ -1,7 +1,7 @@
 """The largest step at which a small perturbation of an equilibrium still decays, by simulation of the network itself.
 
 Real blocks fire every tick and hear each other over channels with delay; nothing is linearised. What
-`dyadnet.steps.largest_stable_step` says of the eigenvalues of F·W at the same equilibrium is the theory beside it.
+`dyadnet.dynamics.step_size.largest_stable_step` says of the eigenvalues of F·W at the same equilibrium is the theory beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.request import Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.numerics.rng import Stream
-from dyadnet.relaxation import Relaxation
 
 Array = NDArray[np.float64]
 SIZE = 1e-8

@@ -1,7 +1,7 @@
 """Stability at the equilibrium: the spectrum of the linearised dynamics, and the largest step that it bears.
 
 A small perturbation of the pre-activations at an equilibrium obeys A(t+1) = (1−η)A(t) + η W F A(t−τ), F = diag f′, so
-the eigenvalues e of F·W are the modes of the scalar recursion in `dyadnet.steps`; D obeys it with Wᵀ and has the same
+the eigenvalues e of F·W are the modes of the scalar recursion in `dyadnet.dynamics.step_size`; D obeys it with Wᵀ and has the same
 ones. Saturated neurons, f′ = 0, add modes e = 0.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.analysis.assembled import Array, Assembled
-from dyadnet.steps import largest_stable_step
+from dyadnet.dynamics.step_size import largest_stable_step
 
 Modes = NDArray[np.complex128]
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset, Numbers, Split
+from dyadnet.dynamics.outcome import Outcome
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.network.description import INPUT, Network
 from dyadnet.network.losses import LOSSES
-from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.reports import Outcome
 from dyadnet.weights import Parameters
 
 Array = NDArray[np.float64]

@@ -19,6 +19,8 @@ from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
+from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
+from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engine.protocol import Machinery
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
@@ -28,8 +30,6 @@ from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.numerics.scores import errors
-from dyadnet.relaxation import PhaseOutcome, Relaxation
-from dyadnet.reports import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
 
 Array = NDArray[Any]
 ONE_PASS = (PhaseOutcome("forward", 1, 1.0, True),)

@@ -15,13 +15,13 @@ from dyadnet.bench.networks import machine
 from dyadnet.bench.products import Products
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
+from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.request import Phase, Relaxation, lane_slices
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
 from dyadnet.learning.update import Update
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.network.description import FEEDFORWARD, MODELS, layered
-from dyadnet.relaxation import Phase, Relaxation, lane_slices
-from dyadnet.tally import Tally
 
 STEP = 0.05
 """Small, so that no stream stands still, and costs no product any more, before the timing ends."""

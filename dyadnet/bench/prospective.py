@@ -13,13 +13,13 @@ from dyadnet.bench.networks import configuration
 from dyadnet.config.overrides import merged
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
+from dyadnet.dynamics.prospective import best
+from dyadnet.dynamics.request import Phase, Relaxation
+from dyadnet.dynamics.step_size import best_step
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.network.description import INPUT
 from dyadnet.program import tables as c
-from dyadnet.prospective import best
-from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.steps import best_step
 
 RADII = (2.4, 5.0)
 DELAYS = (1, 2, 5, 11)

@@ -10,8 +10,8 @@ import numpy as np
 from dyadnet.bench.networks import configuration, images, machine
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
-from dyadnet.relaxation import Phase, Relaxation
 
 SMALL_STEP = 0.05
 """The paper's η."""

@@ -12,11 +12,11 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
+from dyadnet.dynamics.outcome import Outcome
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.learning.block import Block
 from dyadnet.program.block_lane import BlockLane
-from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.reports import Outcome
 from dyadnet.study.plan import placed
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "tolerance_difference": 1e-8, "patience": 5000}

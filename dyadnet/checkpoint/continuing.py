@@ -11,11 +11,11 @@ from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.data import is_own
+from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import CheckpointError, ConfigError
 from dyadnet.learning.schedules import Cosine, Linear, Schedule
 from dyadnet.network.topology import Topology
-from dyadnet.reports import Layout
-from dyadnet.tally import Tally
 
 FREE = (
     "engine",

@@ -9,9 +9,9 @@ from dyadnet.checkpoint.blocks import PARAMETER, unpacked, verified
 from dyadnet.checkpoint.finding import named
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.phase_plan import Regimen
 from dyadnet.errors import CheckpointError, RunFolderError
 from dyadnet.record import BEST, RunFolder, read_config, saved_weights
-from dyadnet.regimen import Regimen
 from dyadnet.watcher import Watcher
 
 

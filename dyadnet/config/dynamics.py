@@ -139,7 +139,7 @@ class Dynamics(Spec):
         η of every block, or ``auto``.
     prospective
         Whether neurons extrapolate what they hear: ``none``; γ, in units of a message's own age; or ``auto``: γ, the
-        step and the span together, 0 where colours or compartments take turns. See `dyadnet.prospective`.
+        step and the span together, 0 where colours or compartments take turns. See `dyadnet.dynamics.prospective`.
     prospective_span
         Updates of the sender over which they take the difference; ``auto``: the last two that were heard, and under
         noise the mean age of what is held. At most `SPAN_LIMIT` are kept.

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dyadnet.ages import mean_age
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import (
     SPAN_LIMIT,
@@ -18,14 +17,15 @@ from dyadnet.config.dynamics import (
     PeriodicClock,
     RedBlackClock,
 )
+from dyadnet.dynamics.ages import mean_age
+from dyadnet.dynamics.prospective import Modes
+from dyadnet.dynamics.request import Phase
+from dyadnet.dynamics.step_size import ONE_WAY, REAL_AGE, Extrapolation, StepRule
+from dyadnet.dynamics.stopping import Settling, StopRule
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Projection
 from dyadnet.network.topology import Topology, colours, is_forest
 from dyadnet.numerics.rng import Stream
-from dyadnet.prospective import Modes
-from dyadnet.relaxation import Phase
-from dyadnet.settling import Settling, StopRule
-from dyadnet.steps import ONE_WAY, REAL_AGE, Extrapolation, StepRule
 from dyadnet.timing.clocks import Bernoulli, Clock, Periodic
 from dyadnet.timing.delays import Delay
 
@@ -58,7 +58,7 @@ class Timing:
     rule
         How the step follows from the spectral radius.
     symmetric_radius
-        Which operator that radius is of; see `dyadnet.spectrum`.
+        Which operator that radius is of; see `dyadnet.dynamics.spectral_radius`.
     span
         Firings of a sender that prospective neurons look back; 0: they are not.
     """

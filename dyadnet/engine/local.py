@@ -20,6 +20,8 @@ from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
+from dyadnet.dynamics.outcome import Layout, Outcome, Reports, Spent
+from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engine.protocol import Machinery
 from dyadnet.files.store import Store
 from dyadnet.learning.block import Block
@@ -28,8 +30,6 @@ from dyadnet.loading import check_fit
 from dyadnet.program.block_lane import BlockLane
 from dyadnet.program.group import Group
 from dyadnet.program.power_iteration import Response
-from dyadnet.relaxation import PhaseOutcome, Relaxation
-from dyadnet.reports import Layout, Outcome, Reports, Spent
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from dyadnet.checkpoint.manifest import File, Manifest
+from dyadnet.dynamics.outcome import Outcome
+from dyadnet.dynamics.request import Relaxation
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
-from dyadnet.relaxation import Relaxation
-from dyadnet.reports import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Engine(Protocol):
         """Every block takes a Hebbian step from the relaxation that has just ended."""
 
     def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
-        """ρ of the linear response under these couplings; see `dyadnet.spectrum`."""
+        """ρ of the linear response under these couplings; see `dyadnet.dynamics.spectral_radius`."""
 
     def objective(self, beta: float) -> float:
         """The saddle objective (paper, eq. 4 as mended) of the relaxation that has just ended, mean over samples."""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dyadnet.dynamics.outcome import COUNTED, BlockReport, Counts, Layout, Outcome, Reports
 from dyadnet.metrics.catalogue import SWEEPS
 from dyadnet.network.topology import Topology
-from dyadnet.reports import COUNTED, BlockReport, Counts, Layout, Outcome, Reports
 
 MOST = 256
 """Blocks or edges that are shown one by one; of more, only those of whole layers."""

@@ -19,6 +19,8 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.recovery import Failure, What
+from dyadnet.dynamics.outcome import COUNTED, Layout, Outcome, Reports, Spent
+from dyadnet.dynamics.request import Part
 from dyadnet.errors import DivergedError
 from dyadnet.metrics import figures
 from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart
@@ -26,8 +28,6 @@ from dyadnet.metrics.history import History
 from dyadnet.network.description import MODELS
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import scores
-from dyadnet.relaxation import Part
-from dyadnet.reports import COUNTED, Layout, Outcome, Reports, Spent
 
 State = Literal["starting", "training", "evaluating", "finished", "diverged", "failed", "stopped"]
 STATES: tuple[State, ...] = ("starting", "training", "evaluating", "finished", "diverged", "failed", "stopped")

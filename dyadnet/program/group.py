@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from dyadnet import assembly
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
+from dyadnet.dynamics.outcome import COUNTED, NUMBERS, Counts, Layout, Table
+from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
+from dyadnet.dynamics.stopping import Settling
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet.learning.optimisers import Adam, Momentum
@@ -30,9 +33,6 @@ from dyadnet.program.crossing import Home, Memory
 from dyadnet.program.lane import Lane
 from dyadnet.program.power_iteration import Exchange, PowerIteration, Response
 from dyadnet.program.views import View
-from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
-from dyadnet.reports import COUNTED, NUMBERS, Counts, Layout, Table
-from dyadnet.settling import Settling
 from dyadnet.timing.alternating import sides
 
 Array = NDArray[Any]
@@ -292,7 +292,7 @@ class Group:
     # Reports
 
     def reported(self) -> tuple[Table, Counts]:
-        """Numbers of all blocks, and counts of all channels, as `dyadnet.reports.Reports` has them."""
+        """Numbers of all blocks, and counts of all channels, as `dyadnet.dynamics.outcome.Reports` has them."""
         lanes = [self._lanes[index] for index in self.active]
         parts = self._apply(lambda lane: lane.summary(), lanes)
         blocks, seen = len(self._arena.blocks), len(self._arena.specs)
@@ -334,12 +334,12 @@ class Group:
     def spectral_radius(
         self, couplings: tuple[float, ...], symmetric: bool, iterations: int, exchange: Exchange | None = None
     ) -> float:
-        """ρ by a power iteration; see `dyadnet.spectrum`."""
+        """ρ by a power iteration; see `dyadnet.dynamics.spectral_radius`."""
         self.couple(couplings)
         return self._power.estimate(self._table.address, self._arena.kappa, symmetric, iterations, exchange)
 
     def objective(self, beta: float) -> float:
-        """The saddle objective of the latest relaxation, mean over samples; see `dyadnet.objective`."""
+        """The saddle objective of the latest relaxation, mean over samples; see `dyadnet.dynamics.objective`."""
         total, samples = 0.0, 0
         for index in self.active:
             lane = self.lane(index)

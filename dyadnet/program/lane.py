@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.messages import Kind
+from dyadnet.dynamics.objective import value
+from dyadnet.dynamics.request import Pace, Phase
+from dyadnet.dynamics.stopping import StopRule, Verdict, circling
 from dyadnet.learning.block import Block
-from dyadnet.messages import Kind
 from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
 from dyadnet.numerics.draws import STATE
 from dyadnet.numerics.elementwise import PIECEWISE
-from dyadnet.objective import value
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
@@ -25,8 +27,6 @@ from dyadnet.program.neurons import CHUNK
 from dyadnet.program.tables import Memory, State, Tables
 from dyadnet.program.views import View
 from dyadnet.program.words import own, tell
-from dyadnet.relaxation import Pace, Phase
-from dyadnet.settling import StopRule, Verdict, circling
 
 Array = NDArray[Any]
 
@@ -483,7 +483,7 @@ class Lane:
         return found
 
     def objective(self, number: int, beta: float) -> float:
-        """A block's part of the saddle objective; see `dyadnet.objective`."""
+        """A block's part of the saddle objective; see `dyadnet.dynamics.objective`."""
         block = self.blocks[number]
         shape = self.rows, block.spec.size
         drive = np.empty(shape)

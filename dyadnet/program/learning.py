@@ -284,7 +284,7 @@ def count(t, s, stop, counts, blocks):  # type: ignore[no-untyped-def]  # pragma
     Parameters
     ----------
     counts
-        Shape (channels, `dyadnet.reports.COUNTED`).
+        Shape (channels, `dyadnet.dynamics.outcome.COUNTED`).
     blocks
         Shape (blocks, 3): messages and numbers in them by sender, stale messages by receiver.
     """
@@ -381,7 +381,7 @@ def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def
 
 @compiled
 def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """What blocks tell each other in one application of the linear response; see `dyadnet.spectrum`.
+    """What blocks tell each other in one application of the linear response; see `dyadnet.dynamics.spectral_radius`.
 
     Parameters
     ----------

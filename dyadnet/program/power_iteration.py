@@ -1,4 +1,4 @@
-"""The power iteration of all blocks of a process; see `dyadnet.spectrum` for what it is of."""
+"""The power iteration of all blocks of a process; see `dyadnet.dynamics.spectral_radius` for what it is of."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.spectral_radius import ITERATION, factor, factors, radius
 from dyadnet.learning.block import Block
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import calls
 from dyadnet.program.arena import Arena
-from dyadnet.spectrum import ITERATION, factor, factors, radius
 
 Array = NDArray[Any]
 

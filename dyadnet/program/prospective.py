@@ -6,7 +6,7 @@ number of the firing that it was sent by: a history of one more than the span. A
     γ·age·(held − held before)/(firings of the sender between the two)
 
 of every channel, with the age of what is held in firings of its sender. Nothing is multiplied by synapses again, and
-nothing is asked of the sender, so that it may be anywhere. See `dyadnet.prospective` for the theory.
+nothing is asked of the sender, so that it may be anywhere. See `dyadnet.dynamics.prospective` for the theory.
 
 In real time ages and spans are those of time stamps, and `MOMENTS` products of a channel are kept.
 """
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.prospective import lag
 from dyadnet.numerics.elementwise import copied
 from dyadnet.numerics.kernels import FLUSH, compiled
 from dyadnet.program.drives import held
@@ -63,7 +64,6 @@ from dyadnet.program.tables import (
     REG_NOW,
     REG_ROWS,
 )
-from dyadnet.prospective import lag
 
 # Of a history: its newest slot, how many there are; then of each slot the firing, and whether it has differences.
 NEWEST, KEPT, SLOTS = range(3)

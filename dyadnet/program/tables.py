@@ -106,7 +106,7 @@ H_TICK, H_MEAN_SINCE, H_DIFFERENCE_SINCE, H_MEAN, H_DIFFERENCE, H_SCHEDULED, H_C
 # In real time: when that was sent, and when a message was last put under way.
 H_STAMP, H_PUT, H_WIDTH = range(7, 10)
 
-# Counts of a channel; the order is that of `dyadnet.reports.COUNTED` without its first.
+# Counts of a channel; the order is that of `dyadnet.dynamics.outcome.COUNTED` without its first.
 N_VALUES, N_QUANTISED, N_SUPPRESSED, N_DELAYED, N_DROPPED, N_DUPLICATED, N_STALE, N_WIDTH = range(8)
 
 # Events: (opcode, block or channel, number of the firing, tick of sending, phase of sending, copy, group).

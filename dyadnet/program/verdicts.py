@@ -1,4 +1,4 @@
-"""Which ticks all processes have come to, and what follows from a check tick, compiled; see `dyadnet.settling`.
+"""Which ticks all processes have come to, and what follows from a check tick, compiled; see `dyadnet.dynamics.stopping`.
 
 Every process works out every verdict by itself: the same numbers, the same rule, the same verdict.
 """
@@ -145,7 +145,7 @@ def report(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def judge(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The verdict at a check tick that everybody has come through; see `dyadnet.settling.StopRule`."""
+    """The verdict at a check tick that everybody has come through; see `dyadnet.dynamics.stopping.StopRule`."""
     reg, real = s.reg, s.real
     fired, over, worst, residual = 2**62, 0, 2**62, -1.0
     for host in range(t.own[3]):

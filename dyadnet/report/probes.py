@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.probes import SERIES
 from dyadnet.files.arrays import ArraysError, read
-from dyadnet.probes import SERIES
 from dyadnet.record import PROBES
 
 RECORDINGS = 4

@@ -28,8 +28,8 @@ from uuid import uuid4
 import msgpack
 
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import ConfigError, TraceError, UntracedError
-from dyadnet.relaxation import PhaseOutcome
 from dyadnet.trace.script import Script, check, unpacked
 
 MAGIC = b"dyadnet trace\n"

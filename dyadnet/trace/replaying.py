@@ -20,13 +20,13 @@ from dyadnet.config import ProbeSpec, RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
+from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import TraceError
 from dyadnet.loading import check_fit, shape_for
 from dyadnet.program import tables as c
 from dyadnet.program.arena import seen
 from dyadnet.program.lane import Lane, Letter
-from dyadnet.relaxation import PhaseOutcome, Relaxation
 from dyadnet.trace.file import Trace
 from dyadnet.trace.script import Script, check, states_of, weights_of
 from dyadnet.watcher import Watcher

@@ -16,10 +16,10 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
+from dyadnet.dynamics.step_size import SHORTEST, time_constant
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.program import tables as c
-from dyadnet.steps import SHORTEST, time_constant
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers, threaded
 

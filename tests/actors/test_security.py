@@ -22,7 +22,7 @@ from actors.fast.endpoint import Endpoint, Network
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import read_yaml
 from dyadnet.data import load
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 from dyadnet.record import read_config
 from dyadnet.watcher import Silent
 from tests.actors import clusters

@@ -18,12 +18,12 @@ from actors.host import Host, prepare
 from actors.shared import Box, Layout, Segments, create, join
 from dyadnet.config import RunConfig
 from dyadnet.data import load
+from dyadnet.dynamics.messages import MessageError
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.errors import DivergedError
-from dyadnet.messages import MessageError
 from dyadnet.program import words
 from dyadnet.program.arena import Arena
 from dyadnet.program.crossing import Home, Region
-from dyadnet.relaxation import Phase, Relaxation
 from tests.actors.fast.hosts import open_descriptors
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers

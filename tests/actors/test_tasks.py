@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from actors import tasks
+from dyadnet.dynamics.request import Pace, Phase, Relaxation
 from dyadnet.learning.update import Update
-from dyadnet.relaxation import Pace, Phase, Relaxation
 
 
 @pytest.mark.parametrize("pace", [None, Pace(0.1, 0.25, 0.01, 0.02)])

@@ -16,11 +16,11 @@ import pytest
 from dyadnet.checkpoint.lock import LOCK, TAKING, holder, locked, stale
 from dyadnet.config import RunConfig
 from dyadnet.data import load
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, StoppedError
 from dyadnet.files.jsonl import Lines, RecordError
 from dyadnet.files.store import store
-from dyadnet.relaxation import Phase, Relaxation
 from dyadnet.schema import Spec
 from dyadnet.train import resume, train
 from tests.checkpoint.runs import Watching, checkpoints, outcome, room_for, settings, uninterrupted

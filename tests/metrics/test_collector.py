@@ -16,6 +16,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.recovery import Failure
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
+from dyadnet.dynamics.outcome import NUMBERS, Reports, Spent
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.metrics.catalogue import AGES, CATALOGUE, PREFIX
@@ -26,7 +27,6 @@ from dyadnet.metrics.snapshot import Snapshot, model_of
 from dyadnet.numerics.histogram import BINS
 from dyadnet.numerics.scores import SCORES
 from dyadnet.program.free_running import _bin
-from dyadnet.reports import NUMBERS, Reports, Spent
 from dyadnet.train import load_data
 from tests.metrics.runs import Values, fetch, lines, running, scraped, settings, state, until, value
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.learning.update import Update
 from dyadnet.network.activations import ACTIVATIONS, Smooth
@@ -19,7 +20,6 @@ from dyadnet.network.topology import colours
 from dyadnet.program import executor
 from dyadnet.program.lane import Lane
 from dyadnet.program.tables import OVER
-from dyadnet.relaxation import Phase, Relaxation
 from tests.reference.engine import ReferenceEngine
 from tests.support import cyclic, data
 

@@ -16,6 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from dyadnet.dynamics.outcome import RECEIVED, SENT, Layout
+from dyadnet.dynamics.request import Phase, Relaxation
+from dyadnet.dynamics.stopping import StopRule
 from dyadnet.engine.local import LocalEngine
 from dyadnet.network.description import Network, layered
 from dyadnet.network.topology import Topology
@@ -24,9 +27,6 @@ from dyadnet.program import drives, scheduler
 from dyadnet.program import tables as c
 from dyadnet.program.lane import Lane
 from dyadnet.program.views import state, tables
-from dyadnet.relaxation import Phase, Relaxation
-from dyadnet.reports import RECEIVED, SENT, Layout
-from dyadnet.settling import StopRule
 from tests import support
 
 Settings = dict[str, Any]

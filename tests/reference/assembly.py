@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from dyadnet.assembly import probes
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
+from dyadnet.dynamics.messages import KINDS, Kind
+from dyadnet.dynamics.request import Relaxation
 from dyadnet.dynamics.virtual_time import Timing, delay_of
-from dyadnet.messages import KINDS, Kind
 from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.numerics.rng import Stream
-from dyadnet.relaxation import Relaxation
 from tests.reference.block import Block
 from tests.reference.channels import ReceivingEnd, SendingEnd
 from tests.reference.course import Tolerance

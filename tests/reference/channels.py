@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.outcome import SENT
+from dyadnet.dynamics.prospective import lag
 from dyadnet.imperfections.channel import Channel
 from dyadnet.numerics.quantization import quantised
 from dyadnet.numerics.rng import Stream
-from dyadnet.prospective import lag
-from dyadnet.reports import SENT
 from dyadnet.timing.delays import Delay
 from tests.reference.clocks import Moment
 from tests.reference.messages import Message
@@ -45,7 +45,7 @@ class SendingEnd:
     Attributes
     ----------
     counts
-        Of this relaxation; see `dyadnet.reports.counted`.
+        Of this relaxation; see `dyadnet.dynamics.outcome.counted`.
     """
 
     def __init__(self, channel: Channel | None = None, rounding: Stream | None = None) -> None:

@@ -21,9 +21,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.messages import Kind
+from dyadnet.dynamics.messages import Kind
+from dyadnet.dynamics.probes import Probe
 from dyadnet.network.losses import LOSSES
-from dyadnet.probes import Probe
 from dyadnet.synapses.dense import Synapses
 from dyadnet.timing.clocks import Clock
 from tests.reference import kernels

@@ -12,12 +12,12 @@ from threadpoolctl import threadpool_limits
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
+from dyadnet.dynamics.outcome import Joiner, Layout, Outcome, Share, Spent
+from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
-from dyadnet.relaxation import PhaseOutcome, Relaxation, lane_slices
-from dyadnet.reports import Joiner, Layout, Outcome, Share, Spent
 from tests.reference import assembly, objective
 from tests.reference.assembly import samples
 from tests.reference.clocks import Moment

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.messages import Kind
-from dyadnet.reports import RECEIVED
+from dyadnet.dynamics.messages import Kind
+from dyadnet.dynamics.outcome import RECEIVED
 from dyadnet.timing.clocks import Clock
 from tests.reference.channels import ReceivingEnd
 from tests.reference.clocks import Moment, fires

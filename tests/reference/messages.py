@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dyadnet.messages import Kind
+from dyadnet.dynamics.messages import Kind
 
 
 @dataclass(frozen=True, slots=True)

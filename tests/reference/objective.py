@@ -1,10 +1,10 @@
-"""The saddle objective of a block that has heard its neighbours; see `dyadnet.objective`."""
+"""The saddle objective of a block that has heard its neighbours; see `dyadnet.dynamics.objective`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from dyadnet.objective import value
+from dyadnet.dynamics.objective import value
 from tests.reference.dyads import Dyads
 from tests.reference.products import product_transposed
 

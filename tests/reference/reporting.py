@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dyadnet.dynamics.outcome import RECEIVED, SENT, BlockReport, Counts, Layout, Table, numbers_of
 from dyadnet.numerics import kernels
 from dyadnet.numerics.scores import errors
-from dyadnet.reports import RECEIVED, SENT, BlockReport, Counts, Layout, Table, numbers_of
 from tests.reference.dyads import Dyads
 
 

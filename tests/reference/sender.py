@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from dyadnet.messages import Kind
+from dyadnet.dynamics.messages import Kind
 from dyadnet.synapses.dense import Synapses
 from tests.reference.block import Block
 from tests.reference.channels import SendingEnd

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dyadnet.settling import StopRule, Verdict, circling
+from dyadnet.dynamics.stopping import StopRule, Verdict, circling
 
 
 @dataclass(frozen=True, slots=True)

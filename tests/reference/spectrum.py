@@ -1,4 +1,4 @@
-"""The power iteration that blocks carry out by messages; see `dyadnet.spectrum` for what it is of."""
+"""The power iteration that blocks carry out by messages; see `dyadnet.dynamics.spectral_radius` for what it is of."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.messages import Kind
+from dyadnet.dynamics.messages import Kind
+from dyadnet.dynamics.spectral_radius import ITERATION, Application, factor, factors, radius
 from dyadnet.numerics.rng import Stream
-from dyadnet.spectrum import ITERATION, Application, factor, factors, radius
 from tests.reference.block import Block
 from tests.reference.products import product, product_transposed
 

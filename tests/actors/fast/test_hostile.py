@@ -22,7 +22,7 @@ from actors.fast.endpoint import Endpoint, Network
 from actors.fast.letters import HELLO, LARGEST, SEGMENT, SLOTS, VERSION, pack
 from actors.fast.local import STRANGERS, PeerLostError
 from actors.shared import create
-from dyadnet.messages import MessageError
+from dyadnet.dynamics.messages import MessageError
 from dyadnet.program.crossing import PAGE
 from tests.actors.fast.hosts import machines, open_descriptors
 

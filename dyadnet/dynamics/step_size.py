@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.prospective import Modes, Setting, tuned
+from dyadnet.dynamics.prospective import Modes, Setting, tuned
 
 MARGIN = 1.1
 """A power iteration approaches ρ from below and the margin of ω is thin: this many times the estimate is used."""
@@ -30,7 +30,7 @@ SHORTEST = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Extrapolation:
-    """How prospective neurons extrapolate; see `dyadnet.prospective`.
+    """How prospective neurons extrapolate; see `dyadnet.dynamics.prospective`.
 
     Attributes
     ----------

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.messages import KINDS, Address
+from dyadnet.dynamics.messages import KINDS, Address
+from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.network.topology import Topology
-from dyadnet.relaxation import PhaseOutcome
 
 Table = NDArray[np.float64]
 Counts = NDArray[np.int64]

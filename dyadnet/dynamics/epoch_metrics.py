@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dyadnet.dynamics.outcome import COUNTED, Layout, Outcome, counted
 from dyadnet.numerics.scores import Scale
-from dyadnet.reports import COUNTED, Layout, Outcome, counted
 
 
 class Tally:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
-from dyadnet.relaxation import Phase
+from dyadnet.dynamics.request import Phase
 
 
 class Regimen:

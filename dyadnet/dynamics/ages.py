@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import prospective
+from dyadnet.dynamics import prospective
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.timing.clocks import Clock

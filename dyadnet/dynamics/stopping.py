@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dyadnet.relaxation import Phase, PhaseOutcome
+from dyadnet.dynamics.request import Phase, PhaseOutcome
 
 Kind = Literal["continue", "settled", "capped", "diverged"]
 
