@@ -20,7 +20,7 @@ from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
-from dyadnet.program.crossing import Home
+from dyadnet.program.sync.crossing import Home
 
 SWEEPS = 10
 """A relaxation has about so many, and ends in one update."""

@@ -28,7 +28,7 @@ from dyadnet.engine.protocol import Machinery
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
-from dyadnet.program.crossing import by_host
+from dyadnet.program.sync.crossing import by_host
 from dyadnet.trace.file import recorded
 
 POLL = 0.5

@@ -19,8 +19,8 @@ from actors.carrier import Array, Carrier, Send
 from actors.shared import Segments
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.program import tables as c
-from dyadnet.program.crossing import DEPTH
 from dyadnet.program.group import Group
+from dyadnet.program.sync.crossing import DEPTH
 
 UNDER_WAY = 2
 """Packets to one host that have not been acknowledged, at most."""

@@ -17,8 +17,8 @@ from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance
 from dyadnet.program.free_running import run_freely
 from dyadnet.program.lane import Lane
-from dyadnet.program.verdicts import LEADER
-from dyadnet.program.words import MOST, ROOM, tell
+from dyadnet.program.sync.verdicts import LEADER
+from dyadnet.program.sync.words import MOST, ROOM, tell
 from dyadnet.trace.script import Scribe
 
 LOOK = 50_000_000

@@ -43,10 +43,10 @@ from dyadnet.network.description import layered
 from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance
-from dyadnet.program.crossing import Home
 from dyadnet.program.group import Group
 from dyadnet.program.lane import Lane
-from dyadnet.program.words import MOST, ROOM, wait
+from dyadnet.program.sync.crossing import Home
+from dyadnet.program.sync.words import MOST, ROOM, wait
 
 Array = NDArray[Any]
 

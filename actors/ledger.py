@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dyadnet.dynamics.outcome import Spent
 from dyadnet.program import tables as c
-from dyadnet.program.crossing import Home
 from dyadnet.program.lane import Lane
+from dyadnet.program.sync.crossing import Home
 
 ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius", "held")
 RELAXING = ("computing", "waiting", "sending", "held")

@@ -16,7 +16,7 @@ from actors.standing import Standing
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import DivergedError
-from dyadnet.program.crossing import Home
+from dyadnet.program.sync.crossing import Home
 
 Call = Callable[[int, bytes], None]
 """Takes bytes to another actor by a call of Ray's."""

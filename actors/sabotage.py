@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from dyadnet.config.faults import Fault
-from dyadnet.program.crossing import Home
+from dyadnet.program.sync.crossing import Home
 
 
 class Effects(Protocol):

@@ -22,9 +22,9 @@ from actors.failures import MemoryShortError
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.dynamics.outcome import COUNTED, NUMBERS
 from dyadnet.numerics.kernels import compiled
-from dyadnet.program.crossing import PAGE, Geometry, Home, Region
+from dyadnet.program.sync.crossing import PAGE, Geometry, Home, Region
+from dyadnet.program.sync.words import ROOM, get, load, own, put, sleep, tell, wait
 from dyadnet.program.tables import J_WIDTH
-from dyadnet.program.words import ROOM, get, load, own, put, sleep, tell, wait
 
 if sys.platform == "linux":
     import fcntl
@@ -211,7 +211,7 @@ def _put(address, value):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 class Segments:
-    """The segments of all hosts, as one of them has them; implements `dyadnet.program.crossing.Memory`.
+    """The segments of all hosts, as one of them has them; implements `dyadnet.program.sync.crossing.Memory`.
 
     Parameters
     ----------

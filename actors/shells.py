@@ -42,7 +42,7 @@ from dyadnet.data import Dataset, DataShape
 from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
-from dyadnet.program.crossing import Home
+from dyadnet.program.sync.crossing import Home
 from dyadnet.record import Recorder, RunFolder
 from dyadnet.summary import Summary
 from dyadnet.train import load_data

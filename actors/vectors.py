@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from actors.carrier import Carrier, vector_keys
 from actors.shared import Segments
 from dyadnet.program import tables as c
-from dyadnet.program.crossing import whole
 from dyadnet.program.group import Group
+from dyadnet.program.sync.crossing import whole
 
 Array = NDArray[Any]
 Copy = tuple[int, int, int]

@@ -29,7 +29,7 @@ from dyadnet.config import RunConfig
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import ConfigError
 from dyadnet.network.topology import Topology, colours
-from dyadnet.program.crossing import Home, by_host
+from dyadnet.program.sync.crossing import Home, by_host
 
 START = 120.0
 """Seconds within which every actor must have come up."""

@@ -25,8 +25,8 @@ from dyadnet.bench.networks import machine
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.kernels import compiled
-from dyadnet.program.crossing import Home
-from dyadnet.program.words import ROOM, tell, wait
+from dyadnet.program.sync.crossing import Home
+from dyadnet.program.sync.words import ROOM, tell, wait
 
 WINDOW = 16
 """Messages that may be under way, in both cases."""

@@ -14,8 +14,8 @@ from actors.shared import Layout
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.network.topology import Topology
-from dyadnet.program.crossing import Geometry, Home
 from dyadnet.program.group import shared_rows as rows
+from dyadnet.program.sync.crossing import Geometry, Home
 
 SPARE = 4 << 20
 """Bytes of a frame that any network may have: headers, and vectors of a power iteration."""

@@ -34,7 +34,7 @@ def circling(smallest: float, patience: int, residual: float) -> str:
 
 
 class StopRule:
-    """At which ticks one phase of one lane is checked, and by what; `dyadnet.program.verdicts` decides.
+    """At which ticks one phase of one lane is checked, and by what; `dyadnet.program.sync.verdicts` decides.
 
     Parameters
     ----------

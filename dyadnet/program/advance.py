@@ -5,6 +5,8 @@ from __future__ import annotations
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.beginning import begin
 from dyadnet.program.executor import run
+from dyadnet.program.sync.verdicts import reached
+from dyadnet.program.sync.words import LOOKS, load, now, pause, sleep
 from dyadnet.program.tables import (
     ADVANCE_BEGINNING,
     ADVANCE_IDLE,
@@ -16,9 +18,7 @@ from dyadnet.program.tables import (
     REG_WAITS_FOR,
     REG_WAITS_UNTIL,
 )
-from dyadnet.program.verdicts import reached
 from dyadnet.program.views import state
-from dyadnet.program.words import LOOKS, load, now, pause, sleep
 
 NOBODY = -1
 """No lane could go on for so long."""
@@ -41,7 +41,7 @@ def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[n
     words
         Shape (2, `MOST`): scratch.
     room
-        Scratch of `dyadnet.program.words.sleep`.
+        Scratch of `dyadnet.program.sync.words.sleep`.
 
     Returns
     -------

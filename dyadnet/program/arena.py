@@ -20,8 +20,8 @@ from dyadnet.numerics.blas import looped, turned
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, PIECEWISE
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
-from dyadnet.program.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.prospective import keep_histories
+from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.tables import NONE, Tables
 from dyadnet.timing.clocks import Bernoulli
 from dyadnet.timing.delays import Constant, Delay, Geometric, Uniform

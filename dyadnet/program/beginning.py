@@ -9,6 +9,8 @@ from dyadnet.program.channels import carries, multiplied
 from dyadnet.program.drives import held, state_of
 from dyadnet.program.executor import feedback, note
 from dyadnet.program.prospective import forget
+from dyadnet.program.sync.verdicts import come, everybody, reached, stage
+from dyadnet.program.sync.words import tell
 from dyadnet.program.tables import (
     A_READS,
     ACTIVATE,
@@ -85,10 +87,8 @@ from dyadnet.program.tables import (
     REG_TRACED,
     S_TURN,
 )
-from dyadnet.program.verdicts import come, everybody, reached, stage
 from dyadnet.program.views import memory, tables
 from dyadnet.program.views import state as lane_state
-from dyadnet.program.words import tell
 
 
 @compiled

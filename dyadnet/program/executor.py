@@ -21,6 +21,7 @@ from dyadnet.program.drives import drives, held, state_of
 from dyadnet.program.neurons import CHUNK, drive, relax
 from dyadnet.program.prospective import correct, correct_freely, lead
 from dyadnet.program.scheduler import schedule
+from dyadnet.program.sync.verdicts import come, everybody, judge, judge_freely, reached, ready, report, stage
 from dyadnet.program.tables import (
     ACTIVATE,
     B_A,
@@ -126,7 +127,6 @@ from dyadnet.program.tables import (
     V_RESIDUAL,
     V_WORST,
 )
-from dyadnet.program.verdicts import come, everybody, judge, judge_freely, reached, ready, report, stage
 from dyadnet.program.views import memory, tables
 from dyadnet.program.views import state as lane_state
 

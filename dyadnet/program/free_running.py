@@ -18,6 +18,8 @@ from dyadnet.numerics.histogram import BINS, PER_DECADE, SMALLEST
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import carries, fetch, take
 from dyadnet.program.executor import run
+from dyadnet.program.sync.verdicts import everybody, stage
+from dyadnet.program.sync.words import LOOKS, fence, load, now, pause, sleep, store
 from dyadnet.program.tables import (
     A_COUNT,
     A_COUNT_BEFORE,
@@ -125,10 +127,8 @@ from dyadnet.program.tables import (
     TR_UPDATE,
     TR_WHO,
 )
-from dyadnet.program.verdicts import everybody, stage
 from dyadnet.program.views import memory, tables
 from dyadnet.program.views import state as lane_state
-from dyadnet.program.words import LOOKS, fence, load, now, pause, sleep, store
 
 SOONEST, LATEST = 1_000_000, 50_000_000
 """Nanoseconds after which a process updates though nothing has come: T/8, within these."""

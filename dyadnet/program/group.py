@@ -29,9 +29,9 @@ from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.block_lane import BlockLane
-from dyadnet.program.crossing import Home, Memory
 from dyadnet.program.lane import Lane
 from dyadnet.program.power_iteration import Exchange, PowerIteration, Response
+from dyadnet.program.sync.crossing import Home, Memory
 from dyadnet.program.views import View
 from dyadnet.timing.alternating import sides
 

@@ -21,12 +21,12 @@ from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.beginning import begin
-from dyadnet.program.crossing import Memory as Segments
 from dyadnet.program.executor import run
 from dyadnet.program.neurons import CHUNK
+from dyadnet.program.sync.crossing import Memory as Segments
+from dyadnet.program.sync.words import own, tell
 from dyadnet.program.tables import Memory, State, Tables
 from dyadnet.program.views import View
-from dyadnet.program.words import own, tell
 
 Array = NDArray[Any]
 

@@ -21,9 +21,9 @@ from dyadnet.data import load
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.errors import DivergedError
-from dyadnet.program import words
 from dyadnet.program.arena import Arena
-from dyadnet.program.crossing import Home, Region
+from dyadnet.program.sync import words
+from dyadnet.program.sync.crossing import Home, Region
 from tests.actors.fast.hosts import open_descriptors
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers

@@ -13,7 +13,7 @@ from actors.shared import join
 from actors.standing import Told
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.program.crossing import Home
+from dyadnet.program.sync.crossing import Home
 
 Spoil = Callable[[bytes], list[bytes]]
 """What comes in place of a packet."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from dyadnet.program import words
+from dyadnet.program.sync import words
 
 linked = njit(nogil=True, error_model="numpy", _nrt=False)
 

@@ -18,7 +18,7 @@ from actors.lives import Life
 from actors.placement import homes
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.program.crossing import Home
+from dyadnet.program.sync.crossing import Home
 from tests.actors.threads import Answered, FutureAnswers
 
 

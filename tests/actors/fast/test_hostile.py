@@ -23,7 +23,7 @@ from actors.fast.letters import HELLO, LARGEST, SEGMENT, SLOTS, VERSION, pack
 from actors.fast.local import STRANGERS, PeerLostError
 from actors.shared import create
 from dyadnet.dynamics.messages import MessageError
-from dyadnet.program.crossing import PAGE
+from dyadnet.program.sync.crossing import PAGE
 from tests.actors.fast.hosts import machines, open_descriptors
 
 NETWORK = Network("127.0.0.1", (20000, 20999), 1 << 16, False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from dyadnet.numerics.kernels import compiled
+from dyadnet.program.sync.words import bits, get, load, number, put, store, tell
 from dyadnet.program.tables import (
     B_ORDER,
     B_WAITS,
@@ -71,7 +72,6 @@ from dyadnet.program.tables import (
     Y_HOST,
     Y_LAG,
 )
-from dyadnet.program.words import bits, get, load, number, put, store, tell
 
 AVERAGED = 0.5
 """Of what a phase has in real time, what passes before (m, d) are averaged, if they are."""

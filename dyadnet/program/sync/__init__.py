@@ -1,0 +1,1 @@
+"""How processes that share memory keep step: words, slots and verdicts, compiled."""
