@@ -19,7 +19,7 @@ from dyadnet.program.free_running import run_freely
 from dyadnet.program.lane import Lane
 from dyadnet.program.sync.verdicts import LEADER
 from dyadnet.program.sync.words import MOST, ROOM, tell
-from dyadnet.trace.script import Scribe
+from dyadnet.program.trace import Scribe
 
 LOOK = 50_000_000
 """Nanoseconds after which a host looks whether it was told to stop."""

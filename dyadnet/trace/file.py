@@ -5,7 +5,7 @@ follows (4 bytes, little-endian) and a msgpack array that begins with its kind:
 
 - ``run``: format, version of dyadnet, configuration as plain values;
 - ``relaxation``: its number, from 1 on, the minibatch (0 if it was not learned from), how each phase ended, and what
-  each host did, by the host's index (see `dyadnet.trace.script`). One that comes again takes the place of itself and of
+  each host did, by the host's index (see `dyadnet.program.trace`). One that comes again takes the place of itself and of
   all that came after: the run had gone back to a checkpoint;
 - ``end``: hash of the weights;
 
@@ -30,7 +30,7 @@ import msgpack
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import ConfigError, TraceError, UntracedError
-from dyadnet.trace.script import Script, check, unpacked
+from dyadnet.program.trace import Script, check, unpacked
 
 MAGIC = b"dyadnet trace\n"
 FORMAT = 2

@@ -27,8 +27,8 @@ from dyadnet.loading import check_fit, shape_for
 from dyadnet.program import tables as c
 from dyadnet.program.arena import seen
 from dyadnet.program.lane import Lane, Letter
+from dyadnet.program.trace import Script, check, states_of, weights_of
 from dyadnet.trace.file import Trace
-from dyadnet.trace.script import Script, check, states_of, weights_of
 from dyadnet.watcher import Watcher
 
 
