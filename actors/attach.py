@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from actors.watchdog import Watchdog
     from dyadnet.config import RunConfig
     from dyadnet.data import DataShape
-    from dyadnet.record import RunFolder
-    from dyadnet.watcher import Watcher
+    from dyadnet.runs.folder import RunFolder
+    from dyadnet.runs.watcher import Watcher
 
 LISTEN = 0.5
 """Seconds to wait for news before looking whether the run is over."""

@@ -108,7 +108,7 @@ def _folder(run: str) -> Path | None:
     UsageError
         If it can be nothing but a path, and no run is there.
     """
-    from dyadnet.record import CONFIG
+    from dyadnet.runs.folder import CONFIG
 
     folder = Path(run)
     if (folder / CONFIG).is_file():
@@ -125,8 +125,8 @@ def _lack(folder: Path) -> str:
 
 def _on_cluster(folder: Path) -> bool:
     """Whether a run goes on on a cluster, which can say more of it."""
-    from dyadnet.record import read_config
-    from dyadnet.status import read_status
+    from dyadnet.runs.folder import read_config
+    from dyadnet.runs.status import read_status
 
     return read_status(folder).state == "running" and read_config(folder).engine == "ray"
 
@@ -141,8 +141,8 @@ def _nowhere(run: str, problem: UsageError) -> UsageError:
 
 def _tell(run: Path, *, as_json: bool) -> None:
     """Say how the run of a folder stands."""
-    from dyadnet.record import read_config, read_metrics
-    from dyadnet.status import read_status
+    from dyadnet.runs.folder import read_config, read_metrics
+    from dyadnet.runs.status import read_status
 
     config, found = read_config(run), read_status(run)
     epochs = sum(line["kind"] == "epoch" for line in read_metrics(run))

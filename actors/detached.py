@@ -14,12 +14,12 @@ from dyadnet.config import RunConfig
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError, UsageError
 from dyadnet.files.access import content, is_finite, unpacked
-from dyadnet.initial import initial_weights
-from dyadnet.record import CONFIG, ENDING, RECORDS, RunFolder, whole
-from dyadnet.status import Reporter
-from dyadnet.summary import Summary
+from dyadnet.runs.folder import CONFIG, ENDING, RECORDS, RunFolder, whole
+from dyadnet.runs.initial_weights import initial_weights
+from dyadnet.runs.status import Reporter
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.watcher import Watcher
 from dyadnet.train import draw
-from dyadnet.watcher import Watcher
 
 Ending = dict[str, Any]
 """How a run has ended, as plain values: its summary, or what was wrong, the exit code, and whether it never began."""

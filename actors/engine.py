@@ -29,7 +29,7 @@ from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program.sync.crossing import by_host
-from dyadnet.trace.file import recorded
+from dyadnet.runs.trace import recorded
 
 POLL = 0.5
 """Seconds of silence after which to look whether every actor is alive."""

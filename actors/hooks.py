@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dyadnet.errors import CallbackError
-from dyadnet.hooks import Answer, Hooks
+from dyadnet.runs.hooks import Answer, Hooks
 
 Told = tuple[Any, str | None]
 """What was returned, and what was wrong, in words."""

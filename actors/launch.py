@@ -25,11 +25,11 @@ from dyadnet.config.faults import check_homes
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError
-from dyadnet.loading import check_fit, shape_for
 from dyadnet.process.signals import interruptible
-from dyadnet.record import RunFolder
-from dyadnet.summary import Summary
-from dyadnet.watcher import Watcher
+from dyadnet.runs.folder import RunFolder
+from dyadnet.runs.loading import check_fit, shape_for
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.watcher import Watcher
 
 START = 120.0
 """Seconds within which a coordinator must have come up."""

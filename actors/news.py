@@ -11,10 +11,10 @@ from typing import Any
 from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
 from dyadnet.files.jsonl import encoded
-from dyadnet.record import MACHINERY, METRICS, RECORDS, Recorder
-from dyadnet.summary import Summary
-from dyadnet.watcher import Watcher
-from dyadnet.weights import Parameters
+from dyadnet.runs.folder import MACHINERY, METRICS, RECORDS, Recorder
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.weights import Parameters
 
 Item = tuple[str, tuple[Any, ...]]
 """Name of a method of `Recorder` or `Watcher`, and its arguments."""

@@ -19,11 +19,11 @@ from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.errors import ConfigError
-from dyadnet.hooks import Hooks
 from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.record import Recorder
-from dyadnet.summary import Summary
-from dyadnet.watcher import Watcher
+from dyadnet.runs.folder import Recorder
+from dyadnet.runs.hooks import Hooks
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.watcher import Watcher
 
 
 class Attempts:

@@ -43,8 +43,8 @@ from dyadnet.metrics.endpoint import exposed
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
 from dyadnet.program.sync.crossing import Home
-from dyadnet.record import Recorder, RunFolder
-from dyadnet.summary import Summary
+from dyadnet.runs.folder import Recorder, RunFolder
+from dyadnet.runs.summary import Summary
 from dyadnet.train import load_data
 
 ANSWERED = 0.2

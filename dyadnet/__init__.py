@@ -19,7 +19,7 @@ from dyadnet.errors import (
 from dyadnet.evaluate import evaluate
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.run import Run, load
-from dyadnet.summary import Summary
+from dyadnet.runs.summary import Summary
 from dyadnet.train import resume, train
 
 __all__ = [

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dyadnet.errors import CallbackError, ConfigError
-from dyadnet.hooks import HOOKS, Answer
 from dyadnet.learning.early_stopping import EarlyStoppingSpec, Patience
 from dyadnet.run import Run
-from dyadnet.status import Status
+from dyadnet.runs.hooks import HOOKS, Answer
+from dyadnet.runs.status import Status
 
 
 class Callback:

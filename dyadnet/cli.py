@@ -33,8 +33,8 @@ from dyadnet.numerics.scores import told
 from dyadnet.predict import predict
 from dyadnet.process import signals
 from dyadnet.process.console import hanging, lasting
-from dyadnet.record import CONFIG
-from dyadnet.status import state_of
+from dyadnet.runs.folder import CONFIG
+from dyadnet.runs.status import state_of
 from dyadnet.trace.command import replay
 from dyadnet.usage import called
 
@@ -437,7 +437,7 @@ def schema(
 ) -> None:
     """The JSON Schema of a configuration, by which editors complete and check what you write."""
     from dyadnet.config.json_schema import schema as made
-    from dyadnet.record import check_file, whole
+    from dyadnet.runs.folder import check_file, whole
 
     text = json.dumps(made(), indent=1)
     if out is None:

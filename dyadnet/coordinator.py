@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import weights
 from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Best, Position
@@ -29,18 +28,19 @@ from dyadnet.dynamics.request import Part, Phase, Relaxation
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError
-from dyadnet.hooks import Hooks, Unhooked
 from dyadnet.learning.early_stopping import Patience
 from dyadnet.learning.update import Update
 from dyadnet.learning.weighting import weighted
-from dyadnet.loading import check_fit
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.numerics.scores import Scale, merit
-from dyadnet.observer import Observer, Unobserved
-from dyadnet.record import BEST, LAST, Recorder
-from dyadnet.summary import EVALUATED, Summary
-from dyadnet.watcher import Silent, Watcher
+from dyadnet.runs import weights
+from dyadnet.runs.folder import BEST, LAST, Recorder
+from dyadnet.runs.hooks import Hooks, Unhooked
+from dyadnet.runs.loading import check_fit
+from dyadnet.runs.observer import Observer, Unobserved
+from dyadnet.runs.summary import EVALUATED, Summary
+from dyadnet.runs.watcher import Silent, Watcher
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4

@@ -8,7 +8,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, get_args
 
-from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.memory import check_room
@@ -18,8 +17,9 @@ from dyadnet.data import Data, Dataset
 from dyadnet.dynamics.request import Part
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError
-from dyadnet.loading import check_fit, load_data, shape_for
-from dyadnet.record import read_config, saved_weights
+from dyadnet.runs import weights
+from dyadnet.runs.folder import read_config, saved_weights
+from dyadnet.runs.loading import check_fit, load_data, shape_for
 
 
 @dataclass(frozen=True)

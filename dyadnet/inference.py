@@ -15,8 +15,8 @@ from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
 from dyadnet.engine.local import LocalEngine
-from dyadnet.observer import Unobserved
-from dyadnet.weights import Parameters
+from dyadnet.runs.observer import Unobserved
+from dyadnet.runs.weights import Parameters
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}
 """How a sample settles when it is predicted: to the fixed point itself, so that its neighbours in a batch and their
@@ -77,5 +77,5 @@ class _Reader(Unobserved):
         (self._lane,) = engine.group.all_lanes(engine.config.network.output)
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
-        """See `dyadnet.observer.Observer`."""
+        """See `dyadnet.runs.observer.Observer`."""
         self.outputs.append(self._lane.readout[0])

@@ -23,7 +23,7 @@ from dyadnet.config.pictures import formats
 from dyadnet.errors import DyadnetError
 from dyadnet.numerics.histogram import AGES, BINS, PER_DECADE, lower_edges
 from dyadnet.process.console import say
-from dyadnet.record import whole
+from dyadnet.runs.folder import whole
 
 Given = ParamSpec("Given")
 _DRAWING = threading.RLock()

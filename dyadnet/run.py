@@ -10,27 +10,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import weights as saved
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
-from dyadnet.export.layout import Arrays, joined, split
 from dyadnet.files.arrays import read
 from dyadnet.inference import outputs, precise
-from dyadnet.loading import load_data
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import merit
-from dyadnet.record import (
-    BEST,
-    LAST,
-    MACHINERY,
-    PROBES,
-    read_config,
-    read_machinery,
-    read_metrics,
-    saved_weights,
-)
-from dyadnet.status import Status, read_status
-from dyadnet.summary import Summary
+from dyadnet.runs import weights as saved
+from dyadnet.runs.export.layout import Arrays, joined, split
+from dyadnet.runs.folder import BEST, LAST, MACHINERY, PROBES, read_config, read_machinery, read_metrics, saved_weights
+from dyadnet.runs.loading import load_data
+from dyadnet.runs.status import Status, read_status
+from dyadnet.runs.summary import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -27,21 +27,21 @@ from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
 from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.files.arrays import ArraysError, read
-from dyadnet.initial import initial_weights
-from dyadnet.loading import check_fit, in_memory
-from dyadnet.loading import load_data as load_data  # its old place
 from dyadnet.metrics.snapshot import model_of
 from dyadnet.network.topology import Topology
 from dyadnet.notebook import usual_watcher
 from dyadnet.process import signals
 from dyadnet.process.console import in_notebook
 from dyadnet.process.guest import one_thread_a_library
-from dyadnet.record import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.report.page import REPORT
 from dyadnet.run import Run
-from dyadnet.status import read_status, reported
-from dyadnet.summary import Summary
-from dyadnet.watcher import Watcher
+from dyadnet.runs.folder import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
+from dyadnet.runs.initial_weights import initial_weights
+from dyadnet.runs.loading import check_fit, in_memory
+from dyadnet.runs.loading import load_data as load_data  # its old place
+from dyadnet.runs.status import read_status, reported
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.watcher import Watcher
 
 ENGINES = "dyadnet.engines"
 Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]

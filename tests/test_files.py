@@ -17,7 +17,7 @@ from dyadnet.checkpoint import position
 from dyadnet.checkpoint.manifest import decoded
 from dyadnet.errors import RunFolderError, StoppedError
 from dyadnet.files import access as files
-from dyadnet.record import ENDING, read_config, read_metrics
+from dyadnet.runs.folder import ENDING, read_config, read_metrics
 from dyadnet.study.definition import Study
 from dyadnet.study.folder import StudyFolder
 from dyadnet.study.plan import plan

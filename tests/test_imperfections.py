@@ -17,7 +17,7 @@ from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.network import Imperfections
 from dyadnet.network.description import layered
-from dyadnet.record import read_metrics
+from dyadnet.runs.folder import read_metrics
 from dyadnet.train import train
 from tests.actors.test_lockstep import record, settings_of
 

@@ -11,7 +11,7 @@ import pytest
 
 from dyadnet.errors import RunFolderError
 from dyadnet.files.jsonl import RecordError
-from dyadnet.record import CONFIG, EVENTS, METRICS, RunFolder, read_config, read_metrics, whole
+from dyadnet.runs.folder import CONFIG, EVENTS, METRICS, RunFolder, read_config, read_metrics, whole
 from tests.checkpoint.runs import settings
 
 

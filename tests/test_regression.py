@@ -19,13 +19,13 @@ from dyadnet.data import Dataset, as_dataset
 from dyadnet.dynamics.request import Phase
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.loading import check_fit, shape_for
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
 from dyadnet.report import report
 from dyadnet.report.contents import contents
 from dyadnet.report.reading import read
+from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.study import run_trial
 from tests.actors.test_screen import drawn
 from tests.study.definitions import tiny

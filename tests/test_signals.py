@@ -16,7 +16,7 @@ import pytest
 from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.errors import StoppedError
 from dyadnet.process.signals import SIGNALS, deaf, interruptible
-from dyadnet.record import read_config
+from dyadnet.runs.folder import read_config
 from dyadnet.train import resume, train
 from tests.checkpoint.runs import Watching, outcome, settings, uninterrupted
 

@@ -17,10 +17,10 @@ import pytest
 import dyadnet as dn
 from dyadnet.checkpoint.lock import holder
 from dyadnet.errors import ConfigError, DivergedError, StoppedError
-from dyadnet.record import CONFIG
 from dyadnet.report.contents import contents
 from dyadnet.report.reading import read
-from dyadnet.status import read_status
+from dyadnet.runs.folder import CONFIG
+from dyadnet.runs.status import read_status
 from tests.checkpoint.runs import SMALL, Watching, settings, stopping
 from tests.test_cli import complaint
 from tests.test_cli import run as command

@@ -18,7 +18,7 @@ from dyadnet.data import load
 from dyadnet.dynamics.phase_plan import Regimen
 from dyadnet.engine.local import LocalEngine
 from dyadnet.evaluate import evaluate
-from dyadnet.record import read_config, read_metrics
+from dyadnet.runs.folder import read_config, read_metrics
 from dyadnet.train import train
 
 

@@ -12,7 +12,7 @@ from actors.chaos.strike import Ending
 from dyadnet.errors import ConfigError
 from dyadnet.files.access import content, unpacked
 from dyadnet.files.jsonl import Lines, complete
-from dyadnet.record import whole
+from dyadnet.runs.folder import whole
 
 HEAD, TRIALS = "chaos.json", "trials.jsonl"
 

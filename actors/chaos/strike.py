@@ -21,7 +21,7 @@ from actors.chaos.run import LIMIT, Run
 from actors.chaos.victims import COORDINATOR, below, hit, send
 from actors.cluster import DEFAULTS, authentication
 from dyadnet.errors import DyadnetError
-from dyadnet.record import CONFIG, EVENTS
+from dyadnet.runs.folder import CONFIG, EVENTS
 
 LOOK = 0.01
 """Seconds between two looks for the point at which to strike."""

@@ -14,7 +14,7 @@ from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.weights import Parameters
+from dyadnet.runs.weights import Parameters
 
 PRECISION = 0.06
 """Of the edge: the smallest T that settles over the largest that does not, less one."""

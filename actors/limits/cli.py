@@ -34,7 +34,7 @@ def real_limits(
     from dyadnet.evaluate import load
     from dyadnet.process.console import for_people
     from dyadnet.process.signals import interruptible
-    from dyadnet.record import saved_weights
+    from dyadnet.runs.folder import saved_weights
 
     asked = _numbers(delays)
     if not saved_weights(run, "best").exists():

@@ -24,7 +24,7 @@ from dyadnet.analysis.trained import Trained, ideal, inputs_of, network_at
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.step_size import time_constant
-from dyadnet.weights import Parameters
+from dyadnet.runs.weights import Parameters
 
 PATIENCE = 300.0
 """Delays that the network is given to come to rest in: near the edge it takes long."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from actors.limits.measure import Edge
 from dyadnet.plots import dress, panels, spared, written
-from dyadnet.record import whole
+from dyadnet.runs.folder import whole
 
 TABLE, PICTURE = "real.csv", "real.png"
 

@@ -16,9 +16,9 @@ from actors.failures import RayLostError
 from dyadnet.config import ClusterSpec
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError, StoppedError
-from dyadnet.loading import check_fit
 from dyadnet.process.console import for_people
 from dyadnet.process.signals import deaf, interruptible
+from dyadnet.runs.loading import check_fit
 from dyadnet.study.definition import Study
 from dyadnet.study.folder import TABLE, StudyFolder
 from dyadnet.study.ongoing import is_long

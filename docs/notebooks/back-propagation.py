@@ -10,7 +10,7 @@ import numpy as np
 
 import dyadnet as dn
 from dyadnet.config.presets import preset
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 
 MODELS = ("hm", "ffm", "sshm", "backprop")
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import optuna
 
 import dyadnet as dn
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

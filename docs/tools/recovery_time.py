@@ -19,7 +19,7 @@ import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.record import read_machinery
+from dyadnet.runs.folder import read_machinery
 
 
 def seconds(data: str, fault: str, out: Path) -> tuple[float, float]:

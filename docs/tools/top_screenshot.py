@@ -24,9 +24,9 @@ from actors.screen import board, rates
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.record import RunFolder
+from dyadnet.runs.folder import RunFolder
+from dyadnet.runs.watcher import Silent
 from dyadnet.train import load_data
-from dyadnet.watcher import Silent
 
 CHROMIUM = shutil.which("chromium")
 AFTER = 30

@@ -19,7 +19,7 @@ from dyadnet.dynamics.request import Part, Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import Saved
-from dyadnet.loading import shape_for
+from dyadnet.runs.loading import shape_for
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 DELAYS = (1, 2, 5, 10)

@@ -48,7 +48,7 @@ def analyse(
     from dyadnet.analysis.table import table
     from dyadnet.config.overrides import assigned
     from dyadnet.evaluate import load
-    from dyadnet.record import read_config, whole
+    from dyadnet.runs.folder import read_config, whole
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "one of best, last")

@@ -11,7 +11,7 @@ from typing import Any
 
 from dyadnet.analysis.delays import CEILING, SMALL_STEP, WAYS, Cost, Limit, Rest
 from dyadnet.plots import colour_of, dress, panels, spared, written
-from dyadnet.record import whole
+from dyadnet.runs.folder import whole
 
 LIMITS, COSTS, RESTS, PICTURE = "limits.csv", "costs.csv", "rests.csv", "delay.png"
 STYLES = {

@@ -31,7 +31,7 @@ from dyadnet.dynamics.prospective import Setting, growths, ticks, tuned
 from dyadnet.dynamics.step_size import MARGIN as PLAIN
 from dyadnet.dynamics.step_size import best_step, largest_stable_step
 from dyadnet.engine.local import LocalEngine
-from dyadnet.weights import Parameters
+from dyadnet.runs.weights import Parameters
 
 KAPPAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 DELAYS = (1, 2, 3, 5, 8, 12, 16)

@@ -17,7 +17,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
-from dyadnet.weights import Parameters
+from dyadnet.runs.weights import Parameters
 
 EXACT = {"dtype": "float64", "tolerance": 1e-11, "tolerance_difference": 1e-9, "patience": 5000}
 """Dynamics of the exact gradient, ideal but for these."""

@@ -20,7 +20,7 @@ from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.network.description import INPUT, Network
 from dyadnet.network.losses import LOSSES
-from dyadnet.weights import Parameters
+from dyadnet.runs.weights import Parameters
 
 Array = NDArray[np.float64]
 TIGHT: dict[str, Any] = {

@@ -15,7 +15,7 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 
 IMPERFECT = {
     "dynamics": {

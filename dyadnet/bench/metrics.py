@@ -15,8 +15,8 @@ from typing import Any
 from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
 from dyadnet.config.metrics import MetricsSpec
+from dyadnet.runs.watcher import Silent
 from dyadnet.train import train
-from dyadnet.watcher import Silent
 
 Spent = dict[str, float]
 """Seconds by clock: of the wall, and of this process."""

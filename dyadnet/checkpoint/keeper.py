@@ -22,9 +22,9 @@ from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, DyadnetError, StoppedError, StoreError
 from dyadnet.files.store import Store
-from dyadnet.observer import Observer
-from dyadnet.record import Recorder
-from dyadnet.watcher import Watcher
+from dyadnet.runs.folder import Recorder
+from dyadnet.runs.observer import Observer
+from dyadnet.runs.watcher import Watcher
 
 
 class Blocks(Protocol):

@@ -14,7 +14,7 @@ from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, StoreError
 from dyadnet.files.store import Store, store
-from dyadnet.record import CHECKPOINTS
+from dyadnet.runs.folder import CHECKPOINTS
 
 NONCE = "nonce-"
 

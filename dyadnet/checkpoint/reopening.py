@@ -10,8 +10,8 @@ from dyadnet.checkpoint.continuing import check_length, check_same_run, check_ta
 from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.weights import put_back_best
 from dyadnet.config import RunConfig
-from dyadnet.record import RECORDS, RunFolder, check_own
-from dyadnet.watcher import Watcher
+from dyadnet.runs.folder import RECORDS, RunFolder, check_own
+from dyadnet.runs.watcher import Watcher
 
 
 @contextlib.contextmanager

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from dyadnet import weights
 from dyadnet.checkpoint.blocks import PARAMETER, unpacked, verified
 from dyadnet.checkpoint.finding import named
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.phase_plan import Regimen
 from dyadnet.errors import CheckpointError, RunFolderError
-from dyadnet.record import BEST, RunFolder, read_config, saved_weights
-from dyadnet.watcher import Watcher
+from dyadnet.runs import weights
+from dyadnet.runs.folder import BEST, RunFolder, read_config, saved_weights
+from dyadnet.runs.watcher import Watcher
 
 
 def put_back_best(folder: RunFolder, beginning: Beginning, watcher: Watcher) -> None:

@@ -26,10 +26,10 @@ from dyadnet.engine.protocol import Machinery
 from dyadnet.files.store import Store
 from dyadnet.learning.block import Block
 from dyadnet.learning.update import Update
-from dyadnet.loading import check_fit
 from dyadnet.program.block_lane import BlockLane
 from dyadnet.program.group import Group
 from dyadnet.program.power_iteration import Response
+from dyadnet.runs.loading import check_fit
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

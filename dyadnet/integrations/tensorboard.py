@@ -9,7 +9,7 @@ from typing import Any
 from dyadnet.callbacks import Callback
 from dyadnet.errors import UsageError
 from dyadnet.run import Run, numbers
-from dyadnet.status import Status
+from dyadnet.runs.status import Status
 
 
 class TensorBoard(Callback):

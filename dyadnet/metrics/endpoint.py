@@ -20,7 +20,7 @@ from dyadnet.metrics.page import page
 from dyadnet.metrics.server import Answer, MetricsServer, as_json, exposition
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view
-from dyadnet.observer import Observer, Unobserved
+from dyadnet.runs.observer import Observer, Unobserved
 
 WILD = ("", "0.0.0.0", "::")
 

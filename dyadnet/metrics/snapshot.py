@@ -37,7 +37,7 @@ Saved = tuple[float, float, int]
 
 
 class Snapshot:
-    """One run as it stands; implements `dyadnet.observer.Observer`.
+    """One run as it stands; implements `dyadnet.runs.observer.Observer`.
 
     Parameters
     ----------

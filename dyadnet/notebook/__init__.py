@@ -5,7 +5,7 @@ from __future__ import annotations
 from dyadnet.config import RunConfig
 from dyadnet.network.description import Network
 from dyadnet.process.console import in_notebook
-from dyadnet.watcher import Silent, Watcher
+from dyadnet.runs.watcher import Silent, Watcher
 
 
 def usual_watcher() -> Watcher:

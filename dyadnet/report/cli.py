@@ -31,10 +31,10 @@ def report(
     ] = False,
 ) -> None:
     """Write one HTML page that shows a run, or compares several; it opens anywhere, without a network."""
-    from dyadnet.record import check_file, whole
     from dyadnet.report.contents import contents
     from dyadnet.report.page import REPORT, rendered
     from dyadnet.report.reading import read
+    from dyadnet.runs.folder import check_file, whole
     from dyadnet.train import pictures as draw
 
     path = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))

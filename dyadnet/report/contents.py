@@ -15,10 +15,10 @@ from dyadnet.metrics.view import layout
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
-from dyadnet.record import CONFIG, MACHINERY, METRICS
 from dyadnet.report.probes import probes
 from dyadnet.report.reading import Reading, listed
-from dyadnet.status import Status
+from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
+from dyadnet.runs.status import Status
 
 POINTS = 600
 """Minibatches that a curve shows at most, evenly spaced."""

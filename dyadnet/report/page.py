@@ -11,10 +11,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dyadnet.record import whole
 from dyadnet.report.contents import contents
 from dyadnet.report.groups import groups
 from dyadnet.report.reading import read
+from dyadnet.runs.folder import whole
 from dyadnet.web import digest, embedded, piece
 
 PACKAGE, LIVE = "dyadnet.report", "dyadnet.metrics"

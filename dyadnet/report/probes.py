@@ -11,7 +11,7 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.probes import SERIES
 from dyadnet.files.arrays import ArraysError, read
-from dyadnet.record import PROBES
+from dyadnet.runs.folder import PROBES
 
 RECORDINGS = 4
 """Relaxations that are shown at most, evenly over the run, the first and the last among them."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dyadnet import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError, UsageError
 from dyadnet.files.access import content, unpacked
-from dyadnet.record import BEST, CONFIG, LAST, MACHINERY, METRICS, read_config, saved_weights
-from dyadnet.status import Status, read_status
+from dyadnet.runs import weights
+from dyadnet.runs.folder import BEST, CONFIG, LAST, MACHINERY, METRICS, read_config, saved_weights
+from dyadnet.runs.status import Status, read_status
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
 from dyadnet.files import documents as document
 from dyadnet.files.access import check_links, content, lockable, unpacked
 from dyadnet.files.documents import DocumentError
-from dyadnet.record import emptied, missing
+from dyadnet.runs.folder import emptied, missing
 from dyadnet.study.definition import Study
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result

@@ -17,9 +17,9 @@ from dyadnet.data import Dataset
 from dyadnet.network.description import Network
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import OF_CLASSES, scores
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.weights import Parameters
 from dyadnet.study.definition import Keep
-from dyadnet.summary import Summary
-from dyadnet.weights import Parameters
 
 EQUILIBRIA = 5
 """Test samples about whose equilibria a network is linearised."""

@@ -17,13 +17,13 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import DyadnetError
-from dyadnet.initial import initial_weights
 from dyadnet.network.topology import Topology
-from dyadnet.observer import Unobserved
-from dyadnet.record import BEST, CHECKPOINTS, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
+from dyadnet.runs.folder import BEST, CHECKPOINTS, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
+from dyadnet.runs.initial_weights import initial_weights
+from dyadnet.runs.observer import Unobserved
+from dyadnet.runs.watcher import Silent
+from dyadnet.runs.weights import read, read_manifest
 from dyadnet.study.kept import Best
-from dyadnet.watcher import Silent
-from dyadnet.weights import read, read_manifest
 
 LONG = 250_000
 """Samples to learn from, all epochs together, from which on a trial is worth a folder."""

@@ -16,14 +16,14 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.engine.protocol import Engine
 from dyadnet.errors import DivergedError
-from dyadnet.initial import initial_weights
-from dyadnet.loading import shape_for
 from dyadnet.numerics.scores import scores
+from dyadnet.runs.initial_weights import initial_weights
+from dyadnet.runs.loading import shape_for
+from dyadnet.runs.watcher import Silent
 from dyadnet.study.columns import METRICS
 from dyadnet.study.definition import Keep
 from dyadnet.study.kept import Best, curves, examined
 from dyadnet.study.ongoing import best, ongoing, told
-from dyadnet.watcher import Silent
 
 Status = Literal["ok", "diverged", "failed"]
 

@@ -23,7 +23,7 @@ def replay(
     """Repeat a free-running run in this process, message by message, and compare the weights."""
     from dyadnet.config.memory import check_room
     from dyadnet.progress import Bar
-    from dyadnet.trace.file import Trace
+    from dyadnet.runs.trace import Trace
     from dyadnet.trace.replaying import replay as again
     from dyadnet.train import load_data
 

@@ -23,13 +23,13 @@ from dyadnet.data import Dataset
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import TraceError
-from dyadnet.loading import check_fit, shape_for
 from dyadnet.program import tables as c
 from dyadnet.program.arena import seen
 from dyadnet.program.lane import Lane, Letter
 from dyadnet.program.trace import Script, check, states_of, weights_of
-from dyadnet.trace.file import Trace
-from dyadnet.watcher import Watcher
+from dyadnet.runs.loading import check_fit, shape_for
+from dyadnet.runs.trace import Trace
+from dyadnet.runs.watcher import Watcher
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import dyadnet as dn
 from actors import cores
 from dyadnet.config import RunConfig
-from dyadnet.record import read_machinery
-from dyadnet.watcher import Silent
+from dyadnet.runs.folder import read_machinery
+from dyadnet.runs.watcher import Silent
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 

@@ -16,7 +16,7 @@ import pytest
 import dyadnet as dn
 from actors.chaos.victims import below
 from dyadnet.config import RunConfig
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 

@@ -13,7 +13,7 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.engine.protocol import Engine
-from dyadnet.summary import Summary
+from dyadnet.runs.summary import Summary
 from tests.actors.threads import threaded
 from tests.support import cyclic, data
 

@@ -9,8 +9,8 @@ import ray
 
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
+from dyadnet.runs.watcher import Silent
 from dyadnet.train import train
-from dyadnet.watcher import Silent
 from tests.actors.clusters import named
 
 pytestmark = pytest.mark.usefixtures("ray_session")

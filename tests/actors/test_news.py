@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.news import News, relay
 from dyadnet.errors import DyadnetError
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 
 
 class Kept(Silent):

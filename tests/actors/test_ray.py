@@ -18,7 +18,7 @@ from actors.failures import ActorLostError
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 from tests.actors.clusters import gone, named
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of
 

@@ -18,8 +18,8 @@ from dyadnet.config import RunConfig
 from dyadnet.config.recovery import GaveUpError
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.record import RunFolder
-from dyadnet.summary import Summary
+from dyadnet.runs.folder import RunFolder
+from dyadnet.runs.summary import Summary
 from dyadnet.train import load_data, train
 from tests.actors.threads import ThreadWorkers
 from tests.checkpoint.runs import Watching, settings

@@ -16,7 +16,7 @@ import pytest
 import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import GaveUpError
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 from tests.actors.clusters import gone, named
 from tests.actors.test_lockstep import settings_of
 

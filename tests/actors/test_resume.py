@@ -18,10 +18,10 @@ from dyadnet.data import load
 from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import ConfigError, StoppedError
 from dyadnet.files.store import store
-from dyadnet.observer import Unobserved
-from dyadnet.record import RunFolder
+from dyadnet.runs.folder import RunFolder
+from dyadnet.runs.observer import Unobserved
+from dyadnet.runs.watcher import Silent
 from dyadnet.train import load_data, resume, train
-from dyadnet.watcher import Silent
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.actors.threads import threaded
 from tests.checkpoint.runs import outcome, settings, stopping, uninterrupted

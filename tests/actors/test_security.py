@@ -23,8 +23,8 @@ from dyadnet.config import RunConfig
 from dyadnet.config.overrides import read_yaml
 from dyadnet.data import load
 from dyadnet.dynamics.messages import MessageError
-from dyadnet.record import read_config
-from dyadnet.watcher import Silent
+from dyadnet.runs.folder import read_config
+from dyadnet.runs.watcher import Silent
 from tests.actors import clusters
 from tests.actors.clusters import Address, descends
 from tests.actors.test_lockstep import settings_of

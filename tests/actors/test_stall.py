@@ -22,7 +22,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 from tests.actors.threads import ThreadWorkers

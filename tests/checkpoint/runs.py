@@ -13,9 +13,9 @@ from typing import Any
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.run import Run
-from dyadnet.summary import Summary
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.watcher import Silent
 from dyadnet.train import train
-from dyadnet.watcher import Silent
 
 EPOCHS, MINIBATCHES = 2, 7
 SMALL: dict[str, Any] = {

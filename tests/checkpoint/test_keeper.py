@@ -14,7 +14,7 @@ from dyadnet.engine.local import LocalEngine
 from dyadnet.errors import StoppedError
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.record import RunFolder
+from dyadnet.runs.folder import RunFolder
 from dyadnet.train import load_data
 from tests.checkpoint.runs import MINIBATCHES, Watching, settings
 

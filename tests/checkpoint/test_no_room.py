@@ -12,7 +12,7 @@ import pytest
 from dyadnet.checkpoint.lock import LOCK, TAKING
 from dyadnet.errors import DyadnetError, RunFolderError, StoppedError, UsageError
 from dyadnet.files.store import store
-from dyadnet.record import RunFolder
+from dyadnet.runs.folder import RunFolder
 from dyadnet.study.folder import StudyFolder
 from dyadnet.study.plan import plan
 from dyadnet.train import resume, train

@@ -13,8 +13,8 @@ from dyadnet import data
 from dyadnet.data import Dataset, Split, as_dataset
 from dyadnet.data.memory import described, sha256
 from dyadnet.errors import ConfigError, DataError
-from dyadnet.loading import check_fit
-from dyadnet.record import read_config
+from dyadnet.runs.folder import read_config
+from dyadnet.runs.loading import check_fit
 from dyadnet.train import resume
 from tests.checkpoint.runs import Watching, stopping
 

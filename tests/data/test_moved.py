@@ -13,7 +13,7 @@ from dyadnet.cli import main
 from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.errors import DataError
-from dyadnet.record import read_config
+from dyadnet.runs.folder import read_config
 from dyadnet.study.definition import read_study
 from dyadnet.study.folder import StudyFolder
 from dyadnet.study.plan import plan

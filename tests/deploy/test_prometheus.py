@@ -18,7 +18,7 @@ import pytest
 import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 from tests.deploy.manifests import documented, panel_queries, rule_queries
 from tests.deploy.server import Prometheus, hurried, serving, until
 from tests.metrics.runs import lines, settings

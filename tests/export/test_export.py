@@ -13,14 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from dyadnet import cli, weights
+from dyadnet import cli
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engine.local import LocalEngine
 from dyadnet.evaluate import evaluate
-from dyadnet.export import export, read
-from dyadnet.export.layout import joined, split
 from dyadnet.network.topology import Topology
+from dyadnet.runs import weights
+from dyadnet.runs.export import export, read
+from dyadnet.runs.export.layout import joined, split
 from dyadnet.train import load_data
 from tests.metrics.runs import settings
 

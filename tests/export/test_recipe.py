@@ -11,7 +11,7 @@ import pytest
 
 import dyadnet as dn
 from dyadnet.data import load
-from dyadnet.export import export
+from dyadnet.runs.export import export
 from tests.checkpoint.runs import settings
 from tests.export.test_export import GRAPH
 from tests.test_tutorial import DOCS, pieces

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from safetensors import numpy as safetensors
 
-from dyadnet import export
 from dyadnet.checkpoint.manifest import MANIFEST
 from dyadnet.errors import RunFolderError
 from dyadnet.files import documents as document
+from dyadnet.runs import export
+from dyadnet.runs.watcher import Silent
+from dyadnet.runs.weights import read, sha256
 from dyadnet.train import draw as drawn
-from dyadnet.watcher import Silent
-from dyadnet.weights import read, sha256
 from tests.fuzz.mutation import ODD, altered, rewritten, varied
 from tests.trace.files import frames_of, written
 

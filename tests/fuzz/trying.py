@@ -22,10 +22,10 @@ from dyadnet.cli import main
 from dyadnet.config import RunConfig
 from dyadnet.config.memory import check_room
 from dyadnet.errors import DyadnetError, StoppedError
-from dyadnet.export import export
 from dyadnet.files.documents import parse
-from dyadnet.loading import check_fit
-from dyadnet.record import RunFolder, read_config
+from dyadnet.runs.export import export
+from dyadnet.runs.folder import RunFolder, read_config
+from dyadnet.runs.loading import check_fit
 from dyadnet.train import load_data, train
 from tests.checkpoint.runs import settings, stopping
 from tests.fuzz.cases import KINDS, Command, Sound

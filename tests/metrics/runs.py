@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 
 SETTINGS: dict[str, Any] = {
     "network": {"layered": {"inputs": 64, "hidden": [14, 12], "outputs": 10, "gain": 1.4, "lam": 0.0}},

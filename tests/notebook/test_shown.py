@@ -16,7 +16,7 @@ from dyadnet.config import RunConfig
 from dyadnet.notebook import html, progress, usual_watcher
 from dyadnet.notebook.progress import NotebookProgress
 from dyadnet.process.console import in_notebook
-from dyadnet.watcher import Silent
+from dyadnet.runs.watcher import Silent
 from tests.metrics.runs import settings
 
 

@@ -18,10 +18,10 @@ import dyadnet as dn
 from dyadnet import cli
 from dyadnet.config import RunConfig
 from dyadnet.numerics.histogram import BINS
-from dyadnet.record import read_config
 from dyadnet.report import report, write
 from dyadnet.report.contents import COUNTS, contents, flat
 from dyadnet.report.reading import read
+from dyadnet.runs.folder import read_config
 from tests.browser import errors
 from tests.metrics.runs import settings, until
 

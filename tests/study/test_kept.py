@@ -11,7 +11,7 @@ import pytest
 
 from dyadnet.analysis.analyse import Questions, analyse
 from dyadnet.evaluate import evaluate, load
-from dyadnet.record import read_metrics
+from dyadnet.runs.folder import read_metrics
 from dyadnet.study import Result, plan, run_trial
 from dyadnet.train import load_data, train
 from tests.study.definitions import tiny

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from dyadnet.config.pictures import also_as
 from dyadnet.errors import ConfigError, RunFolderError
-from dyadnet.record import MACHINERY
+from dyadnet.runs.folder import MACHINERY
 from dyadnet.study import Result, Study, StudyFolder, load, plan, progress
 from dyadnet.study.intervals import Interval, margin
 from dyadnet.study.outcome import draw, write_table

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dyadnet.trace.file import MAGIC
+from dyadnet.runs.trace import MAGIC
 
 
 def frames_of(path: Path) -> list[bytes]:

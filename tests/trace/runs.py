@@ -10,7 +10,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
-from dyadnet.trace.file import TraceWriter
+from dyadnet.runs.trace import TraceWriter
 from tests.actors.threads import ThreadWorkers
 
 SETTINGS: dict[str, Any] = {

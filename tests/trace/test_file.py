@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from dyadnet.errors import ConfigError, DyadnetError, TraceError
 from dyadnet.program import tables as c
 from dyadnet.program.trace import Script, unpacked
-from dyadnet.trace.file import FORMAT, MAGIC, Trace, TraceWriter
+from dyadnet.runs.trace import FORMAT, MAGIC, Trace, TraceWriter
 from dyadnet.trace.replaying import replay
 from tests.trace.files import frames_of, written
 from tests.trace.runs import digits, settings, traced

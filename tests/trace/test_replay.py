@@ -12,7 +12,7 @@ import pytest
 
 from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
-from dyadnet.trace.file import Recorded, Trace, recorded
+from dyadnet.runs.trace import Recorded, Trace, recorded
 from dyadnet.trace.replaying import replay
 from tests.actors.test_lockstep import IMPERFECT
 from tests.trace.files import rewritten

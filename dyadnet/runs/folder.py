@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import weights
+from dyadnet.runs import weights
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError
@@ -23,9 +23,9 @@ from dyadnet.files import access as files
 from dyadnet.files import documents as document
 from dyadnet.files.documents import DocumentError
 from dyadnet.files.jsonl import Lines, complete, unwritten
-from dyadnet.hooks import Hooks
-from dyadnet.summary import Summary
-from dyadnet.trace.file import TraceWriter
+from dyadnet.runs.hooks import Hooks
+from dyadnet.runs.summary import Summary
+from dyadnet.runs.trace import TraceWriter
 
 CONFIG = "config.yaml"
 METRICS = "metrics.jsonl"
@@ -34,7 +34,7 @@ EVENTS = "events.jsonl"
 ENDING = "ending.json"
 """How a run that has no driver ended."""
 STATUS = "status.json"
-"""How a run stands or has ended; see `dyadnet.status`."""
+"""How a run stands or has ended; see `dyadnet.runs.status`."""
 PROBES = "probes"
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best", "last"
@@ -60,7 +60,7 @@ class Recorder(Protocol):
         """Keep what the probes saw of one relaxation."""
 
     def trace(self, record: bytes) -> None:
-        """Write a relaxation into the run's trace; see `dyadnet.trace.file`."""
+        """Write a relaxation into the run's trace; see `dyadnet.runs.trace`."""
 
     def event(self, line: dict[str, Any]) -> None:
         """Note something that happens once in a run's life and that no rewinding undoes: a fault, a failure."""

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet import weights
+from dyadnet.runs import weights
 from dyadnet.config import RunConfig
 from dyadnet.data import input_scale
 from dyadnet.errors import ConfigError, RunFolderError, UsageError
-from dyadnet.export.layout import Arrays, joined, split
+from dyadnet.runs.export.layout import Arrays, joined, split
 from dyadnet.files import access as files
 from dyadnet.files import arrays
 from dyadnet.network.description import Network
 from dyadnet.network.topology import Topology
-from dyadnet.record import read_config, saved_weights, whole
+from dyadnet.runs.folder import read_config, saved_weights, whole
 
 FORMATS = ("npz", "safetensors")
 LAYOUT = "dyadnet weights"

@@ -22,9 +22,9 @@ def export(
     ] = False,
 ) -> None:
     """Write a run's trained weights to one file for other programs."""
-    from dyadnet.export.files import FORMATS
-    from dyadnet.export.files import export as write
-    from dyadnet.record import check_file
+    from dyadnet.runs.export.files import FORMATS
+    from dyadnet.runs.export.files import export as write
+    from dyadnet.runs.folder import check_file
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "one of best, last")

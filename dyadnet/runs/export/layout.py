@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dyadnet.errors import RunFolderError
 from dyadnet.network.description import INPUT
 from dyadnet.network.topology import Topology
-from dyadnet.weights import Parameters
+from dyadnet.runs.weights import Parameters
 
 Arrays = dict[str, NDArray[Any]]
 

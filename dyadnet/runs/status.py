@@ -13,8 +13,8 @@ from typing import Any, Literal, get_args
 from dyadnet.checkpoint.lock import holder, stale
 from dyadnet.errors import DivergedError, DyadnetError, RunFolderError, StoppedError, UsageError
 from dyadnet.files.access import content, unpacked
-from dyadnet.record import CONFIG, STATUS, read_config, read_metrics, whole
-from dyadnet.summary import Summary
+from dyadnet.runs.folder import CONFIG, STATUS, read_config, read_metrics, whole
+from dyadnet.runs.summary import Summary
 
 State = Literal["running", "finished", "stopped", "diverged", "failed", "killed", "unfinished"]
 WORDS: dict[State, str] = {

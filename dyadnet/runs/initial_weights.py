@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from dyadnet import weights
+from dyadnet.runs import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError, UsageError
-from dyadnet.export.layout import joined, split
+from dyadnet.runs.export.layout import joined, split
 from dyadnet.network.topology import Topology
-from dyadnet.record import read_config, saved_weights
+from dyadnet.runs.folder import read_config, saved_weights
 
 
 def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | None]:
@@ -66,7 +66,7 @@ def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | 
 
 
 def _shapes(topology: Topology) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network's arrays, by the names that `dyadnet.export.layout.joined` gives them."""
+    """Shapes of a network's arrays, by the names that `dyadnet.runs.export.layout.joined` gives them."""
     network = topology.network
     sizes = {population.name: population.size for population in network.populations}
     shapes: dict[str, tuple[int, ...]] = {
