@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from actors.shared import Segments
 from dyadnet.dynamics.messages import MessageError
+from dyadnet.engines.group import Group
 from dyadnet.program import tables as c
-from dyadnet.program.group import Group
 from dyadnet.program.sync.crossing import Geometry, Region
 from dyadnet.program.tables import J_WIDTH, M_WIDTH
 

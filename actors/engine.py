@@ -24,7 +24,7 @@ from dyadnet.dynamics.outcome import Joiner, Outcome
 from dyadnet.dynamics.request import Relaxation, lane_slices
 from dyadnet.dynamics.step_size import REAL_AGE
 from dyadnet.dynamics.virtual_time import Timing, timing
-from dyadnet.engine.protocol import Machinery
+from dyadnet.engines.protocol import Machinery
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
@@ -88,7 +88,7 @@ def _span(timing: Timing) -> float:
 
 
 class ActorEngine:
-    """Implements `dyadnet.engine.protocol.Engine` over hosts.
+    """Implements `dyadnet.engines.protocol.Engine` over hosts.
 
     Parameters
     ----------

@@ -18,8 +18,8 @@ import numpy as np
 from actors.carrier import Array, Carrier, Send
 from actors.shared import Segments
 from dyadnet.dynamics.messages import MessageError
+from dyadnet.engines.group import Group
 from dyadnet.program import tables as c
-from dyadnet.program.group import Group
 from dyadnet.program.sync.crossing import DEPTH
 
 UNDER_WAY = 2

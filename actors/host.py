@@ -37,13 +37,13 @@ from dyadnet.dynamics.outcome import SENT, Share
 from dyadnet.dynamics.request import Pace, Phase, PhaseOutcome, Relaxation
 from dyadnet.dynamics.stopping import Settling
 from dyadnet.dynamics.virtual_time import settling
+from dyadnet.engines.group import Group
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 from dyadnet.network.description import layered
 from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance
-from dyadnet.program.group import Group
 from dyadnet.program.lane import Lane
 from dyadnet.program.sync.crossing import Home
 from dyadnet.program.sync.words import MOST, ROOM, wait
@@ -389,7 +389,7 @@ class Host:
             block.load(parameters[name])
 
     def find(self, store: Store, nonce: str) -> None:
-        """Read one file; see `dyadnet.engine.protocol.Engine.find`."""
+        """Read one file; see `dyadnet.engines.protocol.Engine.find`."""
         checkpoint.find(store, nonce, f"actor {self.home.label(self.home.index)}")
 
     def save(self, store: Store, folder: str) -> dict[str, File]:

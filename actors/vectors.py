@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from actors.carrier import Carrier, vector_keys
 from actors.shared import Segments
+from dyadnet.engines.group import Group
 from dyadnet.program import tables as c
-from dyadnet.program.group import Group
 from dyadnet.program.sync.crossing import whole
 
 Array = NDArray[Any]
@@ -54,7 +54,7 @@ class Paths:
 
 
 class Vectors:
-    """One power iteration; implements `dyadnet.program.power_iteration.Exchange`.
+    """One power iteration; implements `dyadnet.engines.power_iteration.Exchange`.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from dyadnet.dynamics.outcome import Layout, Outcome
 from dyadnet.dynamics.phase_plan import Regimen
 from dyadnet.dynamics.request import Part, Phase, Relaxation
 from dyadnet.dynamics.virtual_time import timing
-from dyadnet.engine.protocol import Engine
+from dyadnet.engines.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError
 from dyadnet.learning.early_stopping import Patience
 from dyadnet.learning.update import Update

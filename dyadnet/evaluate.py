@@ -15,7 +15,7 @@ from dyadnet.config.overrides import flattened, merged
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Data, Dataset
 from dyadnet.dynamics.request import Part
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError
 from dyadnet.runs import weights
 from dyadnet.runs.folder import read_config, saved_weights

@@ -14,7 +14,7 @@ from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.observer import Unobserved
 from dyadnet.runs.weights import Parameters
 

@@ -11,7 +11,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.network.description import Network, Population, Projection
 from tests.reference.engine import ReferenceEngine
 

@@ -9,6 +9,7 @@ import pytest
 
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Pace, Phase
+from dyadnet.engines.group import Group
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.realized import AUTO_RANGE
 from dyadnet.learning.block import Block
@@ -19,7 +20,6 @@ from dyadnet.network.description import Network, layered
 from dyadnet.network.topology import Topology
 from dyadnet.program import calls
 from dyadnet.program import tables as c
-from dyadnet.program.group import Group
 from tests.reference.clocks import Moment
 from tests.reference.contrast import contrasts
 from tests.reference.devices import Hardware

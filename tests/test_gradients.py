@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.network.description import Network, layered
 from tests.support import Settler, cyclic, data, engine
 

@@ -10,7 +10,7 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import evaluate
 from dyadnet.imperfections.channel import Channel

@@ -15,7 +15,7 @@ from dyadnet.dynamics.prospective import best, growths, modes_of, ticks, tuned
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.dynamics.step_size import best_step, growth
 from dyadnet.dynamics.virtual_time import Timing, timing
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import layered
 from dyadnet.network.topology import Topology

@@ -9,10 +9,10 @@ import pytest
 
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
+from dyadnet.engines.group import Group
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program import free_running
-from dyadnet.program.group import Group
 from dyadnet.program.tables import C_KEY_DELAY
 from dyadnet.program.views import state, tables
 

@@ -17,7 +17,7 @@ from actors.screen import board, overview, rates
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, as_dataset
 from dyadnet.dynamics.request import Phase
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.snapshot import Snapshot

@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from dyadnet.config import DataSpec, RunConfig
 from dyadnet.coordinator import Coordinator
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.sklearn import NOT_TAKEN, DyadicClassifier, DyadicRegressor
 from tests.support import data

@@ -16,7 +16,7 @@ from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.dynamics.phase_plan import Regimen
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.evaluate import evaluate
 from dyadnet.runs.folder import read_config, read_metrics
 from dyadnet.train import train

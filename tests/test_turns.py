@@ -12,7 +12,7 @@ from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.dynamics.request import Phase
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.timing.alternating import sides

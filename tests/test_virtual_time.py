@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadnet.dynamics.request import Phase
-from dyadnet.engine.local import LocalEngine, cores
+from dyadnet.engines.local import LocalEngine, cores
 from dyadnet.network.description import layered
 from dyadnet.numerics.rng import Stream
 from dyadnet.timing.clocks import Bernoulli, Periodic

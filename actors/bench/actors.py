@@ -20,8 +20,8 @@ from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.dynamics.virtual_time import timing
-from dyadnet.engine.local import LocalEngine
-from dyadnet.engine.protocol import Engine
+from dyadnet.engines.local import LocalEngine
+from dyadnet.engines.protocol import Engine
 from dyadnet.network.topology import Topology
 
 SAMPLES = 2048

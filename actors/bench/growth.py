@@ -16,7 +16,7 @@ from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.bench.growth import Course, configuration, data, held
 from dyadnet.bench.networks import machine
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 
 SHARE = 0.9
 """Of the cluster's CPUs, what all actors book together: every chain has actors of its own, of which few compute."""

@@ -13,8 +13,8 @@ from actors.fast.keys import Card
 from actors.shared import Layout
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.virtual_time import timing
+from dyadnet.engines.group import shared_rows as rows
 from dyadnet.network.topology import Topology
-from dyadnet.program.group import shared_rows as rows
 from dyadnet.program.sync.crossing import Geometry, Home
 
 SPARE = 4 << 20

@@ -25,7 +25,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.metrics.endpoint import Endpoint
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.runs.loading import load_data, shape_for

@@ -16,7 +16,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
 from dyadnet.dynamics.request import Part, Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.evaluate import Saved
 from dyadnet.runs.loading import shape_for

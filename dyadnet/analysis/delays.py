@@ -30,7 +30,7 @@ from dyadnet.dynamics import prospective
 from dyadnet.dynamics.prospective import Setting, growths, ticks, tuned
 from dyadnet.dynamics.step_size import MARGIN as PLAIN
 from dyadnet.dynamics.step_size import best_step, largest_stable_step
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.weights import Parameters
 
 KAPPAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)

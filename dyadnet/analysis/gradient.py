@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.weights import Parameters
 
 EXACT = {"dtype": "float64", "tolerance": 1e-11, "tolerance_difference": 1e-9, "patience": 5000}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.dynamics.request import Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.numerics.rng import Stream
 
 Array = NDArray[np.float64]

@@ -17,7 +17,7 @@ from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset, Numbers, Split
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.network.description import INPUT, Network
 from dyadnet.network.losses import LOSSES
 from dyadnet.runs.weights import Parameters

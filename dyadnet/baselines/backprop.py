@@ -21,7 +21,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
-from dyadnet.engine.protocol import Machinery
+from dyadnet.engines.protocol import Machinery
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
 from dyadnet.learning.block import Block
@@ -36,7 +36,7 @@ ONE_PASS = (PhaseOutcome("forward", 1, 1.0, True),)
 
 
 class BackpropEngine:
-    """Implements `dyadnet.engine.protocol.Engine` by one forward and one backward pass, on one thread.
+    """Implements `dyadnet.engines.protocol.Engine` by one forward and one backward pass, on one thread.
 
     Parameters
     ----------

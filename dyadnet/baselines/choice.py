@@ -5,7 +5,7 @@ from __future__ import annotations
 from dyadnet.baselines.backprop import BackpropEngine
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 
 
 def engine_in_process(config: RunConfig, dataset: Dataset, threads: int | None = None) -> LocalEngine | BackpropEngine:
@@ -14,6 +14,6 @@ def engine_in_process(config: RunConfig, dataset: Dataset, threads: int | None =
     Parameters
     ----------
     threads
-        See `dyadnet.engine.local.LocalEngine`.
+        See `dyadnet.engines.local.LocalEngine`.
     """
     return LocalEngine(config, dataset, threads) if config.baseline is None else BackpropEngine(config, dataset)

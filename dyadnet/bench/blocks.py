@@ -13,7 +13,7 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.runs.watcher import Silent
 

@@ -17,8 +17,8 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.epoch_metrics import Tally
 from dyadnet.dynamics.request import Phase, Relaxation, lane_slices
-from dyadnet.engine.local import LocalEngine
-from dyadnet.engine.protocol import Engine
+from dyadnet.engines.local import LocalEngine
+from dyadnet.engines.protocol import Engine
 from dyadnet.learning.update import Update
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.network.description import FEEDFORWARD, MODELS, layered

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from dyadnet.bench.networks import configuration, images, machine
 from dyadnet.bench.products import Products
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 
 SWEEPS, MOST = 25, 800
 """Sweeps of one timed relaxation of large networks, and of tiny ones, whose sweeps would be too short to be timed.

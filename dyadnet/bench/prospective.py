@@ -16,7 +16,7 @@ from dyadnet.data import Dataset
 from dyadnet.dynamics.prospective import best
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.dynamics.step_size import best_step
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.network.description import INPUT
 from dyadnet.program import tables as c

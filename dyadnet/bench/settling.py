@@ -11,7 +11,7 @@ from dyadnet.bench.networks import configuration, images, machine
 from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 
 SMALL_STEP = 0.05
 """The paper's η."""

@@ -14,9 +14,9 @@ from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.block_lane import BlockLane
+from dyadnet.engines.local import LocalEngine
 from dyadnet.learning.block import Block
-from dyadnet.program.block_lane import BlockLane
 from dyadnet.study.plan import placed
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "tolerance_difference": 1e-8, "patience": 5000}

@@ -28,7 +28,7 @@ from dyadnet.runs.watcher import Watcher
 
 
 class Blocks(Protocol):
-    """What the keeper asks of an engine; see `dyadnet.engine.protocol.Engine`."""
+    """What the keeper asks of an engine; see `dyadnet.engines.protocol.Engine`."""
 
     def find(self, store: Store, nonce: str) -> None:
         """Every actor reads one file."""

@@ -20,7 +20,7 @@ from dyadnet.checkpoint.position import Position
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, DataShape, validation_split
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.inference import outputs, precise
 from dyadnet.numerics.scores import SCORES, merit, variance

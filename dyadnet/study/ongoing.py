@@ -15,7 +15,7 @@ from dyadnet.checkpoint.reopening import reopened
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
-from dyadnet.engine.protocol import Engine
+from dyadnet.engines.protocol import Engine
 from dyadnet.errors import DyadnetError
 from dyadnet.network.topology import Topology
 from dyadnet.runs.folder import BEST, CHECKPOINTS, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights

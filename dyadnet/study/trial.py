@@ -14,7 +14,7 @@ from dyadnet.baselines import engine_in_process
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
-from dyadnet.engine.protocol import Engine
+from dyadnet.engines.protocol import Engine
 from dyadnet.errors import DivergedError
 from dyadnet.numerics.scores import scores
 from dyadnet.runs.initial_weights import initial_weights

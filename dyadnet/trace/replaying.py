@@ -21,7 +21,7 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
 from dyadnet.program.arena import seen

@@ -16,7 +16,7 @@ from actors.host import Host
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from tests.actors.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadWorkers
 

@@ -17,7 +17,7 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
 from dyadnet.dynamics.step_size import SHORTEST, time_constant
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.program import tables as c
 from tests.actors.test_lockstep import IMPERFECT, settings_of

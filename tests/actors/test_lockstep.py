@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
-from dyadnet.engine.local import LocalEngine
-from dyadnet.engine.protocol import Engine
+from dyadnet.engines.local import LocalEngine
+from dyadnet.engines.protocol import Engine
 from dyadnet.runs.summary import Summary
 from tests.actors.threads import threaded
 from tests.support import cyclic, data

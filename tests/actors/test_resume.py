@@ -15,7 +15,7 @@ from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, StoppedError
 from dyadnet.files.store import store
 from dyadnet.runs.folder import RunFolder

@@ -15,7 +15,7 @@ from actors.runs import Run, chosen
 from actors.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import UsageError
 from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.metrics.view import view

@@ -17,7 +17,7 @@ from dyadnet.checkpoint.lock import LOCK, TAKING, holder, locked, stale
 from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, StoppedError
 from dyadnet.files.jsonl import Lines, RecordError
 from dyadnet.files.store import store

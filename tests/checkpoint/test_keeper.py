@@ -10,7 +10,7 @@ from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.stop import Stop
 from dyadnet.coordinator import Coordinator
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import StoppedError
 from dyadnet.metrics.collector import RunsCollector
 from dyadnet.metrics.snapshot import Snapshot

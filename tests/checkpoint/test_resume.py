@@ -17,7 +17,7 @@ from dyadnet.checkpoint.continuing import check_same_run
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Position
 from dyadnet.data import load
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import CheckpointError, ConfigError, RunFolderError, StoppedError
 from dyadnet.evaluate import evaluate
 from dyadnet.files.store import store

@@ -16,7 +16,7 @@ import dyadnet as dn
 from dyadnet import cli
 from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.evaluate import evaluate
 from dyadnet.network.topology import Topology
 from dyadnet.runs import weights

@@ -17,7 +17,7 @@ from dyadnet.config.recovery import Failure
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.dynamics.outcome import NUMBERS, Reports, Spent
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.metrics.catalogue import AGES, CATALOGUE, PREFIX
 from dyadnet.metrics.collector import RunsCollector
@@ -184,7 +184,7 @@ def test_many_runs_share_one_collector_under_names_of_their_own() -> None:
 
 def test_a_large_network_is_shown_by_layers() -> None:
     from dyadnet.coordinator import Coordinator
-    from dyadnet.engine.local import LocalEngine
+    from dyadnet.engines.local import LocalEngine
 
     layered = {"inputs": 64, "hidden": [40, 40], "outputs": 10, "blocks": 20}
     config = RunConfig.read(settings(network={"layered": layered}, data={"limit_train": 40}))

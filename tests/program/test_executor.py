@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.learning.update import Update
 from dyadnet.network.activations import ACTIVATIONS, Smooth
 from dyadnet.network.description import Network, Population, Projection, layered

@@ -19,7 +19,7 @@ from numba import njit
 from dyadnet.dynamics.outcome import RECEIVED, SENT, Layout
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.dynamics.stopping import StopRule
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from dyadnet.network.description import Network, layered
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.rng import Stream

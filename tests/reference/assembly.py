@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.assembly import probes
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.messages import KINDS, Kind
 from dyadnet.dynamics.request import Relaxation
 from dyadnet.dynamics.virtual_time import Timing, delay_of
+from dyadnet.engines.assembly import probes
 from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.numerics.rng import Stream
 from tests.reference.block import Block

@@ -28,7 +28,7 @@ from tests.reference.spectrum import Response, spectral_radius
 
 
 class ReferenceEngine:
-    """Relaxes and learns as `dyadnet.engine.protocol.Engine`, one message after the other.
+    """Relaxes and learns as `dyadnet.engines.protocol.Engine`, one message after the other.
 
     Parameters
     ----------

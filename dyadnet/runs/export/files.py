@@ -56,7 +56,7 @@ class Exported:
         return tuple(self.manifest["couplings"])
 
     def parameters(self) -> dict[str, Arrays]:
-        """By block, then by name: what `dyadnet.engine.local.LocalEngine.load` takes."""
+        """By block, then by name: what `dyadnet.engines.local.LocalEngine.load` takes."""
         return split(self.arrays, Topology(self.network))
 
 

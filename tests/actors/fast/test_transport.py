@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
 from dyadnet.data import load
-from dyadnet.engine.local import LocalEngine
+from dyadnet.engines.local import LocalEngine
 from tests.actors.fast.hosts import fast_engine
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, record, settings_of
 

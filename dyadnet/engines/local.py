@@ -22,13 +22,13 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dynamics.outcome import Layout, Outcome, Reports, Spent
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
-from dyadnet.engine.protocol import Machinery
+from dyadnet.engines.block_lane import BlockLane
+from dyadnet.engines.group import Group
+from dyadnet.engines.power_iteration import Response
+from dyadnet.engines.protocol import Machinery
 from dyadnet.files.store import Store
 from dyadnet.learning.block import Block
 from dyadnet.learning.update import Update
-from dyadnet.program.block_lane import BlockLane
-from dyadnet.program.group import Group
-from dyadnet.program.power_iteration import Response
 from dyadnet.runs.loading import check_fit
 
 Item = TypeVar("Item")
@@ -47,7 +47,7 @@ def cores() -> int:
 
 
 class LocalEngine:
-    """Implements `dyadnet.engine.protocol.Engine` in this process.
+    """Implements `dyadnet.engines.protocol.Engine` in this process.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from dyadnet.program import tables as c
 from dyadnet.program.lane import Lane
 
 if TYPE_CHECKING:
-    from dyadnet.program.group import Group
+    from dyadnet.engines.group import Group
 
 Array = NDArray[Any]
 

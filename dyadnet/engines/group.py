@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet import assembly
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.outcome import COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.dynamics.stopping import Settling
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
+from dyadnet.engines import assembly
+from dyadnet.engines.block_lane import BlockLane
+from dyadnet.engines.power_iteration import Exchange, PowerIteration, Response
 from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet.learning.optimisers import Adam, Momentum
 from dyadnet.learning.update import Update
@@ -28,9 +30,7 @@ from dyadnet.numerics.scores import errors
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
-from dyadnet.program.block_lane import BlockLane
 from dyadnet.program.lane import Lane
-from dyadnet.program.power_iteration import Exchange, PowerIteration, Response
 from dyadnet.program.sync.crossing import Home, Memory
 from dyadnet.program.views import View
 from dyadnet.timing.alternating import sides
