@@ -19,11 +19,11 @@ from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.errors import ConfigError
-from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.runs.folder import Recorder
 from dyadnet.runs.hooks import Hooks
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
+from dyadnet.telemetry.snapshot import Snapshot
 
 
 class Attempts:

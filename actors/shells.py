@@ -39,12 +39,12 @@ from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, DataShape
-from dyadnet.metrics.endpoint import exposed
-from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.metrics.view import view
 from dyadnet.program.sync.crossing import Home
 from dyadnet.runs.folder import Recorder, RunFolder
 from dyadnet.runs.summary import Summary
+from dyadnet.telemetry.endpoint import exposed
+from dyadnet.telemetry.snapshot import Snapshot
+from dyadnet.telemetry.view import view
 from dyadnet.train import load_data
 
 ANSWERED = 0.2

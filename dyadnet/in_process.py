@@ -11,11 +11,11 @@ from dyadnet.config.recovery import RecoverySpec
 from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError
-from dyadnet.metrics.endpoint import exposed
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
+from dyadnet.telemetry.endpoint import exposed
 
 
 def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:

@@ -27,7 +27,6 @@ from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
 from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.files.arrays import ArraysError, read
-from dyadnet.metrics.snapshot import model_of
 from dyadnet.network.topology import Topology
 from dyadnet.notebook import usual_watcher
 from dyadnet.process import signals
@@ -42,6 +41,7 @@ from dyadnet.runs.loading import load_data as load_data  # its old place
 from dyadnet.runs.status import read_status, reported
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
+from dyadnet.telemetry.snapshot import model_of
 
 ENGINES = "dyadnet.engines"
 Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]

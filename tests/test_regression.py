@@ -19,14 +19,14 @@ from dyadnet.data import Dataset, as_dataset
 from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.metrics.collector import RunsCollector
-from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.metrics.view import view
 from dyadnet.report import report
 from dyadnet.report.contents import contents
 from dyadnet.report.reading import read
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.study import run_trial
+from dyadnet.telemetry.collector import RunsCollector
+from dyadnet.telemetry.snapshot import Snapshot
+from dyadnet.telemetry.view import view
 from tests.actors.test_screen import drawn
 from tests.study.definitions import tiny
 from tests.support import EXACT, Settler

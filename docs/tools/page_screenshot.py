@@ -26,10 +26,10 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
-from dyadnet.metrics.endpoint import Endpoint
-from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.runs.loading import load_data, shape_for
 from dyadnet.runs.watcher import Silent
+from dyadnet.telemetry.endpoint import Endpoint
+from dyadnet.telemetry.snapshot import Snapshot
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")

@@ -20,8 +20,8 @@ from dyadnet.dynamics.request import Phase, Relaxation, lane_slices
 from dyadnet.engines.local import LocalEngine
 from dyadnet.engines.protocol import Engine
 from dyadnet.learning.update import Update
-from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.network.description import FEEDFORWARD, MODELS, layered
+from dyadnet.telemetry.snapshot import Snapshot
 
 STEP = 0.05
 """Small, so that no stream stands still, and costs no product any more, before the timing ends."""

@@ -10,8 +10,6 @@ import numpy as np
 import yaml
 
 from dyadnet.config import RunConfig
-from dyadnet.metrics.snapshot import model_of
-from dyadnet.metrics.view import layout
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
@@ -19,6 +17,8 @@ from dyadnet.report.probes import probes
 from dyadnet.report.reading import Reading, listed
 from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
 from dyadnet.runs.status import Status
+from dyadnet.telemetry.snapshot import model_of
+from dyadnet.telemetry.view import layout
 
 POINTS = 600
 """Minibatches that a curve shows at most, evenly spaced."""

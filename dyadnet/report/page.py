@@ -15,9 +15,9 @@ from dyadnet.report.contents import contents
 from dyadnet.report.groups import groups
 from dyadnet.report.reading import read
 from dyadnet.runs.folder import whole
-from dyadnet.web import digest, embedded, piece
+from dyadnet.telemetry.web import digest, embedded, piece
 
-PACKAGE, LIVE = "dyadnet.report", "dyadnet.metrics"
+PACKAGE, LIVE = "dyadnet.report", "dyadnet.telemetry"
 STYLES = ((LIVE, "page.css"), (PACKAGE, "report.css"))
 SCRIPTS = (
     (LIVE, "saving.js"),

@@ -17,9 +17,9 @@ from actors.workers import Casualties
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import GaveUpError
 from dyadnet.errors import ConfigError, DyadnetError
-from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.summary import Summary
+from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.train import load_data, train
 from tests.actors.threads import ThreadWorkers
 from tests.checkpoint.runs import Watching, settings

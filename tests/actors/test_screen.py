@@ -17,8 +17,8 @@ from dyadnet.config import RunConfig
 from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import UsageError
-from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.metrics.view import view
+from dyadnet.telemetry.snapshot import Snapshot
+from dyadnet.telemetry.view import view
 from dyadnet.train import load_data
 from tests.actors.clusters import DYADNET, clean_environment
 from tests.metrics.runs import settings

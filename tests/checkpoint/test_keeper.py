@@ -12,9 +12,9 @@ from dyadnet.checkpoint.stop import Stop
 from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import StoppedError
-from dyadnet.metrics.collector import RunsCollector
-from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.runs.folder import RunFolder
+from dyadnet.telemetry.collector import RunsCollector
+from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.train import load_data
 from tests.checkpoint.runs import MINIBATCHES, Watching, settings
 

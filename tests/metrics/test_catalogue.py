@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dyadnet.metrics.catalogue import AGES, CATALOGUE, OF_RUN, PREFIX, SWEEPS
+from dyadnet.telemetry.catalogue import AGES, CATALOGUE, OF_RUN, PREFIX, SWEEPS
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*?) \| (.*) \|$", re.MULTILINE)

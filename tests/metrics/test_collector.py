@@ -19,14 +19,14 @@ from dyadnet.data import load
 from dyadnet.dynamics.outcome import NUMBERS, Reports, Spent
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
-from dyadnet.metrics.catalogue import AGES, CATALOGUE, PREFIX
-from dyadnet.metrics.collector import RunsCollector
-from dyadnet.metrics.figures import OfPart
-from dyadnet.metrics.readings import Spread, readings
-from dyadnet.metrics.snapshot import Snapshot, model_of
 from dyadnet.numerics.histogram import BINS
 from dyadnet.numerics.scores import SCORES
 from dyadnet.program.free_running import _bin
+from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX
+from dyadnet.telemetry.collector import RunsCollector
+from dyadnet.telemetry.figures import OfPart
+from dyadnet.telemetry.readings import Spread, readings
+from dyadnet.telemetry.snapshot import Snapshot, model_of
 from dyadnet.train import load_data
 from tests.metrics.runs import Values, fetch, lines, running, scraped, settings, state, until, value
 

@@ -13,9 +13,9 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.config.overrides import merged
-from dyadnet.metrics.endpoint import Endpoint
-from dyadnet.metrics.page import page
-from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.telemetry.endpoint import Endpoint
+from dyadnet.telemetry.page import page
+from dyadnet.telemetry.snapshot import Snapshot
 from tests.browser import errors
 from tests.metrics.runs import settings, until
 

@@ -12,7 +12,7 @@ import pytest
 import dyadnet as dn
 from dyadnet.cli import main
 from dyadnet.config import RunConfig
-from dyadnet.metrics.discovery import listed
+from dyadnet.telemetry.discovery import listed
 from tests.metrics.runs import Found, fetch, lines, running, scraped, settings, state, until, value
 
 

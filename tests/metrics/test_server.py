@@ -12,8 +12,8 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.errors import ConfigError
-from dyadnet.metrics import server
-from dyadnet.metrics.endpoint import Endpoint, node_address
+from dyadnet.telemetry import server
+from dyadnet.telemetry.endpoint import Endpoint, node_address
 from tests.metrics.runs import fetch, settings
 
 

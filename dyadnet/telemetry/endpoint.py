@@ -14,13 +14,13 @@ from typing import Any, Self
 from dyadnet.config import RunConfig
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.errors import DivergedError, StoppedError, UsageError
-from dyadnet.metrics.collector import RunsCollector
-from dyadnet.metrics.discovery import listed
-from dyadnet.metrics.page import page
-from dyadnet.metrics.server import Answer, MetricsServer, as_json, exposition
-from dyadnet.metrics.snapshot import Snapshot
-from dyadnet.metrics.view import view
 from dyadnet.runs.observer import Observer, Unobserved
+from dyadnet.telemetry.collector import RunsCollector
+from dyadnet.telemetry.discovery import listed
+from dyadnet.telemetry.page import page
+from dyadnet.telemetry.server import Answer, MetricsServer, as_json, exposition
+from dyadnet.telemetry.snapshot import Snapshot
+from dyadnet.telemetry.view import view
 
 WILD = ("", "0.0.0.0", "::")
 

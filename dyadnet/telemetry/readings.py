@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dyadnet.metrics.catalogue import AGES, BOUNDS_A_DECADE
-from dyadnet.metrics.figures import OfBlock
-from dyadnet.metrics.snapshot import STATES, Snapshot
 from dyadnet.numerics.histogram import PER_DECADE
+from dyadnet.telemetry.catalogue import AGES, BOUNDS_A_DECADE
+from dyadnet.telemetry.figures import OfBlock
+from dyadnet.telemetry.snapshot import STATES, Snapshot
 
 BINS_A_BOUND = PER_DECADE // BOUNDS_A_DECADE
 """Bins of a histogram between two bounds of `AGES`."""

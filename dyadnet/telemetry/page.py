@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from dyadnet.metrics.server import Answer
-from dyadnet.web import digest, piece
+from dyadnet.telemetry.server import Answer
+from dyadnet.telemetry.web import digest, piece
 
-PACKAGE = "dyadnet.metrics"
+PACKAGE = "dyadnet.telemetry"
 SCRIPTS = ("saving.js", "charts.js", "network.js", "live.js")
 """In this order: the last one begins."""
 

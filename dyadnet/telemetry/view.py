@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from dyadnet.metrics.snapshot import Snapshot
 from dyadnet.network.topology import Topology
-from dyadnet.web import plain
+from dyadnet.telemetry.snapshot import Snapshot
+from dyadnet.telemetry.web import plain
 
 
 def view(snapshot: Snapshot) -> dict[str, Any]:

@@ -22,12 +22,12 @@ from dyadnet.config.recovery import Failure, What
 from dyadnet.dynamics.outcome import COUNTED, Layout, Outcome, Reports, Spent
 from dyadnet.dynamics.request import Part
 from dyadnet.errors import DivergedError
-from dyadnet.metrics import figures
-from dyadnet.metrics.figures import Edges, Names, OfBlock, OfPart
-from dyadnet.metrics.history import History
 from dyadnet.network.description import MODELS
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import scores
+from dyadnet.telemetry import figures
+from dyadnet.telemetry.figures import Edges, Names, OfBlock, OfPart
+from dyadnet.telemetry.history import History
 
 State = Literal["starting", "training", "evaluating", "finished", "diverged", "failed", "stopped"]
 STATES: tuple[State, ...] = ("starting", "training", "evaluating", "finished", "diverged", "failed", "stopped")

@@ -11,9 +11,9 @@ import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from dyadnet.metrics.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric
-from dyadnet.metrics.readings import Reading, Spread, readings
-from dyadnet.metrics.snapshot import Snapshot
+from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric
+from dyadnet.telemetry.readings import Reading, Spread, readings
+from dyadnet.telemetry.snapshot import Snapshot
 
 BOUNDS = {"relaxation_sweeps": SWEEPS, "message_age_seconds": AGES}
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily

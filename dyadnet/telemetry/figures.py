@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Counts, Layout, Outcome, Reports
-from dyadnet.metrics.catalogue import SWEEPS
 from dyadnet.network.topology import Topology
+from dyadnet.telemetry.catalogue import SWEEPS
 
 MOST = 256
 """Blocks or edges that are shown one by one; of more, only those of whole layers."""
