@@ -281,7 +281,7 @@ class Run:
         ConfigError
             If `what` is none of these.
         """
-        from dyadnet.plots import CURVES, literal, mark
+        from dyadnet.reporting.plots import CURVES, literal, mark
 
         if what != "both" and what not in CURVES:
             raise ConfigError("what", what, f"one of both, {', '.join(CURVES)}")
@@ -294,7 +294,7 @@ class Run:
         return ax
 
     def _plot_both(self, ax: Axes, _: Any) -> None:
-        from dyadnet.plots import COLOURS, over_epochs
+        from dyadnet.reporting.plots import COLOURS, over_epochs
 
         right = ax.twinx()
         classes = "validation_r2" not in self.history
@@ -342,7 +342,7 @@ class Run:
         ConfigError
             If there is no such block, relaxation or sample among them.
         """
-        from dyadnet.plots import TRAJECTORIES, literal, trajectories
+        from dyadnet.reporting.plots import TRAJECTORIES, literal, trajectories
 
         probes = self.probes
         if not probes:

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from dyadnet import report
+from dyadnet import reporting as report
 from dyadnet.callbacks import Callback, Callbacks, check
 from dyadnet.checkpoint.continuing import continued
 from dyadnet.checkpoint.opening import opened
@@ -32,7 +32,7 @@ from dyadnet.notebook import usual_watcher
 from dyadnet.process import signals
 from dyadnet.process.console import in_notebook
 from dyadnet.process.guest import one_thread_a_library
-from dyadnet.report.page import REPORT
+from dyadnet.reporting.page import REPORT
 from dyadnet.run import Run
 from dyadnet.runs.folder import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.runs.initial_weights import initial_weights
@@ -393,7 +393,7 @@ def pictures(run: Path, kind: str | None = None) -> None:
 def _draw(run: Path) -> None:
     # Matplotlib takes a third of an actor's time to start, and no actor draws.
     try:
-        from dyadnet import plots
+        from dyadnet.reporting import plots
     except OSError as problem:
         # No place for its cache: the report can be written all the same.
         raise ImportError(str(problem)) from None

@@ -16,8 +16,8 @@ from dyadnet.data import load
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.errors import ConfigError, StoppedError
 from dyadnet.network.losses import LOSSES
-from dyadnet.report.contents import contents
-from dyadnet.report.reading import read
+from dyadnet.reporting.contents import contents
+from dyadnet.reporting.reading import read
 from tests import support
 from tests.checkpoint.runs import Watching, checkpoints, outcome, settings, stopping, uninterrupted
 from tests.test_cli import QUICK, complaint

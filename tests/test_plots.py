@@ -12,7 +12,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from dyadnet.plots import curves, literal, panels, probed, spared, written
+from dyadnet.reporting.plots import curves, literal, panels, probed, spared, written
 from dyadnet.train import train
 from tests.checkpoint.runs import Watching, settings
 

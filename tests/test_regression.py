@@ -19,9 +19,9 @@ from dyadnet.data import Dataset, as_dataset
 from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.report import report
-from dyadnet.report.contents import contents
-from dyadnet.report.reading import read
+from dyadnet.reporting import report
+from dyadnet.reporting.contents import contents
+from dyadnet.reporting.reading import read
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.study import run_trial
 from dyadnet.telemetry.collector import RunsCollector

@@ -17,8 +17,8 @@ import pytest
 import dyadnet as dn
 from dyadnet.checkpoint.lock import holder
 from dyadnet.errors import ConfigError, DivergedError, StoppedError
-from dyadnet.report.contents import contents
-from dyadnet.report.reading import read
+from dyadnet.reporting.contents import contents
+from dyadnet.reporting.reading import read
 from dyadnet.runs.folder import CONFIG
 from dyadnet.runs.status import read_status
 from tests.checkpoint.runs import SMALL, Watching, settings, stopping

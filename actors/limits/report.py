@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from actors.limits.measure import Edge
-from dyadnet.plots import dress, panels, spared, written
+from dyadnet.reporting.plots import dress, panels, spared, written
 from dyadnet.runs.folder import whole
 
 TABLE, PICTURE = "real.csv", "real.png"

@@ -46,7 +46,7 @@ plt.show()
 # A report of all runs tells those that differ in nothing but the seed together, as mean ± standard deviation.
 
 # %%
-from dyadnet.report import write
+from dyadnet.reporting import write
 
 write([run for seeds in runs.values() for run in seeds], "runs/compared.html")
 {model: f"{np.mean([run.test_accuracy for run in seeds]):.1%}" for model, seeds in runs.items()}

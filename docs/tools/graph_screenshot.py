@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dyadnet as dn
 from docs.tools.page_screenshot import browser
-from dyadnet.report.page import REPORT
+from dyadnet.reporting.page import REPORT
 
 POPULATIONS = (
     dn.Population("a", 60),

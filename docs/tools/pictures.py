@@ -16,8 +16,8 @@ import dyadnet as dn
 from docs.tools.report_screenshot import whole
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.report import write
-from dyadnet.report.page import REPORT
+from dyadnet.reporting import write
+from dyadnet.reporting.page import REPORT
 
 WIDTHS = [400, 1000, 1600]
 PROBES = {"probe": {"neurons": {"h1": [0, 3, 5], "out": [0, 1]}, "every": 60}}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.analysis.delays import CEILING, SMALL_STEP, WAYS, Cost, Limit, Rest
-from dyadnet.plots import colour_of, dress, panels, spared, written
+from dyadnet.reporting.plots import colour_of, dress, panels, spared, written
 from dyadnet.runs.folder import whole
 
 LIMITS, COSTS, RESTS, PICTURE = "limits.csv", "costs.csv", "rests.csv", "delay.png"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dyadnet.analysis.analyse import Findings
-from dyadnet.plots import COLOURS, dress, literal, panels, spared, written
+from dyadnet.reporting.plots import COLOURS, dress, literal, panels, spared, written
 
 FGSM, PGD, NOISE = "#d98c21", "#b4441f", "#1f6fb4"
 

@@ -32,7 +32,7 @@ def network(net: Network) -> str:
 
 def config(settings: RunConfig) -> str:
     """What differs from the defaults, and everything as YAML to unfold."""
-    from dyadnet.report.contents import written_settings
+    from dyadnet.reporting.contents import written_settings
 
     told = written_settings(settings)
     rows = [[key, told["settings"][key]] for key in told["changed"]]
@@ -45,7 +45,7 @@ def config(settings: RunConfig) -> str:
 
 def run(one: Any) -> str:
     """How a `dyadnet.Run` stands, what it reached, and its loss and error over epochs."""
-    from dyadnet.report.page import REPORT
+    from dyadnet.reporting.page import REPORT
 
     status = one.status
     head = f"<b>Run</b> {html.escape(str(one.path))} · {html.escape(status.state)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet.plots import dress, literal, over_epochs, panels, spared
+from dyadnet.reporting.plots import dress, literal, over_epochs, panels, spared
 from dyadnet.reproduce.experiments import CONCAVE, DATA, WEAK_BETA
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, over, shortcomings, verdict, well, with_deviation
 from dyadnet.reproduce.paper import BETA_INCREMENT, FIGURE2, FIGURE3, MODELS

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dyadnet.plots import dress, literal, panels, spared
+from dyadnet.reporting.plots import dress, literal, panels, spared
 from dyadnet.reproduce.experiments import DATA
 from dyadnet.reproduce.numbers import Over, as_csv, chosen, line, over, shortcomings, verdict, well, with_deviation
 from dyadnet.reproduce.paper import ALLOWANCE, MODELS, ORDER, TABLE1

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet.plots import dress, literal, panels, spared
+from dyadnet.reporting.plots import dress, literal, panels, spared
 from dyadnet.reproduce.experiments import DATA, WAYS
 from dyadnet.reproduce.numbers import as_csv, band, chosen, line, over, shortcomings, with_deviation
 from dyadnet.study.folder import StudyFolder, write_text

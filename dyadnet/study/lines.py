@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from dyadnet.plots import literal, panels, spared
+from dyadnet.reporting.plots import literal, panels, spared
 from dyadnet.study.axes import Axis
 from dyadnet.study.columns import MEASURES
 from dyadnet.study.definition import Study

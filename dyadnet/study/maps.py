@@ -13,7 +13,7 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dyadnet.plots import literal, panels, spared, written
+from dyadnet.reporting.plots import literal, panels, spared, written
 from dyadnet.study.axes import Axis
 from dyadnet.study.columns import MEASURES, OF_CLASSES
 from dyadnet.study.definition import REFERENCE, Study

@@ -115,7 +115,7 @@ class Results:
         ConfigError
             If the study has no such metric, model, variant or axis.
         """
-        from dyadnet.plots import mark
+        from dyadnet.reporting.plots import mark
         from dyadnet.study.lines import legend, panel
         from dyadnet.study.maps import one_map
 

@@ -18,9 +18,9 @@ import dyadnet as dn
 from dyadnet import cli
 from dyadnet.config import RunConfig
 from dyadnet.numerics.histogram import BINS
-from dyadnet.report import report, write
-from dyadnet.report.contents import COUNTS, contents, flat
-from dyadnet.report.reading import read
+from dyadnet.reporting import report, write
+from dyadnet.reporting.contents import COUNTS, contents, flat
+from dyadnet.reporting.reading import read
 from dyadnet.runs.folder import read_config
 from tests.browser import errors
 from tests.metrics.runs import settings, until

@@ -11,13 +11,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from dyadnet.report.contents import contents
-from dyadnet.report.groups import groups
-from dyadnet.report.reading import read
+from dyadnet.reporting.contents import contents
+from dyadnet.reporting.groups import groups
+from dyadnet.reporting.reading import read
 from dyadnet.runs.folder import whole
 from dyadnet.telemetry.web import digest, embedded, piece
 
-PACKAGE, LIVE = "dyadnet.report", "dyadnet.telemetry"
+PACKAGE, LIVE = "dyadnet.reporting", "dyadnet.telemetry"
 STYLES = ((LIVE, "page.css"), (PACKAGE, "report.css"))
 SCRIPTS = (
     (LIVE, "saving.js"),

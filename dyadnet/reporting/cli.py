@@ -31,9 +31,9 @@ def report(
     ] = False,
 ) -> None:
     """Write one HTML page that shows a run, or compares several; it opens anywhere, without a network."""
-    from dyadnet.report.contents import contents
-    from dyadnet.report.page import REPORT, rendered
-    from dyadnet.report.reading import read
+    from dyadnet.reporting.contents import contents
+    from dyadnet.reporting.page import REPORT, rendered
+    from dyadnet.reporting.reading import read
     from dyadnet.runs.folder import check_file, whole
     from dyadnet.train import pictures as draw
 

@@ -13,8 +13,8 @@ from dyadnet.config import RunConfig
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
-from dyadnet.report.probes import probes
-from dyadnet.report.reading import Reading, listed
+from dyadnet.reporting.probes import probes
+from dyadnet.reporting.reading import Reading, listed
 from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
 from dyadnet.runs.status import Status
 from dyadnet.telemetry.snapshot import model_of

@@ -1,5 +1,5 @@
 """Reports: one page that shows a run, or compares several, and needs nothing but itself."""
 
-from dyadnet.report.page import report, write
+from dyadnet.reporting.page import report, write
 
 __all__ = ["report", "write"]

@@ -18,7 +18,7 @@ def groups(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     runs
-        What `dyadnet.report.contents` says of each.
+        What `dyadnet.reporting.contents` says of each.
 
     Returns
     -------
