@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.checkpoint.finding import look
-from dyadnet.checkpoint.opening import opened, store_of
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError, UsageError
@@ -19,7 +18,8 @@ from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.status import Reporter
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
-from dyadnet.train import draw
+from dyadnet.training.api import draw
+from dyadnet.training.opening import opened, store_of
 
 Ending = dict[str, Any]
 """How a run has ended, as plain values: its summary, or what was wrong, the exit code, and whether it never began."""

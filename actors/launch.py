@@ -18,8 +18,6 @@ from actors.news import Item, relay
 from actors.runs import COORDINATOR
 from actors.watchdog import Watchdog
 from dyadnet.checkpoint.finding import look
-from dyadnet.checkpoint.opening import checkpoints_in
-from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import check_homes
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
@@ -30,6 +28,8 @@ from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
+from dyadnet.training.opening import checkpoints_in
+from dyadnet.training.stop import Stop, heeding
 
 START = 120.0
 """Seconds within which a coordinator must have come up."""

@@ -10,13 +10,10 @@ from actors.engine import ActorEngine
 from actors.failures import FailedError
 from actors.stall import Diagnosis
 from actors.workers import RayWorkers
-from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.resume_point import Beginning
-from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.errors import ConfigError
 from dyadnet.runs.folder import Recorder
@@ -24,6 +21,9 @@ from dyadnet.runs.hooks import Hooks
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
 from dyadnet.telemetry.snapshot import Snapshot
+from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.stop import Stop
 
 
 class Attempts:

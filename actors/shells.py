@@ -35,7 +35,6 @@ from actors.stall import diagnose
 from actors.standing import Standing
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.resume_point import Beginning
-from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, DataShape
@@ -45,7 +44,8 @@ from dyadnet.runs.summary import Summary
 from dyadnet.telemetry.endpoint import exposed
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.view import view
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
+from dyadnet.training.stop import Stop
 
 ANSWERED = 0.2
 """Seconds within which a question is answered that asks for what is known."""

@@ -3,7 +3,6 @@
 from dyadnet.process import signals as signals  # first of all: what is still to be loaded takes a second
 
 # isort: split
-from dyadnet.callbacks import Callback, EarlyStopping
 from dyadnet.config import DataSpec, Learning, RunConfig
 from dyadnet.config.dynamics import Dynamics
 from dyadnet.data import Dataset, Split
@@ -16,11 +15,12 @@ from dyadnet.errors import (
     RunFolderError,
     UsageError,
 )
-from dyadnet.evaluate import evaluate
 from dyadnet.network.description import Network, Population, Projection, layered
-from dyadnet.run import Run, load
 from dyadnet.runs.summary import Summary
-from dyadnet.train import resume, train
+from dyadnet.training.api import resume, train
+from dyadnet.training.callbacks import Callback, EarlyStopping
+from dyadnet.training.evaluation import evaluate
+from dyadnet.training.run import Run, load
 
 __all__ = [
     "Callback",

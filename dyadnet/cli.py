@@ -19,7 +19,6 @@ from typing import Annotated, Any
 import typer
 
 from dyadnet.checkpoint.command import resume
-from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
 from dyadnet.config import ClusterSpec, RecordSpec, RunConfig
 from dyadnet.config.dynamics import TICKS
@@ -36,6 +35,7 @@ from dyadnet.process.console import hanging, lasting
 from dyadnet.runs.folder import CONFIG
 from dyadnet.runs.status import state_of
 from dyadnet.trace.command import replay
+from dyadnet.training.opening import checkpoints_in
 from dyadnet.usage import called
 
 COMMANDS = "dyadnet.commands"
@@ -316,7 +316,7 @@ def train(
 ) -> None:
     """Train a network; without CONFIG.yaml, from the preset of a data set and a model."""
     from dyadnet.progress import Bar
-    from dyadnet.train import train as run
+    from dyadnet.training.api import train as run
 
     values = starting_point(config, model, lam, data, data_dir)
     if mode is not None:
@@ -397,7 +397,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Loss and accuracy, or R² and errors, at β = 0 of a run's saved weights, under other imperfections if wanted."""
-    from dyadnet.evaluate import evaluate as measure
+    from dyadnet.training.evaluation import evaluate as measure
 
     if weights not in WEIGHTS:
         raise ConfigError("--weights", weights, f"one of {', '.join(WEIGHTS)}")

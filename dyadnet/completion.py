@@ -27,7 +27,7 @@ def among(names: Iterable[str] | Callable[[], Iterable[str]]) -> Completion:
 
 def engines() -> list[str]:
     """Names of the engines that are installed."""
-    from dyadnet.train import ENGINES
+    from dyadnet.training.api import ENGINES
 
     return sorted(point.name for point in entry_points(group=ENGINES))
 

@@ -32,8 +32,8 @@ def predict(
     ] = False,
 ) -> None:
     """Predict the samples of a file; one prediction a line on standard output, unless --out or --json is given."""
-    from dyadnet.run import load
     from dyadnet.runs.folder import check_file, whole
+    from dyadnet.training.run import load
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "one of best, last")

@@ -11,13 +11,13 @@ import pytest
 
 import dyadnet as dn
 from dyadnet.baselines import BackpropEngine
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.errors import ConfigError, StoppedError
 from dyadnet.network.losses import LOSSES
 from dyadnet.reporting.contents import contents
 from dyadnet.reporting.reading import read
+from dyadnet.training.coordinator import Coordinator
 from tests import support
 from tests.checkpoint.runs import Watching, checkpoints, outcome, settings, stopping, uninterrupted
 from tests.test_cli import QUICK, complaint

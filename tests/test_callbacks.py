@@ -14,9 +14,9 @@ import pytest
 import dyadnet as dn
 from dyadnet.checkpoint.position import Position
 from dyadnet.errors import ConfigError, StoppedError, UsageError
-from dyadnet.run import Run
 from dyadnet.runs.hooks import HOOKS
 from dyadnet.runs.status import Status
+from dyadnet.training.run import Run
 from tests.checkpoint.runs import MINIBATCHES, Watching, settings, stopping
 from tests.test_cli import run as command
 

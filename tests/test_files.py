@@ -21,7 +21,7 @@ from dyadnet.runs.folder import ENDING, read_config, read_metrics
 from dyadnet.study.definition import Study
 from dyadnet.study.folder import StudyFolder
 from dyadnet.study.plan import plan
-from dyadnet.train import train
+from dyadnet.training.api import train
 from tests.checkpoint.runs import checkpoints, settings, stopping
 from tests.test_cli import complaint, run
 

@@ -16,7 +16,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from dyadnet.process.guest import as_it_was, one_thread_a_library
-from dyadnet.train import train
+from dyadnet.training.api import train
 from tests.checkpoint.runs import settings
 
 GUEST = """

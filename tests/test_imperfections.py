@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.evaluate import evaluate
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.network import Imperfections
 from dyadnet.network.description import layered
 from dyadnet.runs.folder import read_metrics
-from dyadnet.train import train
+from dyadnet.training.api import train
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.evaluation import evaluate
 from tests.actors.test_lockstep import record, settings_of
 
 

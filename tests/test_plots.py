@@ -13,7 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from dyadnet.reporting.plots import curves, literal, panels, probed, spared, written
-from dyadnet.train import train
+from dyadnet.training.api import train
 from tests.checkpoint.runs import Watching, settings
 
 NAMES = ["cost_$5_{vs$", "a$$b", "$x^2$", "\\$", "\\alpha_{", "100%", "$\\frac{1$", "ab$"]

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 import dyadnet as dn
 from actors.screen import board, overview, rates
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, as_dataset
 from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine
@@ -27,6 +26,7 @@ from dyadnet.study import run_trial
 from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.view import view
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.test_screen import drawn
 from tests.study.definitions import tiny
 from tests.support import EXACT, Settler

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.checkpoint.opening import checkpoints_in
 from dyadnet.errors import StoppedError
 from dyadnet.process.signals import SIGNALS, deaf, interruptible
 from dyadnet.runs.folder import read_config
-from dyadnet.train import resume, train
+from dyadnet.training.api import resume, train
+from dyadnet.training.opening import checkpoints_in
 from tests.checkpoint.runs import Watching, outcome, settings, uninterrupted
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP

@@ -18,10 +18,10 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from dyadnet.config import DataSpec, RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.sklearn import NOT_TAKEN, DyadicClassifier, DyadicRegressor
+from dyadnet.training.coordinator import Coordinator
 from tests.support import data
 
 X, y = load_wine(return_X_y=True)

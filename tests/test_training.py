@@ -13,13 +13,13 @@ import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.dynamics.phase_plan import Regimen
 from dyadnet.engines.local import LocalEngine
-from dyadnet.evaluate import evaluate
 from dyadnet.runs.folder import read_config, read_metrics
-from dyadnet.train import train
+from dyadnet.training.api import train
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.evaluation import evaluate
 
 
 def small(model: str = "sshm", **over: Any) -> RunConfig:

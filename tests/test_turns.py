@@ -9,13 +9,13 @@ import pytest
 
 from dyadnet.bench.turns import TOLERANCES, measure
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.timing.alternating import sides
+from dyadnet.training.coordinator import Coordinator
 from tests.reference.contrast import contrasts
 from tests.support import Settler, cyclic, data, engine, reference
 

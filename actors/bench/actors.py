@@ -16,13 +16,13 @@ from actors.workers import RayWorkers
 from dyadnet.bench.networks import images, machine
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
-from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engines.local import LocalEngine
 from dyadnet.engines.protocol import Engine
 from dyadnet.network.topology import Topology
+from dyadnet.training.coordinator import COLD_ITERATIONS
 
 SAMPLES = 2048
 """Of the synthetic inputs."""

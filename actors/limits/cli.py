@@ -31,10 +31,10 @@ def real_limits(
 
     from actors.cluster import connected
     from dyadnet.config import ClusterSpec
-    from dyadnet.evaluate import load
     from dyadnet.process.console import for_people
     from dyadnet.process.signals import interruptible
     from dyadnet.runs.folder import saved_weights
+    from dyadnet.training.evaluation import load
 
     asked = _numbers(delays)
     if not saved_weights(run, "best").exists():

@@ -26,7 +26,7 @@ from dyadnet.study.outcome import draw, write_table
 from dyadnet.study.plan import Trial, plan
 from dyadnet.study.progress import StudyBar
 from dyadnet.study.trial import Result
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
 
 TABLE_EVERY = 30.0
 """Seconds between two tables while a study goes on."""

@@ -24,12 +24,12 @@ from selenium.webdriver.chrome.service import Service
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.loading import load_data, shape_for
 from dyadnet.runs.watcher import Silent
 from dyadnet.telemetry.endpoint import Endpoint
 from dyadnet.telemetry.snapshot import Snapshot
+from dyadnet.training.coordinator import Coordinator
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")

@@ -26,7 +26,7 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.watcher import Silent
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
 
 CHROMIUM = shutil.which("chromium")
 AFTER = 30

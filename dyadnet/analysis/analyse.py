@@ -14,12 +14,12 @@ from dyadnet.analysis.assembled import Array, Assembled, assemble
 from dyadnet.analysis.trained import CLOSE, Trained, ideal, input_range, inputs_of
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
-from dyadnet.coordinator import Coordinator
 from dyadnet.dynamics.request import Part, Phase, Relaxation
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
-from dyadnet.evaluate import Saved
 from dyadnet.runs.loading import shape_for
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.evaluation import Saved
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 DELAYS = (1, 2, 5, 10)

@@ -47,8 +47,8 @@ def analyse(
     from dyadnet.analysis.analyse import analyse as found_by
     from dyadnet.analysis.table import table
     from dyadnet.config.overrides import assigned
-    from dyadnet.evaluate import load
     from dyadnet.runs.folder import read_config, whole
+    from dyadnet.training.evaluation import load
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "one of best, last")

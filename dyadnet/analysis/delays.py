@@ -24,7 +24,6 @@ from dyadnet.analysis.trained import Trained, ideal, inputs_of
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import nearest_model, preset
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics import prospective
 from dyadnet.dynamics.prospective import Setting, growths, ticks, tuned
@@ -32,6 +31,7 @@ from dyadnet.dynamics.step_size import MARGIN as PLAIN
 from dyadnet.dynamics.step_size import best_step, largest_stable_step
 from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.weights import Parameters
+from dyadnet.training.coordinator import Coordinator
 
 KAPPAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 DELAYS = (1, 2, 3, 5, 8, 12, 16)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset, Numbers, Split
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Phase, Relaxation
@@ -21,6 +20,7 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.network.description import INPUT, Network
 from dyadnet.network.losses import LOSSES
 from dyadnet.runs.weights import Parameters
+from dyadnet.training.coordinator import COLD_ITERATIONS
 
 Array = NDArray[np.float64]
 TIGHT: dict[str, Any] = {

@@ -11,11 +11,11 @@ from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.runs.watcher import Silent
+from dyadnet.training.coordinator import Coordinator
 
 IMPERFECT = {
     "dynamics": {

@@ -16,7 +16,7 @@ from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.runs.watcher import Silent
-from dyadnet.train import train
+from dyadnet.training.api import train
 
 Spent = dict[str, float]
 """Seconds by clock: of the wall, and of this process."""

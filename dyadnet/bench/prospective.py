@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from dyadnet.bench.networks import configuration
 from dyadnet.config.overrides import merged
-from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.dynamics.prospective import best
 from dyadnet.dynamics.request import Phase, Relaxation
@@ -20,6 +19,7 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.network.description import INPUT
 from dyadnet.program import tables as c
+from dyadnet.training.coordinator import COLD_ITERATIONS
 
 RADII = (2.4, 5.0)
 DELAYS = (1, 2, 5, 11)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from dyadnet.bench.networks import configuration, images, machine
-from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engines.local import LocalEngine
+from dyadnet.training.coordinator import COLD_ITERATIONS
 
 SMALL_STEP = 0.05
 """The paper's η."""

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.coordinator import COLD_ITERATIONS
 from dyadnet.data import Dataset
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Phase, Relaxation
@@ -18,6 +17,7 @@ from dyadnet.engines.block_lane import BlockLane
 from dyadnet.engines.local import LocalEngine
 from dyadnet.learning.block import Block
 from dyadnet.study.plan import placed
+from dyadnet.training.coordinator import COLD_ITERATIONS
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "tolerance_difference": 1e-8, "patience": 5000}
 TOLERANCES = (1e-3, 1e-4, 1e-5)
@@ -77,7 +77,7 @@ def _working_set(block: Block, lane: BlockLane) -> int:
 
 
 def _trained(config: RunConfig, dataset: Dataset) -> dict[str, dict[str, NDArray[Any]]]:
-    from dyadnet.coordinator import Coordinator
+    from dyadnet.training.coordinator import Coordinator
 
     engine = LocalEngine(config, dataset)
     try:

@@ -43,7 +43,7 @@ def resume(
 ) -> None:
     """Go on with a run from its last checkpoint, to the same bits as if it had never stopped."""
     from dyadnet.progress import Bar
-    from dyadnet.train import resume as go_on
+    from dyadnet.training.api import resume as go_on
 
     changes: dict[str, Any] = {}
     flags: list[tuple[str, Any]] = [

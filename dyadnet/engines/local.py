@@ -58,7 +58,7 @@ class LocalEngine:
     threads
         Threads of our own; as many as cores of ours unless given. Never changes a bit.
     repeats
-        Whether what a run in real time did is to be repeated; see `dyadnet.trace.replaying`.
+        Whether what a run in real time did is to be repeated; see `dyadnet.training.replay`.
 
     Attributes
     ----------

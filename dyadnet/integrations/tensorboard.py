@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dyadnet.callbacks import Callback
 from dyadnet.errors import UsageError
-from dyadnet.run import Run, numbers
 from dyadnet.runs.status import Status
+from dyadnet.training.callbacks import Callback
+from dyadnet.training.run import Run, numbers
 
 
 class TensorBoard(Callback):

@@ -35,7 +35,7 @@ def report(
     from dyadnet.reporting.page import REPORT, rendered
     from dyadnet.reporting.reading import read
     from dyadnet.runs.folder import check_file, whole
-    from dyadnet.train import pictures as draw
+    from dyadnet.training.api import pictures as draw
 
     path = out or (runs[0] / REPORT if len(runs) == 1 else Path(REPORT))
     check_file(path, REPORT, ".html", ".htm")

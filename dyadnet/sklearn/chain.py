@@ -18,13 +18,13 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from dyadnet.checkpoint.position import Position
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, DataShape, validation_split
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
-from dyadnet.inference import outputs, precise
 from dyadnet.numerics.scores import SCORES, merit, variance
 from dyadnet.sklearn.parameters import Parameters, plain
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.inference import outputs, precise
 
 
 @dataclass(frozen=True)

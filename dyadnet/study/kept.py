@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from dyadnet.analysis import lipschitz
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.trained import Trained, ideal, inputs_of
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.network.description import Network
 from dyadnet.network.topology import Topology
@@ -20,6 +19,7 @@ from dyadnet.numerics.scores import OF_CLASSES, scores
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.weights import Parameters
 from dyadnet.study.definition import Keep
+from dyadnet.training.coordinator import Coordinator
 
 EQUILIBRIA = 5
 """Test samples about whose equilibria a network is linearised."""

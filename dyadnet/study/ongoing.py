@@ -8,12 +8,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.manifest import order
-from dyadnet.checkpoint.opening import opened
-from dyadnet.checkpoint.reopening import reopened
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import DataShape
 from dyadnet.engines.protocol import Engine
 from dyadnet.errors import DyadnetError
@@ -24,6 +20,10 @@ from dyadnet.runs.observer import Unobserved
 from dyadnet.runs.watcher import Silent
 from dyadnet.runs.weights import read, read_manifest
 from dyadnet.study.kept import Best
+from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.opening import opened
+from dyadnet.training.reopening import reopened
 
 LONG = 250_000
 """Samples to learn from, all epochs together, from which on a trial is worth a folder."""

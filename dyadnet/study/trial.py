@@ -12,7 +12,6 @@ from typing import Any, Literal, get_args
 
 from dyadnet.baselines import engine_in_process
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.engines.protocol import Engine
 from dyadnet.errors import DivergedError
@@ -24,6 +23,7 @@ from dyadnet.study.columns import METRICS
 from dyadnet.study.definition import Keep
 from dyadnet.study.kept import Best, curves, examined
 from dyadnet.study.ongoing import best, ongoing, told
+from dyadnet.training.coordinator import Coordinator
 
 Status = Literal["ok", "diverged", "failed"]
 

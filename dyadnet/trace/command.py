@@ -24,8 +24,8 @@ def replay(
     from dyadnet.config.memory import check_room
     from dyadnet.progress import Bar
     from dyadnet.runs.trace import Trace
-    from dyadnet.trace.replaying import replay as again
-    from dyadnet.train import load_data
+    from dyadnet.training.api import load_data
+    from dyadnet.training.replay import replay as again
 
     with Trace(trace) as opened:
         config = opened.config

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import dyadnet as dn
-from dyadnet.run import Run
+from dyadnet.training.run import Run
 from tests.actors.clusters import named
 from tests.actors.test_recovery import Warned
 from tests.checkpoint.runs import settings

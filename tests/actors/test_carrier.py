@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from actors.engine import ActorEngine
 from actors.host import Host
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadWorkers
 

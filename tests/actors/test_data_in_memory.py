@@ -12,7 +12,7 @@ import ray
 
 import dyadnet as dn
 from dyadnet.data import Dataset, Split
-from dyadnet.train import resume
+from dyadnet.training.api import resume
 from tests.actors.clusters import named
 from tests.actors.test_recovery import Warned
 from tests.data.test_memory import WORDS, X

@@ -14,12 +14,12 @@ from actors.free_carrier import Line
 from actors.pace import GUESS, MEMORY, QUIET, Delays, Pacer, around
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
 from dyadnet.dynamics.step_size import SHORTEST, time_constant
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.program import tables as c
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers, threaded
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.engines.protocol import Engine
 from dyadnet.runs.summary import Summary
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.threads import threaded
 from tests.support import cyclic, data
 

@@ -10,7 +10,7 @@ import ray
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
 from dyadnet.runs.watcher import Silent
-from dyadnet.train import train
+from dyadnet.training.api import train
 from tests.actors.clusters import named
 
 pytestmark = pytest.mark.usefixtures("ray_session")

@@ -20,7 +20,7 @@ from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.summary import Summary
 from dyadnet.telemetry.snapshot import Snapshot
-from dyadnet.train import load_data, train
+from dyadnet.training.api import load_data, train
 from tests.actors.threads import ThreadWorkers
 from tests.checkpoint.runs import Watching, settings
 

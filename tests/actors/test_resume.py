@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from actors.engine import ActorEngine
-from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.resume_point import Beginning
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, StoppedError
@@ -21,7 +19,9 @@ from dyadnet.files.store import store
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.observer import Unobserved
 from dyadnet.runs.watcher import Silent
-from dyadnet.train import load_data, resume, train
+from dyadnet.training.api import load_data, resume, train
+from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.actors.threads import threaded
 from tests.checkpoint.runs import outcome, settings, stopping, uninterrupted

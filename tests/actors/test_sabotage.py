@@ -9,9 +9,9 @@ from actors.host import Host
 from actors.sabotage import Sabotage
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadWorkers
 

@@ -14,12 +14,12 @@ from rich.console import Console, RenderableType
 from actors.runs import Run, chosen
 from actors.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import UsageError
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.view import view
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.clusters import DYADNET, clean_environment
 from tests.metrics.runs import settings
 

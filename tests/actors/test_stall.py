@@ -20,9 +20,9 @@ from actors.stall import Diagnosis, Vigil, diagnose
 from actors.standing import Absence, LaneStanding, Standing, Told, Want
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.runs.watcher import Silent
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 from tests.actors.threads import ThreadWorkers

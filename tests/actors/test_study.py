@@ -25,7 +25,7 @@ from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.study import Result, StudyFolder, Trial, ongoing, plan
 from dyadnet.study.definition import Keep
 from dyadnet.study.folder import ONGOING
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.study.definitions import TINY, tiny
 

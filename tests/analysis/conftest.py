@@ -10,7 +10,7 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
-from dyadnet.train import train
+from dyadnet.training.api import train
 
 
 @pytest.fixture(scope="session")

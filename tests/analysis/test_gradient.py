@@ -10,7 +10,7 @@ import pytest
 
 from dyadnet.analysis.gradient import EXACT, EXACT_BETA, Contrast, contrast, cosine, cosines
 from dyadnet.analysis.trained import ideal
-from dyadnet.evaluate import load
+from dyadnet.training.evaluation import load
 
 ROWS = np.arange(50)
 

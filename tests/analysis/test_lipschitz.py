@@ -15,8 +15,8 @@ from hypothesis.extra.numpy import arrays
 from dyadnet.analysis import lipschitz
 from dyadnet.analysis.assembled import Assembled, assemble
 from dyadnet.analysis.trained import Trained, ideal
-from dyadnet.evaluate import load
 from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.training.evaluation import load
 from tests.analysis.support import settler
 
 ROUNDING = 1 + 1e-9

@@ -10,8 +10,8 @@ import pytest
 
 from dyadnet.analysis import robustness
 from dyadnet.analysis.trained import Array, Trained, ideal, input_range, inputs_of
-from dyadnet.evaluate import load
 from dyadnet.network.description import layered
+from dyadnet.training.evaluation import load
 from tests.analysis.support import settler
 
 BOUNDS = (0.0, 1.0)

@@ -12,10 +12,10 @@ from typing import Any
 
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
-from dyadnet.run import Run
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Silent
-from dyadnet.train import train
+from dyadnet.training.api import train
+from dyadnet.training.run import Run
 
 EPOCHS, MINIBATCHES = 2, 7
 SMALL: dict[str, Any] = {

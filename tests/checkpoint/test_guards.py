@@ -22,7 +22,7 @@ from dyadnet.errors import ConfigError, DivergedError, RunFolderError, StoppedEr
 from dyadnet.files.jsonl import Lines, RecordError
 from dyadnet.files.store import store
 from dyadnet.schema import Spec
-from dyadnet.train import resume, train
+from dyadnet.training.api import resume, train
 from tests.checkpoint.runs import Watching, checkpoints, outcome, room_for, settings, uninterrupted
 
 

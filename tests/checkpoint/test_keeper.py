@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dyadnet.checkpoint.keeper import Keeper
-from dyadnet.checkpoint.opening import opened
 from dyadnet.checkpoint.resume_point import Beginning
-from dyadnet.checkpoint.stop import Stop
-from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import StoppedError
 from dyadnet.runs.folder import RunFolder
 from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.snapshot import Snapshot
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
+from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.opening import opened
+from dyadnet.training.stop import Stop
 from tests.checkpoint.runs import MINIBATCHES, Watching, settings
 
 

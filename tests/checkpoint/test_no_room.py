@@ -15,7 +15,7 @@ from dyadnet.files.store import store
 from dyadnet.runs.folder import RunFolder
 from dyadnet.study.folder import StudyFolder
 from dyadnet.study.plan import plan
-from dyadnet.train import resume, train
+from dyadnet.training.api import resume, train
 from tests.checkpoint.runs import outcome, room_for, settings, stopping, uninterrupted
 from tests.study.definitions import tiny
 

@@ -11,7 +11,7 @@ import pytest
 from dyadnet.errors import DyadnetError
 from dyadnet.files.jsonl import RecordError
 from dyadnet.files.store import store
-from dyadnet.train import resume, train
+from dyadnet.training.api import resume, train
 from tests.checkpoint.runs import Watching, outcome, settings, uninterrupted
 
 

@@ -19,9 +19,9 @@ from dyadnet.checkpoint.position import Position
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import CheckpointError, ConfigError, RunFolderError, StoppedError
-from dyadnet.evaluate import evaluate
 from dyadnet.files.store import store
-from dyadnet.train import resume, train
+from dyadnet.training.api import resume, train
+from dyadnet.training.evaluation import evaluate
 from tests.checkpoint.runs import (
     EPOCHS,
     MINIBATCHES,

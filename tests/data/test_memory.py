@@ -15,7 +15,7 @@ from dyadnet.data.memory import described, sha256
 from dyadnet.errors import ConfigError, DataError
 from dyadnet.runs.folder import read_config
 from dyadnet.runs.loading import check_fit
-from dyadnet.train import resume
+from dyadnet.training.api import resume
 from tests.checkpoint.runs import Watching, stopping
 
 DRAWS = np.random.default_rng(0)

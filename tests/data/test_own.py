@@ -22,7 +22,7 @@ from dyadnet.data import idx, npz
 from dyadnet.errors import ConfigError, DataError
 from dyadnet.files.arrays import ArraysError, read
 from dyadnet.study.definition import read_study
-from dyadnet.train import train
+from dyadnet.training.api import train
 from tests.checkpoint.runs import Watching, settings
 from tests.data.test_data import idx_bytes
 from tests.test_cli import complaint

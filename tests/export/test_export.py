@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 import dyadnet as dn
 from dyadnet import cli
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.engines.local import LocalEngine
-from dyadnet.evaluate import evaluate
 from dyadnet.network.topology import Topology
 from dyadnet.runs import weights
 from dyadnet.runs.export import export, read
 from dyadnet.runs.export.layout import joined, split
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.evaluation import evaluate
 from tests.metrics.runs import settings
 
 GRAPH = {

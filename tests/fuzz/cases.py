@@ -25,7 +25,7 @@ from dyadnet.files import documents as document
 from dyadnet.runs import export
 from dyadnet.runs.watcher import Silent
 from dyadnet.runs.weights import read, sha256
-from dyadnet.train import draw as drawn
+from dyadnet.training.api import draw as drawn
 from tests.fuzz.mutation import ODD, altered, rewritten, varied
 from tests.trace.files import frames_of, written
 

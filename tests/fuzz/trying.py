@@ -26,7 +26,7 @@ from dyadnet.files.documents import parse
 from dyadnet.runs.export import export
 from dyadnet.runs.folder import RunFolder, read_config
 from dyadnet.runs.loading import check_fit
-from dyadnet.train import load_data, train
+from dyadnet.training.api import load_data, train
 from tests.checkpoint.runs import settings, stopping
 from tests.fuzz.cases import KINDS, Command, Sound
 from tests.trace.runs import settings as free

@@ -14,7 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import Failure
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
 from dyadnet.dynamics.outcome import NUMBERS, Reports, Spent
 from dyadnet.engines.local import LocalEngine
@@ -27,7 +26,8 @@ from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.figures import OfPart
 from dyadnet.telemetry.readings import Spread, readings
 from dyadnet.telemetry.snapshot import Snapshot, model_of
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
+from dyadnet.training.coordinator import Coordinator
 from tests.metrics.runs import Values, fetch, lines, running, scraped, settings, state, until, value
 
 
@@ -183,8 +183,8 @@ def test_many_runs_share_one_collector_under_names_of_their_own() -> None:
 
 
 def test_a_large_network_is_shown_by_layers() -> None:
-    from dyadnet.coordinator import Coordinator
     from dyadnet.engines.local import LocalEngine
+    from dyadnet.training.coordinator import Coordinator
 
     layered = {"inputs": 64, "hidden": [40, 40], "outputs": 10, "blocks": 20}
     config = RunConfig.read(settings(network={"layered": layered}, data={"limit_train": 40}))

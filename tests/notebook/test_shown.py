@@ -130,7 +130,7 @@ def test_in_a_notebook_a_run_that_names_no_engine_says_what_it_starts(
     notebook: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dyadnet import train as module_of_train
-    from dyadnet.in_process import launch
+    from dyadnet.training.in_process import launch
 
     monkeypatch.setattr(sys.modules[module_of_train.__module__], "engine", lambda name: launch)
     dn.train(named(), tmp_path / "default", report=False)

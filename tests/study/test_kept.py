@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from dyadnet.analysis.analyse import Questions, analyse
-from dyadnet.evaluate import evaluate, load
 from dyadnet.runs.folder import read_metrics
 from dyadnet.study import Result, plan, run_trial
-from dyadnet.train import load_data, train
+from dyadnet.training.api import load_data, train
+from dyadnet.training.evaluation import evaluate, load
 from tests.study.definitions import tiny
 
 ALL = ["curves", "constants", "generalisation"]

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.config import RunConfig
 from dyadnet.study import Result, plan, run_trial
 from dyadnet.study.definition import Keep
 from dyadnet.study.ongoing import LONG, is_long
-from dyadnet.train import load_data
+from dyadnet.training.api import load_data
+from dyadnet.training.checkpoint_writer import Keeper
 from tests.study.definitions import tiny
 
 ALL: tuple[Keep, ...] = ("curves", "constants", "generalisation")

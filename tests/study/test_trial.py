@@ -10,7 +10,7 @@ import pytest
 from dyadnet.errors import ConfigError
 from dyadnet.study import Trial, plan, run_trial
 from dyadnet.study.columns import METRICS, REST
-from dyadnet.train import load_data, train
+from dyadnet.training.api import load_data, train
 from tests.study.definitions import tiny
 from tests.support import cyclic, data
 

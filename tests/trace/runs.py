@@ -8,9 +8,9 @@ from typing import Any
 from actors.engine import ActorEngine
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, load
 from dyadnet.runs.trace import TraceWriter
+from dyadnet.training.coordinator import Coordinator
 from tests.actors.threads import ThreadWorkers
 
 SETTINGS: dict[str, Any] = {

@@ -18,7 +18,7 @@ from dyadnet.errors import ConfigError, DyadnetError, TraceError
 from dyadnet.program import tables as c
 from dyadnet.program.trace import Script, unpacked
 from dyadnet.runs.trace import FORMAT, MAGIC, Trace, TraceWriter
-from dyadnet.trace.replaying import replay
+from dyadnet.training.replay import replay
 from tests.trace.files import frames_of, written
 from tests.trace.runs import digits, settings, traced
 

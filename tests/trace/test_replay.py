@@ -13,7 +13,7 @@ import pytest
 from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
 from dyadnet.runs.trace import Recorded, Trace, recorded
-from dyadnet.trace.replaying import replay
+from dyadnet.training.replay import replay
 from tests.actors.test_lockstep import IMPERFECT
 from tests.trace.files import rewritten
 from tests.trace.runs import digits, settings, traced

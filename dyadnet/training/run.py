@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
 from dyadnet.files.arrays import read
-from dyadnet.inference import outputs, precise
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import merit
 from dyadnet.runs import weights as saved
@@ -22,6 +21,7 @@ from dyadnet.runs.folder import BEST, LAST, MACHINERY, PROBES, read_config, read
 from dyadnet.runs.loading import load_data
 from dyadnet.runs.status import Status, read_status
 from dyadnet.runs.summary import Summary
+from dyadnet.training.inference import outputs, precise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

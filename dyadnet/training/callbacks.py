@@ -9,9 +9,9 @@ from typing import Any
 
 from dyadnet.errors import CallbackError, ConfigError
 from dyadnet.learning.early_stopping import EarlyStoppingSpec, Patience
-from dyadnet.run import Run
 from dyadnet.runs.hooks import HOOKS, Answer
 from dyadnet.runs.status import Status
+from dyadnet.training.run import Run
 
 
 class Callback:

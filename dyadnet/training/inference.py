@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning, Lockstep
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
 from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.observer import Unobserved
 from dyadnet.runs.weights import Parameters
+from dyadnet.training.coordinator import Coordinator
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}
 """How a sample settles when it is predicted: to the fixed point itself, so that its neighbours in a batch and their

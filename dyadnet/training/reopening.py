@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dyadnet.checkpoint.continuing import check_length, check_same_run, check_tally
-from dyadnet.checkpoint.opening import opened
-from dyadnet.checkpoint.weights import put_back_best
 from dyadnet.config import RunConfig
 from dyadnet.runs.folder import RECORDS, RunFolder, check_own
 from dyadnet.runs.watcher import Watcher
+from dyadnet.training.best_weights import put_back_best
+from dyadnet.training.opening import opened
 
 
 @contextlib.contextmanager

@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dyadnet import reporting as report
-from dyadnet.callbacks import Callback, Callbacks, check
 from dyadnet.checkpoint.continuing import continued
-from dyadnet.checkpoint.opening import opened
-from dyadnet.checkpoint.reopening import reopened
 from dyadnet.config import InitSpec, RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.memory import check_room
@@ -33,7 +30,6 @@ from dyadnet.process import signals
 from dyadnet.process.console import in_notebook
 from dyadnet.process.guest import one_thread_a_library
 from dyadnet.reporting.page import REPORT
-from dyadnet.run import Run
 from dyadnet.runs.folder import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.loading import check_fit, in_memory
@@ -42,6 +38,10 @@ from dyadnet.runs.status import read_status, reported
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
 from dyadnet.telemetry.snapshot import model_of
+from dyadnet.training.callbacks import Callback, Callbacks, check
+from dyadnet.training.opening import opened
+from dyadnet.training.reopening import reopened
+from dyadnet.training.run import Run
 
 ENGINES = "dyadnet.engines"
 Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]

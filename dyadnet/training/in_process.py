@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dyadnet.baselines import engine_in_process
-from dyadnet.checkpoint.keeper import Keeper
-from dyadnet.checkpoint.stop import Stop, heeding
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.recovery import RecoverySpec
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError
 from dyadnet.runs.folder import RunFolder
@@ -16,6 +13,9 @@ from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
 from dyadnet.telemetry.endpoint import exposed
+from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.stop import Stop, heeding
 
 
 def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:

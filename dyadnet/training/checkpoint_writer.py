@@ -18,13 +18,13 @@ from dyadnet.checkpoint.manifest import MANIFEST, File, Manifest
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
-from dyadnet.checkpoint.stop import Stop
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, DyadnetError, StoppedError, StoreError
 from dyadnet.files.store import Store
 from dyadnet.runs.folder import Recorder
 from dyadnet.runs.observer import Observer
 from dyadnet.runs.watcher import Watcher
+from dyadnet.training.stop import Stop
 
 
 class Blocks(Protocol):

@@ -18,7 +18,6 @@ import numpy as np
 
 from dyadnet.config import ProbeSpec, RunConfig
 from dyadnet.config.dynamics import FreeRunning
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Dataset
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engines.local import LocalEngine
@@ -30,6 +29,7 @@ from dyadnet.program.trace import Script, check, states_of, weights_of
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.trace import Trace
 from dyadnet.runs.watcher import Watcher
+from dyadnet.training.coordinator import Coordinator
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.memory import check_room
 from dyadnet.config.overrides import flattened, merged
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import Data, Dataset
 from dyadnet.dynamics.request import Part
 from dyadnet.engines.local import LocalEngine
@@ -20,6 +19,7 @@ from dyadnet.errors import ConfigError, RunFolderError
 from dyadnet.runs import weights
 from dyadnet.runs.folder import read_config, saved_weights
 from dyadnet.runs.loading import check_fit, load_data, shape_for
+from dyadnet.training.coordinator import Coordinator
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.checkpoint.keeper import Keeper
 from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.config import RunConfig
@@ -41,6 +40,7 @@ from dyadnet.runs.loading import check_fit
 from dyadnet.runs.observer import Observer, Unobserved
 from dyadnet.runs.summary import EVALUATED, Summary
 from dyadnet.runs.watcher import Silent, Watcher
+from dyadnet.training.checkpoint_writer import Keeper
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
