@@ -87,9 +87,9 @@ def attach(
     """Come back to a run that was left to its cluster (--detach); Ctrl-C leaves it again."""
     from actors.cluster import connected
     from actors.detached import read_ending
+    from dyadnet.cli.progress import Bar
     from dyadnet.config import ClusterSpec
     from dyadnet.process.signals import interruptible
-    from dyadnet.progress import Bar
 
     ending = read_ending(Path(run))
     if ending is None:

@@ -13,7 +13,7 @@ from dyadnet.bench.blocks import IMPERFECT, configuration
 from dyadnet.bench.kernel import MOST, SWEEPS, enough
 from dyadnet.bench.products import Products
 from dyadnet.bench.prospective import DELAYS, LAWS
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 
 QUICK = ["--engine", "local", "--epochs", "1", "--set", "data.limit_train=200", "--set", "data.limit_test=50"]
 
@@ -196,7 +196,7 @@ def _from_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) ->
 def test_what_cannot_be_printed_is_one_line(command: str) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
-            [sys.executable, "-c", "from dyadnet.cli import main; main()", *command.split()],
+            [sys.executable, "-c", "from dyadnet.cli.main import main; main()", *command.split()],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

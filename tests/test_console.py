@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.cli import main
+from dyadnet.cli.main import main
+from dyadnet.cli.progress import Bar
 from dyadnet.process.console import Stream, UnprintedError, for_people
-from dyadnet.progress import Bar
 from tests.checkpoint.runs import settings
 
 SHORT = ["--engine", "local", "--epochs", "2", "--hidden", "8", "--set", "data.limit_train=60"]
-TRAINED = [sys.executable, "-c", "from dyadnet.cli import main; main()", "train", *SHORT]
+TRAINED = [sys.executable, "-c", "from dyadnet.cli.main import main; main()", "train", *SHORT]
 
 
 def trained(run: Path, *options: str, shell: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +73,7 @@ def test_a_result_that_cannot_be_printed_is_one_line_and_no_success(tmp_path: Pa
 
 @pytest.mark.parametrize("command", ["doctor --json", "study list", "--help", "study list --json"])
 def test_who_has_read_enough_is_no_mistake(command: str) -> None:
-    python = f'"{sys.executable}" -c "from dyadnet.cli import main; main()"'
+    python = f'"{sys.executable}" -c "from dyadnet.cli.main import main; main()"'
     line = f"{python} {command} 2>/dev/full | true; exit ${{PIPESTATUS[0]}}"
     assert subprocess.run(["bash", "-c", line], timeout=60).returncode == 0
 

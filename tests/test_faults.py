@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Fault, Faults, check_homes, parsed
 

@@ -17,7 +17,7 @@ from actors.chaos.plan import settings
 
 LIMIT = 240.0
 """Seconds that a run may take."""
-COMMAND = (sys.executable, "-c", "from dyadnet.cli import main; main()")
+COMMAND = (sys.executable, "-c", "from dyadnet.cli.main import main; main()")
 
 
 class Run:

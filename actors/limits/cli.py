@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
+from dyadnet.cli.picture_option import FormatOption
 from dyadnet.errors import ConfigError, RunFolderError
-from dyadnet.picture_option import FormatOption
 
 
 def real_limits(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dyadnet.completion import among, studies
+from dyadnet.cli.completion import among, studies
+from dyadnet.cli.picture_option import FormatOption
 from dyadnet.config import ClusterSpec
 from dyadnet.errors import ConfigError
-from dyadnet.picture_option import FormatOption
 from dyadnet.process.console import hanging
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from dyadnet.completion import among
+from dyadnet.cli.completion import among
+from dyadnet.cli.picture_option import FormatOption
 from dyadnet.config import ClusterSpec
 from dyadnet.data import KNOWN
 from dyadnet.errors import ConfigError
-from dyadnet.picture_option import FormatOption
 from dyadnet.reproduce.experiments import NAMES
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from dyadnet.completion import among
+from dyadnet.cli.completion import among
 from dyadnet.config.pictures import Format
 from dyadnet.errors import ConfigError
 

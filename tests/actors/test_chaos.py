@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from actors.chaos import cli, disk, plan, strike
 from actors.chaos.kept import Kept
 from actors.chaos.strike import Ending
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError
 

@@ -91,7 +91,7 @@ def test_ways_not_to_get_in(node: Cluster, settings: Path, tmp_path: Path) -> No
 
 def test_another_version_of_ray(node: Cluster, settings: Path, tmp_path: Path) -> None:
     arguments = ["train", str(settings), "--out", str(tmp_path / "run"), "--address", node.address]
-    program = f"import ray; ray.__version__ = '9.9.9'; from dyadnet.cli import main; main({arguments!r})"
+    program = f"import ray; ray.__version__ = '9.9.9'; from dyadnet.cli.main import main; main({arguments!r})"
     finished = subprocess.run(
         [sys.executable, "-c", program], env=node.environment, capture_output=True, text=True, timeout=120, check=False
     )

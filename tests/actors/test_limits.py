@@ -14,7 +14,7 @@ import dyadnet as dn
 from actors.limits.bisection import WIDENINGS, edge
 from actors.limits.measure import Edge
 from actors.limits.report import report
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

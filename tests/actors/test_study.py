@@ -18,7 +18,7 @@ import yaml
 from actors.study.drive import drive
 from actors.study.pool import Pool, data_key
 from actors.watchdog import Watchdog
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import dyadnet as dn
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from tests.trace.files import frames_of, written

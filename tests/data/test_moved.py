@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.errors import DataError

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from dyadnet import cli
+from dyadnet.cli import main as cli
 from dyadnet.config import RunConfig
 from dyadnet.engines.local import LocalEngine
 from dyadnet.network.topology import Topology

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.config.memory import check_room
 from dyadnet.errors import DyadnetError, StoppedError

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import dyadnet as dn
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.telemetry.discovery import listed
 from tests.metrics.runs import Found, fetch, lines, running, scraped, settings, state, until, value

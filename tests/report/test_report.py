@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import dyadnet as dn
-from dyadnet import cli
+from dyadnet.cli import main as cli
 from dyadnet.config import RunConfig
 from dyadnet.numerics.histogram import BINS
 from dyadnet.reporting import report, write

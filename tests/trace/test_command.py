@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.cli import main
+from dyadnet.cli.main import main
 
 
 @pytest.mark.parametrize(

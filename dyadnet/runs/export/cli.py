@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dyadnet.completion import WEIGHTS, among
+from dyadnet.cli.completion import WEIGHTS, among
 from dyadnet.errors import ConfigError
 
 

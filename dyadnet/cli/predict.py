@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from dyadnet.completion import WEIGHTS, among
+from dyadnet.cli.completion import WEIGHTS, among
 from dyadnet.data.own import are_numbers
 from dyadnet.errors import ConfigError, DataError
 from dyadnet.files.arrays import Archive, ArraysError

@@ -21,8 +21,8 @@ def replay(
     ] = False,
 ) -> None:
     """Repeat a free-running run in this process, message by message, and compare the weights."""
+    from dyadnet.cli.progress import Bar
     from dyadnet.config.memory import check_room
-    from dyadnet.progress import Bar
     from dyadnet.runs.trace import Trace
     from dyadnet.training.api import load_data
     from dyadnet.training.replay import replay as again

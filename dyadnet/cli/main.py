@@ -18,8 +18,11 @@ from typing import Annotated, Any
 
 import typer
 
-from dyadnet.checkpoint.command import resume
-from dyadnet.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
+from dyadnet.cli.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
+from dyadnet.cli.predict import predict
+from dyadnet.cli.replay import replay
+from dyadnet.cli.resume import resume
+from dyadnet.cli.usage import called
 from dyadnet.config import ClusterSpec, RecordSpec, RunConfig
 from dyadnet.config.dynamics import TICKS
 from dyadnet.config.faults import parsed
@@ -29,14 +32,11 @@ from dyadnet.data import KNOWN
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
 from dyadnet.network.description import MODELS
 from dyadnet.numerics.scores import told
-from dyadnet.predict import predict
 from dyadnet.process import signals
 from dyadnet.process.console import hanging, lasting
 from dyadnet.runs.folder import CONFIG
 from dyadnet.runs.status import state_of
-from dyadnet.trace.command import replay
 from dyadnet.training.opening import checkpoints_in
-from dyadnet.usage import called
 
 COMMANDS = "dyadnet.commands"
 FIRST, NETWORK, CLUSTER = "First of all", "Network and training", "Actors and clusters (engine ray)"
@@ -315,7 +315,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network; without CONFIG.yaml, from the preset of a data set and a model."""
-    from dyadnet.progress import Bar
+    from dyadnet.cli.progress import Bar
     from dyadnet.training.api import train as run
 
     values = starting_point(config, model, lam, data, data_dir)
@@ -420,7 +420,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """What this machine has: versions, BLAS and its threads, data."""
-    from dyadnet.doctor import examine
+    from dyadnet.cli.doctor import examine
 
     findings = examine(data_dir)
     for section, entries in findings.items():

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dyadnet.checkpoint.continuing import FREE
-from dyadnet.completion import among, engines, settings_from
+from dyadnet.cli.completion import among, engines, settings_from
 from dyadnet.config.overrides import assigned, merged
 from dyadnet.errors import StoppedAtOnceError
 
@@ -42,7 +42,7 @@ def resume(
     ] = False,
 ) -> None:
     """Go on with a run from its last checkpoint, to the same bits as if it had never stopped."""
-    from dyadnet.progress import Bar
+    from dyadnet.cli.progress import Bar
     from dyadnet.training.api import resume as go_on
 
     changes: dict[str, Any] = {}

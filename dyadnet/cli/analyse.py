@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
-from dyadnet.completion import PARTS, WEIGHTS, among
+from dyadnet.cli.completion import PARTS, WEIGHTS, among
+from dyadnet.cli.picture_option import FormatOption
 from dyadnet.errors import ConfigError, RunFolderError
-from dyadnet.picture_option import FormatOption
 from dyadnet.process.console import for_people
 
 JSON, PICTURE = "analysis.json", "analysis.png"
