@@ -15,6 +15,7 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.data import load
 from dyadnet.dynamics.phase_plan import Regimen
+from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.folder import read_config, read_metrics
 from dyadnet.training.api import train
@@ -271,7 +272,7 @@ def test_memory_does_not_grow_with_ticks() -> None:
         engine = LocalEngine(config, load("digits"))
         coordinator = Coordinator(config, load("digits").shape, engine)
         relaxation = coordinator._relaxation(
-            "train", np.arange(20), (dn.relaxation.Phase("dyadic", 0.1, sweeps, True),), (-1.0, -1.0)
+            "train", np.arange(20), (Phase("dyadic", 0.1, sweeps, True),), (-1.0, -1.0)
         )
         engine.relax(relaxation)
         tracemalloc.start()

@@ -2,7 +2,8 @@
 
 A trained network settles again and again on the same samples, every block an actor in real time, each time with another
 time constant T; between the largest that never comes to rest and the smallest that does lies the edge of stability. In
-theory it is where a mode of T·ȧ(t) = −a(t) + e·a(t−δ) stops dying out (`dyadnet.dynamics.step_size.time_constant`), with e the
+theory it is where a mode of T·ȧ(t) = −a(t) + e·a(t−δ) stops dying out
+(`dyadnet.dynamics.step_size.time_constant`), with e the
 eigenvalues of F·W at the equilibria, as in `dyadnet.analysis.delays`.
 """
 

@@ -1,7 +1,8 @@
 """The largest step at which a small perturbation of an equilibrium still decays, by simulation of the network itself.
 
 Real blocks fire every tick and hear each other over channels with delay; nothing is linearised. What
-`dyadnet.dynamics.step_size.largest_stable_step` says of the eigenvalues of F·W at the same equilibrium is the theory beside it.
+`dyadnet.dynamics.step_size.largest_stable_step` says of the eigenvalues of F·W at the same equilibrium is the theory
+beside it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Stability at the equilibrium: the spectrum of the linearised dynamics, and the largest step that it bears.
 
 A small perturbation of the pre-activations at an equilibrium obeys A(t+1) = (1−η)A(t) + η W F A(t−τ), F = diag f′, so
-the eigenvalues e of F·W are the modes of the scalar recursion in `dyadnet.dynamics.step_size`; D obeys it with Wᵀ and has the same
-ones. Saturated neurons, f′ = 0, add modes e = 0.
+the eigenvalues e of F·W are the modes of the scalar recursion in `dyadnet.dynamics.step_size`; D obeys it with Wᵀ and
+has the same ones. Saturated neurons, f′ = 0, add modes e = 0.
 """
 
 from __future__ import annotations

@@ -10,20 +10,31 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import dyadnet
 from dyadnet.bench.networks import configuration, images
 from dyadnet.config import RunConfig
-from dyadnet.coordinator import Coordinator
 from dyadnet.data import load
-from dyadnet.engine.local import LocalEngine
-from dyadnet.presets import preset
 from dyadnet.study.definition import read_study
 from dyadnet.study.plan import plan, quick
 from dyadnet.study.ready import find
 from dyadnet.study.trial import run_trial
-from dyadnet.watcher import Silent
+
+
+def _either(module: str, before: str) -> Any:
+    """A module by its name, or by the one that it had up to version 0.2."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError:
+        return import_module(before)
+
+
+Coordinator = _either("dyadnet.training.coordinator", "dyadnet.coordinator").Coordinator
+LocalEngine = _either("dyadnet.engines.local", "dyadnet.engine.local").LocalEngine
+preset = _either("dyadnet.config.presets", "dyadnet.presets").preset
+Silent: type = _either("dyadnet.runs.watcher", "dyadnet.watcher").Silent
 
 MINIBATCH = 128
 """Of synthetic data."""
@@ -31,7 +42,7 @@ GAINS = {"hm": 0.35}
 """Of initial weights, where a model does not learn with those of `configuration`: as in its presets."""
 
 
-class Training(Silent):
+class Training(Silent):  # type: ignore[misc]
     """One run, epoch by epoch; evaluation is short, and not timed."""
 
     def __init__(

@@ -1,1 +1,5 @@
 """Every setting of a run, in one immutable tree. Imports no engine."""
+
+from dyadnet.config.run import ClusterSpec, DataSpec, InitSpec, Learning, Port, ProbeSpec, RecordSpec, RunConfig
+
+__all__ = ["ClusterSpec", "DataSpec", "InitSpec", "Learning", "Port", "ProbeSpec", "RecordSpec", "RunConfig"]

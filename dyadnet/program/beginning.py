@@ -305,7 +305,7 @@ def _hold_first(t, m, s, c):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def keep_turn(t, m, s, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Keep u of every block, and of its presynaptic blocks as they are held at a tick; see `dyadnet.timing.alternating`."""
+    """Keep u of every block, and of its presynaptic blocks as held at a tick; see `dyadnet.timing.alternating`."""
     rows = s.reg[REG_ROWS]
     for b in range(t.own[0]):
         copied(m.X, state_of(t, s, b), t.blocks[b, B_TURN], rows * t.blocks[b, B_SIZE])

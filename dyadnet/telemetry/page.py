@@ -14,7 +14,7 @@ SCRIPTS = ("saving.js", "charts.js", "network.js", "live.js")
 
 @cache
 def page() -> Answer:
-    """The page, put together once from the files of ``dyadnet/metrics/web``."""
+    """The page, put together once from the files of ``dyadnet/telemetry/web``."""
     style = piece(PACKAGE, "page.css")
     script = "\n".join(piece(PACKAGE, name) for name in SCRIPTS)
     body = piece(PACKAGE, "page.html").replace("/*style*/", style).replace("/*script*/", script)

@@ -84,7 +84,8 @@ class Coordinator:
     train_rows, validation_rows
         Rows of the training part that are learned from, and that choose the best weights.
     train_weights
-        How often each of `train_rows` is learned from in an epoch, relative to the others; see `dyadnet.learning.weighting`.
+        How often each of `train_rows` is learned from in an epoch, relative to the others; see
+        `dyadnet.learning.weighting`.
         None: once each.
 
     Raises

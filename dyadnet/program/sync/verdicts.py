@@ -1,4 +1,6 @@
-"""Which ticks all processes have come to, and what follows from a check tick, compiled; see `dyadnet.dynamics.stopping`.
+"""Which ticks all processes have come to, and what follows from a check tick, compiled.
+
+See `dyadnet.dynamics.stopping`.
 
 Every process works out every verdict by itself: the same numbers, the same rule, the same verdict.
 """
