@@ -19,10 +19,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from dyadnet_actors.protocol.failures import RayLostError, cause_of
+
 import actors
 import dyadnet
 from actors import processes
-from actors.failures import RayLostError, cause_of
 from actors.starting import folder, knock, latest_kept, refused
 from actors.watchdog import Watchdog
 from dyadnet.config import ClusterSpec

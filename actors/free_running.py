@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from dyadnet_actors.protocol.pace import Delays
 from numpy.typing import NDArray
 
-from actors.pace import Delays
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.request import Pace, Phase, PhaseOutcome

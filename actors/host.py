@@ -13,19 +13,19 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from dyadnet_actors.protocol.failures import StoppedError
+from dyadnet_actors.protocol.heartbeat import Pulse
+from dyadnet_actors.protocol.host_status import LaneStanding, Standing, Want
+from dyadnet_actors.protocol.pace import Delays
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from actors.carrier import Carrier, Send
-from actors.failures import StoppedError
 from actors.free_carrier import FreeCarrier
 from actors.free_running import LOOK, FreeRun
-from actors.heart import Pulse
 from actors.ledger import Ages, Ledger
-from actors.pace import Delays
 from actors.sabotage import Effects, Process, Sabotage
 from actors.shared import Layout, Segments
-from actors.standing import LaneStanding, Standing, Want
 from actors.vectors import Paths, Vectors
 from dyadnet.checkpoint import blocks as checkpoint
 from dyadnet.checkpoint.manifest import File, Manifest

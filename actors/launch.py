@@ -10,9 +10,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from dyadnet_actors.protocol.failures import CoordinatorLostError, cause_of, check_made
+
 from actors.attach import leave
 from actors.cluster import NAMESPACE, connected, lost_with_the_job
-from actors.failures import CoordinatorLostError, cause_of, check_made
 from actors.hooks import answered
 from actors.news import Item, relay
 from actors.runs import COORDINATOR

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dyadnet_actors.protocol.failures import StoppedError
+from dyadnet_actors.protocol.heartbeat import Pulse
+from dyadnet_actors.protocol.host_status import Standing
+
 from actors import orders
-from actors.failures import StoppedError
 from actors.fast import setup as fast
 from actors.fast.connection import Connection
 from actors.fast.keys import Card
-from actors.heart import Pulse
 from actors.host import Host, prepare
-from actors.standing import Standing
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import DivergedError

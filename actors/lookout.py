@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from actors.failures import FailedError
-from actors.stall import Diagnosis, Vigil, diagnose
-from actors.standing import Told
+from dyadnet_actors.protocol.failures import FailedError
+from dyadnet_actors.protocol.host_status import Told
+from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, Vigil, diagnose
 
 ANSWER = 0.9
 """Seconds within which an actor that is not hung answers, as a rule."""

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dyadnet_actors.protocol.failures import FailedError
+from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
+
 from actors.engine import ActorEngine
-from actors.failures import FailedError
-from actors.stall import Diagnosis
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig

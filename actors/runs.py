@@ -82,7 +82,7 @@ def glance(coordinator: str) -> dict[str, Any] | None:
 
 
 def standing(coordinator: str) -> dict[str, Any]:
-    """What every actor of a run is doing or waiting for, by name, and who waits for whom (`actors.stall`), if known.
+    """What every actor of a run is doing or waiting for, by name, and who waits for whom (`dyadnet_actors.protocol.stall_diagnosis`), if known.
 
     Hung ones take seconds to be told from busy ones.
     """

@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from dyadnet_actors.protocol.failures import MemoryShortError
 from numpy.typing import NDArray
 
-from actors.failures import MemoryShortError
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.dynamics.outcome import COUNTED, NUMBERS
 from dyadnet.numerics.kernels import compiled

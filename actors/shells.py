@@ -18,21 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.protocol import tasks
+from dyadnet_actors.protocol.heartbeat import Pulse
+from dyadnet_actors.protocol.host_status import Standing
+from dyadnet_actors.protocol.stall_diagnosis import diagnose
 from ray.actor import ActorHandle
 
-from actors import tasks
 from actors.cluster import NAMESPACE
 from actors.cores import pin, usable
 from actors.detached import Ending, lived
 from actors.fast.keys import Card
-from actors.heart import Pulse
 from actors.hooks import RelayedHooks, Told
 from actors.host import prepare
 from actors.lives import Life
 from actors.news import Item, News
 from actors.recovering import Attempts
-from actors.stall import diagnose
-from actors.standing import Standing
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
@@ -135,7 +135,7 @@ class BlockActor:
             self._asked = None
 
     def relax(self, number: int, task: bytes, faults: Sequence[Fault] = ()) -> Any:
-        """Ask the host to relax; see `actors.tasks`."""
+        """Ask the host to relax; see `dyadnet_actors.protocol.tasks`."""
         relaxation, update, pace = tasks.unseal(task)
         return self.ask("relax", number, relaxation, update, faults, pace)
 

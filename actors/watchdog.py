@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from actors.failures import RayLostError
-from actors.heart import STEP, Heart
+from dyadnet_actors.protocol.failures import RayLostError
+from dyadnet_actors.protocol.heartbeat import STEP, Heart
 
 ASK = 1.0
 """Most seconds between two questions to a part."""

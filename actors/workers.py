@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from dyadnet_actors.protocol import tasks
+from dyadnet_actors.protocol.failures import ActorLostError, FailedError, StalledError, cause_of
+from dyadnet_actors.protocol.heartbeat import Heart
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors import orders, tasks
+from actors import orders
 from actors.answers import BoxAnswers, RayAnswers, RayInquiry
 from actors.cores import assigned
 from actors.costs import measured
-from actors.failures import ActorLostError, FailedError, StalledError, cause_of
 from actors.fast import setup as fast
 from actors.fast.connection import Desk
-from actors.heart import Heart
 from actors.placement import homes, reserve, to_be_measured
 from actors.shared import DeskSegments
 from dyadnet.config import RunConfig

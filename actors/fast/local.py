@@ -18,7 +18,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from actors.failures import FailedError
+from dyadnet_actors.protocol.failures import FailedError
+
 from actors.fast.keys import Card
 from actors.fast.letters import HELLO, LARGEST, pack, unpack
 from dyadnet.config.recovery import What

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.protocol.failures import cause_of
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from actors.failures import cause_of
 from actors.watchdog import Watchdog
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset

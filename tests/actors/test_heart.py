@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from dyadnet_actors.protocol.failures import ActorLostError, LinkLostError
+from dyadnet_actors.protocol.heartbeat import STEP, Heart, Pulse
 from hypothesis import given
 from hypothesis import strategies as st
-
-from actors.failures import ActorLostError, LinkLostError
-from actors.heart import STEP, Heart, Pulse
 
 PATIENCE = 6.0
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.protocol.failures import ActorLostError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from actors.failures import ActorLostError
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.protocol.failures import ActorLostError, FailedError
 
-from actors.failures import ActorLostError, FailedError
 from actors.fast.local import PeerLostError
 from actors.recovering import Attempts
 from actors.workers import Casualties

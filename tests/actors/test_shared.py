@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dyadnet_actors.protocol.failures import StalledError, StoppedError
 
 import dyadnet as dn
 from actors.engine import ActorEngine
-from actors.failures import StalledError, StoppedError
 from actors.host import Host, prepare
 from actors.shared import Box, Layout, Segments, create, join
 from dyadnet.config import RunConfig

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from dyadnet_actors.protocol.failures import NotMadeError, cause_of, check_made
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
-from actors.failures import NotMadeError, cause_of, check_made
 from actors.starting import LONGEST, MOST, folder, knock, refused
 from dyadnet.errors import ConfigError, UsageError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from dyadnet_actors.protocol import tasks
 
-from actors import tasks
 from dyadnet.dynamics.request import Pace, Phase, Relaxation
 from dyadnet.learning.update import Update
 

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from dyadnet_actors.protocol.failures import RayLostError
 
 import actors.watchdog
-from actors.failures import RayLostError
 from actors.watchdog import BUSY, Part, Watchdog
 from tests.actors.clusters import DYADNET, clean_environment, descends
 from tests.actors.test_life_cycle import processes

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from actors.failures import ActorLostError, FailedError, LinkLostError
+from dyadnet_actors.protocol.failures import ActorLostError, FailedError, LinkLostError
 
 STEP = 2.0
 """Most seconds that count between two looks: whoever looks may have been held up itself."""

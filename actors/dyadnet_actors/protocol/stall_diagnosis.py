@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from actors.standing import Absence, LaneStanding, Standing, Told, Want
+from dyadnet_actors.protocol.host_status import Absence, LaneStanding, Standing, Told, Want
 
 Cause = Literal["dead", "silent", "lost", "idle", "computing", "verdict", "circle"]
 CAUSES: tuple[Cause, ...] = ("dead", "silent", "lost", "idle", "computing", "verdict", "circle")

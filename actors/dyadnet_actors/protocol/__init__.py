@@ -1,0 +1,1 @@
+"""Records and pure decisions that hosts and the coordinator share. No Ray."""
