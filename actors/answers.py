@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
+from dyadnet_actors.hosts import orders
+from dyadnet_actors.hosts.shared_memory import DeskSegments
 from dyadnet_actors.protocol.failures import ActorLostError, cause_of, check_made
 from dyadnet_actors.protocol.host_status import Absence, Told
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from actors import orders
-from actors.shared import DeskSegments
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import DyadnetError
 

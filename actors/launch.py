@@ -76,8 +76,7 @@ def _way_on(config: RunConfig, folder: RunFolder) -> str:
 def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher, watchdog: Watchdog) -> Summary:
     """Follow coordinators, one after the other if they die, until one tells how the run has ended."""
     import ray
-
-    from actors.host import prepare
+    from dyadnet_actors.hosts.host import prepare
 
     stored = ray.put(dataset)
     prepare(config)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dyadnet_actors.hosts import orders
+from dyadnet_actors.hosts.host import Host, prepare
 from dyadnet_actors.protocol.failures import StoppedError
 from dyadnet_actors.protocol.heartbeat import Pulse
 from dyadnet_actors.protocol.host_status import Standing
 
-from actors import orders
 from actors.fast import setup as fast
 from actors.fast.connection import Connection
 from actors.fast.keys import Card
-from actors.host import Host, prepare
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import DivergedError

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.hosts.host import prepare
 from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.heartbeat import Pulse
 from dyadnet_actors.protocol.host_status import Standing
@@ -29,7 +30,6 @@ from actors.cores import pin, usable
 from actors.detached import Ending, lived
 from actors.fast.keys import Card
 from actors.hooks import RelayedHooks, Told
-from actors.host import prepare
 from actors.lives import Life
 from actors.news import Item, News
 from actors.recovering import Attempts

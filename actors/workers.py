@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from dyadnet_actors.hosts import orders
+from dyadnet_actors.hosts.block_cost import measured
+from dyadnet_actors.hosts.shared_memory import DeskSegments
 from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.failures import ActorLostError, FailedError, StalledError, cause_of
 from dyadnet_actors.protocol.heartbeat import Heart
@@ -18,14 +21,11 @@ from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors import orders
 from actors.answers import BoxAnswers, RayAnswers, RayInquiry
 from actors.cores import assigned
-from actors.costs import measured
 from actors.fast import setup as fast
 from actors.fast.connection import Desk
 from actors.placement import homes, reserve, to_be_measured
-from actors.shared import DeskSegments
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import ConfigError

@@ -14,12 +14,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from dyadnet_actors.hosts.host import Host
+from dyadnet_actors.hosts.shared_memory import Box, DeskSegments, Layout, attached
+
 from actors.fast.endpoint import Endpoint, Network
 from actors.fast.keys import Card
 from actors.fast.letters import SEGMENT, SLOTS, pack
 from actors.fast.local import PeerLostError
-from actors.host import Host
-from actors.shared import Box, DeskSegments, Layout, attached
 from dyadnet.dynamics.messages import MessageError
 
 

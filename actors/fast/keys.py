@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from actors.shared import can_share
+from dyadnet_actors.hosts.shared_memory import can_share
 
 
 @dataclass(frozen=True, slots=True)

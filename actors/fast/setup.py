@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from dyadnet_actors.hosts.shared_memory import Layout
 
 from actors.fast.connection import Desk
 from actors.fast.endpoint import Network
 from actors.fast.keys import Card
-from actors.shared import Layout
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engines.group import shared_rows as rows

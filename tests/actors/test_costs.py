@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.hosts.block_cost import measured
 
 import dyadnet as dn
-from actors.costs import measured
 from dyadnet.config import RunConfig
 from dyadnet.network.topology import Topology
 from tests.actors.test_lockstep import IMPERFECT, settings_of

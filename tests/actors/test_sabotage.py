@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from dyadnet_actors.hosts.fault_injector import Sabotage
+from dyadnet_actors.hosts.host import Host
 
 from actors.engine import ActorEngine
-from actors.host import Host
-from actors.sabotage import Sabotage
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
 from dyadnet.data import load
@@ -21,7 +21,7 @@ class StruckError(Exception):
 
 
 class Strikes:
-    """Implements `actors.sabotage.Effects` for a thread."""
+    """Implements `dyadnet_actors.hosts.fault_injector.Effects` for a thread."""
 
     def kill(self) -> None:
         """See `Effects`."""

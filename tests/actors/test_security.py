@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dyadnet_actors.hosts import orders
 
 import dyadnet as dn
-from actors import orders
 from actors.fast import letters
 from actors.fast.endpoint import Endpoint, Network
 from dyadnet.config import RunConfig

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from dyadnet_actors.hosts.host import Host
 
-from actors.host import Host
 from dyadnet.config import ProbeSpec, RecordSpec, RunConfig
 from dyadnet.config.dynamics import Lockstep
 from dyadnet.data import Dataset, Split

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgpack
 import numpy as np
+from dyadnet_actors.hosts.host import Relaxed
 from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.pace import Delays
 
-from actors.host import Relaxed
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.dynamics.outcome import NUMBERS, RECEIVED, SENT, Layout, Share, Spent
 from dyadnet.dynamics.request import PhaseOutcome

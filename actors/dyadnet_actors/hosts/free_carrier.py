@@ -14,9 +14,9 @@ from typing import Any
 
 import msgpack
 import numpy as np
+from dyadnet_actors.hosts.carrier import Array, Carrier, Send
+from dyadnet_actors.hosts.shared_memory import Segments
 
-from actors.carrier import Array, Carrier, Send
-from actors.shared import Segments
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.engines.group import Group
 from dyadnet.program import tables as c

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from dyadnet_actors.hosts.carrier import Carrier, vector_keys
+from dyadnet_actors.hosts.shared_memory import Segments
 from numpy.typing import NDArray
 
-from actors.carrier import Carrier, vector_keys
-from actors.shared import Segments
 from dyadnet.engines.group import Group
 from dyadnet.program import tables as c
 from dyadnet.program.sync.crossing import whole

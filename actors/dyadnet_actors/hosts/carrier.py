@@ -15,9 +15,9 @@ from typing import Any
 
 import msgpack
 import numpy as np
+from dyadnet_actors.hosts.shared_memory import Segments
 from numpy.typing import NDArray
 
-from actors.shared import Segments
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.engines.group import Group
 from dyadnet.program import tables as c

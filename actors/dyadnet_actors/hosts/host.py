@@ -1,7 +1,7 @@
 """A host: some blocks of a network and all their lanes, executed as one program with those of other hosts.
 
 A plain class, without Ray, so that tests run several of them in one process. A block actor is a shell around one. What
-its blocks send lies in a segment that others read (`actors.shared`); nobody is sent anything.
+its blocks send lies in a segment that others read (`dyadnet_actors.hosts.shared_memory`); nobody is sent anything.
 """
 
 from __future__ import annotations
@@ -13,6 +13,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from dyadnet_actors.hosts.carrier import Carrier, Send
+from dyadnet_actors.hosts.fault_injector import Effects, Process, Sabotage
+from dyadnet_actors.hosts.free_carrier import FreeCarrier
+from dyadnet_actors.hosts.free_running import LOOK, FreeRun
+from dyadnet_actors.hosts.shared_memory import Layout, Segments
+from dyadnet_actors.hosts.usage_meter import Ages, Ledger
+from dyadnet_actors.hosts.vectors import Paths, Vectors
 from dyadnet_actors.protocol.failures import StoppedError
 from dyadnet_actors.protocol.heartbeat import Pulse
 from dyadnet_actors.protocol.host_status import LaneStanding, Standing, Want
@@ -20,13 +27,6 @@ from dyadnet_actors.protocol.pace import Delays
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from actors.carrier import Carrier, Send
-from actors.free_carrier import FreeCarrier
-from actors.free_running import LOOK, FreeRun
-from actors.ledger import Ages, Ledger
-from actors.sabotage import Effects, Process, Sabotage
-from actors.shared import Layout, Segments
-from actors.vectors import Paths, Vectors
 from dyadnet.checkpoint import blocks as checkpoint
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
