@@ -10,10 +10,10 @@ from dyadnet_actors.hosts.host import Host, prepare
 from dyadnet_actors.protocol.failures import StoppedError
 from dyadnet_actors.protocol.heartbeat import Pulse
 from dyadnet_actors.protocol.host_status import Standing
+from dyadnet_actors.transports import setup as fast
+from dyadnet_actors.transports.connection import Connection
+from dyadnet_actors.transports.identity import Card
 
-from actors.fast import setup as fast
-from actors.fast.connection import Connection
-from actors.fast.keys import Card
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import DivergedError

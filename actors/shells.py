@@ -23,12 +23,12 @@ from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.heartbeat import Pulse
 from dyadnet_actors.protocol.host_status import Standing
 from dyadnet_actors.protocol.stall_diagnosis import diagnose
+from dyadnet_actors.transports.identity import Card
 from ray.actor import ActorHandle
 
 from actors.cluster import NAMESPACE
 from actors.cores import pin, usable
 from actors.detached import Ending, lived
-from actors.fast.keys import Card
 from actors.hooks import RelayedHooks, Told
 from actors.lives import Life
 from actors.news import Item, News

@@ -16,6 +16,8 @@ from dyadnet_actors.hosts.shared_memory import DeskSegments
 from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.failures import ActorLostError, FailedError, StalledError, cause_of
 from dyadnet_actors.protocol.heartbeat import Heart
+from dyadnet_actors.transports import setup as fast
+from dyadnet_actors.transports.connection import Desk
 from ray.actor import ActorHandle
 from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
@@ -23,8 +25,6 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.answers import BoxAnswers, RayAnswers, RayInquiry
 from actors.cores import assigned
-from actors.fast import setup as fast
-from actors.fast.connection import Desk
 from actors.placement import homes, reserve, to_be_measured
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.outcome import Layout

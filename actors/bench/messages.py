@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import ray
 from dyadnet_actors.hosts.host import Host
+from dyadnet_actors.transports.connection import Connection
+from dyadnet_actors.transports.endpoint import Network
+from dyadnet_actors.transports.identity import Card
+from dyadnet_actors.transports.notices import SLOTS, pack
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.fast.connection import Connection
-from actors.fast.endpoint import Network
-from actors.fast.keys import Card
-from actors.fast.letters import SLOTS, pack
 from dyadnet.bench.networks import machine
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from dyadnet_actors.protocol.failures import ActorLostError, FailedError
+from dyadnet_actors.transports.local import PeerLostError
 
-from actors.fast.local import PeerLostError
 from actors.recovering import Attempts
 from actors.workers import Casualties
 from dyadnet.config import RunConfig

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 from dyadnet_actors.hosts import orders
+from dyadnet_actors.transports import notices as letters
+from dyadnet_actors.transports.endpoint import Endpoint, Network
 
 import dyadnet as dn
-from actors.fast import letters
-from actors.fast.endpoint import Endpoint, Network
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import read_yaml
 from dyadnet.data import load

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.transports import setup
+from dyadnet_actors.transports.identity import Card
 
 from actors.engine import ActorEngine
-from actors.fast import setup
-from actors.fast.keys import Card
 from actors.lives import Life
 from actors.placement import homes
 from dyadnet.config import RunConfig
@@ -92,7 +92,7 @@ def machines(*, apart: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if apart:
             names = map(str, itertools.count())
-            patch.setattr("actors.fast.keys.machine", lambda: next(names))
+            patch.setattr("dyadnet_actors.transports.identity.machine", lambda: next(names))
         yield
 
 

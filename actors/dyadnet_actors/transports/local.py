@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from dyadnet_actors.protocol.failures import FailedError
+from dyadnet_actors.transports.identity import Card
+from dyadnet_actors.transports.notices import HELLO, LARGEST, pack, unpack
 
-from actors.fast.keys import Card
-from actors.fast.letters import HELLO, LARGEST, pack, unpack
 from dyadnet.config.recovery import What
 from dyadnet.dynamics.messages import MessageError
 

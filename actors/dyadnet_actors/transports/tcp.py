@@ -16,12 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import zmq
+from dyadnet_actors.transports.identity import Card
+from dyadnet_actors.transports.local import PeerLostError, Refuse
+from dyadnet_actors.transports.notices import MOST_PARTS
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
-from actors.fast.keys import Card
-from actors.fast.letters import MOST_PARTS
-from actors.fast.local import PeerLostError, Refuse
 from dyadnet.errors import ConfigError
 
 _PREFIX = struct.Struct("<I32s")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from dyadnet_actors.hosts.shared_memory import Layout
+from dyadnet_actors.transports.connection import Desk
+from dyadnet_actors.transports.endpoint import Network
+from dyadnet_actors.transports.identity import Card
 
-from actors.fast.connection import Desk
-from actors.fast.endpoint import Network
-from actors.fast.keys import Card
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engines.group import shared_rows as rows

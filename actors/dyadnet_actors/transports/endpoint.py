@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from actors.fast.keys import Card, new_card
-from actors.fast.letters import HELLO, pack, unpack
-from actors.fast.local import LocalSockets, PeerLostError
-from actors.fast.tcp import Tcp
+from dyadnet_actors.transports.identity import Card, new_card
+from dyadnet_actors.transports.local import LocalSockets, PeerLostError
+from dyadnet_actors.transports.notices import HELLO, pack, unpack
+from dyadnet_actors.transports.tcp import Tcp
+
 from dyadnet.dynamics.messages import MessageError
 
 LOG = logging.getLogger("dyadnet.transport")
