@@ -22,7 +22,7 @@ SOON = 0.1
 
 
 class RayAnswers:
-    """Implements `actors.engine.Answers`: one reference an actor, by the host's index."""
+    """Implements `dyadnet_actors.coordination.engine.Answers`: one reference an actor, by the host's index."""
 
     def __init__(self, labels: Mapping[int, str], references: list[Any]) -> None:
         self._labels = labels
@@ -72,7 +72,7 @@ class RayAnswers:
 
 
 class BoxAnswers:
-    """Implements `actors.engine.Answers` by boxes in shared memory.
+    """Implements `dyadnet_actors.coordination.engine.Answers` by boxes in shared memory.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class BoxAnswers:
 
 
 class RayInquiry:
-    """Implements `actors.engine.Inquiry`: one reference an actor.
+    """Implements `dyadnet_actors.coordination.engine.Inquiry`: one reference an actor.
 
     Parameters
     ----------

@@ -114,11 +114,11 @@ def attach(
 def _followed(run: str, watcher: Watcher, watchdog: Watchdog, *, stop: bool) -> Ending:
     """Show how a run goes until it ends."""
     import ray
+    from dyadnet_actors.coordination.event_queue import relay
     from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
 
     from actors.cluster import NAMESPACE
     from actors.detached import read_ending
-    from actors.news import relay
 
     chosen = _chosen(Path(run).name)
     if not chosen.glance.get("detached", True):

@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from dyadnet_actors.coordination.callbacks import answered
+from dyadnet_actors.coordination.event_queue import Item, relay
 from dyadnet_actors.protocol.failures import CoordinatorLostError, cause_of, check_made
 
 from actors.attach import leave
 from actors.cluster import NAMESPACE, connected, lost_with_the_job
-from actors.hooks import answered
-from actors.news import Item, relay
 from actors.runs import COORDINATOR
 from actors.watchdog import Watchdog
 from dyadnet.checkpoint.finding import look

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.coordination.callbacks import RelayedHooks, Told
+from dyadnet_actors.coordination.event_queue import Item, News
 from dyadnet_actors.hosts.host import prepare
 from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.heartbeat import Pulse
@@ -29,9 +31,7 @@ from ray.actor import ActorHandle
 from actors.cluster import NAMESPACE
 from actors.cores import pin, usable
 from actors.detached import Ending, lived
-from actors.hooks import RelayedHooks, Told
 from actors.lives import Life
-from actors.news import Item, News
 from actors.recovering import Attempts
 from actors.workers import RayWorkers
 from dyadnet.checkpoint.resume_point import Beginning

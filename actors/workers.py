@@ -1,4 +1,4 @@
-"""The block actors seen from the coordinator; implements `actors.engine.Workers` with Ray."""
+"""The block actors seen from the coordinator; implements `dyadnet_actors.coordination.engine.Workers` with Ray."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import ray
+from dyadnet_actors.coordination.engine import ActorEngine
 
-from actors.engine import ActorEngine
 from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.bench.networks import images, machine

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.coordination.engine import ActorEngine
 
-from actors.engine import ActorEngine
 from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.bench.growth import Course, configuration, data, held

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import prepare
 
 from actors.bench.actors import Course
-from actors.engine import ActorEngine
 from actors.placement import homes, release, reserve
 from actors.shells import BlockActor
 from actors.workers import RayWorkers

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import ray
+from dyadnet_actors.coordination.engine import ActorEngine
 
 from actors.cluster import connected
-from actors.engine import ActorEngine
 from actors.shells import BlockActor
 from actors.workers import RayWorkers
 from dyadnet.config import RunConfig

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgpack
 import pytest
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import Host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actors.engine import ActorEngine
 from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.free_carrier import Line
 from dyadnet_actors.protocol.pace import GUESS, MEMORY, QUIET, Delays, Pacer, around
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.engine import ActorEngine
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.data import Dataset, load

@@ -6,10 +6,10 @@ import threading
 from typing import Any
 
 import pytest
+from dyadnet_actors.coordination.event_queue import News, relay
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.news import News, relay
 from dyadnet.errors import DyadnetError
 from dyadnet.runs.watcher import Silent
 

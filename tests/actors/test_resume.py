@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from dyadnet_actors.coordination.engine import ActorEngine
 
-from actors.engine import ActorEngine
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine

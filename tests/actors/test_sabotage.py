@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.fault_injector import Sabotage
 from dyadnet_actors.hosts.host import Host
 
-from actors.engine import ActorEngine
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
 from dyadnet.data import load

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import Host, prepare
 from dyadnet_actors.hosts.shared_memory import Box, Layout, Segments, create, join
 from dyadnet_actors.protocol.failures import StalledError, StoppedError
 
 import dyadnet as dn
-from actors.engine import ActorEngine
 from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.dynamics.messages import MessageError

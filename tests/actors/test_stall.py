@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.protocol.failures import StoppedError
 from dyadnet_actors.protocol.host_status import Absence, LaneStanding, Standing, Told, Want
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, Vigil, diagnose
@@ -17,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from actors.engine import ActorEngine
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
 from dyadnet.data import load

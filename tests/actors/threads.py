@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import Host, prepare
 from dyadnet_actors.hosts.shared_memory import join
 from dyadnet_actors.protocol.host_status import Told
 
-from actors.engine import ActorEngine
 from actors.placement import homes
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
@@ -21,7 +21,7 @@ Spoil = Callable[[bytes], list[bytes]]
 
 
 class FutureAnswers:
-    """See `actors.engine.Answers`."""
+    """See `dyadnet_actors.coordination.engine.Answers`."""
 
     def __init__(self, futures: list[Future[Any]]) -> None:
         self._futures = futures
@@ -39,7 +39,7 @@ class FutureAnswers:
 
 
 class Answered:
-    """See `actors.lookout.Inquiry`."""
+    """See `dyadnet_actors.coordination.unresponsive.Inquiry`."""
 
     def __init__(self, told: list[Told]) -> None:
         self._told = told
@@ -54,7 +54,7 @@ class Answered:
 
 
 class ThreadWorkers:
-    """See `actors.engine.Workers`.
+    """See `dyadnet_actors.coordination.engine.Workers`.
 
     Parameters
     ----------

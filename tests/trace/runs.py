@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from actors.engine import ActorEngine
+from dyadnet_actors.coordination.engine import ActorEngine
+
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.data import Dataset, load

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.transports import setup
 from dyadnet_actors.transports.identity import Card
 
-from actors.engine import ActorEngine
 from actors.lives import Life
 from actors.placement import homes
 from dyadnet.config import RunConfig
@@ -37,7 +37,7 @@ class Shell:
 
 
 class FastWorkers:
-    """See `actors.engine.Workers`."""
+    """See `dyadnet_actors.coordination.engine.Workers`."""
 
     def __init__(self, config: RunConfig, dataset: Dataset, incarnation: int = 0) -> None:
         self.round = 0

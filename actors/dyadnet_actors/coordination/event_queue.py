@@ -127,7 +127,7 @@ class News:
         self._tell(("ended", (summary,)))
 
     def hook(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
-        """Ask the driver's callbacks; see `actors.hooks`."""
+        """Ask the driver's callbacks; see `dyadnet_actors.coordination.callbacks`."""
         self._tell(("hook", (number, method, arguments)))
 
     def started(self, config: RunConfig, minibatches: int) -> None:

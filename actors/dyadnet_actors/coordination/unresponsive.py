@@ -27,7 +27,7 @@ class Inquiry(Protocol):
 
 
 class Watched(Protocol):
-    """Whoever can be watched: `actors.engine.Workers`."""
+    """Whoever can be watched: `dyadnet_actors.coordination.engine.Workers`."""
 
     @property
     def labels(self) -> list[str]:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from dyadnet_actors.coordination.unresponsive import Inquiry, Lookout
 from dyadnet_actors.protocol.failures import StalledError
 from dyadnet_actors.protocol.pace import Pacer
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 from numpy.typing import NDArray
 
-from actors.lookout import Inquiry, Lookout
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
