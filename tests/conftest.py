@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from actors.watchdog import Watchdog
+    from dyadnet_actors.cluster.watchdog import Watchdog
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +21,9 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[Watchdog]:
-    """Ray on this machine, which `actors.launch` finds connected, and what watches it."""
-    from actors.cluster import connected
+    """Ray on this machine, which `dyadnet_actors.cluster.launch` finds connected, and what watches it."""
+    from dyadnet_actors.cluster.connection import connected
+
     from dyadnet.config import ClusterSpec
 
     with connected(ClusterSpec()) as watchdog:

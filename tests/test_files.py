@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dyadnet_actors.cluster.detached import read_ending
 
-from actors.detached import read_ending
 from dyadnet.checkpoint import position
 from dyadnet.checkpoint.manifest import decoded
 from dyadnet.errors import RunFolderError, StoppedError

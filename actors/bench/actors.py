@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import ray
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 
-from actors.shells import BlockActor
-from actors.workers import RayWorkers
 from dyadnet.bench.networks import images, machine
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset

@@ -27,7 +27,8 @@ def messages(
     as_json: Json = False,
 ) -> None:
     """Messages a second between two actors: the fast transport over plain Ray calls."""
-    from actors.cluster import connected
+    from dyadnet_actors.cluster.connection import connected
+
     from dyadnet.config import ClusterSpec
 
     chosen = [1024 * size for size in numbers("--sizes", sizes)]
@@ -66,7 +67,8 @@ def actors(
     as_json: Json = False,
 ) -> None:
     """Settled samples a second: one actor a layer over the local engine with all cores."""
-    from actors.cluster import connected
+    from dyadnet_actors.cluster.connection import connected
+
     from dyadnet.config import ClusterSpec
     from dyadnet.data import load
 
@@ -110,7 +112,8 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Seconds until the first minibatch has settled, over those until as many empty actors are up."""
-    from actors.cluster import connected
+    from dyadnet_actors.cluster.connection import connected
+
     from dyadnet.config import ClusterSpec
 
     chosen = numbers("--blocks", blocks)
@@ -160,7 +163,8 @@ def growth(
                 raise ConfigError(flag, value, "with --local there are no actors; leave one of them out")
         _alone(sizes, neurons, model, minibatch, lanes, sweeps, repetitions, as_json)
         return
-    from actors.cluster import connected
+    from dyadnet_actors.cluster.connection import connected
+
     from dyadnet.config import ClusterSpec
 
     number = number or 4

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 
-from actors.shells import BlockActor
-from actors.workers import RayWorkers
 from dyadnet.bench.growth import Course, configuration, data, held
 from dyadnet.bench.networks import machine
 from dyadnet.engines.local import LocalEngine

@@ -99,7 +99,7 @@ class Correspondent:
         self._apart = False
 
     def introduce(self, others: bool, insecure: bool = False) -> Card:
-        """See `actors.shells.BlockActor.introduce`."""
+        """See `dyadnet_actors.cluster.actors.BlockActor.introduce`."""
         self._apart = others
         endpoint = self._connection.endpoint
         if others:
@@ -110,11 +110,11 @@ class Correspondent:
         return endpoint.card
 
     def know(self, cards: Sequence[Card]) -> None:
-        """See `actors.shells.BlockActor.know`."""
+        """See `dyadnet_actors.cluster.actors.BlockActor.know`."""
         self._connection.know(cards)
 
     def greet(self, timeout: float) -> None:
-        """See `actors.shells.BlockActor.greet`."""
+        """See `dyadnet_actors.cluster.actors.BlockActor.greet`."""
         if self._apart:
             self._connection.endpoint.connect()
             self._connection.endpoint.await_greetings(timeout)

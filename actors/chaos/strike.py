@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dyadnet_actors.cluster.connection import DEFAULTS, authentication
+
 from actors.chaos.disk import Disk
 from actors.chaos.plan import ENDING, SURVIVED, Trial
 from actors.chaos.run import LIMIT, Run
 from actors.chaos.victims import COORDINATOR, below, hit, send
-from actors.cluster import DEFAULTS, authentication
 from dyadnet.errors import DyadnetError
 from dyadnet.runs.folder import CONFIG, EVENTS
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import ray
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 
 from actors.limits.bisection import edge
-from actors.shells import BlockActor
-from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.runs.weights import Parameters

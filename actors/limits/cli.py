@@ -29,7 +29,8 @@ def real_limits(
     """The smallest stable time constant of free-running actors against delay, theory beside measurement."""
     from dataclasses import asdict
 
-    from actors.cluster import connected
+    from dyadnet_actors.cluster.connection import connected
+
     from dyadnet.config import ClusterSpec
     from dyadnet.process.console import for_people
     from dyadnet.process.signals import interruptible

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import ray
+from dyadnet_actors.cluster.watchdog import Watchdog
 
 from actors.limits.actor import LimitsActor
-from actors.watchdog import Watchdog
 from dyadnet.analysis import stability
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.delays import AT_REST

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dyadnet_actors.cluster.connection import connected
 from dyadnet_actors.protocol.failures import RayLostError
 from rich.console import Console
 
-from actors.cluster import connected
 from dyadnet.config import ClusterSpec
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError, StoppedError

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.cluster.watchdog import Watchdog
 from dyadnet_actors.protocol.failures import cause_of
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
-from actors.watchdog import Watchdog
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.errors import ConfigError, DyadnetError

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import ray
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.connection import connected
+from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 
-from actors.cluster import connected
-from actors.shells import BlockActor
-from actors.workers import RayWorkers
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.prospective import growths

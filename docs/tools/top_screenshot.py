@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dyadnet_actors.cluster.connection import connected
+from dyadnet_actors.cluster.discovery import glance, runs
+from dyadnet_actors.cluster.launch import launch
 from rich.console import Console
 
-from actors.cluster import connected
-from actors.launch import launch
-from actors.runs import glance, runs
 from actors.screen import board, rates
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.config.overrides import merged

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.cluster import pinning as cores
 from hypothesis import given
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from actors import cores
 from dyadnet.config import RunConfig
 from dyadnet.runs.folder import read_machinery
 from dyadnet.runs.watcher import Silent

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dyadnet_actors.cluster.connection import JOB, THREADS, _placed, _runtime, lost_with_the_job
+from dyadnet_actors.cluster.starting import latest_kept
 
-from actors.cluster import JOB, THREADS, _placed, _runtime, lost_with_the_job
-from actors.starting import latest_kept
 from dyadnet.config import ClusterSpec
 from tests.actors.clusters import RAY, TOKEN, Address, Cluster, clean_environment, running, started
 

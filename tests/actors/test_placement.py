@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from dyadnet_actors.cluster.placement import homes, partition, share
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.placement import homes, partition, share
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.cluster.recovering import Attempts
+from dyadnet_actors.cluster.workers import Casualties
 from dyadnet_actors.protocol.failures import ActorLostError, FailedError
 from dyadnet_actors.transports.local import PeerLostError
 
-from actors.recovering import Attempts
-from actors.workers import Casualties
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import GaveUpError
 from dyadnet.errors import ConfigError, DyadnetError
@@ -47,7 +47,7 @@ class Lives:
         return getattr(self._present, name)
 
     def start(self, warn: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-        """See `actors.workers.RayWorkers.start`."""
+        """See `dyadnet_actors.cluster.workers.RayWorkers.start`."""
         return self._met()
 
     def casualties(self, problem: FailedError) -> Casualties:

@@ -7,11 +7,11 @@ import subprocess
 from typing import Any
 
 import pytest
+from dyadnet_actors.cluster.discovery import Run, chosen
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from actors.runs import Run, chosen
 from actors.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
 from dyadnet.config import RunConfig
 from dyadnet.engines.local import LocalEngine

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from dyadnet_actors.cluster import connection as cluster
+from dyadnet_actors.cluster.connection import connected
+from dyadnet_actors.cluster.watchdog import Watchdog
 
-from actors import cluster
-from actors.cluster import connected
-from actors.watchdog import Watchdog
 from dyadnet.config import ClusterSpec
 from dyadnet.errors import ConfigError
 

@@ -213,7 +213,7 @@ class Stopper(Silent):
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
         """See `Watcher`."""
         if not self._process:
-            from actors import runs
+            from dyadnet_actors.cluster import discovery as runs
 
             (glance,) = [run.glance for run in runs.runs() if run.name == self._run]
             self._process = glance["places"][self._block]["pid"]

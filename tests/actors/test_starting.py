@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from dyadnet_actors.cluster.starting import LONGEST, MOST, folder, knock, refused
 from dyadnet_actors.protocol.failures import NotMadeError, cause_of, check_made
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
-from actors.starting import LONGEST, MOST, folder, knock, refused
 from dyadnet.errors import ConfigError, UsageError
 
 LONG = "x" * 70

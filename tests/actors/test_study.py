@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
+from dyadnet_actors.cluster.watchdog import Watchdog
 
 from actors.study.drive import drive
 from actors.study.pool import Pool, data_key
-from actors.watchdog import Watchdog
 from dyadnet.cli.main import main
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dyadnet_actors.cluster.watchdog
 import pytest
+from dyadnet_actors.cluster.watchdog import BUSY, Part, Watchdog
 from dyadnet_actors.protocol.failures import RayLostError
 
-import actors.watchdog
-from actors.watchdog import BUSY, Part, Watchdog
 from tests.actors.clusters import DYADNET, clean_environment, descends
 from tests.actors.test_life_cycle import processes
 
@@ -99,7 +99,7 @@ def test_a_part_that_answers_is_well_and_asking_ends() -> None:
 
 
 def test_a_program_that_asks_for_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actors.watchdog, "GRACE", 0.1)
+    monkeypatch.setattr(dyadnet_actors.cluster.watchdog, "GRACE", 0.1)
     heard: list[str] = []
     over = threading.Event()
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.cluster.life import Life
+from dyadnet_actors.cluster.placement import homes
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.transports import setup
 from dyadnet_actors.transports.identity import Card
 
-from actors.lives import Life
-from actors.placement import homes
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.program.sync.crossing import Home
@@ -23,7 +23,7 @@ from tests.actors.threads import Answered, FutureAnswers
 
 
 class Shell:
-    """What `actors.shells.BlockActor` is, without Ray."""
+    """What `dyadnet_actors.cluster.actors.BlockActor` is, without Ray."""
 
     def __init__(self, config: RunConfig, home: Home, dataset: Dataset) -> None:
         self.life = Life(config, home, dataset)

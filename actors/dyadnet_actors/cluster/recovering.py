@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.protocol.failures import FailedError
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 
-from actors.workers import RayWorkers
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults

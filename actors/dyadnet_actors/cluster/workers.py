@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from dyadnet_actors.cluster.answers import BoxAnswers, RayAnswers, RayInquiry
+from dyadnet_actors.cluster.pinning import assigned
+from dyadnet_actors.cluster.placement import homes, reserve, to_be_measured
 from dyadnet_actors.hosts import orders
 from dyadnet_actors.hosts.block_cost import measured
 from dyadnet_actors.hosts.shared_memory import DeskSegments
@@ -23,9 +26,6 @@ from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors.answers import BoxAnswers, RayAnswers, RayInquiry
-from actors.cores import assigned
-from actors.placement import homes, reserve, to_be_measured
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import ConfigError

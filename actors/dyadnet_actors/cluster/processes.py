@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from actors.watchdog import Part
+from dyadnet_actors.cluster.watchdog import Part
 
 CONTROL_STORE, RAYLET = "Ray's control store", "Ray's raylet"
 RAYLET_OF = b"RAY_RAYLET_PID"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from actors.cluster import NAMESPACE
+from dyadnet_actors.cluster.connection import NAMESPACE
+
 from dyadnet.errors import UsageError, guessed
 
 COORDINATOR = "coordinator-"

@@ -19,13 +19,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from dyadnet_actors.cluster import processes
+from dyadnet_actors.cluster.starting import folder, knock, latest_kept, refused
+from dyadnet_actors.cluster.watchdog import Watchdog
 from dyadnet_actors.protocol.failures import RayLostError, cause_of
 
 import actors
 import dyadnet
-from actors import processes
-from actors.starting import folder, knock, latest_kept, refused
-from actors.watchdog import Watchdog
 from dyadnet.config import ClusterSpec
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.errors import ConfigError, DyadnetError
@@ -92,7 +92,7 @@ def connected(
     Parameters
     ----------
     patience
-        Seconds without a sign of life after which Ray counts as lost; see `actors.processes.parts`.
+        Seconds without a sign of life after which Ray counts as lost; see `dyadnet_actors.cluster.processes.parts`.
     advice
         What to do if Ray is lost.
 

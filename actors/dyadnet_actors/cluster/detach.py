@@ -17,9 +17,10 @@ from dyadnet.errors import DyadnetError, LeftError, UsageError
 from dyadnet.numerics.scores import told
 
 if TYPE_CHECKING:
-    from actors.detached import Ending
-    from actors.runs import Run
-    from actors.watchdog import Watchdog
+    from dyadnet_actors.cluster.detached import Ending
+    from dyadnet_actors.cluster.discovery import Run
+    from dyadnet_actors.cluster.watchdog import Watchdog
+
     from dyadnet.config import RunConfig
     from dyadnet.data import DataShape
     from dyadnet.runs.folder import RunFolder
@@ -44,9 +45,8 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
         If it does not begin.
     """
     import ray
-
-    from actors.cluster import NAMESPACE
-    from actors.shells import CoordinatorActor
+    from dyadnet_actors.cluster.actors import CoordinatorActor
+    from dyadnet_actors.cluster.connection import NAMESPACE
 
     out = folder.path.absolute()
     config = _from_anywhere(config)
@@ -85,8 +85,9 @@ def attach(
     ] = False,
 ) -> None:
     """Come back to a run that was left to its cluster (--detach); Ctrl-C leaves it again."""
-    from actors.cluster import connected
-    from actors.detached import read_ending
+    from dyadnet_actors.cluster.connection import connected
+    from dyadnet_actors.cluster.detached import read_ending
+
     from dyadnet.cli.progress import Bar
     from dyadnet.config import ClusterSpec
     from dyadnet.process.signals import interruptible
@@ -114,11 +115,10 @@ def attach(
 def _followed(run: str, watcher: Watcher, watchdog: Watchdog, *, stop: bool) -> Ending:
     """Show how a run goes until it ends."""
     import ray
+    from dyadnet_actors.cluster.connection import NAMESPACE
+    from dyadnet_actors.cluster.detached import read_ending
     from dyadnet_actors.coordination.event_queue import relay
     from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
-
-    from actors.cluster import NAMESPACE
-    from actors.detached import read_ending
 
     chosen = _chosen(Path(run).name)
     if not chosen.glance.get("detached", True):
@@ -158,7 +158,7 @@ def _followed(run: str, watcher: Watcher, watchdog: Watchdog, *, stop: bool) -> 
 
 def _chosen(name: str) -> Run:
     """The run of a name; while one is started anew it does not tell its own."""
-    from actors import runs as cluster
+    from dyadnet_actors.cluster import discovery as cluster
 
     deadline = time.monotonic() + PATIENCE
     while True:

@@ -10,14 +10,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from dyadnet_actors.cluster.connection import NAMESPACE, connected, lost_with_the_job
+from dyadnet_actors.cluster.detach import leave
+from dyadnet_actors.cluster.discovery import COORDINATOR
+from dyadnet_actors.cluster.watchdog import Watchdog
 from dyadnet_actors.coordination.callbacks import answered
 from dyadnet_actors.coordination.event_queue import Item, relay
 from dyadnet_actors.protocol.failures import CoordinatorLostError, cause_of, check_made
 
-from actors.attach import leave
-from actors.cluster import NAMESPACE, connected, lost_with_the_job
-from actors.runs import COORDINATOR
-from actors.watchdog import Watchdog
 from dyadnet.checkpoint.finding import look
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import check_homes
@@ -55,7 +55,7 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         watcher.warning(f"{folder.path} is in the job's copy of its folder, which goes with it; name another by --out")
     advice = partial(_way_on, config, folder)
     with connected(config.cluster, config.recovery.heartbeat, advice) as watchdog, interruptible():
-        from actors.placement import homes
+        from dyadnet_actors.cluster.placement import homes
 
         check_homes(config.faults, homes(config))
         if config.cluster.detach:
@@ -122,8 +122,7 @@ def _name() -> str:
 
 def _coordinator(name: str, config: RunConfig, dataset: Dataset, stored: Any, folder: RunFolder) -> Any:
     import ray
-
-    from actors.shells import CoordinatorActor
+    from dyadnet_actors.cluster.actors import CoordinatorActor
 
     remote = ray.remote(concurrency_groups={"control": 4})(CoordinatorActor)
     return remote.options(
@@ -228,8 +227,7 @@ class Reached:
 
 def _end(coordinator: Any, name: str) -> None:
     import ray
-
-    from actors.placement import release
+    from dyadnet_actors.cluster.placement import release
 
     with contextlib.suppress(Exception):
         ray.get(coordinator.stop.remote(), timeout=5)

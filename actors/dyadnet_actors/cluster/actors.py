@@ -18,6 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from dyadnet_actors.cluster.connection import NAMESPACE
+from dyadnet_actors.cluster.detached import Ending, lived
+from dyadnet_actors.cluster.life import Life
+from dyadnet_actors.cluster.pinning import pin, usable
+from dyadnet_actors.cluster.recovering import Attempts
+from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.callbacks import RelayedHooks, Told
 from dyadnet_actors.coordination.event_queue import Item, News
 from dyadnet_actors.hosts.host import prepare
@@ -28,12 +34,6 @@ from dyadnet_actors.protocol.stall_diagnosis import diagnose
 from dyadnet_actors.transports.identity import Card
 from ray.actor import ActorHandle
 
-from actors.cluster import NAMESPACE
-from actors.cores import pin, usable
-from actors.detached import Ending, lived
-from actors.lives import Life
-from actors.recovering import Attempts
-from actors.workers import RayWorkers
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Fault

@@ -1,0 +1,1 @@
+"""All that starts, finds and ends Ray actors."""
