@@ -147,7 +147,7 @@ def test_a_complaint_names_what_was_given(name: str, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("name", NAMES)
 def test_tables_show_names_as_they_are(name: str) -> None:
-    from actors.screen import overview, waiting
+    from dyadnet_actors.cli.screen import overview, waiting
 
     told = io.StringIO()
     console = for_people(width=200)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dyadnet_actors.cli.screen import board, overview, rates
 from numpy.typing import NDArray
 
 import dyadnet as dn
-from actors.screen import board, overview, rates
 from dyadnet.data import Dataset, as_dataset
 from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine

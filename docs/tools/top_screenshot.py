@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dyadnet_actors.cli.screen import board, rates
 from dyadnet_actors.cluster.connection import connected
 from dyadnet_actors.cluster.discovery import glance, runs
 from dyadnet_actors.cluster.launch import launch
 from rich.console import Console
 
-from actors.screen import board, rates
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset

@@ -7,12 +7,12 @@ import subprocess
 from typing import Any
 
 import pytest
+from dyadnet_actors.cli.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
 from dyadnet_actors.cluster.discovery import Run, chosen
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from actors.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
 from dyadnet.config import RunConfig
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import UsageError

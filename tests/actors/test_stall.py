@@ -223,7 +223,7 @@ class Stopper(Silent):
     def warning(self, text: str) -> None:
         """See `Watcher`."""
         if "does not answer" in text and not self.told:
-            from actors.commands import status
+            from dyadnet_actors.cli.status import status
 
             self.told.append(text)
             status(self._run, as_json=True)
