@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 from dyadnet_actors.cluster.watchdog import Watchdog
+from dyadnet_actors.study.drive import drive
+from dyadnet_actors.study.pool import Pool, data_key
 
-from actors.study.drive import drive
-from actors.study.pool import Pool, data_key
 from dyadnet.cli.main import main
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset

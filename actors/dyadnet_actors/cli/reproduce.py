@@ -45,7 +45,8 @@ def reproduce(
 
     Table 1 and figure 2 are two views of the same runs, and share a folder.
     """
-    from actors.study.drive import drive
+    from dyadnet_actors.study.drive import drive
+
     from dyadnet.reproduce import curves, table1, translation
     from dyadnet.reproduce.experiments import STUDIES, study_of
 

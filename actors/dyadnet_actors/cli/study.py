@@ -72,7 +72,7 @@ def study(
     if dry_run:
         _say(chosen, data_dir, folder, as_json)
         return
-    from actors.study.drive import drive
+    from dyadnet_actors.study.drive import drive
 
     ended = drive(
         chosen,

@@ -163,7 +163,7 @@ def _run(
     if left:
         # Once connected, because Ray takes SIGTERM for itself as it starts.
         with connected(cluster) as watchdog, interruptible():
-            from actors.study.pool import Pool, concurrency, data_key
+            from dyadnet_actors.study.pool import Pool, concurrency, data_key
 
             workers = concurrency(max_concurrent, len(left))
             written = time.monotonic()
@@ -192,7 +192,7 @@ def _run(
 
 def _load(trials: list[Trial]) -> tuple[list[Trial], dict[str, Dataset]]:
     """The trials, each with its network's sizes, and every data set that they use, each of which fits its network."""
-    from actors.study.pool import data_key
+    from dyadnet_actors.study.pool import data_key
 
     found: dict[str, Dataset] = {}
     sized = []
