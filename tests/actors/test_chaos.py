@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.chaos import disk, plan, strike
+from dyadnet_actors.chaos.kept import Kept
+from dyadnet_actors.chaos.strike import Ending
 from dyadnet_actors.cli import chaos as cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer import Typer
 from typer.testing import CliRunner
 
-from actors.chaos import disk, plan, strike
-from actors.chaos.kept import Kept
-from actors.chaos.strike import Ending
 from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError

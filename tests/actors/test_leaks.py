@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dyadnet_actors.chaos.victims import below
 
 import dyadnet as dn
-from actors.chaos.victims import below
 from dyadnet.config import RunConfig
 from dyadnet.runs.watcher import Silent
 from tests.actors.clusters import named

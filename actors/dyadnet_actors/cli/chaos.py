@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
+from dyadnet_actors.chaos.disk import possible
+from dyadnet_actors.chaos.plan import KINDS, Kind, trials
 
-from actors.chaos.disk import possible
-from actors.chaos.plan import KINDS, Kind, trials
 from dyadnet.errors import ConfigError, DyadnetError, guessed
 
 
@@ -56,8 +56,8 @@ def chaos(
 
 def _tried(count: int, seed: int, kinds: Sequence[Kind], folder: Path, at_most: int | None) -> dict[str, Any]:
     """The trials that are left, one after the other, and what came of all."""
-    from actors.chaos.kept import Kept
-    from actors.chaos.strike import struck, undisturbed
+    from dyadnet_actors.chaos.kept import Kept
+    from dyadnet_actors.chaos.strike import struck, undisturbed
 
     kept = Kept(folder, seed, kinds)
     try:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actors.chaos.plan import Kind
-from actors.chaos.strike import Ending
+from dyadnet_actors.chaos.plan import Kind
+from dyadnet_actors.chaos.strike import Ending
+
 from dyadnet.errors import ConfigError
 from dyadnet.files.access import content, unpacked
 from dyadnet.files.jsonl import Lines, complete

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
-
-from actors.chaos.plan import settings
+from dyadnet_actors.chaos.plan import settings
 
 LIMIT = 240.0
 """Seconds that a run may take."""

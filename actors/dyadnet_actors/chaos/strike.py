@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dyadnet_actors.chaos.disk import Disk
+from dyadnet_actors.chaos.plan import ENDING, SURVIVED, Trial
+from dyadnet_actors.chaos.run import LIMIT, Run
+from dyadnet_actors.chaos.victims import COORDINATOR, below, hit, send
 from dyadnet_actors.cluster.connection import DEFAULTS, authentication
 
-from actors.chaos.disk import Disk
-from actors.chaos.plan import ENDING, SURVIVED, Trial
-from actors.chaos.run import LIMIT, Run
-from actors.chaos.victims import COORDINATOR, below, hit, send
 from dyadnet.errors import DyadnetError
 from dyadnet.runs.folder import CONFIG, EVENTS
 
@@ -174,7 +174,7 @@ def _surroundings() -> Iterator[dict[str, str]]:
 
 
 class _Nodes:
-    """A cluster of two nodes on this machine, in a process of its own (`actors.chaos.nodes`)."""
+    """A cluster of two nodes on this machine, in a process of its own (`dyadnet_actors.chaos.nodes`)."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -199,7 +199,7 @@ class _Nodes:
 def _two_nodes(environment: dict[str, str]) -> Iterator[_Nodes]:
     environment |= authentication(None) | DEFAULTS
     process = subprocess.Popen(
-        [sys.executable, "-m", "actors.chaos.nodes"],
+        [sys.executable, "-m", "dyadnet_actors.chaos.nodes"],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
