@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
+from dyadnet_actors.limits.bisection import WIDENINGS, edge
+from dyadnet_actors.limits.measure import Edge
+from dyadnet_actors.limits.report import report
 from hypothesis import given
 from hypothesis import strategies as st
 
 import dyadnet as dn
-from actors.limits.bisection import WIDENINGS, edge
-from actors.limits.measure import Edge
-from actors.limits.report import report
 from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged

@@ -50,8 +50,8 @@ def real_limits(
     cluster = ClusterSpec.model_validate({"address": address, "placement": placement})
     console = for_people()
     with console.status("the network's equilibria") as status, connected(cluster) as watchdog, interruptible():
-        from actors.limits.measure import measure, prepared
-        from actors.limits.report import report
+        from dyadnet_actors.limits.measure import measure, prepared
+        from dyadnet_actors.limits.report import report
 
         experiment, radius = prepared(saved.config, saved.parameters, couplings, saved.dataset, samples, cluster)
         if radius <= 1.0:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import ray
 from dyadnet_actors.cluster.watchdog import Watchdog
+from dyadnet_actors.limits.actor import LimitsActor
 
-from actors.limits.actor import LimitsActor
 from dyadnet.analysis import stability
 from dyadnet.analysis.assembled import assemble
 from dyadnet.analysis.delays import AT_REST

@@ -10,8 +10,8 @@ import ray
 from dyadnet_actors.cluster.actors import BlockActor
 from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.limits.bisection import edge
 
-from actors.limits.bisection import edge
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.runs.weights import Parameters

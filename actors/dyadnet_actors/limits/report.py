@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dyadnet_actors.limits.measure import Edge
 
-from actors.limits.measure import Edge
 from dyadnet.reporting.plots import dress, panels, spared, written
 from dyadnet.runs.folder import whole
 
