@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from dyadnet_actors.bench.growth import slopes
 from dyadnet_actors.cli.bench import growth
 
-from actors.bench.growth import slopes
 from dyadnet.bench.growth import configuration, held
 from dyadnet.errors import ConfigError
 from dyadnet.network.topology import Topology

@@ -34,7 +34,7 @@ def messages(
     chosen = [1024 * size for size in numbers("--sizes", sizes)]
     console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
-        from actors.bench.messages import measure
+        from dyadnet_actors.bench.messages import measure
 
         results = measure(
             chosen, repetitions, apart=apart, insecure=insecure, told=lambda what: status.update(f"measuring {what}")
@@ -80,7 +80,7 @@ def actors(
         raise ConfigError("--network", network, f"{dataset.name} has {dataset.features} features a sample")
     console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
-        from actors.bench.actors import measure
+        from dyadnet_actors.bench.actors import measure
 
         results = measure(
             inputs,
@@ -119,7 +119,7 @@ def start(
     chosen = numbers("--blocks", blocks)
     console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
-        from actors.bench.start import measure
+        from dyadnet_actors.bench.start import measure
 
         results = measure(chosen, repetitions, lambda what: status.update(f"measuring {what}"))
     table = Table(title=f"seconds until the first minibatch has settled, medians of {repetitions}")
@@ -170,7 +170,7 @@ def growth(
     number = number or 4
     console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
-        from actors.bench.growth import measure
+        from dyadnet_actors.bench.growth import measure
 
         results = measure(
             sizes,

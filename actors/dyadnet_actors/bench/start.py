@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
+from dyadnet_actors.bench.actors import Course
 from dyadnet_actors.cluster.actors import BlockActor
 from dyadnet_actors.cluster.placement import homes, release, reserve
 from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import prepare
 
-from actors.bench.actors import Course
 from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
