@@ -31,6 +31,7 @@ test-extras: $(VENV)/.extras ## Run the recipes for other people's tools (which 
 lint: $(STAMP) ## Check style and types.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 format: $(STAMP) ## Put the code into its form.

@@ -22,9 +22,8 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[Watchdog]:
     """Ray on this machine, which `dyadnet_actors.cluster.launch` finds connected, and what watches it."""
-    from dyadnet_actors.cluster.connection import connected
-
     from dyadnet.config import ClusterSpec
+    from dyadnet_actors.cluster.connection import connected
 
     with connected(ClusterSpec()) as watchdog:
         yield watchdog

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dyadnet_actors.cluster.detached import read_ending
 
 from dyadnet.checkpoint import position
 from dyadnet.checkpoint.manifest import decoded
@@ -22,6 +21,7 @@ from dyadnet.study.definition import Study
 from dyadnet.study.folder import StudyFolder
 from dyadnet.study.plan import plan
 from dyadnet.training.api import train
+from dyadnet_actors.cluster.detached import read_ending
 from tests.checkpoint.runs import checkpoints, settings, stopping
 from tests.test_cli import complaint, run
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dyadnet_actors.cli.screen import board, overview, rates
 from numpy.typing import NDArray
 
 import dyadnet as dn
@@ -27,6 +26,7 @@ from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.view import view
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.cli.screen import board, overview, rates
 from tests.actors.test_screen import drawn
 from tests.study.definitions import tiny
 from tests.support import EXACT, Settler

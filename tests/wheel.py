@@ -35,10 +35,10 @@ def dyadnet(*arguments: str) -> dict[str, object]:
 
 def main() -> None:
     """Try it; any failure is an exception."""
-    import actors
     import dyadnet as package
+    import dyadnet_actors
 
-    for found in (package, actors):
+    for found in (package, dyadnet_actors):
         assert "site-packages" in str(found.__file__), f"{found.__file__}: not from a wheel"
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         Path("small.yaml").write_text(SMALL)

@@ -8,10 +8,10 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-from dyadnet_actors.study.drive import drive
 
 from dyadnet.config import ClusterSpec
 from dyadnet.study import Study, load
+from dyadnet_actors.study.drive import drive
 
 study = Study.read(
     {

@@ -18,16 +18,16 @@ from typing import Any
 
 import numpy as np
 import ray
-from dyadnet_actors.cluster.actors import BlockActor
-from dyadnet_actors.cluster.connection import connected
-from dyadnet_actors.cluster.workers import RayWorkers
-from dyadnet_actors.coordination.engine import ActorEngine
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.prospective import growths
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.dynamics.step_size import REAL_AGE
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.connection import connected
+from dyadnet_actors.cluster.workers import RayWorkers
+from dyadnet_actors.coordination.engine import ActorEngine
 
 ROWS, TIMES = 20, 5
 TOLERANCES = 1e-2, 1e-4

@@ -15,10 +15,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dyadnet_actors.cli.screen import board, rates
-from dyadnet_actors.cluster.connection import connected
-from dyadnet_actors.cluster.discovery import glance, runs
-from dyadnet_actors.cluster.launch import launch
 from rich.console import Console
 
 from dyadnet.config import ClusterSpec, RunConfig
@@ -27,6 +23,10 @@ from dyadnet.config.presets import preset
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.watcher import Silent
 from dyadnet.training.api import load_data
+from dyadnet_actors.cli.screen import board, rates
+from dyadnet_actors.cluster.connection import connected
+from dyadnet_actors.cluster.discovery import glance, runs
+from dyadnet_actors.cluster.launch import launch
 
 CHROMIUM = shutil.which("chromium")
 AFTER = 30

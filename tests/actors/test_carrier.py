@@ -8,8 +8,6 @@ from typing import Any
 
 import msgpack
 import pytest
-from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.hosts.host import Host
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +15,8 @@ from dyadnet.config import RunConfig
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.hosts.host import Host
 from tests.actors.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadWorkers
 

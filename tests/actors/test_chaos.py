@@ -8,10 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyadnet_actors.chaos import disk, plan, strike
-from dyadnet_actors.chaos.kept import Kept
-from dyadnet_actors.chaos.strike import Ending
-from dyadnet_actors.cli import chaos as cli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer import Typer
@@ -20,6 +16,10 @@ from typer.testing import CliRunner
 from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError
+from dyadnet_actors.chaos import disk, plan, strike
+from dyadnet_actors.chaos.kept import Kept
+from dyadnet_actors.chaos.strike import Ending
+from dyadnet_actors.cli import chaos as cli
 
 app = Typer()
 app.command()(cli.chaos)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyadnet_actors.cluster import pinning as cores
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.runs.folder import read_machinery
 from dyadnet.runs.watcher import Silent
+from dyadnet_actors.cluster import pinning as cores
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 

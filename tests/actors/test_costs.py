@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyadnet_actors.hosts.block_cost import measured
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.network.topology import Topology
+from dyadnet_actors.hosts.block_cost import measured
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.support import cyclic
 

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.hosts.free_carrier import Line
-from dyadnet_actors.protocol.pace import GUESS, MEMORY, QUIET, Delays, Pacer, around
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +17,9 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError
 from dyadnet.program import tables as c
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.hosts.free_carrier import Line
+from dyadnet_actors.protocol.pace import GUESS, MEMORY, QUIET, Delays, Pacer, around
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers, threaded
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from dyadnet_actors.bench.growth import slopes
-from dyadnet_actors.cli.bench import growth
 
 from dyadnet.bench.growth import configuration, held
 from dyadnet.errors import ConfigError
 from dyadnet.network.topology import Topology
+from dyadnet_actors.bench.growth import slopes
+from dyadnet_actors.cli.bench import growth
 
 
 def test_a_chain_has_as_many_equal_blocks_as_are_asked_for() -> None:

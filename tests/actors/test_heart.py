@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from dyadnet_actors.protocol.failures import ActorLostError, LinkLostError
-from dyadnet_actors.protocol.heartbeat import STEP, Heart, Pulse
 from hypothesis import given
 from hypothesis import strategies as st
+
+from dyadnet_actors.protocol.failures import ActorLostError, LinkLostError
+from dyadnet_actors.protocol.heartbeat import STEP, Heart, Pulse
 
 PATIENCE = 6.0
 

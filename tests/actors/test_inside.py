@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dyadnet_actors.cluster.connection import JOB, THREADS, _placed, _runtime, lost_with_the_job
-from dyadnet_actors.cluster.starting import latest_kept
 
 from dyadnet.config import ClusterSpec
+from dyadnet_actors.cluster.connection import JOB, THREADS, _placed, _runtime, lost_with_the_job
+from dyadnet_actors.cluster.starting import latest_kept
 from tests.actors.clusters import RAY, TOKEN, Address, Cluster, clean_environment, running, started
 
 ROOT = Path(__file__).parent.parent.parent

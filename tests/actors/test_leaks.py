@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyadnet_actors.chaos.victims import below
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.runs.watcher import Silent
+from dyadnet_actors.chaos.victims import below
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 

@@ -7,9 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from dyadnet_actors.limits.bisection import WIDENINGS, edge
-from dyadnet_actors.limits.measure import Edge
-from dyadnet_actors.limits.report import report
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +15,9 @@ from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
+from dyadnet_actors.limits.bisection import WIDENINGS, edge
+from dyadnet_actors.limits.measure import Edge
+from dyadnet_actors.limits.report import report
 
 
 @given(

@@ -6,12 +6,12 @@ import threading
 from typing import Any
 
 import pytest
-from dyadnet_actors.coordination.event_queue import News, relay
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dyadnet.errors import DyadnetError
 from dyadnet.runs.watcher import Silent
+from dyadnet_actors.coordination.event_queue import News, relay
 
 
 class Kept(Silent):

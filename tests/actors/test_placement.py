@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from dyadnet_actors.cluster.placement import homes, partition, share
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.errors import ConfigError
+from dyadnet_actors.cluster.placement import homes, partition, share
 
 CHAIN = {"layered": {"inputs": 4, "hidden": [6, 6], "outputs": 3, "blocks": 2}}
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyadnet_actors.protocol.failures import ActorLostError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.runs.watcher import Silent
+from dyadnet_actors.protocol.failures import ActorLostError
 from tests.actors.clusters import gone, named
 from tests.actors.test_lockstep import CLOCKS, DELAYS, IMPERFECT, settings_of
 

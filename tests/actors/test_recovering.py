@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyadnet_actors.cluster.recovering import Attempts
-from dyadnet_actors.cluster.workers import Casualties
-from dyadnet_actors.protocol.failures import ActorLostError, FailedError
-from dyadnet_actors.transports.local import PeerLostError
 
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import GaveUpError
@@ -21,6 +17,10 @@ from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.summary import Summary
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.training.api import load_data, train
+from dyadnet_actors.cluster.recovering import Attempts
+from dyadnet_actors.cluster.workers import Casualties
+from dyadnet_actors.protocol.failures import ActorLostError, FailedError
+from dyadnet_actors.transports.local import PeerLostError
 from tests.actors.threads import ThreadWorkers
 from tests.checkpoint.runs import Watching, settings
 

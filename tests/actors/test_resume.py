@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from dyadnet_actors.coordination.engine import ActorEngine
 
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.data import load
@@ -22,6 +21,7 @@ from dyadnet.runs.watcher import Silent
 from dyadnet.training.api import load_data, resume, train
 from dyadnet.training.checkpoint_writer import Keeper
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.coordination.engine import ActorEngine
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.actors.threads import threaded
 from tests.checkpoint.runs import outcome, settings, stopping, uninterrupted

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.hosts.fault_injector import Sabotage
-from dyadnet_actors.hosts.host import Host
 
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.hosts.fault_injector import Sabotage
+from dyadnet_actors.hosts.host import Host
 from tests.actors.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadWorkers
 

@@ -7,8 +7,6 @@ import subprocess
 from typing import Any
 
 import pytest
-from dyadnet_actors.cli.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
-from dyadnet_actors.cluster.discovery import Run, chosen
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
@@ -20,6 +18,8 @@ from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.view import view
 from dyadnet.training.api import load_data
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.cli.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
+from dyadnet_actors.cluster.discovery import Run, chosen
 from tests.actors.clusters import DYADNET, clean_environment
 from tests.metrics.runs import settings
 

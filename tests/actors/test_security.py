@@ -14,9 +14,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dyadnet_actors.hosts import orders
-from dyadnet_actors.transports import notices as letters
-from dyadnet_actors.transports.endpoint import Endpoint, Network
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
@@ -25,6 +22,9 @@ from dyadnet.data import load
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.runs.folder import read_config
 from dyadnet.runs.watcher import Silent
+from dyadnet_actors.hosts import orders
+from dyadnet_actors.transports import notices as letters
+from dyadnet_actors.transports.endpoint import Endpoint, Network
 from tests.actors import clusters
 from tests.actors.clusters import Address, descends
 from tests.actors.test_lockstep import settings_of

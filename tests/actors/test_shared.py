@@ -10,10 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.hosts.host import Host, prepare
-from dyadnet_actors.hosts.shared_memory import Box, Layout, Segments, create, join
-from dyadnet_actors.protocol.failures import StalledError, StoppedError
 
 import dyadnet as dn
 from dyadnet.config import RunConfig
@@ -24,6 +20,10 @@ from dyadnet.errors import DivergedError
 from dyadnet.program.arena import Arena
 from dyadnet.program.sync import words
 from dyadnet.program.sync.crossing import Home, Region
+from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.hosts.host import Host, prepare
+from dyadnet_actors.hosts.shared_memory import Box, Layout, Segments, create, join
+from dyadnet_actors.protocol.failures import StalledError, StoppedError
 from tests.actors.fast.hosts import open_descriptors
 from tests.actors.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from dyadnet_actors.cluster import connection as cluster
-from dyadnet_actors.cluster.connection import connected
-from dyadnet_actors.cluster.watchdog import Watchdog
 
 from dyadnet.config import ClusterSpec
 from dyadnet.errors import ConfigError
+from dyadnet_actors.cluster import connection as cluster
+from dyadnet_actors.cluster.connection import connected
+from dyadnet_actors.cluster.watchdog import Watchdog
 
 TWO = """
 import sys, threading

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.protocol.failures import StoppedError
-from dyadnet_actors.protocol.host_status import Absence, LaneStanding, Standing, Told, Want
-from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, Vigil, diagnose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +19,10 @@ from dyadnet.config.faults import Faults
 from dyadnet.data import load
 from dyadnet.runs.watcher import Silent
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.protocol.failures import StoppedError
+from dyadnet_actors.protocol.host_status import Absence, LaneStanding, Standing, Told, Want
+from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, Vigil, diagnose
 from tests.actors.clusters import named
 from tests.actors.test_lockstep import settings_of
 from tests.actors.threads import ThreadWorkers

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from dyadnet_actors.cluster.starting import LONGEST, MOST, folder, knock, refused
-from dyadnet_actors.protocol.failures import NotMadeError, cause_of, check_made
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError
 
 from dyadnet.errors import ConfigError, UsageError
+from dyadnet_actors.cluster.starting import LONGEST, MOST, folder, knock, refused
+from dyadnet_actors.protocol.failures import NotMadeError, cause_of, check_made
 
 LONG = "x" * 70
 

@@ -14,9 +14,6 @@ from typing import Any
 
 import pytest
 import yaml
-from dyadnet_actors.cluster.watchdog import Watchdog
-from dyadnet_actors.study.drive import drive
-from dyadnet_actors.study.pool import Pool, data_key
 
 from dyadnet.cli.main import main
 from dyadnet.config import ClusterSpec, RunConfig
@@ -26,6 +23,9 @@ from dyadnet.study import Result, StudyFolder, Trial, ongoing, plan
 from dyadnet.study.definition import Keep
 from dyadnet.study.folder import ONGOING
 from dyadnet.training.api import load_data
+from dyadnet_actors.cluster.watchdog import Watchdog
+from dyadnet_actors.study.drive import drive
+from dyadnet_actors.study.pool import Pool, data_key
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
 from tests.study.definitions import TINY, tiny
 

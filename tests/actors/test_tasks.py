@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dyadnet_actors.protocol import tasks
 
 from dyadnet.dynamics.request import Pace, Phase, Relaxation
 from dyadnet.learning.update import Update
+from dyadnet_actors.protocol import tasks
 
 
 @pytest.mark.parametrize("pace", [None, Pace(0.1, 0.25, 0.01, 0.02)])

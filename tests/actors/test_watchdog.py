@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import dyadnet_actors.cluster.watchdog
 import pytest
+
+import dyadnet_actors.cluster.watchdog
 from dyadnet_actors.cluster.watchdog import BUSY, Part, Watchdog
 from dyadnet_actors.protocol.failures import RayLostError
-
 from tests.actors.clusters import DYADNET, clean_environment, descends
 from tests.actors.test_life_cycle import processes
 

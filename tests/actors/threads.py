@@ -6,15 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+from dyadnet.program.sync.crossing import Home
 from dyadnet_actors.cluster.placement import homes
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import Host, prepare
 from dyadnet_actors.hosts.shared_memory import join
 from dyadnet_actors.protocol.host_status import Told
-
-from dyadnet.config import RunConfig
-from dyadnet.data import Dataset
-from dyadnet.program.sync.crossing import Home
 
 Spoil = Callable[[bytes], list[bytes]]
 """What comes in place of a packet."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dyadnet_actors.coordination.engine import ActorEngine
-
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.data import Dataset, load
 from dyadnet.runs.trace import TraceWriter
 from dyadnet.training.coordinator import Coordinator
+from dyadnet_actors.coordination.engine import ActorEngine
 from tests.actors.threads import ThreadWorkers
 
 SETTINGS: dict[str, Any] = {

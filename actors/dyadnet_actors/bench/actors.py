@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 import ray
-from dyadnet_actors.cluster.actors import BlockActor
-from dyadnet_actors.cluster.workers import RayWorkers
-from dyadnet_actors.coordination.engine import ActorEngine
 
 from dyadnet.bench.networks import images, machine
 from dyadnet.config import RunConfig
@@ -23,6 +20,9 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.engines.protocol import Engine
 from dyadnet.network.topology import Topology
 from dyadnet.training.coordinator import COLD_ITERATIONS
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.workers import RayWorkers
+from dyadnet_actors.coordination.engine import ActorEngine
 
 SAMPLES = 2048
 """Of the synthetic inputs."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from dyadnet_actors.cluster.actors import BlockActor
-from dyadnet_actors.cluster.workers import RayWorkers
-from dyadnet_actors.coordination.engine import ActorEngine
 
 from dyadnet.bench.growth import Course, configuration, data, held
 from dyadnet.bench.networks import machine
 from dyadnet.engines.local import LocalEngine
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.workers import RayWorkers
+from dyadnet_actors.coordination.engine import ActorEngine
 
 SHARE = 0.9
 """Of the cluster's CPUs, what all actors book together: every chain has actors of its own, of which few compute."""

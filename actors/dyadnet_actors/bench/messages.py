@@ -14,11 +14,6 @@ from typing import Any
 
 import numpy as np
 import ray
-from dyadnet_actors.hosts.host import Host
-from dyadnet_actors.transports.connection import Connection
-from dyadnet_actors.transports.endpoint import Network
-from dyadnet_actors.transports.identity import Card
-from dyadnet_actors.transports.notices import SLOTS, pack
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dyadnet.bench.networks import machine
@@ -27,6 +22,11 @@ from dyadnet.errors import ConfigError
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.sync.crossing import Home
 from dyadnet.program.sync.words import ROOM, tell, wait
+from dyadnet_actors.hosts.host import Host
+from dyadnet_actors.transports.connection import Connection
+from dyadnet_actors.transports.endpoint import Network
+from dyadnet_actors.transports.identity import Card
+from dyadnet_actors.transports.notices import SLOTS, pack
 
 WINDOW = 16
 """Messages that may be under way, in both cases."""

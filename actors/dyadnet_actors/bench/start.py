@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
+
+from dyadnet.bench.networks import machine
+from dyadnet.config import RunConfig
+from dyadnet.config.presets import preset
+from dyadnet.data import Dataset, load
 from dyadnet_actors.bench.actors import Course
 from dyadnet_actors.cluster.actors import BlockActor
 from dyadnet_actors.cluster.placement import homes, release, reserve
 from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import prepare
-
-from dyadnet.bench.networks import machine
-from dyadnet.config import RunConfig
-from dyadnet.config.presets import preset
-from dyadnet.data import Dataset, load
 
 
 class Empty:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dyadnet_actors.chaos.plan import Kind
-from dyadnet_actors.chaos.strike import Ending
-
 from dyadnet.errors import ConfigError
 from dyadnet.files.access import content, unpacked
 from dyadnet.files.jsonl import Lines, complete
 from dyadnet.runs.folder import whole
+from dyadnet_actors.chaos.plan import Kind
+from dyadnet_actors.chaos.strike import Ending
 
 HEAD, TRIALS = "chaos.json", "trials.jsonl"
 

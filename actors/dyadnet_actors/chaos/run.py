@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+
 from dyadnet_actors.chaos.plan import settings
 
 LIMIT = 240.0

@@ -15,14 +15,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dyadnet.errors import DyadnetError
+from dyadnet.runs.folder import CONFIG, EVENTS
 from dyadnet_actors.chaos.disk import Disk
 from dyadnet_actors.chaos.plan import ENDING, SURVIVED, Trial
 from dyadnet_actors.chaos.run import LIMIT, Run
 from dyadnet_actors.chaos.victims import COORDINATOR, below, hit, send
 from dyadnet_actors.cluster.connection import DEFAULTS, authentication
-
-from dyadnet.errors import DyadnetError
-from dyadnet.runs.folder import CONFIG, EVENTS
 
 LOOK = 0.01
 """Seconds between two looks for the point at which to strike."""

@@ -27,9 +27,8 @@ def messages(
     as_json: Json = False,
 ) -> None:
     """Messages a second between two actors: the fast transport over plain Ray calls."""
-    from dyadnet_actors.cluster.connection import connected
-
     from dyadnet.config import ClusterSpec
+    from dyadnet_actors.cluster.connection import connected
 
     chosen = [1024 * size for size in numbers("--sizes", sizes)]
     console = for_people()
@@ -67,10 +66,9 @@ def actors(
     as_json: Json = False,
 ) -> None:
     """Settled samples a second: one actor a layer over the local engine with all cores."""
-    from dyadnet_actors.cluster.connection import connected
-
     from dyadnet.config import ClusterSpec
     from dyadnet.data import load
+    from dyadnet_actors.cluster.connection import connected
 
     inputs, hidden = parsed(network)
     minibatches = numbers("--minibatch", minibatch)
@@ -112,9 +110,8 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Seconds until the first minibatch has settled, over those until as many empty actors are up."""
-    from dyadnet_actors.cluster.connection import connected
-
     from dyadnet.config import ClusterSpec
+    from dyadnet_actors.cluster.connection import connected
 
     chosen = numbers("--blocks", blocks)
     console = for_people()
@@ -163,9 +160,8 @@ def growth(
                 raise ConfigError(flag, value, "with --local there are no actors; leave one of them out")
         _alone(sizes, neurons, model, minibatch, lanes, sweeps, repetitions, as_json)
         return
-    from dyadnet_actors.cluster.connection import connected
-
     from dyadnet.config import ClusterSpec
+    from dyadnet_actors.cluster.connection import connected
 
     number = number or 4
     console = for_people()

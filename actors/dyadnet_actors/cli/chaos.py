@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from dyadnet_actors.chaos.disk import possible
-from dyadnet_actors.chaos.plan import KINDS, Kind, trials
 
 from dyadnet.errors import ConfigError, DyadnetError, guessed
+from dyadnet_actors.chaos.disk import possible
+from dyadnet_actors.chaos.plan import KINDS, Kind, trials
 
 
 def chaos(

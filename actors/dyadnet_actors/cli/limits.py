@@ -29,13 +29,12 @@ def real_limits(
     """The smallest stable time constant of free-running actors against delay, theory beside measurement."""
     from dataclasses import asdict
 
-    from dyadnet_actors.cluster.connection import connected
-
     from dyadnet.config import ClusterSpec
     from dyadnet.process.console import for_people
     from dyadnet.process.signals import interruptible
     from dyadnet.runs.folder import saved_weights
     from dyadnet.training.evaluation import load
+    from dyadnet_actors.cluster.connection import connected
 
     asked = _numbers(delays)
     if not saved_weights(run, "best").exists():

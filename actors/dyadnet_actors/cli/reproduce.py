@@ -45,10 +45,9 @@ def reproduce(
 
     Table 1 and figure 2 are two views of the same runs, and share a folder.
     """
-    from dyadnet_actors.study.drive import drive
-
     from dyadnet.reproduce import curves, table1, translation
     from dyadnet.reproduce.experiments import STUDIES, study_of
+    from dyadnet_actors.study.drive import drive
 
     chosen = next((known for known in NAMES if known == name), None)
     if chosen is None:

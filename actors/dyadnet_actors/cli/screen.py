@@ -147,8 +147,9 @@ def waiting(states: Mapping[str, str], glance: Glance) -> RenderableType:
 
 
 def chains(found: Mapping[str, Any], mode: str = "lockstep") -> RenderableType:
-    """Who waits for whom, from `dyadnet_actors.protocol.stall_diagnosis.Diagnosis.plain`: why a run stands still, or one moment of it.
+    """Who waits for whom: why a run stands still, or one moment of it.
 
+    Drawn from `dyadnet_actors.protocol.stall_diagnosis.Diagnosis.plain`.
     In free-running mode nobody waits for a message, so that of a moment there is nothing to tell.
     """
     stands = found["still"] >= STILL

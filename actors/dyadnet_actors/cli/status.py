@@ -22,11 +22,10 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """The runs on a cluster, or one of them: what each actor waits for; of a folder, how its run ended."""
+    from dyadnet.config import ClusterSpec
     from dyadnet_actors.cli.screen import chains, console, overview, waiting
     from dyadnet_actors.cluster import discovery as cluster
     from dyadnet_actors.cluster.connection import connected
-
-    from dyadnet.config import ClusterSpec
 
     folder = None if run is None else _folder(run)
     if folder is not None and not _on_cluster(folder):
@@ -68,12 +67,12 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Draw one picture and leave.")] = False,
 ) -> None:
     """A live view of a run: residual, saturation, updates, message ages and waiting, block by block."""
-    from dyadnet_actors.cli.screen import board, console, rates
-    from dyadnet_actors.cluster import discovery as cluster
-    from dyadnet_actors.cluster.connection import connected
     from rich.live import Live
 
     from dyadnet.config import ClusterSpec
+    from dyadnet_actors.cli.screen import board, console, rates
+    from dyadnet_actors.cluster import discovery as cluster
+    from dyadnet_actors.cluster.connection import connected
 
     if not 0.1 <= interval <= 3600:
         raise ConfigError("--interval", interval, "seconds from 0.1 to 3600")

@@ -18,20 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from dyadnet_actors.cluster.connection import NAMESPACE
-from dyadnet_actors.cluster.detached import Ending, lived
-from dyadnet_actors.cluster.life import Life
-from dyadnet_actors.cluster.pinning import pin, usable
-from dyadnet_actors.cluster.recovering import Attempts
-from dyadnet_actors.cluster.workers import RayWorkers
-from dyadnet_actors.coordination.callbacks import RelayedHooks, Told
-from dyadnet_actors.coordination.event_queue import Item, News
-from dyadnet_actors.hosts.host import prepare
-from dyadnet_actors.protocol import tasks
-from dyadnet_actors.protocol.heartbeat import Pulse
-from dyadnet_actors.protocol.host_status import Standing
-from dyadnet_actors.protocol.stall_diagnosis import diagnose
-from dyadnet_actors.transports.identity import Card
 from ray.actor import ActorHandle
 
 from dyadnet.checkpoint.resume_point import Beginning
@@ -46,6 +32,20 @@ from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.view import view
 from dyadnet.training.api import load_data
 from dyadnet.training.stop import Stop
+from dyadnet_actors.cluster.connection import NAMESPACE
+from dyadnet_actors.cluster.detached import Ending, lived
+from dyadnet_actors.cluster.life import Life
+from dyadnet_actors.cluster.pinning import pin, usable
+from dyadnet_actors.cluster.recovering import Attempts
+from dyadnet_actors.cluster.workers import RayWorkers
+from dyadnet_actors.coordination.callbacks import RelayedHooks, Told
+from dyadnet_actors.coordination.event_queue import Item, News
+from dyadnet_actors.hosts.host import prepare
+from dyadnet_actors.protocol import tasks
+from dyadnet_actors.protocol.heartbeat import Pulse
+from dyadnet_actors.protocol.host_status import Standing
+from dyadnet_actors.protocol.stall_diagnosis import diagnose
+from dyadnet_actors.transports.identity import Card
 
 ANSWERED = 0.2
 """Seconds within which a question is answered that asks for what is known."""

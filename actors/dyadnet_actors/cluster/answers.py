@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
-from dyadnet_actors.hosts import orders
-from dyadnet_actors.hosts.shared_memory import DeskSegments
-from dyadnet_actors.protocol.failures import ActorLostError, cause_of, check_made
-from dyadnet_actors.protocol.host_status import Absence, Told
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import DyadnetError
+from dyadnet_actors.hosts import orders
+from dyadnet_actors.hosts.shared_memory import DeskSegments
+from dyadnet_actors.protocol.failures import ActorLostError, cause_of, check_made
+from dyadnet_actors.protocol.host_status import Absence, Told
 
 SOON = 0.1
 """Seconds within which most answers come together."""

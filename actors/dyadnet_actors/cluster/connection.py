@@ -19,19 +19,18 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from dyadnet_actors.cluster import processes
-from dyadnet_actors.cluster.starting import folder, knock, latest_kept, refused
-from dyadnet_actors.cluster.watchdog import Watchdog
-from dyadnet_actors.protocol.failures import RayLostError, cause_of
-
-import actors
 import dyadnet
+import dyadnet_actors
 from dyadnet.config import ClusterSpec
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.errors import ConfigError, DyadnetError
 from dyadnet.process.console import for_people, standing
 from dyadnet.process.guest import as_it_was
 from dyadnet.process.signals import is_command
+from dyadnet_actors.cluster import processes
+from dyadnet_actors.cluster.starting import folder, knock, latest_kept, refused
+from dyadnet_actors.cluster.watchdog import Watchdog
+from dyadnet_actors.protocol.failures import RayLostError, cause_of
 
 NAMESPACE = "dyadnet"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -142,7 +141,7 @@ def _runtime(spec: ClusterSpec) -> dict[str, Any]:
         job = dict(json.loads(os.environ.get(JOB, "{}"))["runtime_env"] or {})
     found: dict[str, Any] = {} if spec.address is None else {"env_vars": THREADS | job.get("env_vars", {})}
     if spec.ship_code:
-        ours = [str(Path(str(module.__file__)).parent) for module in (dyadnet, actors)]
+        ours = [str(Path(str(module.__file__)).parent) for module in (dyadnet, dyadnet_actors)]
         found["py_modules"] = [*job.get("py_modules", []), *ours]
     return found
 

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from dyadnet.data import is_own
 from dyadnet.data.mnist import ENVIRONMENT
 from dyadnet.errors import DyadnetError, LeftError, UsageError
-from dyadnet.numerics.scores import told
 
 if TYPE_CHECKING:
-    from dyadnet_actors.cluster.detached import Ending
-    from dyadnet_actors.cluster.discovery import Run
-    from dyadnet_actors.cluster.watchdog import Watchdog
-
     from dyadnet.config import RunConfig
     from dyadnet.data import DataShape
     from dyadnet.runs.folder import RunFolder
     from dyadnet.runs.watcher import Watcher
+    from dyadnet_actors.cluster.detached import Ending
+    from dyadnet_actors.cluster.discovery import Run
+    from dyadnet_actors.cluster.watchdog import Watchdog
 
 LISTEN = 0.5
 """Seconds to wait for news before looking whether the run is over."""
@@ -45,6 +40,7 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
         If it does not begin.
     """
     import ray
+
     from dyadnet_actors.cluster.actors import CoordinatorActor
     from dyadnet_actors.cluster.connection import NAMESPACE
 
@@ -74,51 +70,50 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
     raise LeftError(f"the run goes on without us; come back with: dyadnet attach {out.name} --address {where}")
 
 
-def attach(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Its folder, the folder's name, or its coordinator's.")],
-    address: Annotated[str, typer.Option(help="Ray cluster: HOST:PORT, or auto for one on this machine.")] = "auto",
-    stop: Annotated[
-        bool, typer.Option("--stop", help="Have it end after the present minibatch, with a checkpoint.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
-    ] = False,
-) -> None:
-    """Come back to a run that was left to its cluster (--detach); Ctrl-C leaves it again."""
-    from dyadnet_actors.cluster.connection import connected
-    from dyadnet_actors.cluster.detached import read_ending
+def come_back(run: str, address: str, watcher: Watcher, *, stop: bool) -> dict[str, Any]:
+    """Follow a run that was left to its cluster until it ends; its summary.
 
-    from dyadnet.cli.progress import Bar
+    Parameters
+    ----------
+    run
+        Its folder, the folder's name, or its coordinator's.
+    address
+        Ray cluster: HOST:PORT, or auto for one on this machine.
+    stop
+        Have it end after the present minibatch, with a checkpoint.
+
+    Raises
+    ------
+    LeftError
+        If it is left again, by Ctrl-C.
+    DyadnetError
+        What the run ended in.
+    """
     from dyadnet.config import ClusterSpec
     from dyadnet.process.signals import interruptible
+    from dyadnet_actors.cluster.connection import connected
+    from dyadnet_actors.cluster.detached import read_ending
 
     ending = read_ending(Path(run))
     if ending is None:
         try:
-            with connected(ClusterSpec(address=address)) as watchdog, interruptible(), Bar() as bar:
-                ending = _followed(run, bar, watchdog, stop=stop)
+            with connected(ClusterSpec(address=address)) as watchdog, interruptible():
+                ending = _followed(run, watcher, watchdog, stop=stop)
         except KeyboardInterrupt:
             raise LeftError(f"left; the run goes on: dyadnet attach {run} --address {address}") from None
     if "summary" not in ending:
         raise _error(ending)
-    summary = ending["summary"]
-    of_test = {key.removeprefix("test_"): value for key, value in summary.items() if key.startswith("test_")}
-    typer.echo(
-        f"test {told(of_test)} (best on validation at epoch {summary['best_epoch']}) "
-        f"in {summary['seconds']:.1f} s; record, curves and weights in {summary['out']}",
-        err=True,
-    )
-    if as_json:
-        typer.echo(json.dumps({"state": "stopped" if summary.get("stopped") else "finished"} | summary))
+    return dict(ending["summary"])
 
 
 def _followed(run: str, watcher: Watcher, watchdog: Watchdog, *, stop: bool) -> Ending:
     """Show how a run goes until it ends."""
     import ray
+    from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
+
     from dyadnet_actors.cluster.connection import NAMESPACE
     from dyadnet_actors.cluster.detached import read_ending
     from dyadnet_actors.coordination.event_queue import relay
-    from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
 
     chosen = _chosen(Path(run).name)
     if not chosen.glance.get("detached", True):

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dyadnet_actors.cluster.connection import NAMESPACE
-
 from dyadnet.errors import UsageError, guessed
+from dyadnet_actors.cluster.connection import NAMESPACE
 
 COORDINATOR = "coordinator-"
 ANSWER = 5.0
@@ -83,8 +82,9 @@ def glance(coordinator: str) -> dict[str, Any] | None:
 
 
 def standing(coordinator: str) -> dict[str, Any]:
-    """What every actor of a run is doing or waiting for, by name, and who waits for whom (`dyadnet_actors.protocol.stall_diagnosis`), if known.
+    """What every actor of a run is doing or waiting for, by name, and who waits for whom, if known.
 
+    See `dyadnet_actors.protocol.stall_diagnosis`.
     Hung ones take seconds to be told from busy ones.
     """
     import ray

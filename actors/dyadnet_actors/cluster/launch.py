@@ -10,14 +10,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from dyadnet_actors.cluster.connection import NAMESPACE, connected, lost_with_the_job
-from dyadnet_actors.cluster.detach import leave
-from dyadnet_actors.cluster.discovery import COORDINATOR
-from dyadnet_actors.cluster.watchdog import Watchdog
-from dyadnet_actors.coordination.callbacks import answered
-from dyadnet_actors.coordination.event_queue import Item, relay
-from dyadnet_actors.protocol.failures import CoordinatorLostError, cause_of, check_made
-
 from dyadnet.checkpoint.finding import look
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import check_homes
@@ -31,6 +23,13 @@ from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
 from dyadnet.training.opening import checkpoints_in
 from dyadnet.training.stop import Stop, heeding
+from dyadnet_actors.cluster.connection import NAMESPACE, connected, lost_with_the_job
+from dyadnet_actors.cluster.detach import leave
+from dyadnet_actors.cluster.discovery import COORDINATOR
+from dyadnet_actors.cluster.watchdog import Watchdog
+from dyadnet_actors.coordination.callbacks import answered
+from dyadnet_actors.coordination.event_queue import Item, relay
+from dyadnet_actors.protocol.failures import CoordinatorLostError, cause_of, check_made
 
 START = 120.0
 """Seconds within which a coordinator must have come up."""
@@ -76,6 +75,7 @@ def _way_on(config: RunConfig, folder: RunFolder) -> str:
 def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher, watchdog: Watchdog) -> Summary:
     """Follow coordinators, one after the other if they die, until one tells how the run has ended."""
     import ray
+
     from dyadnet_actors.hosts.host import prepare
 
     stored = ray.put(dataset)
@@ -122,6 +122,7 @@ def _name() -> str:
 
 def _coordinator(name: str, config: RunConfig, dataset: Dataset, stored: Any, folder: RunFolder) -> Any:
     import ray
+
     from dyadnet_actors.cluster.actors import CoordinatorActor
 
     remote = ray.remote(concurrency_groups={"control": 4})(CoordinatorActor)
@@ -227,6 +228,7 @@ class Reached:
 
 def _end(coordinator: Any, name: str) -> None:
     import ray
+
     from dyadnet_actors.cluster.placement import release
 
     with contextlib.suppress(Exception):

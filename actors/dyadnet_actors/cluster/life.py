@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+from dyadnet.errors import DivergedError
+from dyadnet.program.sync.crossing import Home
 from dyadnet_actors.hosts import orders
 from dyadnet_actors.hosts.host import Host, prepare
 from dyadnet_actors.protocol.failures import StoppedError
@@ -13,11 +17,6 @@ from dyadnet_actors.protocol.host_status import Standing
 from dyadnet_actors.transports import setup as fast
 from dyadnet_actors.transports.connection import Connection
 from dyadnet_actors.transports.identity import Card
-
-from dyadnet.config import RunConfig
-from dyadnet.data import Dataset
-from dyadnet.errors import DivergedError
-from dyadnet.program.sync.crossing import Home
 
 Call = Callable[[int, bytes], None]
 """Takes bytes to another actor by a call of Ray's."""

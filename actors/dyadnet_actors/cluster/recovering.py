@@ -6,11 +6,6 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dyadnet_actors.cluster.workers import RayWorkers
-from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.protocol.failures import FailedError
-from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
-
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
@@ -25,6 +20,10 @@ from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.training.checkpoint_writer import Keeper
 from dyadnet.training.coordinator import Coordinator
 from dyadnet.training.stop import Stop
+from dyadnet_actors.cluster.workers import RayWorkers
+from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.protocol.failures import FailedError
+from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 
 
 class Attempts:

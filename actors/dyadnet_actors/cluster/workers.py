@@ -10,6 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayError
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from dyadnet.config import RunConfig
+from dyadnet.dynamics.outcome import Layout
+from dyadnet.errors import ConfigError
+from dyadnet.network.topology import Topology, colours
+from dyadnet.program.sync.crossing import Home, by_host
 from dyadnet_actors.cluster.answers import BoxAnswers, RayAnswers, RayInquiry
 from dyadnet_actors.cluster.pinning import assigned
 from dyadnet_actors.cluster.placement import homes, reserve, to_be_measured
@@ -21,16 +31,6 @@ from dyadnet_actors.protocol.failures import ActorLostError, FailedError, Stalle
 from dyadnet_actors.protocol.heartbeat import Heart
 from dyadnet_actors.transports import setup as fast
 from dyadnet_actors.transports.connection import Desk
-from ray.actor import ActorHandle
-from ray.exceptions import RayError
-from ray.util.placement_group import PlacementGroup, remove_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
-
-from dyadnet.config import RunConfig
-from dyadnet.dynamics.outcome import Layout
-from dyadnet.errors import ConfigError
-from dyadnet.network.topology import Topology, colours
-from dyadnet.program.sync.crossing import Home, by_host
 
 START = 120.0
 """Seconds within which every actor must have come up."""

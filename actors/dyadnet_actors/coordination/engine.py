@@ -10,10 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from dyadnet_actors.coordination.unresponsive import Inquiry, Lookout
-from dyadnet_actors.protocol.failures import StalledError
-from dyadnet_actors.protocol.pace import Pacer
-from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 from numpy.typing import NDArray
 
 from dyadnet.checkpoint.manifest import File, Manifest
@@ -30,6 +26,10 @@ from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program.sync.crossing import by_host
 from dyadnet.runs.trace import recorded
+from dyadnet_actors.coordination.unresponsive import Inquiry, Lookout
+from dyadnet_actors.protocol.failures import StalledError
+from dyadnet_actors.protocol.pace import Pacer
+from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 
 POLL = 0.5
 """Seconds of silence after which to look whether every actor is alive."""

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from dyadnet_actors.hosts.host import Host
 
 from dyadnet.config import ProbeSpec, RecordSpec, RunConfig
 from dyadnet.config.dynamics import Lockstep
@@ -21,6 +20,7 @@ from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program import tables as c
 from dyadnet.program.sync.crossing import Home
+from dyadnet_actors.hosts.host import Host
 
 SWEEPS = 10
 """A relaxation has about so many, and ends in one update."""

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgpack
 import numpy as np
-from dyadnet_actors.hosts.shared_memory import Segments
 from numpy.typing import NDArray
 
 from dyadnet.dynamics.messages import MessageError
@@ -23,6 +22,7 @@ from dyadnet.engines.group import Group
 from dyadnet.program import tables as c
 from dyadnet.program.sync.crossing import Geometry, Region
 from dyadnet.program.tables import J_WIDTH, M_WIDTH
+from dyadnet_actors.hosts.shared_memory import Segments
 
 Array = NDArray[Any]
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import msgpack
 import numpy as np
-from dyadnet_actors.hosts.carrier import Array, Carrier, Send
-from dyadnet_actors.hosts.shared_memory import Segments
 
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.engines.group import Group
 from dyadnet.program import tables as c
 from dyadnet.program.sync.crossing import DEPTH
+from dyadnet_actors.hosts.carrier import Array, Carrier, Send
+from dyadnet_actors.hosts.shared_memory import Segments
 
 UNDER_WAY = 2
 """Packets to one host that have not been acknowledged, at most."""

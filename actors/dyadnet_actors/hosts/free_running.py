@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from dyadnet_actors.protocol.pace import Delays
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
@@ -20,6 +19,7 @@ from dyadnet.program.lane import Lane
 from dyadnet.program.sync.verdicts import LEADER
 from dyadnet.program.sync.words import MOST, ROOM, tell
 from dyadnet.program.trace import Scribe
+from dyadnet_actors.protocol.pace import Delays
 
 LOOK = 50_000_000
 """Nanoseconds after which a host looks whether it was told to stop."""

@@ -13,17 +13,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from dyadnet_actors.hosts.carrier import Carrier, Send
-from dyadnet_actors.hosts.fault_injector import Effects, Process, Sabotage
-from dyadnet_actors.hosts.free_carrier import FreeCarrier
-from dyadnet_actors.hosts.free_running import LOOK, FreeRun
-from dyadnet_actors.hosts.shared_memory import Layout, Segments
-from dyadnet_actors.hosts.usage_meter import Ages, Ledger
-from dyadnet_actors.hosts.vectors import Paths, Vectors
-from dyadnet_actors.protocol.failures import StoppedError
-from dyadnet_actors.protocol.heartbeat import Pulse
-from dyadnet_actors.protocol.host_status import LaneStanding, Standing, Want
-from dyadnet_actors.protocol.pace import Delays
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -47,6 +36,17 @@ from dyadnet.program.advance import NOBODY, advance
 from dyadnet.program.lane import Lane
 from dyadnet.program.sync.crossing import Home
 from dyadnet.program.sync.words import MOST, ROOM, wait
+from dyadnet_actors.hosts.carrier import Carrier, Send
+from dyadnet_actors.hosts.fault_injector import Effects, Process, Sabotage
+from dyadnet_actors.hosts.free_carrier import FreeCarrier
+from dyadnet_actors.hosts.free_running import LOOK, FreeRun
+from dyadnet_actors.hosts.shared_memory import Layout, Segments
+from dyadnet_actors.hosts.usage_meter import Ages, Ledger
+from dyadnet_actors.hosts.vectors import Paths, Vectors
+from dyadnet_actors.protocol.failures import StoppedError
+from dyadnet_actors.protocol.heartbeat import Pulse
+from dyadnet_actors.protocol.host_status import LaneStanding, Standing, Want
+from dyadnet_actors.protocol.pace import Delays
 
 Array = NDArray[Any]
 

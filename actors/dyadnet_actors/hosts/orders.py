@@ -11,14 +11,14 @@ from typing import Any
 
 import msgpack
 import numpy as np
-from dyadnet_actors.hosts.host import Relaxed
-from dyadnet_actors.protocol import tasks
-from dyadnet_actors.protocol.pace import Delays
 
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.dynamics.outcome import NUMBERS, RECEIVED, SENT, Layout, Share, Spent
 from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import DivergedError, DyadnetError
+from dyadnet_actors.hosts.host import Relaxed
+from dyadnet_actors.protocol import tasks
+from dyadnet_actors.protocol.pace import Delays
 
 LEAVE = "leave"
 """Ends `serve`; what follows is asked for by calls of Ray's."""

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from dyadnet_actors.protocol.failures import MemoryShortError
 from numpy.typing import NDArray
 
 from dyadnet.dynamics.messages import MessageError
@@ -25,6 +24,7 @@ from dyadnet.numerics.kernels import compiled
 from dyadnet.program.sync.crossing import PAGE, Geometry, Home, Region
 from dyadnet.program.sync.words import ROOM, get, load, own, put, sleep, tell, wait
 from dyadnet.program.tables import J_WIDTH
+from dyadnet_actors.protocol.failures import MemoryShortError
 
 if sys.platform == "linux":
     import fcntl

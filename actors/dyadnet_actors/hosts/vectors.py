@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from dyadnet_actors.hosts.carrier import Carrier, vector_keys
-from dyadnet_actors.hosts.shared_memory import Segments
 from numpy.typing import NDArray
 
 from dyadnet.engines.group import Group
 from dyadnet.program import tables as c
 from dyadnet.program.sync.crossing import whole
+from dyadnet_actors.hosts.carrier import Carrier, vector_keys
+from dyadnet_actors.hosts.shared_memory import Segments
 
 Array = NDArray[Any]
 Copy = tuple[int, int, int]

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import ray
-from dyadnet_actors.cluster.actors import BlockActor
-from dyadnet_actors.cluster.workers import RayWorkers
-from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.limits.bisection import edge
 
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.runs.weights import Parameters
+from dyadnet_actors.cluster.actors import BlockActor
+from dyadnet_actors.cluster.workers import RayWorkers
+from dyadnet_actors.coordination.engine import ActorEngine
+from dyadnet_actors.limits.bisection import edge
 
 PRECISION = 0.06
 """Of the edge: the smallest T that settles over the largest that does not, less one."""

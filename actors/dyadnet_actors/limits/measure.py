@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import ray
-from dyadnet_actors.cluster.watchdog import Watchdog
-from dyadnet_actors.limits.actor import LimitsActor
 
 from dyadnet.analysis import stability
 from dyadnet.analysis.assembled import assemble
@@ -26,6 +24,8 @@ from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.step_size import time_constant
 from dyadnet.runs.weights import Parameters
+from dyadnet_actors.cluster.watchdog import Watchdog
+from dyadnet_actors.limits.actor import LimitsActor
 
 PATIENCE = 300.0
 """Delays that the network is given to come to rest in: near the edge it takes long."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from dyadnet_actors.limits.measure import Edge
 
 from dyadnet.reporting.plots import dress, panels, spared, written
 from dyadnet.runs.folder import whole
+from dyadnet_actors.limits.measure import Edge
 
 TABLE, PICTURE = "real.csv", "real.png"
 

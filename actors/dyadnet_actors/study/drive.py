@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dyadnet_actors.cluster.connection import connected
-from dyadnet_actors.protocol.failures import RayLostError
 from rich.console import Console
 
 from dyadnet.config import ClusterSpec
@@ -27,6 +25,8 @@ from dyadnet.study.plan import Trial, plan
 from dyadnet.study.progress import StudyBar
 from dyadnet.study.trial import Result
 from dyadnet.training.api import load_data
+from dyadnet_actors.cluster.connection import connected
+from dyadnet_actors.protocol.failures import RayLostError
 
 TABLE_EVERY = 30.0
 """Seconds between two tables while a study goes on."""

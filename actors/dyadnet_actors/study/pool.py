@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from dyadnet_actors.cluster.watchdog import Watchdog
-from dyadnet_actors.protocol.failures import cause_of
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from dyadnet.config import RunConfig
@@ -20,6 +18,8 @@ from dyadnet.study.definition import Keep
 from dyadnet.study.ongoing import reached
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result, run_trial
+from dyadnet_actors.cluster.watchdog import Watchdog
+from dyadnet_actors.protocol.failures import cause_of
 
 START = 120.0
 """Seconds within which a worker must have come up."""

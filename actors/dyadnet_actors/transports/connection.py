@@ -1,7 +1,8 @@
 """How hosts of a network, and its coordinator, come to read each other's segments.
 
 On one machine the descriptors of segments travel over sockets that are gone with their process; once everybody has
-everybody's, nothing is sent any more. Between machines a carrier's packets travel as frames (`dyadnet_actors.transports.tcp`).
+everybody's, nothing is sent any more. Between machines a carrier's packets travel as frames
+(`dyadnet_actors.transports.tcp`).
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from dyadnet.dynamics.messages import MessageError
 from dyadnet_actors.hosts.host import Host
 from dyadnet_actors.hosts.shared_memory import Box, DeskSegments, Layout, attached
 from dyadnet_actors.transports.endpoint import Endpoint, Network
 from dyadnet_actors.transports.identity import Card
 from dyadnet_actors.transports.local import PeerLostError
 from dyadnet_actors.transports.notices import SEGMENT, SLOTS, pack
-
-from dyadnet.dynamics.messages import MessageError
 
 
 class Connection:

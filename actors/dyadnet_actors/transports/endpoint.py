@@ -14,12 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dyadnet.dynamics.messages import MessageError
 from dyadnet_actors.transports.identity import Card, new_card
 from dyadnet_actors.transports.local import LocalSockets, PeerLostError
 from dyadnet_actors.transports.notices import HELLO, pack, unpack
 from dyadnet_actors.transports.tcp import Tcp
-
-from dyadnet.dynamics.messages import MessageError
 
 LOG = logging.getLogger("dyadnet.transport")
 MOST_LOGGED = 100

@@ -18,12 +18,11 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
+from dyadnet.config.recovery import What
+from dyadnet.dynamics.messages import MessageError
 from dyadnet_actors.protocol.failures import FailedError
 from dyadnet_actors.transports.identity import Card
 from dyadnet_actors.transports.notices import HELLO, LARGEST, pack, unpack
-
-from dyadnet.config.recovery import What
-from dyadnet.dynamics.messages import MessageError
 
 STRANGERS = 64
 """Connections without a hello yet, at most."""

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from dyadnet_actors.hosts.shared_memory import Layout
-from dyadnet_actors.transports.connection import Desk
-from dyadnet_actors.transports.endpoint import Network
-from dyadnet_actors.transports.identity import Card
 
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engines.group import shared_rows as rows
 from dyadnet.network.topology import Topology
 from dyadnet.program.sync.crossing import Geometry, Home
+from dyadnet_actors.hosts.shared_memory import Layout
+from dyadnet_actors.transports.connection import Desk
+from dyadnet_actors.transports.endpoint import Network
+from dyadnet_actors.transports.identity import Card
 
 SPARE = 4 << 20
 """Bytes of a frame that any network may have: headers, and vectors of a power iteration."""

@@ -16,13 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import zmq
-from dyadnet_actors.transports.identity import Card
-from dyadnet_actors.transports.local import PeerLostError, Refuse
-from dyadnet_actors.transports.notices import MOST_PARTS
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from dyadnet.errors import ConfigError
+from dyadnet_actors.transports.identity import Card
+from dyadnet_actors.transports.local import PeerLostError, Refuse
+from dyadnet_actors.transports.notices import MOST_PARTS
 
 _PREFIX = struct.Struct("<I32s")
 """Of every letter: who sends it, and the receiver's secret, which is all the proof there is without CURVE."""

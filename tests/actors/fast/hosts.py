@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dyadnet.config import RunConfig
+from dyadnet.data import Dataset
+from dyadnet.program.sync.crossing import Home
 from dyadnet_actors.cluster.life import Life
 from dyadnet_actors.cluster.placement import homes
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.transports import setup
 from dyadnet_actors.transports.identity import Card
-
-from dyadnet.config import RunConfig
-from dyadnet.data import Dataset
-from dyadnet.program.sync.crossing import Home
 from tests.actors.threads import Answered, FutureAnswers
 
 

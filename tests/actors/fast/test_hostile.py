@@ -15,15 +15,15 @@ import msgpack
 import numpy as np
 import pytest
 import zmq
-from dyadnet_actors.hosts.shared_memory import create
-from dyadnet_actors.transports.endpoint import Endpoint, Network
-from dyadnet_actors.transports.local import STRANGERS, PeerLostError
-from dyadnet_actors.transports.notices import HELLO, LARGEST, SEGMENT, SLOTS, VERSION, pack
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.program.sync.crossing import PAGE
+from dyadnet_actors.hosts.shared_memory import create
+from dyadnet_actors.transports.endpoint import Endpoint, Network
+from dyadnet_actors.transports.local import STRANGERS, PeerLostError
+from dyadnet_actors.transports.notices import HELLO, LARGEST, SEGMENT, SLOTS, VERSION, pack
 from tests.actors.fast.hosts import machines, open_descriptors
 
 NETWORK = Network("127.0.0.1", (20000, 20999), 1 << 16, False)
