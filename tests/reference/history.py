@@ -98,7 +98,7 @@ def _add(
 def relax(
     X: Array, base: Array, first: Array, scale: float, second: Array, correction: Array, eta: Array
 ) -> tuple[float, float]:
-    """X ← (1−η)X + η(X* + correction); the largest |X*−X| before and |X| after, as `dyadnet.kernels.relax`."""
+    """X ← (1−η)X + η(X* + correction); the largest |X*−X| before and |X| after, as `tests.reference.kernels.relax`."""
     one, row = X.dtype.type(1), np.zeros_like(X)
     if base.shape[0]:
         row[...] = base
