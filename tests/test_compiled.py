@@ -72,12 +72,13 @@ def test_a_cache_that_cannot_be_mended_is_done_without(tmp_path: Path) -> None:
 
 def package(folder: Path, power: int) -> None:
     """A tiny dyadnet: the real compilation, one function, and a constant in another file."""
-    program = folder / "dyadnet" / "program"
-    program.mkdir(parents=True, exist_ok=True)
-    for file in (folder / "dyadnet" / "__init__.py", program / "__init__.py"):
+    numerics, program = folder / "dyadnet" / "numerics", folder / "dyadnet" / "program"
+    for room in (numerics, program):
+        room.mkdir(parents=True, exist_ok=True)
+    for file in (folder / "dyadnet" / "__init__.py", numerics / "__init__.py", program / "__init__.py"):
         file.touch()
-    for name in ("compiled.py", "histograms.py", "kernels.py"):
-        shutil.copy(Path(dyadnet.__file__).parent / name, folder / "dyadnet" / name)
+    for name in ("compilation.py", "kernels.py"):
+        shutil.copy(Path(dyadnet.__file__).parent / "numerics" / name, numerics / name)
     (program / "tables.py").write_text(f"POWER = {power}\n")
     (program / "executor.py").write_text(EXECUTOR)
 
@@ -109,7 +110,7 @@ def test_a_change_in_another_file_is_noticed(tmp_path: Path) -> None:
     package(tmp_path, 3)
     assert powered(tmp_path) == ["27", "0"]
     assert powered(tmp_path) == ["27", "1"]
-    with (tmp_path / "dyadnet" / "kernels.py").open("a") as file:
+    with (tmp_path / "dyadnet" / "numerics" / "kernels.py").open("a") as file:
         file.write("# One line more.\n")
     assert powered(tmp_path) == ["27", "0"]
     (tmp_path / "dyadnet" / "program" / "views.py").touch()

@@ -303,9 +303,9 @@ def test_an_average_is_the_mean_over_the_last_firings(average: int) -> None:
     (dyad,) = built.dyads["h2"]
 
     class Watch:
-        def record(self, dyads: Dyads) -> None:
-            own.append(dyads.state.copy())
-            held.append(dyads.held["h1", "state"].payload.copy())
+        def note(self, *state: Any) -> None:
+            own.append(dyad.state.copy())
+            held.append(dyad.held["h1", "state"].payload.copy())
 
     built._probed["h2"] = dyad.probe = Watch()  # type: ignore[assignment]
     settler = Settler(built, step=0.3)

@@ -25,12 +25,9 @@ NOWHERE = "nowhere to be written, so that every process compiles anew; name a fo
 @cache
 def stamp() -> str:
     """Digest of all that any compiled code may come from: the files with compiled functions and what those read."""
-    folder = Path(__file__).parent
+    package = Path(__file__).parents[1]
     digest = hashlib.sha256(f"numba {numba.__version__}, numpy {np.__version__}".encode())
-    for file in (
-        *(folder / f"{name}.py" for name in ("compiled", "histograms", "kernels")),
-        *sorted((folder / "program").glob("*.py")),
-    ):
+    for file in sorted(file for room in ("numerics", "program") for file in (package / room).rglob("*.py")):
         digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()
 

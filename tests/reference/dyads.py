@@ -1,6 +1,6 @@
 """The neurons of one block, for one lane: two compartments that settle by exchanging means and differences.
 
-A block advances itself. Whoever runs it, in this process or in an actor, does three things at every tick t:
+A block advances itself. Whoever runs it does three things at every tick t:
 
 1. `receive` every message sent to it so far (the block itself works out when each arrives);
 2. `fire(t)`: messages whose arrival is ≤ t are delivered, in the order (arrival, source, sequence), the newest

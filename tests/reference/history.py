@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.dynamics.messages import Kind
-from dyadnet.numerics.kernels import FLUSH
+from dyadnet.kernels import FLUSH
+from dyadnet.messages import Kind
 from tests.reference.messages import Message
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _add(
 def relax(
     X: Array, base: Array, first: Array, scale: float, second: Array, correction: Array, eta: Array
 ) -> tuple[float, float]:
-    """X ← (1−η)X + η(X* + correction); the largest |X*−X| before and |X| after, as `dyadnet.numerics.kernels.relax`."""
+    """X ← (1−η)X + η(X* + correction); the largest |X*−X| before and |X| after, as `tests.reference.kernels.relax`."""
     one, row = X.dtype.type(1), np.zeros_like(X)
     if base.shape[0]:
         row[...] = base
