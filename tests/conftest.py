@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of this process draw nothing unless the test is marked ``pictures``: a second a run, of hundreds."""
     if request.node.get_closest_marker("pictures") is None:
-        monkeypatch.setattr(importlib.import_module("dyadnet.train"), "draw", lambda run, watcher: None)
+        monkeypatch.setattr(importlib.import_module("dyadnet.training.api"), "draw", lambda run, watcher: None)
 
 
 @pytest.fixture(scope="session")

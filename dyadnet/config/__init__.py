@@ -1,5 +1,6 @@
 """Every setting of a run, in one immutable tree. Imports no engine."""
 
-from dyadnet.config.run import ClusterSpec, DataSpec, InitSpec, Learning, Port, ProbeSpec, RecordSpec, RunConfig
+from dyadnet.config.run import RunConfig
+from dyadnet.config.sections import ClusterSpec, DataSpec, InitSpec, Learning, Port, ProbeSpec, RecordSpec
 
 __all__ = ["ClusterSpec", "DataSpec", "InitSpec", "Learning", "Port", "ProbeSpec", "RecordSpec", "RunConfig"]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dyadnet.config.dynamics import TICKS, Dynamics, FreeRunning
 from dyadnet.config.faults import check_faults
+from dyadnet.config.sections import Settings
 from dyadnet.errors import ConfigError
 from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.timing.alternating import sides
 
-if TYPE_CHECKING:
-    from dyadnet.config import RunConfig
 
-
-def check_consistency(config: RunConfig) -> None:
+def check_consistency(config: Settings) -> None:
     """What no single setting can know: names that refer to the network, and schedules over the whole run.
 
     Raises
@@ -79,7 +75,7 @@ def check_consistency(config: RunConfig) -> None:
     _check_baseline(config)
 
 
-def _check_imperfections(config: RunConfig) -> None:
+def _check_imperfections(config: Settings) -> None:
     imperfections, dynamics = config.imperfections, config.dynamics
     projections = [p.name for p in config.network.recurrent]
     blocks = dict.fromkeys([p.name for p in config.network.populations] + list(Topology(config.network).blocks))
@@ -106,7 +102,7 @@ def _check_imperfections(config: RunConfig) -> None:
             raise ConfigError("dynamics.average", dynamics.average, f"at most the sweeps of a phase, {shortest}")
 
 
-def _check_turns(config: RunConfig) -> None:
+def _check_turns(config: Settings) -> None:
     """That compartments which take turns never mix, and that nothing is asked for that needs both at once."""
     dynamics, lam = config.dynamics, config.learning.lam
     if dynamics.phases != "in-turn":
@@ -121,7 +117,7 @@ def _check_turns(config: RunConfig) -> None:
     sides(config.network, [projection.coupling for projection in config.network.recurrent])
 
 
-def _check_probes(config: RunConfig) -> None:
+def _check_probes(config: Settings) -> None:
     sizes = {name: block.size for name, block in Topology(config.network).blocks.items()}
     for block, neurons in config.probe.neurons.items():
         if block not in sizes:
@@ -135,7 +131,7 @@ def _check_probes(config: RunConfig) -> None:
             raise ConfigError("probe.samples", sample, "a row of the minibatch's first lane")
 
 
-def _check_metrics(config: RunConfig) -> None:
+def _check_metrics(config: Settings) -> None:
     every = config.metrics.cosine
     if every is not None and isinstance(config.dynamics.mode, FreeRunning):
         raise ConfigError("metrics.cosine", every, "there is no exact gradient in mode free; leave it out")
@@ -144,7 +140,7 @@ def _check_metrics(config: RunConfig) -> None:
         raise ConfigError("metrics.cosine", every, legal)
 
 
-def _check_trace(config: RunConfig) -> None:
+def _check_trace(config: Settings) -> None:
     trace = config.record.trace
     if trace is None:
         return
@@ -159,7 +155,7 @@ def _check_trace(config: RunConfig) -> None:
         raise ConfigError("record.trace", str(trace), legal)
 
 
-def _check_baseline(config: RunConfig) -> None:
+def _check_baseline(config: Settings) -> None:
     """That a run by back-propagation asks for nothing that only dyads have."""
     if config.baseline is None:
         return

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.config import RunConfig
 from dyadnet.dynamics import prospective
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.timing.clocks import Clock
 from dyadnet.timing.delays import Constant, Delay, Geometric
-
-if TYPE_CHECKING:
-    from dyadnet.config import RunConfig
 
 
 def mean_age(config: RunConfig, topology: Topology, clocks: dict[str, Clock]) -> float:

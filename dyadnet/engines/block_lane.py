@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from dyadnet.learning.block import Block
 from dyadnet.program import tables as c
+from dyadnet.program.arena import Arena
 from dyadnet.program.lane import Lane
 
-if TYPE_CHECKING:
-    from dyadnet.engines.group import Group
-
 Array = NDArray[Any]
+
+
+class Lanes(Protocol):
+    """What a look is taken at; `dyadnet.engines.group.Group` is one."""
+
+    @property
+    def arena(self) -> Arena:
+        """Where everything lies."""
+
+    def lane(self, index: int) -> Lane:
+        """One lane."""
+
+    def hold_rows(self, index: int, rows: int) -> None:
+        """Have so many samples in a lane."""
 
 
 @dataclass
 class BlockLane:
     """A look at one block's neurons in one lane; arrays are copies, and stay good."""
 
-    group: Group
+    lanes: Lanes
     block: Block
     index: int
 
     @property
     def _lane(self) -> Lane:
-        return self.group.lane(self.index)
+        return self.lanes.lane(self.index)
 
     @property
     def _number(self) -> int:
-        return self.group.arena.index[self.block.name]
+        return self.lanes.arena.index[self.block.name]
 
     @property
     def A(self) -> Array:  # noqa: N802
@@ -40,7 +52,7 @@ class BlockLane:
 
     @A.setter
     def A(self, values: Array) -> None:  # noqa: N802
-        self.group.hold_rows(self.index, len(values))
+        self.lanes.hold_rows(self.index, len(values))
         self._lane.array(self._number, c.B_A)[...] = values
 
     @property

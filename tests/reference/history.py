@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.kernels import FLUSH
-from dyadnet.messages import Kind
+from dyadnet.dynamics.messages import Kind
+from dyadnet.numerics.kernels import FLUSH
 from tests.reference.messages import Message
 
 if TYPE_CHECKING:
