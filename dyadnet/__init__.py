@@ -16,6 +16,7 @@ from dyadnet.errors import (
     UsageError,
 )
 from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.registry import register
 from dyadnet.runs.summary import Summary
 from dyadnet.training.api import resume, train
 from dyadnet.training.callbacks import Callback, EarlyStopping
@@ -46,6 +47,7 @@ __all__ = [
     "evaluate",
     "layered",
     "load",
+    "register",
     "resume",
     "train",
 ]

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import model_validator
 
 from dyadnet.config.sections import Settings
 from dyadnet.config.validation import check_consistency
 from dyadnet.files import documents as document
+from dyadnet.registry import Registrations
 
 
 class RunConfig(Settings):
@@ -23,6 +26,10 @@ class RunConfig(Settings):
         ``backprop``: train the network's layers by back-propagation instead, to compare with; see
         `dyadnet.baselines.backprop`.
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What this process has registered is registered where the configuration arrives, before the rest is read.
+        return _arrived, (Registrations(), type(self), self.__getstate__())
 
     @model_validator(mode="after")
     def _consistent(self) -> RunConfig:
@@ -50,3 +57,10 @@ class RunConfig(Settings):
     def to_yaml(self) -> str:
         """Everything resolved, as YAML that `load` reads back."""
         return document.written(self.model_dump(mode="json"))
+
+
+def _arrived(registrations: Registrations, kind: type[RunConfig], state: dict[Any, Any]) -> RunConfig:
+    """A configuration in another process, once what it may name is registered there."""
+    config = kind.__new__(kind)
+    config.__setstate__(state)
+    return config

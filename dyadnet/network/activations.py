@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.numerics.elementwise import LOGISTIC, PIECEWISE, TANH, activate
+from dyadnet.registry import Registry
 
 Array = NDArray[np.floating]
 
@@ -170,25 +171,32 @@ def _tanh_difference(D: Array, plus: Array, minus: Array) -> Array:
     return np.asarray(0.5 * np.tanh(2 * D) * (1 - plus * minus), dtype=D.dtype)
 
 
-ACTIVATIONS: dict[str, Activation] = {
-    activation.name: activation
-    for activation in (
-        PiecewiseLinear("tempered-hard-sigmoid", leak=0.0, gain=0.5, top=2.0),
-        PiecewiseLinear("hard-sigmoid", leak=0.0, gain=1.0, top=1.0),
-        Smooth(
-            "logistic",
-            0.25,
-            (0.0, 1.0),
-            _logistic,
-            _logistic_slope,
-            _logistic_potential,
-            _logistic_difference,
-            LOGISTIC,
-        ),
-        Smooth("tanh", 1.0, (-1.0, 1.0), np.tanh, _tanh_slope, _tanh_potential, _tanh_difference, TANH),
-        PiecewiseLinear("relu", leak=0.0, gain=1.0, top=np.inf),
-        PiecewiseLinear("leaky-relu", leak=0.01, gain=0.99, top=np.inf),
-        PiecewiseLinear("linear", leak=1.0, gain=0.0, top=np.inf),
-    )
-}
+def _problem(name: str, thing: object) -> str | None:
+    """What is wrong with an activation that is to be added."""
+    if not isinstance(thing, PiecewiseLinear | Smooth):
+        return "it has to be a PiecewiseLinear or a Smooth of dyadnet.network.activations"
+    if thing.name != name:
+        return f"its name is {thing.name!r}; it has to be the one that it is registered by"
+    return None
+
+
+_BUILT_IN: tuple[Activation, ...] = (
+    PiecewiseLinear("tempered-hard-sigmoid", leak=0.0, gain=0.5, top=2.0),
+    PiecewiseLinear("hard-sigmoid", leak=0.0, gain=1.0, top=1.0),
+    Smooth(
+        "logistic",
+        0.25,
+        (0.0, 1.0),
+        _logistic,
+        _logistic_slope,
+        _logistic_potential,
+        _logistic_difference,
+        LOGISTIC,
+    ),
+    Smooth("tanh", 1.0, (-1.0, 1.0), np.tanh, _tanh_slope, _tanh_potential, _tanh_difference, TANH),
+    PiecewiseLinear("relu", leak=0.0, gain=1.0, top=np.inf),
+    PiecewiseLinear("leaky-relu", leak=0.01, gain=0.99, top=np.inf),
+    PiecewiseLinear("linear", leak=1.0, gain=0.0, top=np.inf),
+)
+ACTIVATIONS: Registry[Activation] = Registry("activation", {one.name: one for one in _BUILT_IN}, _problem)
 """Every activation by its name in a configuration."""

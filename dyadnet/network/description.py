@@ -252,8 +252,7 @@ def validate(network: Network) -> None:
         if population.blocks > population.size:
             raise ConfigError(f"{where}.blocks", population.blocks, f"at most its {population.size} neurons")
         if population.activation not in ACTIVATIONS:
-            legal = f"one of {', '.join(ACTIVATIONS)}; one of your own must be in ACTIVATIONS in every process"
-            raise ConfigError(f"{where}.activation", population.activation, legal)
+            raise ConfigError(f"{where}.activation", population.activation, ACTIVATIONS.legal(population.activation))
     if network.output not in seen:
         raise ConfigError("network.output", network.output, f"one of {', '.join(sorted(seen))}")
     if network.by_name[network.output].blocks != 1:

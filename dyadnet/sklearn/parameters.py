@@ -70,7 +70,7 @@ class Parameters(Spec):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in ACTIVATIONS:
-            raise ValueError(f"one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(ACTIVATIONS.legal(value))
         return value
 
     @property

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engines.local import LocalEngine
 from dyadnet.learning.update import Update
-from dyadnet.network.activations import ACTIVATIONS, Smooth
+from dyadnet.network.activations import Smooth
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import colours
@@ -302,7 +303,7 @@ def test_what_is_a_users_own_is_called_back(monkeypatch: pytest.MonkeyPatch) -> 
         def nudge(self, m: Any, d: Any, y: Any) -> Any:
             return (m - y) * np.abs(m - y), d * np.abs(m - y)
 
-    monkeypatch.setitem(ACTIVATIONS, "softsign", own)
+    dn.register("activation", "softsign")(own)
     monkeypatch.setitem(LOSSES, "squared-error", Cubed())
     monkeypatch.setattr("dyadnet.program.arena.LOSSES", {})
     network = layered(5, [6, 4], 3, lam=0.0, activation="softsign").with_blocks(2)
