@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,15 @@ from dyadnet.study.ready import find, names
 from tests.checkpoint.runs import SMALL, settings
 from tests.test_cli import QUICK, complaint
 from tests.test_cli import run as command
+
+
+def test_the_face_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    modules = {module.name for module in pkgutil.iter_modules(dn.__path__)}
+    assert not modules & set(dn.__all__), "a name hides a module"
+    for name in dn.__all__:
+        assert getattr(dn, name) is not None
+    assert command("--version") == 0
+    assert capsys.readouterr().out == f"dyadnet {dn.__version__}\n"
 
 
 @pytest.mark.parametrize(

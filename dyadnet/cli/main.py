@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dyadnet import __version__
 from dyadnet.cli.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
 from dyadnet.cli.predict import predict
 from dyadnet.cli.replay import replay
@@ -50,6 +51,22 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")]
+
+
+def _told_version(wanted: bool) -> None:
+    """``--version``: ends the command there."""
+    if wanted:
+        typer.echo(f"dyadnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_told_version, help="Say which version this is.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
