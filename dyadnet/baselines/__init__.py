@@ -1,4 +1,4 @@
-"""What networks of dyads are compared with: the same layers and data, trained in another way."""
+"""What networks of dyads are compared with: the same layers and data, trained by back-propagation."""
 
 from dyadnet.baselines.backprop import BackpropEngine
 from dyadnet.baselines.choice import engine_in_process

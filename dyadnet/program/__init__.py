@@ -1,1 +1,1 @@
-"""Programs: what a free-running block does, compiled."""
+"""A relaxation as a list of events in virtual time, and what executes it, compiled."""

@@ -1,4 +1,4 @@
-"""The transport for speed: segments in shared memory on one machine, frames with CURVE between machines.
+"""How hosts reach each other: segments in shared memory on one machine, encrypted frames between machines.
 
 `connection` is the whole as hosts see it; below it `letters` are the bytes of a notice, `local` the sockets between
 processes of one machine, by which the descriptors of segments travel, and `tcp` those between machines. Why it is made
