@@ -1,4 +1,4 @@
-"""The page on the architecture: its picture is of this tree, its files are there, and the ways are as short as it says."""
+"""The page on the architecture: its picture is of this tree, and the ways are as short as it says."""
 
 from __future__ import annotations
 
