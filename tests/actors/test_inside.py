@@ -161,7 +161,7 @@ def test_what_a_job_says_of_its_environment_comes_first(told: str, monkeypatch: 
     assert _runtime(joined) == {"env_vars": THREADS | {"OMP_NUM_THREADS": "3"}}
     shipped = _runtime(joined.model_copy(update={"ship_code": True}))["py_modules"]
     assert shipped[0] == "a"
-    assert [Path(path).name for path in shipped[1:]] == ["dyadnet", "actors"]
+    assert [Path(path).name for path in shipped[1:]] == ["dyadnet", "dyadnet_actors"]
     monkeypatch.setenv(JOB, told)
     assert _runtime(joined) == {"env_vars": THREADS}
     assert _runtime(ClusterSpec()) == {}
