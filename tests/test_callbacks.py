@@ -205,7 +205,7 @@ def test_what_cannot_be_a_callback_or_its_state(tmp_path: Path) -> None:
             settings(engine="ray", cluster={"detach": True, "address": "a:1"}), tmp_path / "run", callbacks=[Log()]
         )
     free = settings(engine="ray", dynamics={"mode": "free"}, record={"trace": str(tmp_path / "t")})
-    with pytest.raises(ConfigError, match=r"record\.trace: .* what callbacks do is in no trace"):
+    with pytest.raises(ConfigError, match=r"record\.trace: .* a trace does not record what callbacks do"):
         dn.train(free, tmp_path / "run", callbacks=[Log()])
     assert not (tmp_path / "run").exists()
     run = dn.train(settings(), tmp_path / "run")

@@ -177,7 +177,7 @@ def test_a_key_that_no_run_has_is_misspelt_wherever_it_is_written(tmp_path: Path
     run = dn.train(settings(), tmp_path / "run", report=False)
     with pytest.raises(ConfigError, match=r"did you mean dynamics\?$"):
         dn.evaluate(run.path, changes={"dynamcs": {"sweeps": 3}})
-    with pytest.raises(ConfigError, match="it made the weights what they are"):
+    with pytest.raises(ConfigError, match="the weights depend on it"):
         dn.evaluate(run.path, changes={"seed": 3})
 
 

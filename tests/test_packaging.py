@@ -49,6 +49,15 @@ def test_the_changelog_begins_with_this_version_and_dates_all_others() -> None:
     assert all(re.fullmatch(dated, heading) for heading in headings[1:])
 
 
+def test_the_citation_is_of_this_version_and_license() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation), "what CFF 1.2.0 requires"
+    assert citation["cff-version"] == "1.2.0"
+    assert (citation["title"], citation["version"]) == (project()["name"], project()["version"])
+    assert citation["license"] == project()["license"]
+    assert citation["abstract"] == project()["description"]
+
+
 def test_the_workflow_tries_the_wheel_on_every_python_that_is_supported() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "wheel.yml").read_text(encoding="utf-8"))
     tried = workflow["jobs"]["wheel"]["strategy"]["matrix"]["python"]

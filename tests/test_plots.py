@@ -83,7 +83,9 @@ def test_interrupting_what_is_drawn_after_the_end_undoes_nothing(
     watching = Watching()
     assert train(settings(), tmp_path / "run", watching).best_epoch >= 1
     (told,) = watching.warnings
-    assert told.startswith("stopped while it drew, after the training was over; for the report: dyadnet report ")
+    assert told.startswith(
+        "stopped while drawing pictures, after the training was over; for the report: dyadnet report "
+    )
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,7 @@ def test_a_run_of_another_shape_is_refused_with_what_does_not_fit(
         ConfigError, match=r"weights/h2->out should be not there .*, and 1 more|weights/h1->out should be"
     ):
         dn.train(settings(network={"layered": {"hidden": [20], "lam": 0.5}}), tmp_path / "run", init_from=folder)
-    with pytest.raises(ConfigError, match=r"init_from: .* name the folder of a run with sound weights .*no run here"):
+    with pytest.raises(ConfigError, match=r"init_from: .* name the folder of a run with intact weights .*no run here"):
         dn.train(settings(), tmp_path / "run", init_from=tmp_path)
     init = {"run": str(folder), "sha256": "0" * 64}
     with pytest.raises(ConfigError, match=r"init_from\.sha256: '0+' is not legal; the best weights of .* have"):

@@ -255,7 +255,7 @@ def test_a_name_may_be_a_folders_or_a_runs_on_a_cluster(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 2
-        no_cluster = "and there is no cluster here that could have a run of this name"
+        no_cluster = "and no cluster here could have a run of this name"
         assert done.stderr == f"dyadnet: {run}: {why}, {no_cluster}\n"
 
 

@@ -1,4 +1,4 @@
-"""Every command and every piece of Python of the tutorial and the how-to pages runs as it is written."""
+"""Every command and every piece of Python of the README, the tutorial and the how-to pages runs as it is written."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 HOW_TO = ("in-three-lines", "own-data", "regression", "own-network", "own-imperfection")
 PAGES = [DOCS / "tutorial.md", *(DOCS / "how-to" / f"{name}.md" for name in HOW_TO)]
 PAGES += [DOCS / "scikit-learn.md", DOCS / "export.md", DOCS / "runs.md", DOCS / "callbacks.md", DOCS / "baseline.md"]
+PAGES += [DOCS.parent / "README.md"]
 FENCE = re.compile(r"(<!-- not run[^>]*-->\n)?```(bash|python|yaml)(?: title=\"([^\"]+)\")?\n(.*?)```", re.DOTALL)
 
 

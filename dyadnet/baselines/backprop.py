@@ -89,7 +89,7 @@ class BackpropEngine:
             for synapses in block.synapses:
                 drive += self._states[synapses.source] @ synapses.weights.T
             if not np.isfinite(drive).all():
-                raise DivergedError(name, 1, "its drive is not finite any more")
+                raise DivergedError(name, 1, "its drive is no longer finite")
             self._drives[name] = drive
             self._states[name] = np.asarray(block.activation.value(drive), dtype=self._dtype)
         numbers = np.array([numbers_of(self._report(block)) for block in self.blocks.values()])

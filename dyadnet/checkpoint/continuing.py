@@ -56,7 +56,7 @@ def continued(old: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
         values |= {"cluster": ClusterSpec().model_dump(mode="json"), "recovery": RecoverySpec().model_dump(mode="json")}
     new = RunConfig.read(merged(values, dict(changes)))
     for path, was, value in differing(old.model_dump(mode="json"), new.model_dump(mode="json")):
-        legal = f"it has been {_brief(was)}, and another value would change the science; begin a new run with it"
+        legal = f"it has been {_brief(was)}, and another value would change the result; begin a new run with it"
         raise ConfigError(path, value, legal)
     return new
 
@@ -113,8 +113,8 @@ def check_length(old: Mapping[str, Any], config: RunConfig, position: Position) 
     for name, schedule in schedules.items():
         if isinstance(schedule, Cosine) or (isinstance(schedule, Linear) and schedule.over is None):
             legal = (
-                f"{before}, as it has been: learning.{name} stretches over the whole run, so that what was trained "
-                "already would have been another thing; begin a new run with it"
+                f"{before}, as before: learning.{name} stretches over the whole run, so another number would change "
+                "the epochs already trained; begin a new run with it"
             )
             raise ConfigError("learning.epochs", epochs, legal)
 

@@ -32,11 +32,13 @@ def analyse(
     samples: Annotated[int, typer.Option(min=1, help="Samples to settle, attack and disturb.")] = 100,
     epsilons: Annotated[str | None, typer.Option(help="Sizes of adversarial changes, such as 0.05,0.1.")] = None,
     sigmas: Annotated[str | None, typer.Option(help="Sizes of Gaussian input noise, such as 0.1,0.2.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for what is found; the run's unless given.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the results; the run's by default.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it has moved.")] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="key.path=value", help="Of imperfections, dynamics or data; may be repeated."),
+        typer.Option(
+            "--set", metavar="key.path=value", help="Change imperfections, dynamics or data; may be repeated."
+        ),
     ] = None,
     picture: FormatOption = None,
     as_json: Json = False,
@@ -93,7 +95,7 @@ def delay_limits(
     out: Annotated[Path, typer.Option(help="Folder for data and picture.")] = Path("delay-limits"),
     kappas: Annotated[str | None, typer.Option(help="Couplings from −1 to 1, such as -1,0,1.")] = None,
     delays: Annotated[str | None, typer.Option(help="Delays in ticks, such as 1,4,16.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="That each network is trained for.")] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs that each network trains.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the networks.")] = 0,
     picture: FormatOption = None,
     as_json: Json = False,

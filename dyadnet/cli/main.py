@@ -271,13 +271,13 @@ def train(
     ] = None,
     trace: Annotated[
         Path | None,
-        typer.Option(help="In mode free, write what dyadnet replay repeats the run from.", rich_help_panel=FAULTS),
+        typer.Option(help="In mode free, write a trace for dyadnet replay.", rich_help_panel=FAULTS),
     ] = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve metrics and a live page here; 0: any port.", rich_help_panel=WATCH)
     ] = None,
     metrics_host: Annotated[
-        str | None, typer.Option(help="Address for them, or node; loopback if not given.", rich_help_panel=WATCH)
+        str | None, typer.Option(help="Address to serve them at, or node; loopback by default.", rich_help_panel=WATCH)
     ] = None,
     metrics_linger: Annotated[
         float | None, typer.Option(help="Seconds to serve them after the end.", rich_help_panel=WATCH)
@@ -401,13 +401,13 @@ def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
     weights: Annotated[str, typer.Option(help="best or last.", autocompletion=among(WEIGHTS))] = "best",
     part: Annotated[str, typer.Option(help="test, validation or train.", autocompletion=among(PARTS))] = "test",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it has moved.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="key.path=value",
-            help="Of imperfections, dynamics or data; may be repeated.",
+            help="Change imperfections, dynamics or data; may be repeated.",
             autocompletion=settings_from("imperfections", "dynamics", "data"),
         ),
     ] = None,
@@ -450,7 +450,7 @@ def doctor(
 
 @app.command()
 def schema(
-    out: Annotated[Path | None, typer.Option(help="A file for it, .json; standard output unless given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the schema, .json; standard output by default.")] = None,
 ) -> None:
     """The JSON Schema of a configuration, by which editors complete and check what you write."""
     from dyadnet.config.json_schema import schema as made
@@ -478,7 +478,7 @@ def _stopped(config: RunConfig, folder: Path) -> str:
     if checkpoints_in(config, folder):
         return f"stopped at once; go on from its last checkpoint with: dyadnet resume {shlex.quote(str(folder))}"
     why = "no checkpoint was written yet" if config.checkpoint.enabled else "checkpoints are off"
-    return f"stopped; {why}, so it cannot go on; what was saved by then is in {folder}"
+    return f"stopped; {why}, so it cannot be resumed; what was saved is in {folder}"
 
 
 def _in_mode(values: dict[str, Any], mode: str, *, preset_only: bool) -> dict[str, Any]:

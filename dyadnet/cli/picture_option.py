@@ -21,7 +21,7 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         callback=_chosen,
-        help="pdf or svg: every picture in this format too, beside .png.",
+        help="pdf or svg: save every picture in this format too, beside .png.",
         autocompletion=among(get_args(Format)),
     ),
 ]

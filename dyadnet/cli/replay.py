@@ -14,8 +14,10 @@ from dyadnet.numerics.scores import told
 
 
 def replay(
-    trace: Annotated[Path, typer.Argument(metavar="FILE", help="What dyadnet train --mode free --trace wrote.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    trace: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A trace that dyadnet train --mode free --trace wrote.")
+    ],
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it has moved.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")
     ] = False,
@@ -43,10 +45,10 @@ def replay(
     if as_json:
         typer.echo(json.dumps(_plain(found)))
     if not found.same:
-        where = found.difference or "at the last minibatch, in what was learned from it"
-        raise DyadnetError(f"the replay is another run; the first difference appears {where}")
+        where = found.difference or "at the last minibatch, in its update"
+        raise DyadnetError(f"the replay differs from the run; the first difference is {where}")
     if found.difference is not None:
-        raise DyadnetError(f"the weights are the same in the end, but not all the way: {found.difference}")
+        raise DyadnetError(f"the final weights are the same, but the replay differs on the way: {found.difference}")
     typer.echo(
         f"the same; {found.relaxations} relaxations, {found.updates} updates in {found.seconds:.1f} s, "
         f"test {told(found.scores)}",

@@ -15,7 +15,7 @@ from dyadnet.errors import StoppedAtOnceError
 
 
 def resume(
-    run: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run that ended before its end.")],
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a run that stopped before its end.")],
     engine: Annotated[
         str | None, typer.Option(help="ray or local; the run's own unless given.", autocompletion=among(engines))
     ] = None,
@@ -26,14 +26,14 @@ def resume(
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave the run to the cluster of --address; see dyadnet attach.")
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training part, those before included.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs in all, those already trained included.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it has moved.")] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="key.path=value",
-            help="Of cluster, recovery, faults, metrics, checkpoint; data.name if moved; record.trace=null.",
+            help="Change cluster, recovery, faults, metrics, checkpoint; data.name if moved; record.trace=null.",
             autocompletion=settings_from(*FREE),
         ),
     ] = None,

@@ -24,7 +24,7 @@ def read_yaml(path: Path, field: str = "CONFIG") -> dict[str, Any]:
     except OSError as problem:
         raise ConfigError(field, str(path), f"the file cannot be read ({problem.strerror})") from None
     except DocumentError as problem:
-        raise ConfigError(field, str(path), f"not YAML as it is read here: {problem}") from None
+        raise ConfigError(field, str(path), f"not YAML that dyadnet reads: {problem}") from None
     if not isinstance(values, dict):
         what = "it is empty; " if values is None else ""
         raise ConfigError(field, str(path), f"{what}a mapping of settings is expected")
@@ -76,7 +76,7 @@ def assigned(values: dict[str, Any], assignment: str) -> dict[str, Any]:
     try:
         value = document.parse(text).values
     except DocumentError as problem:
-        raise ConfigError("--set", assignment, f"the value is not YAML as it is read here: {problem}") from None
+        raise ConfigError("--set", assignment, f"the value is not YAML that dyadnet reads: {problem}") from None
     keys = path.strip().split(".")
     if not all(keys) or len(keys) > DEPTH:
         raise ConfigError("--set", assignment, "write key.path=value")

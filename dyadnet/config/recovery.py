@@ -73,7 +73,7 @@ class Failure:
         try:
             return cls(line["what"], tuple(line["who"]), line["why"], int(line["minibatch"]))
         except (KeyError, TypeError, ValueError):
-            raise RunFolderError("events.jsonl: damaged, a failure is none") from None
+            raise RunFolderError("events.jsonl: damaged, a line describes no failure") from None
 
 
 def failures(events: Iterable[Mapping[str, Any]]) -> list[Failure]:

@@ -92,7 +92,7 @@ class DataSpec(Spec):
     @model_validator(mode="after")
     def _in_memory(self) -> DataSpec:
         if self.memory is not None and self.name != MEMORY:
-            legal = "only data whose name is memory have this; it is written by a run, so leave it out"
+            legal = "only a run with data in memory writes this; leave it out"
             raise ConfigError("data.memory", self.memory.sha256, legal)
         return self
 

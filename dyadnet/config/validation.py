@@ -88,14 +88,12 @@ def _check_imperfections(config: Settings) -> None:
     noisy = imperfections.noisy(config.network)
     if isinstance(dynamics.mode, FreeRunning):
         if noisy and dynamics.mode.settle:
-            legal = (
-                "under noise nothing settles; set it to false, and updates (or the budget) to what a phase is to have"
-            )
+            legal = "under noise nothing settles; set it to false, and updates (or the budget) to the length of a phase"
             raise ConfigError("dynamics.mode.settle", True, legal)
         return
     if dynamics.average != "auto" and dynamics.average:
         if not (noisy or dynamics.fixed):
-            legal = "0 where a network may settle at any time; an average needs fixed: true, or noise"
+            legal = "0 if a network may settle at any time; an average needs fixed: true, or noise"
             raise ConfigError("dynamics.average", dynamics.average, legal)
         shortest = min(dynamics.sweeps, dynamics.nudged_sweeps)
         if dynamics.average > shortest:

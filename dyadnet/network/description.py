@@ -309,7 +309,7 @@ def _validate_channels(network: Network) -> None:
     channels = sum(blocks[p.post] * blocks[p.pre] for p in network.recurrent) + sum(blocks.values())
     if channels > CHANNELS:
         largest = max(range(len(network.populations)), key=lambda index: network.populations[index].blocks)
-        legal = f"so many that there are at most {CHANNELS:,} blocks and channels in all, and not {channels:,}"
+        legal = f"few enough for at most {CHANNELS:,} blocks and channels in all, and not {channels:,}"
         raise ConfigError(f"network.populations[{largest}].blocks", network.populations[largest].blocks, legal)
 
 

@@ -73,7 +73,7 @@ def network_from(values: Any) -> Network:
             raise _as_written(problem, chain) from None
     if isinstance(values, dict) and "layered" in values:
         key = next(key for key in values if key != "layered")
-        legal = f"beside 'layered' there is nothing; write it as network.layered.{key}"
+        legal = f"'layered' has no other keys beside it; write it as network.layered.{key}"
         if {"populations", "projections"} & set(values) or key not in _LayeredSpec.model_fields:
             legal = "a network is written either as 'layered' or by populations and projections; keep one of the two"
             legal = _misspelt(key) or legal

@@ -63,9 +63,7 @@ def read(run: Path) -> Reading:
     missing: list[str] = []
     config = None
     if not configured:
-        missing.append(
-            f"{CONFIG}: the file is missing, and with it what the network looks like and how long it was to train"
-        )
+        missing.append(f"{CONFIG}: the file is missing, so the network and the number of epochs are unknown")
     else:
         try:
             config = read_config(run)

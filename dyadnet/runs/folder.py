@@ -350,7 +350,7 @@ def check_file(out: Path, example: str, *endings: str) -> None:
         if out.is_dir():
             raise RunFolderError(f"--out {out}: this is a folder; name a file, such as {out / example}")
     if out.name in endings:
-        raise RunFolderError(f"--out {out}: this is an ending without a name; name a file, such as {example}")
+        raise RunFolderError(f"--out {out}: this is a file extension without a name; name a file, such as {example}")
     if out.suffix not in endings:
         raise RunFolderError(f"--out {out}: name a file that ends in {' or '.join(endings)}, such as {example}")
 
@@ -447,5 +447,5 @@ def _parsed(path: Path, data: bytes) -> list[dict[str, Any]]:
         raise RunFolderError(f"{path}: damaged, a line is not JSON") from None
     for number, line in enumerate(lines, start=1):
         if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
-            raise RunFolderError(f"{path}: damaged, line {number} is none of a record")
+            raise RunFolderError(f"{path}: damaged, line {number} is no line of a record")
     return lines

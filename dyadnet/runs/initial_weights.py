@@ -40,7 +40,7 @@ def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | 
         arrays = joined(weights.read(folder, topology.blocks), topology)
     except UsageError as problem:
         raise ConfigError(
-            "init_from", str(init.run), f"name the folder of a run with sound weights ({problem})"
+            "init_from", str(init.run), f"name the folder of a run with intact weights ({problem})"
         ) from None
     sha256 = weights.sha256(split(arrays, topology))
     if sha256 != manifest["weights_sha256"]:

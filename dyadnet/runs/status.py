@@ -125,7 +125,7 @@ class Reporter:
             with whole(self._path) as fresh:
                 fresh.write_text(json.dumps(values, indent=1), encoding="utf-8")
         except (OSError, RunFolderError) as problem:
-            self._say(f"how the run stands is not written down: {problem}")
+            self._say(f"the run could not record its state: {problem}")
 
 
 @contextlib.contextmanager

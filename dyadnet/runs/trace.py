@@ -68,7 +68,7 @@ class TraceWriter:
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         if path.exists():
-            raise ConfigError("record.trace", str(path), "there is something already; name a new file")
+            raise ConfigError("record.trace", str(path), "it exists already; name a new file")
         self.path = path
         self._fresh = path.with_name(f".{path.name}-{uuid4().hex[:8]}")
         self._hash = hashlib.sha256()

@@ -121,9 +121,9 @@ class Axis(Spec):
             if any(_same(value, earlier) for earlier in values[:index]):
                 raise ValueError(f"should have every value of its grid once; {value!r} is there twice")
         if self.ticks is not None and len(self.ticks) != len(values):
-            raise ValueError(f"should have one of ticks for each of the {len(values)} values of its grid")
+            raise ValueError(f"should have one tick for each of the {len(values)} values of its grid")
         if self.also and not all(_number(value) for value in values):
-            raise ValueError("should have numbers only in a grid that other settings go along with")
+            raise ValueError("should have only numbers in its grid, because other settings follow it")
         if self.scale == "log" and not all(_positive(value) for value in values):
             raise ValueError("should have a positive grid on a scale that is log; use linear or even")
         return self

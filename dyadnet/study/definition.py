@@ -140,7 +140,9 @@ class Study(Spec):
         if self.samples is not None and not random:
             raise ConfigError("samples", self.samples, "no axis is random; leave it out")
         if self.differences and not self.reference:
-            raise ConfigError("differences", True, "they are to the base alone, which is not run; set reference: true")
+            raise ConfigError(
+                "differences", True, "they compare with the base alone, which is not run; set reference: true"
+            )
         return self
 
     @property

@@ -182,11 +182,11 @@ def resume(
     old = read_config(run)
     if not old.checkpoint.enabled:
         raise CheckpointError(
-            f"{run}: checkpoints were off, so there is nothing to go on from; begin anew: dyadnet train {run / CONFIG}"
+            f"{run}: checkpoints were off, so the run cannot be resumed; begin anew: dyadnet train {run / CONFIG}"
         )
     config = continued(old, merged({"cluster": {"detach": False}}, dict(changes or {})))
     if config.record.trace is not None:
-        legal = "a run that goes on has no trace of what was before; go on without one: --set record.trace=null"
+        legal = "a resumed run has no trace of its earlier part; resume it without one: --set record.trace=null"
         raise ConfigError("record.trace", str(config.record.trace), legal)
     config = _in_this_process(config)
     launch = engine(config.engine)
@@ -241,7 +241,7 @@ def _check_callbacks(config: RunConfig, callbacks: Sequence[Callback]) -> None:
         legal = "callbacks run in this process, and a run that is left outlives it; leave out one of the two"
         raise ConfigError("cluster.detach", True, legal)
     if callbacks and config.record.trace is not None:
-        legal = "what callbacks do is in no trace; leave out one of the two"
+        legal = "a trace does not record what callbacks do; leave out one of the two"
         raise ConfigError("record.trace", str(config.record.trace), legal)
 
 
@@ -371,7 +371,7 @@ def draw(run: Path, watcher: Watcher) -> None:
             watcher.warning(f"no pictures: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}")
         report.write([run], run / REPORT)
     except KeyboardInterrupt:
-        watcher.warning(f"stopped while it drew, after the training was over; for the report: {again}")
+        watcher.warning(f"stopped while drawing pictures, after the training was over; for the report: {again}")
     except (OSError, RunFolderError, ArraysError, KeyError, TypeError, ValueError, IndexError) as problem:
         # The folder may be somebody else's, and hold anything.
         why = " ".join(str(problem).split())

@@ -173,7 +173,7 @@ class Callbacks:
         self._reason = self._first
         state = self._begun if state is None else state
         for key in state.keys() - self._named.keys():
-            self._say(f"callback {key}: the checkpoint holds its state, and it is not given any more")
+            self._say(f"callback {key}: the checkpoint holds its state, but callbacks= does not list it")
         for key, callback in self._named.items():
             if key not in state:
                 continue

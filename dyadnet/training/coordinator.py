@@ -361,7 +361,7 @@ class Coordinator:
 
     def _how_to_go_on(self) -> str:
         if self.keeper is None or self.keeper.newest is None or self.folder is None:
-            return "checkpoints are off, so it cannot go on"
+            return "checkpoints are off, so it cannot be resumed"
         return f"a checkpoint is written; go on with: dyadnet.resume({self.folder.name!r}, callbacks=[...])"
 
     def couplings(self, at: float) -> tuple[float, ...]:

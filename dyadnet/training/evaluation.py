@@ -122,11 +122,11 @@ def changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
         # What no run has is refused as a misspelt key below.
         known = path.partition(".")[0] in RunConfig.model_fields
         if known and not any(path == key or path.startswith(f"{key}.") for key in OPEN):
-            legal = f"it made the weights what they are, or means nothing here; only {', '.join(OPEN)} may be set"
+            legal = f"the weights depend on it, or it means nothing here; only {', '.join(OPEN)} may be set"
             raise ConfigError(path, value, legal)
     new = RunConfig.read(merged(config.model_dump(mode="json"), dict(changes)))
     if isinstance(new.dynamics.mode, FreeRunning) and new.dynamics.mode != config.dynamics.mode:
-        raise ConfigError("dynamics.mode", "free", "saved weights are looked at in virtual time; leave it out")
+        raise ConfigError("dynamics.mode", "free", "saved weights are evaluated in virtual time; leave it out")
     return new
 
 

@@ -103,6 +103,6 @@ def opened(
         found = look(place, sizes, say)
         if found.newest is None:
             raise CheckpointError(
-                f"{place.folder}: no intact checkpoint to go on from; begin anew: dyadnet train {out / 'config.yaml'}"
+                f"{place.folder}: no intact checkpoint to resume from; begin anew: dyadnet train {out / 'config.yaml'}"
             )
         yield Beginning(place, nonce, found.newest, found.kept, found.unusable)

@@ -97,7 +97,7 @@ class Run:
         """
         lines = self._epochs
         if not lines:
-            raise RunFolderError(f"{self.path}: no epoch of this run has ended, so there is nothing to tell of it")
+            raise RunFolderError(f"{self.path}: no epoch of this run has ended, so it has no results yet")
         best, last = max(lines, key=merit), lines[-1]
         return Summary.of(best, last, float(np.nansum(self.history["seconds"])), str(self.path))
 

@@ -64,7 +64,7 @@ def test_it_goes_on_without_its_driver_and_after_its_coordinators_death(
     slow = ("--slow", "h1=100")
     left = node.dyadnet("train", str(settings), "--address", node.address, "--detach", *slow, "--out", str(out))
     assert left.returncode == 0, left.stderr
-    assert "the run goes on without us; come back with: dyadnet attach left" in left.stderr
+    assert "the run continues on its cluster; come back with: dyadnet attach left" in left.stderr
 
     command = [DYADNET, "attach", "left", "--address", node.address]
     environment = clean_environment() | node.environment
@@ -120,7 +120,7 @@ def test_its_folder_is_its_coordinators_and_it_can_be_stopped_and_resumed(
     assert f"go on with: dyadnet resume {out}" in stopped.stderr
     left = node.dyadnet("resume", str(out), "--address", node.address, "--detach")
     assert left.returncode == 0, left.stderr
-    assert "the run goes on without us; come back with: dyadnet attach halted" in left.stderr
+    assert "the run continues on its cluster; come back with: dyadnet attach halted" in left.stderr
     again = node.dyadnet("attach", str(out), "--address", node.address, "--stop")
     assert again.returncode == 75, again.stderr
     resumed = node.dyadnet("resume", str(out), "--engine", "local", "--address", "own", "--json")

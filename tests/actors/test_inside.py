@@ -86,7 +86,10 @@ def test_a_job_joins_the_cluster_that_it_was_submitted_to(laptop: Cluster, tmp_p
     assert sorted(path.name for path in sessions.glob("session_2*")) == before
     assert json.loads((out / "status.json").read_text())["state"] == "finished"
     told = submitted(laptop, tmp_path, {}, "--out", "runs/lost")
-    assert "warning: runs/lost is in the job's copy of its folder, which goes with it; name another by --out" in told
+    assert (
+        "warning: runs/lost is in the job's copy of its folder, which Ray removes after the job; name another by --out"
+        in told
+    )
 
 
 @pytest.mark.slow

@@ -51,4 +51,4 @@ def test_a_run_that_lost_an_actor_is_repeated(
     written(trace, frames)
     code, _, err = replayed(capsys, str(trace))
     assert code == 1
-    assert err.splitlines()[-1].endswith("first difference appears at the last minibatch, in what was learned from it")
+    assert err.splitlines()[-1].endswith("first difference is at the last minibatch, in its update")

@@ -169,7 +169,7 @@ def test_where_nothing_is_intact_the_run_is_left_as_it_is(tmp_path: Path) -> Non
     record = (run / "metrics.jsonl").read_bytes()
     for name in checkpoints(run):
         (run / "checkpoints" / name / "out.npz").write_bytes(b"PK")
-    with pytest.raises(RunFolderError, match=r"no intact checkpoint to go on from; begin anew: dyadnet train"):
+    with pytest.raises(RunFolderError, match=r"no intact checkpoint to resume from; begin anew: dyadnet train"):
         resume(run)
     assert (run / "metrics.jsonl").read_bytes() == record
 
@@ -177,7 +177,7 @@ def test_where_nothing_is_intact_the_run_is_left_as_it_is(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"seed": 4}, r"seed: 4 is not legal; it has been 3, and another value would change the science"),
+        ({"seed": 4}, r"seed: 4 is not legal; it has been 3, and another value would change the result"),
         ({"dynamics": {"lanes": 2}}, r"dynamics\.lanes: 2 is not legal; it has been 1"),
         ({"record": {"every": 1}}, r"record\.every: 1 is not legal; it has been 3"),
         ({"learning": {"epochs": 1}}, r"learning\.epochs: 1 is not legal; at least 2: so many have begun"),
@@ -263,7 +263,7 @@ def test_data_in_a_file_may_lie_elsewhere(tmp_path: Path, monkeypatch: pytest.Mo
         train(config, tmp_path / "run", stopping(3))
     monkeypatch.chdir(tmp_path)
     shutil.move(one / "mine.npz", other / "mine.npz")
-    with pytest.raises(ConfigError, match=r"data\.name: .* another value would change the science"):
+    with pytest.raises(ConfigError, match=r"data\.name: .* another value would change the result"):
         resume(tmp_path / "run", {"data": {"name": "other/yours.npz"}})
     assert outcome(resume(tmp_path / "run", {"data": {"name": "other/mine.npz"}}), tmp_path / "run") == expected
 

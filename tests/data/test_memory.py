@@ -181,7 +181,7 @@ def test_what_cannot_be_together_names_its_field(tmp_path: Path) -> None:
     refused("data.dir", "leave it out", data={"dir": tmp_path})
     refused("network.inputs", "5 features a sample", network=dn.layered(7, [4], 3))
     refused("network.populations (output size)", "3 classes", network=dn.layered(5, [4], 2))
-    refused("data.memory", "only data whose name is memory", data={"memory": described(as_dataset((X, Y)))})
+    refused("data.memory", "only a run with data in memory", data={"memory": described(as_dataset((X, Y)))})
     refused(
         "cluster.detach",
         "data in memory end with this process",

@@ -259,7 +259,7 @@ def test_a_page_is_written_only_where_a_page_may_be(
     (tmp_path / "folder.html").mkdir()
     for out, words in (
         (copy / "config.yaml", "ends in .html or .htm"),
-        (Path(".html"), "an ending without a name"),
+        (Path(".html"), "a file extension without a name"),
         (tmp_path / "folder.html", "this is a folder"),
         (copy / "config.yaml" / "r.html", "config.yaml is not a folder"),
         (tmp_path / f"{'r' * 300}.html", "File name too long"),

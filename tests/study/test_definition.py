@@ -54,7 +54,7 @@ def refused(**changes: Any) -> str:
         ({"samples": 3}, ["samples", "no axis is random"]),
         ({"axes": [{"key": "learning.beta", "random": {"kind": "uniform", "low": 0.1, "high": 1}}]}, ["samples"]),
         ({"axes": [{"key": "learning.beta", "random": {"kind": "uniform", "low": 2, "high": 1}}]}, ["above low"]),
-        ({"axes": [BETA | {"ticks": ["a", "b"]}]}, ["one of ticks for each of the 1"]),
+        ({"axes": [BETA | {"ticks": ["a", "b"]}]}, ["one tick for each of the 1"]),
         ({"axes": [{"key": "dynamics.delay", "grid": [1], "scale": "log"}, BETA], "name": "a/b"}, ["name", "folder"]),
         ({"base": TINY["base"] | {"set": {"dynamics.mode": "free"}}}, ["dynamics.mode"]),
     ],

@@ -14,7 +14,7 @@ from dyadnet.cli.main import main
     [
         (["train", "--trace", "x.trace"], "record.trace: 'x.trace' is not legal; only mode free needs a trace"),
         (["train", "--engine", "local", "--trace", "x.trace"], "only mode free needs a trace"),
-        (["train", "--mode", "free", "--trace", "there"], "there is something already; name a new file"),
+        (["train", "--mode", "free", "--trace", "there"], "it exists already; name a new file"),
         (
             ["train", "--mode", "free", "--trace", "no/x.trace"],
             "it cannot be written there (No such file",

@@ -124,7 +124,7 @@ def test_what_is_not_as_a_trace_should_be_is_named(frames: list[object], why: st
 
 def test_a_file_that_is_there_is_not_written_over(path: Path) -> None:
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="there is something already"):
+    with pytest.raises(ConfigError, match="it exists already"):
         TraceWriter(path, settings(path))
     assert path.read_bytes() == before
 

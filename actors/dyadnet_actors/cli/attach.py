@@ -9,10 +9,10 @@ import typer
 
 
 def attach(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Its folder, the folder's name, or its coordinator's.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The run's folder, its name, or its coordinator's name.")],
     address: Annotated[str, typer.Option(help="Ray cluster: HOST:PORT, or auto for one on this machine.")] = "auto",
     stop: Annotated[
-        bool, typer.Option("--stop", help="Have it end after the present minibatch, with a checkpoint.")
+        bool, typer.Option("--stop", help="End it after the present minibatch, with a checkpoint.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")

@@ -132,14 +132,14 @@ def start(
 
 def growth(
     blocks: Annotated[str, typer.Option(help="Blocks of each chain, the one to compare with first.")] = "4,16,64",
-    neurons: Annotated[int, typer.Option(min=1, help="Of a block.")] = 125,
+    neurons: Annotated[int, typer.Option(min=1, help="Neurons of a block.")] = 125,
     model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
     minibatch: Annotated[int, typer.Option(min=1)] = 128,
     lanes: Annotated[int, typer.Option(min=1, help="Of both engines.")] = 2,
     number: Annotated[
-        int | None, typer.Option("--actors", min=1, help="That share the blocks of each chain; 4 unless given.")
+        int | None, typer.Option("--actors", min=1, help="Actors that share the blocks of each chain; 4 by default.")
     ] = None,
-    sweeps: Annotated[int, typer.Option(min=1, help="By which two timed relaxations differ, at least.")] = 34,
+    sweeps: Annotated[int, typer.Option(min=1, help="Sweeps by which two timed relaxations differ, at least.")] = 34,
     repetitions: Annotated[int, typer.Option(min=1)] = 7,
     address: Address = None,
     local: Annotated[

@@ -18,13 +18,13 @@ from dyadnet_actors.chaos.plan import KINDS, Kind, trials
 
 def chaos(
     count: Annotated[int, typer.Option("--trials", min=1, help="Runs with one fault each.")] = len(KINDS),
-    seed: Annotated[int, typer.Option(min=0, help="Of which fault happens where and when.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed: which fault happens where and when.")] = 0,
     kinds: Annotated[str | None, typer.Option(help=f"Only these, of {','.join(KINDS)}.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Keep the runs' folders here; the same command runs what is left.")
+        Path | None, typer.Option(help="Keep the runs' folders here; the same command continues with the rest.")
     ] = None,
     at_most: Annotated[
-        int | None, typer.Option(min=1, help="Run so many of those that are left, and the rest another time (--out).")
+        int | None, typer.Option(min=1, help="Run at most so many trials now, the rest another time (--out).")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")

@@ -15,12 +15,12 @@ from dyadnet.errors import ConfigError, RunFolderError
 
 def real_limits(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run; its feedback must be able to circle.")],
-    delays: Annotated[str, typer.Option(help="Of every message in milliseconds, beside what links take.")] = "10,20,40",
+    delays: Annotated[str, typer.Option(help="Message delays in milliseconds, besides what links take.")] = "10,20,40",
     samples: Annotated[int, typer.Option(min=1, help="Test samples that settle together.")] = 10,
     out: Annotated[Path | None, typer.Option(help="Folder for data and picture; the run's unless given.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, or auto; its own unless given.")] = None,
     placement: Annotated[str, typer.Option(help="pack, spread or strict-spread.")] = "pack",
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it has moved.")] = None,
     pictures: FormatOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of standard output.")

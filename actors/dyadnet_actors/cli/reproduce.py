@@ -27,7 +27,7 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ….")] = 3,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of every run; of a translation, those from scratch.")
+        int | None, typer.Option(min=1, help="Epochs of every run; of a translation, of the networks from scratch.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A small version on the bundled digits, in minutes.")] = False,
     out: Annotated[Path | None, typer.Option(help="Its folder; runs/reproduce-STUDY-DATA unless given.")] = None,

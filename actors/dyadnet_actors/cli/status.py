@@ -135,7 +135,7 @@ def _nowhere(run: str, problem: UsageError) -> UsageError:
     """What to say of a name that is neither a folder's nor a run's on the cluster."""
     why = str(problem)
     if isinstance(problem, ConfigError) and problem.value == "auto":
-        why = "and there is no cluster here that could have a run of this name"
+        why = "and no cluster here could have a run of this name"
     return UsageError(f"{run}: {_lack(Path(run))}, {why}")
 
 

@@ -41,13 +41,13 @@ def study(
     max_concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at a time; one a core.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster: HOST:PORT, or auto; its own unless given.")] = None,
     ship_code: Annotated[bool, typer.Option("--ship-code", help="Send this dyadnet to the cluster's nodes.")] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it is another now.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of the data, if it has moved.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run trials that failed again.")] = False,
     interval: Annotated[
-        str | None, typer.Option(help="What stands behind ±: t95, se, sd or none, instead of the study's own.")
+        str | None, typer.Option(help="The interval behind ±: t95, se, sd or none, instead of the study's own.")
     ] = None,
     differences: Annotated[
-        bool, typer.Option("--differences", help="Differences to the base alone too, paired by seed.")
+        bool, typer.Option("--differences", help="Also show differences to the base alone, paired by seed.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything, say what would run, write nothing.")

@@ -67,7 +67,7 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
             ray.kill(coordinator)
         raise
     where = config.cluster.address
-    raise LeftError(f"the run goes on without us; come back with: dyadnet attach {out.name} --address {where}")
+    raise LeftError(f"the run continues on its cluster; come back with: dyadnet attach {out.name} --address {where}")
 
 
 def come_back(run: str, address: str, watcher: Watcher, *, stop: bool) -> dict[str, Any]:

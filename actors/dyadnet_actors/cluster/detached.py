@@ -73,7 +73,7 @@ def lived(
             with whole(out / ENDING) as fresh:
                 fresh.write_text(json.dumps(ending), encoding="utf-8")
         except RunFolderError as problem:
-            watcher.warning(f"how the run ended is not written down: {problem}")
+            watcher.warning(f"the run could not record how it ended: {problem}")
     return ending
 
 

@@ -51,7 +51,9 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
     """
     check_fit(config, dataset.shape)
     if lost_with_the_job(folder.path):
-        watcher.warning(f"{folder.path} is in the job's copy of its folder, which goes with it; name another by --out")
+        watcher.warning(
+            f"{folder.path} is in the job's copy of its folder, which Ray removes after the job; name another by --out"
+        )
     advice = partial(_way_on, config, folder)
     with connected(config.cluster, config.recovery.heartbeat, advice) as watchdog, interruptible():
         from dyadnet_actors.cluster.placement import homes
@@ -69,7 +71,7 @@ def _way_on(config: RunConfig, folder: RunFolder) -> str:
     if checkpoints_in(config, folder.path):
         return f"go on from its last checkpoint with: dyadnet resume {shlex.quote(str(folder.path))}"
     why = "no checkpoint was written yet" if config.checkpoint.enabled else "checkpoints are off"
-    return f"{why}, so it cannot go on; what was saved by then is in {folder.path}"
+    return f"{why}, so it cannot be resumed; what was saved is in {folder.path}"
 
 
 def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher, watchdog: Watchdog) -> Summary:

@@ -97,7 +97,7 @@ def nameless(size: int, what: str, mapped: Callable[[int], Made], seals: int) ->
     except OSError as problem:
         os.close(descriptor)
         raise MemoryShortError(
-            f"{size >> 20} MB of shared memory are not to be had for {what} ({problem.strerror}); give the actors' "
+            f"{size >> 20} MB of shared memory are not available for {what} ({problem.strerror}); give the actors' "
             "machine or container more memory, or use --transport ray"
         ) from None
 
@@ -395,7 +395,7 @@ class Segments:
     def _check(self, address: int | None, size: int) -> None:
         if address in _FAILED:
             why = os.strerror(ctypes.get_errno() or errno.ENOMEM)
-            raise MemoryShortError(f"{size >> 20} MB of memory are not to be had for what actors share ({why})")
+            raise MemoryShortError(f"{size >> 20} MB of shared memory are not available for the actors ({why})")
 
     def _bytes(self, address: int, size: int) -> Array:
         kind = ctypes.c_uint8 * size
@@ -487,7 +487,7 @@ def mapped(descriptor: int, size: int) -> int:
     """Address of the beginning of a segment, to be read."""
     start = _c.mmap(None, size, _READ, _SHARED, descriptor, 0)
     if start in _FAILED:
-        raise MemoryShortError(f"{size >> 20} MB of memory are not to be had for what actors share")
+        raise MemoryShortError(f"{size >> 20} MB of shared memory are not available for the actors")
     return int(start)
 
 

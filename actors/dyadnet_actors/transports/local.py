@@ -52,7 +52,7 @@ class _Outgoing:
             self.socket.connect(_name(card.life))
         except OSError as problem:
             self.socket.close()
-            raise PeerLostError(f"{card.label} is not there any more ({problem.strerror})") from None
+            raise PeerLostError(f"{card.label} is gone ({problem.strerror})") from None
         self.socket.setblocking(False)
         self.dead = False
 

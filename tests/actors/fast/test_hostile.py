@@ -303,6 +303,6 @@ def test_a_peer_of_this_machine_that_is_gone_is_named() -> None:
     one, two = Endpoint(0, "h1", lambda *found: None), Endpoint(1, "h2", lambda *found: None)
     one.know([one.card, two.card])
     two.close()
-    with pytest.raises(PeerLostError, match="h2 is not there any more"):
+    with pytest.raises(PeerLostError, match="h2 is gone"):
         one.connect()
     one.close()
