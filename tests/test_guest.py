@@ -41,7 +41,9 @@ if __name__ == "__main__":
     for index in range(2):
         before = look()
         network, data, learning = dn.layered(64, [5], 10), dn.DataSpec(limit_train=60), dn.Learning(epochs=1)
-        dn.train(dn.RunConfig(network=network, data=data, learning=learning, engine=engine), f"{out}/{index}")
+        cluster = {"actors": 1} if engine == "ray" else {}
+        config = dn.RunConfig(network=network, data=data, learning=learning, engine=engine, cluster=cluster)
+        dn.train(config, f"{out}/{index}")
         after = look()
         print([name for name in before if before[name] != after[name]])
 """

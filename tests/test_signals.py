@@ -93,7 +93,7 @@ def test_a_run_that_is_stopped_says_what_is_so(number: int, after: float, tmp_pa
 
 def test_two_at_once_leave_as_little(tmp_path: Path) -> None:
     run = tmp_path / "of" / "mine"
-    process = started("train", *LONG, "--out", str(run))
+    process = started("train", *LONG, "--actors", "1", "--out", str(run))
     while not run.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(INT)
@@ -102,10 +102,10 @@ def test_two_at_once_leave_as_little(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "after"), [(INT, 0.4), (TERM, 1.2), (HUP, 1.8)])
+@pytest.mark.parametrize(("number", "after"), [(INT, 0.4), pytest.param(TERM, 1.2, marks=pytest.mark.slow), (HUP, 1.8)])
 def test_a_run_of_actors_that_is_stopped_as_it_starts_leaves_nothing(number: int, after: float, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = started("train", *LONG, "--out", str(run))
+    process = started("train", *LONG, "--actors", "1", "--out", str(run))
     while not run.exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(after)
@@ -183,10 +183,13 @@ def test_an_interrupt_that_python_dropped_comes_once_more() -> None:
             strike(INT)
             time.sleep(0)
 
-    before = sys.unraisablehook
-    with pytest.raises(KeyboardInterrupt), interruptible():
+    def waits() -> None:
         Fleeting()
         time.sleep(20)
+
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        waits()
     assert sys.unraisablehook is before
 
 

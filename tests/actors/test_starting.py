@@ -17,6 +17,7 @@ from actors.starting import LONGEST, MOST, folder, knock, refused
 from dyadnet.errors import ConfigError, UsageError
 
 LONG = "x" * 70
+TRAIN = [sys.executable, "-m", "dyadnet", "train", "--epochs", "1", "--actors", "1", "--set", "data.limit_train=60"]
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +45,12 @@ def test_a_folder_that_cannot_be_written_is_named(variable: str, place: str, mon
         folder()
 
 
+@pytest.mark.slow
 def test_training_works_below_a_folder_with_a_long_name(tmp_path: Path) -> None:
     (tmp_path / LONG).mkdir()
-    command = [sys.executable, "-m", "dyadnet", "train", "--epochs", "1", "--set", "data.limit_train=60"]
     environment = os.environ | {"TMPDIR": str(tmp_path / LONG)}
     done = subprocess.run(
-        [*command, "--out", str(tmp_path / "run")], env=environment, capture_output=True, text=True, timeout=120
+        [*TRAIN, "--out", str(tmp_path / "run")], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
 
@@ -117,10 +118,9 @@ def test_an_error_of_rays_is_one_line_without_colours(problem: Exception, line: 
 
 
 def test_a_machine_that_is_short_of_memory_is_said_to_be(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "dyadnet", "train", "--epochs", "1", "--set", "data.limit_train=60"]
     environment = os.environ | {"RAY_memory_usage_threshold": "0.01"}
     done = subprocess.run(
-        [*command, "--out", str(tmp_path / "run")], env=environment, capture_output=True, text=True, timeout=180
+        [*TRAIN, "--out", str(tmp_path / "run")], env=environment, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
