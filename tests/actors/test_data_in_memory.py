@@ -71,6 +71,8 @@ def test_weights_to_start_from_reach_the_actors_and_those_that_start_anew(
     more = {"seed": 5, "learning": {"epochs": 1, "minibatch": 20}}
     local = dn.train(config(engine="local", **more), tmp_path / "local", data=(X, WORDS), init_from=first)
     values = config(engine="ray", checkpoint=checkpoint, faults=["kill:block=h1,minibatch=3,tick=2"], **more)
-    found = dn.train(values, tmp_path / "ray", Warned(), data=(X, WORDS), init_from=first)
+    warned = Warned()
+    found = dn.train(values, tmp_path / "ray", warned, data=(X, WORDS), init_from=first)
     assert found.weights_sha256 == local.weights_sha256
+    assert ("from its beginning" in warned.told[0]) == ("enabled" in checkpoint)
     assert (tmp_path / "ray" / "metrics.jsonl").read_bytes() == (tmp_path / "local" / "metrics.jsonl").read_bytes()

@@ -37,7 +37,7 @@ def last_epoch(out: Path) -> dict[str, Any]:
     return next(line for line in reversed(lines) if line["kind"] == "epoch")
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     lam=st.sampled_from([0.0, 0.5, 1.0]),
     clock=st.sampled_from(CLOCKS),

@@ -20,7 +20,7 @@ from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
 from dyadnet.watcher import Silent
 from tests.deploy.manifests import documented, panel_queries, rule_queries
-from tests.deploy.server import Prometheus, hurried, serving, until
+from tests.deploy.server import PATIENCE, Prometheus, hurried, serving, until
 from tests.metrics.runs import lines, settings
 
 pytestmark = [
@@ -91,7 +91,7 @@ class Watch:
                 left.difference_update(ended)
             return not left
 
-        until(over)
+        until(over, len(names) * PATIENCE)
 
     def fired(self, alert: str, run: str) -> bool:
         """Whether an alert of a run fires or has fired."""
