@@ -60,7 +60,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
-@pytest.mark.parametrize("damage", [junk, empty, half])
+@pytest.mark.parametrize("damage", [junk, half, pytest.param(empty, marks=pytest.mark.slow)])
 def test_a_damaged_cache_is_written_anew(
     suffix: str, damage: Callable[[Path], None], sound: Path, tmp_path: Path
 ) -> None:

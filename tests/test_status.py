@@ -125,7 +125,7 @@ def test_a_run_that_was_killed_is_found_by_others(tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "dyadnet", "train", str(tmp_path / "small.yaml"), "--out", str(tmp_path / "run")]
     process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 90
-    while time.monotonic() < deadline and not (tmp_path / "run" / "metrics.jsonl").exists():
+    while time.monotonic() < deadline and not lines(tmp_path / "run"):
         time.sleep(0.05)
     assert read_status(tmp_path / "run").state == "running"
     assert read_status(tmp_path / "run").pid == process.pid
