@@ -8,6 +8,7 @@ DATA ?= digits
 OUT ?= runs/$(DATA)-$(MODEL)-$(shell date +%Y%m%d-%H%M%S)
 ARGS ?=
 CASES ?= 5000
+WORKERS ?= 2
 SEED ?= 0
 
 .DEFAULT_GOAL := help
@@ -19,8 +20,8 @@ help: ## Say what can be made.
 run: $(STAMP) ## Train a skew-symmetric Hopfield network on the bundled digits (MODEL=, DATA=, OUT=, ARGS=).
 	$(BIN)/dyadnet train --model $(MODEL) --data $(DATA) --out $(OUT) $(ARGS)
 
-test: $(STAMP) ## Run the tests.
-	$(BIN)/python -m pytest
+test: $(STAMP) ## Run the tests (WORKERS= processes at a time, ARGS=).
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: $(STAMP) ## Run the tests that take minutes.
 	$(BIN)/python -m pytest -m slow

@@ -82,10 +82,10 @@ def test_a_word_means_what_it_looks_like(text: str, value: object) -> None:
     ids=lambda text: text[:20],
 )
 def test_what_is_twice_foreign_or_too_much_is_said_with_its_line(text: str, why: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(DocumentError, match=why):
         parse(text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_aliases_of_aliases_end(tmp_path: Path) -> None:

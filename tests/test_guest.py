@@ -34,25 +34,27 @@ def look():
     }
 
 if __name__ == "__main__":
-    engine, out = sys.argv[1:]
+    engine, runs, out = sys.argv[1:]
     random.seed(7)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, mine)
-    for index in range(2):
+    for index in range(int(runs)):
         before = look()
         network, data, learning = dn.layered(64, [5], 10), dn.DataSpec(limit_train=60), dn.Learning(epochs=1)
-        dn.train(dn.RunConfig(network=network, data=data, learning=learning, engine=engine), f"{out}/{index}")
+        cluster = {"actors": 1} if engine == "ray" else {}
+        config = dn.RunConfig(network=network, data=data, learning=learning, engine=engine, cluster=cluster)
+        dn.train(config, f"{out}/{index}")
         after = look()
         print([name for name in before if before[name] != after[name]])
 """
 
 
-@pytest.mark.parametrize("engine", ["local", "ray"])
-def test_a_program_finds_its_process_as_it_was(engine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("engine", "runs"), [("local", 2), ("ray", 1), pytest.param("ray", 2, marks=pytest.mark.slow)])
+def test_a_program_finds_its_process_as_it_was(engine: str, runs: int, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(GUEST)
-    command = [sys.executable, str(tmp_path / "program.py"), engine, str(tmp_path)]
+    command = [sys.executable, str(tmp_path / "program.py"), engine, str(runs), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
-    assert done.stdout == "[]\n[]\n", done.stderr
+    assert done.stdout == runs * "[]\n", done.stderr
 
 
 def test_what_another_library_takes_is_given_back() -> None:

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -60,9 +61,16 @@ class Cluster:
         )
 
 
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on: other tests may run on this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
-def one_node(port: int = 6398) -> Iterator[Cluster]:
+def one_node() -> Iterator[Cluster]:
     """A head with two CPUs on this machine, which asks for a token."""
+    port = free_port()
     with started(["start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"], port) as cluster:
         yield cluster
 

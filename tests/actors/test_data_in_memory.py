@@ -60,14 +60,19 @@ def test_it_goes_on_with_the_same_data_on_the_other_engine(tmp_path: Path) -> No
     assert resume(tmp_path / "run", {"engine": "local"}, data=(X, WORDS)).weights_sha256 == straight.weights_sha256
 
 
-def test_weights_to_start_from_reach_the_actors_and_those_that_start_anew(tmp_path: Path) -> None:
+# Before the first checkpoint but the one of the beginning, and without any.
+@pytest.mark.parametrize(
+    "checkpoint", [pytest.param({"every_minibatches": 100}, marks=pytest.mark.slow), {"enabled": False}]
+)
+def test_weights_to_start_from_reach_the_actors_and_those_that_start_anew(
+    checkpoint: dict[str, Any], tmp_path: Path
+) -> None:
     first = dn.train(config(engine="local"), tmp_path / "first", data=(X, WORDS))
     more = {"seed": 5, "learning": {"epochs": 1, "minibatch": 20}}
     local = dn.train(config(engine="local", **more), tmp_path / "local", data=(X, WORDS), init_from=first)
-    # Dies before its first checkpoint but the one of the beginning, and without any.
-    for name, checkpoint in (("kept", {"every_minibatches": 100}), ("unkept", {"enabled": False})):
-        faults = ["kill:block=h1,minibatch=3,tick=2"]
-        values = config(engine="ray", checkpoint=checkpoint, faults=faults, **more)
-        found = dn.train(values, tmp_path / name, Warned(), data=(X, WORDS), init_from=first)
-        assert found.weights_sha256 == local.weights_sha256
-        assert (tmp_path / name / "metrics.jsonl").read_bytes() == (tmp_path / "local" / "metrics.jsonl").read_bytes()
+    values = config(engine="ray", checkpoint=checkpoint, faults=["kill:block=h1,minibatch=3,tick=2"], **more)
+    warned = Warned()
+    found = dn.train(values, tmp_path / "ray", warned, data=(X, WORDS), init_from=first)
+    assert found.weights_sha256 == local.weights_sha256
+    assert ("from its beginning" in warned.told[0]) == ("enabled" in checkpoint)
+    assert (tmp_path / "ray" / "metrics.jsonl").read_bytes() == (tmp_path / "local" / "metrics.jsonl").read_bytes()

@@ -140,8 +140,8 @@ def test_a_programs_own_session_is_used_and_left_as_it_was(tmp_path: Path) -> No
     (tmp_path / "program.py").write_text(PROGRAM)
     done = subprocess.run(
         [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "run")],
-        # Without, Ray leaves a token in the home folder.
-        env=clean_environment() | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN},
+        # Without a token Ray leaves one in the home folder, and without the other its workers starve on a busy machine.
+        env=clean_environment() | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_worker_niceness": "0"},
         capture_output=True,
         text=True,
         check=False,

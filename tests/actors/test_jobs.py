@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.actors.clusters import DYADNET, HOSTS, OUTSIDE, RAY, Cluster, clean_environment, two_hosts, why_no_namespaces
+from tests.actors.test_cluster import complaint
 
 REASON = why_no_namespaces()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
@@ -97,7 +98,23 @@ def test_a_submitted_job_streams_its_log_and_trains_to_the_local_bits(cluster: C
     assert summary["weights_sha256"] == json.loads(alone.stdout.splitlines()[-1])["weights_sha256"]
     placement = json.loads((tmp_path / "job" / "machinery.jsonl").read_text().splitlines()[0])["actors"]
     assert {place["address"] for place in placement.values()} == set(HOSTS)
+    records = [(tmp_path / run / "metrics.jsonl").read_bytes() for run in ("job", "local")]
+    assert records[0] == records[1]
     until(lambda: our_actors(cluster) == [])
+
+    # By Ray's transport, without a job.
+    apart = [*SMALL, "--address", cluster.address, "--placement", "spread", "--actors", "2", *short]
+    done = cluster.dyadnet("train", *apart, "--transport", "ray", "--out", str(tmp_path / "ray"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "ray" / "metrics.jsonl").read_bytes() == records[1]
+    placement = json.loads((tmp_path / "ray" / "machinery.jsonl").read_text().splitlines()[0])["actors"]
+    assert {place["address"] for place in placement.values()} == set(HOSTS)
+
+
+def test_a_range_of_ports_without_room_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    few = [*SMALL, "--address", cluster.address, "--placement", "spread", "--set", "cluster.ports=[20000, 20000]"]
+    taken = cluster.dyadnet("train", *few, "--out", str(tmp_path / "taken"))
+    assert "cluster.ports: '20000-20000' is not legal; every one of these ports" in complaint(taken)
 
 
 def test_a_running_job_can_be_watched_and_stopping_it_ends_every_actor(cluster: Cluster, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_signal_ends_every_process(number: signal.Signals, tmp_path: Path) -> 
     with tempfile.TemporaryDirectory(prefix="dy", dir="/tmp", ignore_cleanup_errors=True) as folder:
         marker = f"RAY_TMPDIR={folder}"
         environment = clean_environment() | {"RAY_TMPDIR": folder}
-        command = [DYADNET, "train", "--set", "learning.epochs=500", "--out", str(tmp_path / "run")]
+        command = [DYADNET, "train", "--epochs", "500", "--hidden", "8", "--out", str(tmp_path / "run")]
         run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
         deadline = time.monotonic() + 120
         record = tmp_path / "run" / "metrics.jsonl"

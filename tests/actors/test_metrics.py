@@ -68,18 +68,22 @@ def test_ages_are_counted_where_nobody_waits(tmp_path: Path) -> None:
         dynamics={"mode": {"kind": "free", "budget": 0.2}},
         learning={"epochs": 1},
         data={"limit_train": 60, "limit_test": 20},
-        metrics={"linger": 1.0},
+        # Long enough for a look, on a busy machine, too.
+        metrics={"linger": 4.0},
     )
     found: list[Any] = []
+    looking: list[threading.Thread] = []
 
     def look(address: str) -> None:
         def later() -> None:
             until(lambda: state(address) == "finished")
             found.append(scraped(address))
 
-        threading.Thread(target=later, daemon=True).start()
+        looking.append(threading.Thread(target=later))
+        looking[0].start()
 
     dn.train(RunConfig.read(values), tmp_path / "run", Found(0, look))
+    looking[0].join()
     (last,) = found
     edges = {dict(labels)["edge"] for name, labels in last if name == "dyadnet_message_age_seconds_count"}
     assert edges == {"h1>h2", "h2>h1", "h2>out", "out>h2"}

@@ -132,6 +132,8 @@ def test_another_actor_that_dies_while_one_starts_anew(undisturbed: tuple[str, s
     assert gone("ray::BlockActor")
 
 
+# tests/actors/test_data_in_memory.py has a fast one of a run that begins anew from other weights.
+@pytest.mark.slow
 def test_without_checkpoints_a_run_begins_anew_to_the_same_bits(undisturbed: tuple[str, str], tmp_path: Path) -> None:
     values = settings("kill:block=out,minibatch=9,tick=2") | {"checkpoint": False}
     found, warnings = trained(values, tmp_path / "run")

@@ -23,6 +23,6 @@ def test_actors_learn_numbers_to_the_local_engines_bits(tmp_path: Path) -> None:
 
 def test_a_run_in_real_time_scores_them(tmp_path: Path) -> None:
     free = {"dynamics": {"mode": "free"}, "learning": {"epochs": 1, "minibatch": 60}}
-    found = dn.train(config(engine="ray", **free), tmp_path / "run", data=(X[:120], Y[:120]))
+    found = dn.train(config(engine="ray", cluster={"actors": 1}, **free), tmp_path / "run", data=(X[:120], Y[:120]))
     assert set(found.history) >= {"test_r2", "test_mae", "test_squared_error"}
     assert found.test_squared_error > 0

@@ -76,9 +76,9 @@ def test_from_one_process_to_actors_and_to_fewer_of_them_and_back(tmp_path: Path
     with pytest.raises(StoppedError):
         train(settings(learning={"epochs": 4}), run, stopping(3))
     with pytest.raises(StoppedError):
-        resume(run, {"engine": "ray"}, stopping(5))
+        resume(run, {"engine": "ray", "cluster": {"actors": 2}}, stopping(5))
     with pytest.raises(StoppedError):
-        resume(run, {"cluster": {"actors": 2}}, stopping(9))
+        resume(run, {"cluster": {"actors": 1}}, stopping(9))
     assert outcome(resume(run, {"engine": "local"}), run) == expected
 
 

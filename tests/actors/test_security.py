@@ -52,7 +52,7 @@ class Look(Silent):
 @pytest.mark.usefixtures("ray_session")
 def test_on_one_machine_everything_listens_on_the_loopback_interface(tmp_path: Path) -> None:
     look = Look()
-    values = settings_of(engine="ray", learning__epochs=3, metrics__port=0)
+    values = settings_of(engine="ray", learning__epochs=3, metrics__port=0, cluster={"actors": 2})
     dn.train(RunConfig.read(values), tmp_path / "run", look)
     assert len(look.found) > 5
     assert any("CoordinatorActor" in command for _, _, command in look.found)
@@ -93,7 +93,7 @@ def test_no_secret_is_written_down(tmp_path: Path) -> None:
     import ray
 
     assert ray.is_initialized()
-    values = settings_of(engine="ray", faults=["kill:block=h1,minibatch=2"])
+    values = settings_of(engine="ray", faults=["kill:block=h1,minibatch=2"], cluster={"actors": 2})
     dn.train(RunConfig.read(values), tmp_path / "run")
     written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
     assert {path.name for path in written} >= {"config.yaml", "machinery.jsonl", "metrics.jsonl", "events.jsonl"}

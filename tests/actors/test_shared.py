@@ -210,8 +210,8 @@ def test_nothing_is_left_open() -> None:
 
 @pytest.mark.usefixtures("ray_session")
 def test_without_memory_without_names_a_run_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = settings_of(probe={}, engine="ray")
+    values = settings_of(probe={}, engine="ray", cluster={"actors": 2})
     one = dn.train(RunConfig.read(values), tmp_path / "shared")
     monkeypatch.setenv("DYADNET_MEMFD", "0")
-    other = dn.train(RunConfig.read(values | {"cluster": {"transport": "ray"}}), tmp_path / "mirrors")
+    other = dn.train(RunConfig.read(values | {"cluster": {"actors": 2, "transport": "ray"}}), tmp_path / "mirrors")
     assert one.weights_sha256 == other.weights_sha256

@@ -172,7 +172,7 @@ def test_a_lock_of_another_machine_or_of_another_kind_is_left(folder: str, conte
 
 
 @pytest.mark.parametrize("folder", ["{tmp}/kept", "memory://{tmp}/kept"])
-@pytest.mark.parametrize("content", [b"", b"{", json.dumps(holder()).encode()[:-9]])
+@pytest.mark.parametrize("content", [b"", b"{", json.dumps(holder()).encode()[:-9]], ids=["empty", "begun", "cut off"])
 def test_a_lock_that_was_not_written_to_its_end_holds_nobody(folder: str, content: bytes, tmp_path: Path) -> None:
     place = store(folder.format(tmp=tmp_path))
     place.write(LOCK, content)

@@ -67,11 +67,6 @@ class Prometheus:
         found = self.get("/api/v1/query_range", query=expression, start=start, end=time.time(), step=1)
         return any(value != "NaN" for series in found["result"] for _, value in series["values"])
 
-    def firing(self, run: str) -> set[str]:
-        """Alerts that fire for a run."""
-        alerts = self.get("/api/v1/alerts")["alerts"]
-        return {a["labels"]["alertname"] for a in alerts if a["state"] == "firing" and a["labels"].get("run") == run}
-
     def types(self) -> dict[str, str]:
         """Of every metric that a present target told of."""
         return {name: str(told[0]["type"]) for name, told in self.get("/api/v1/metadata").items()}

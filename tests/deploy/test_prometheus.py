@@ -20,7 +20,7 @@ from dyadnet.config import RunConfig
 from dyadnet.errors import DyadnetError
 from dyadnet.runs.watcher import Silent
 from tests.deploy.manifests import documented, panel_queries, rule_queries
-from tests.deploy.server import Prometheus, hurried, serving, until
+from tests.deploy.server import PATIENCE, Prometheus, hurried, serving, until
 from tests.metrics.runs import lines, settings
 
 pytestmark = [
@@ -80,10 +80,22 @@ class Watch:
             thread.join(180)
         assert not thread.is_alive()
 
-    def finished(self, name: str) -> None:
-        """Wait for the end of a run, and note the types that its target told: a server forgets them with the target."""
-        until(lambda: self.in_state(name, "finished"))
-        self.types |= self.server.types()
+    def finished(self, *names: str) -> None:
+        """Wait for the ends of runs, and note the types that their targets told: a server forgets them with those."""
+        left = set(names)
+
+        def over() -> bool:
+            ended = {name for name in left if self.in_state(name, "finished")}
+            if ended:
+                self.types |= self.server.types()
+                left.difference_update(ended)
+            return not left
+
+        until(over, len(names) * PATIENCE)
+
+    def fired(self, alert: str, run: str) -> bool:
+        """Whether an alert of a run fires or has fired."""
+        return self.server.seen(f'ALERTS{{alertname="{alert}", alertstate="firing", run="{run}"}}', self.began)
 
     def in_state(self, name: str, state: str) -> bool:
         """Whether the server has heard of a run in a state."""
@@ -101,17 +113,18 @@ def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterat
         common: dict[str, Any] = {"engine": "ray", "cluster": {"actors": 2}}
         # Too few sweeps to settle, so that phases are capped, and that alert fires.
         capped: dict[str, Any] = {"dynamics": {"sweeps": 3}, "learning": {"epochs": EPOCHS}}
-        with watch.running("lockstep", **common, **capped, metrics=exact):
-            watch.finished("lockstep")
         free = {"dynamics": {"mode": {"kind": "free", "budget": 0.2}}, "learning": {"epochs": EPOCHS // 2}}
-        with watch.running("free", **common, **free, metrics=plain):
-            watch.finished("free")
         inputs = np.random.default_rng(0).standard_normal((300, 4))
         network = {"layered": {"inputs": 4, "hidden": [8], "outputs": 2, "output_activation": "linear"}}
         np.savez(folder / "numbers.npz", x_train=inputs, y_train=inputs[:, :2], x_test=inputs, y_test=inputs[:, :2])
         numbers = {"name": str(folder / "numbers.npz")}
-        with watch.running("numbers", data=numbers, network=network, learning={"epochs": 4}):
-            watch.finished("numbers")
+        # Side by side: most of the time is waiting.
+        with (
+            watch.running("lockstep", **common, **capped, metrics=exact),
+            watch.running("free", **common, **free, metrics=plain),
+            watch.running("numbers", data=numbers, network=network, learning={"epochs": 4}),
+        ):
+            watch.finished("lockstep", "free", "numbers")
         yield watch
 
 
@@ -169,23 +182,28 @@ def test_every_rule_returns_data_unless_there_is_a_reason(watch: Watch) -> None:
 
 
 def test_the_alert_of_unsettled_phases_has_fired(watch: Watch) -> None:
-    assert watch.server.seen('ALERTS{alertname="DyadnetCapped", alertstate="firing", run="lockstep"}', watch.began)
+    assert watch.fired("DyadnetCapped", "lockstep")
 
 
-def test_the_diverging_alert_fires_when_a_run_diverges(watch: Watch) -> None:
-    wild = {"dynamics": {"step": 2.0, "patience": 5}}
-    with watch.running("wild", **wild):
-        until(lambda: "DyadnetDiverging" in watch.server.firing("wild"))
-    assert watch.server.seen('dyadnet_run_state{run="wild", state="diverged"} == 1', watch.began)
-
-
-def test_the_stalled_alert_fires_when_an_actor_is_stopped(watch: Watch) -> None:
+@pytest.fixture(scope="module")
+def struck(watch: Watch) -> Iterator[Watch]:
+    """The same server while one run diverges and an actor of another is stopped."""
     # Nobody takes its place, and it is noticed late enough for the alert to come first.
     recovery = {"actor_failures": 0, "heartbeat": 10}
-    values: dict[str, Any] = {"engine": "ray", "learning": {"epochs": 5000}, "recovery": recovery}
-    with watch.running("still", **values):
+    still: dict[str, Any] = {"engine": "ray", "learning": {"epochs": 5000}, "recovery": recovery}
+    wild = {"dynamics": {"step": 2.0, "patience": 5}}
+    with watch.running("still", **still), watch.running("wild", **wild):
         until(lambda: watch.in_state("still", "training"))
         place = next(line for line in lines(watch.folder / "still", "machinery.jsonl") if line["kind"] == "placement")
         os.kill(place["actors"]["h2"]["pid"], signal.SIGSTOP)
-        until(lambda: "DyadnetStalled" in watch.server.firing("still"))
-        until(lambda: "DyadnetFailed" in watch.server.firing("still"))
+        yield watch
+
+
+def test_the_diverging_alert_fires_when_a_run_diverges(struck: Watch) -> None:
+    until(lambda: struck.fired("DyadnetDiverging", "wild"))
+    assert struck.server.seen('dyadnet_run_state{run="wild", state="diverged"} == 1', struck.began)
+
+
+def test_the_stalled_alert_fires_when_an_actor_is_stopped(struck: Watch) -> None:
+    until(lambda: struck.fired("DyadnetStalled", "still"))
+    until(lambda: struck.fired("DyadnetFailed", "still"))

@@ -95,8 +95,8 @@ class Connection:
             self._thread = threading.Thread(target=self._run, name="dyadnet-frames", daemon=True)
             self._thread.start()
         else:
-            # Nobody has anything to say here any more.
-            self._end()
+            # Nobody has anything to say here any more; the coordinator may yet have to hear our greeting.
+            self._end(max(0.0, deadline - time.monotonic()))
             host.ledger.refused.update(self.endpoint.refused)
 
     def close(self) -> None:
@@ -107,10 +107,10 @@ class Connection:
             self._thread.join()
         self._end()
 
-    def _end(self) -> None:
+    def _end(self, linger: float = 0.0) -> None:
         if not self._ended:
             self._ended = True
-            self.endpoint.close()
+            self.endpoint.close(linger)
 
     def _shares(self, peer: int) -> bool:
         """Whether a peer has a segment for this host: the coordinator only if all are on its machine."""

@@ -182,11 +182,11 @@ class Endpoint:
                 "%s dropped what %s sent: %s (%s); further ones are only counted", self.card.label, sender, reason, why
             )
 
-    def close(self) -> None:
-        """End every connection."""
+    def close(self, linger: float = 0.0) -> None:
+        """End every connection; see `Tcp.close`."""
         self._local.close()
         if self._tcp is not None:
-            self._tcp.close()
+            self._tcp.close(linger)
 
     def _life_of(self, peer: int) -> str | None:
         return self._local.greeted.get(peer) if self.near(peer) else self._greeted.get(peer)

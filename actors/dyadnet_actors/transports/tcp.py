@@ -200,15 +200,15 @@ class Tcp:
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 2 * HEARTBEAT)
         socket.setsockopt(zmq.IPV6, int("[" in address))
 
-    def close(self) -> None:
-        """End every connection."""
+    def close(self, linger: float = 0.0) -> None:
+        """End every connection; what is on its way out gets `linger` seconds, at most, to be sent."""
         if self._authenticator is not None:
             self._authenticator.stop()
         self._in.disable_monitor()
         self._monitor.close(linger=0)
         self._in.close(linger=0)
         for _, socket in self._outgoing.values():
-            socket.close(linger=0)
+            socket.close(linger=round(1000 * linger))
         self._context.term()
 
 

@@ -299,6 +299,20 @@ def test_a_peer_that_never_answers_is_named(apart: bool) -> None:
         two.close()
 
 
+@pytest.mark.parametrize("insecure", [False, True])
+def test_a_greeting_comes_though_its_sender_has_closed(insecure: bool) -> None:
+    """A host without others on other machines closes its way to the coordinator as soon as it has greeted."""
+    one, two, _ = far(insecure)
+    for endpoint in (one, two):
+        endpoint.know([one.card, two.card])
+    one.connect()
+    one.close(linger=10.0)
+    try:
+        two.await_greetings(10.0)
+    finally:
+        two.close()
+
+
 def test_a_peer_of_this_machine_that_is_gone_is_named() -> None:
     one, two = Endpoint(0, "h1", lambda *found: None), Endpoint(1, "h2", lambda *found: None)
     one.know([one.card, two.card])
