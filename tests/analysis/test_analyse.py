@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.test_cli import complaint, run
+from tests.cli.test_main import complaint, run
 
 FEW = ["--samples", "6", "--epsilons", "0,0.1", "--sigmas", "0.2"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from dyadnet.analysis.delays import CEILING, GAMMAS, WAYS, Cost, Experiment, Limit, Rest, measure
 from dyadnet.data import load
-from tests.test_cli import complaint, run
+from tests.cli.test_main import complaint, run
 
 Measured = tuple[list[Limit], list[Cost], list[Rest]]
 QUICK = Experiment(kappas=(-1.0, -0.5, 1.0), delays=(1, 4), hidden=(30, 30), epochs=3, cap=1500)

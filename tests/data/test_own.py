@@ -24,8 +24,8 @@ from dyadnet.files.arrays import ArraysError, read
 from dyadnet.study.definition import read_study
 from dyadnet.training.api import train
 from tests.checkpoint.runs import Watching, settings
+from tests.cli.test_main import complaint
 from tests.data.test_data import idx_bytes
-from tests.test_cli import complaint
 
 X = np.random.default_rng(0).random((40, 6))
 Y = np.arange(40) % 4

@@ -21,7 +21,7 @@ from dyadnet.errors import DyadnetError
 from dyadnet.runs.watcher import Silent
 from tests.deploy.manifests import documented, panel_queries, rule_queries
 from tests.deploy.server import PATIENCE, Prometheus, hurried, serving, until
-from tests.metrics.runs import lines, settings
+from tests.telemetry.runs import lines, settings
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus (Debian package prometheus)"),

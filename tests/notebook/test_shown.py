@@ -17,7 +17,7 @@ from dyadnet.notebook import html, progress, usual_watcher
 from dyadnet.notebook.progress import NotebookProgress
 from dyadnet.process.console import in_notebook
 from dyadnet.runs.watcher import Silent
-from tests.metrics.runs import settings
+from tests.telemetry.runs import settings
 
 
 def texts(shown: Any) -> list[str]:

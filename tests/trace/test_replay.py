@@ -14,7 +14,7 @@ from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
 from dyadnet.runs.trace import Recorded, Trace, recorded
 from dyadnet.training.replay import replay
-from tests.actors.test_lockstep import IMPERFECT
+from tests.actors.coordination.test_lockstep import IMPERFECT
 from tests.trace.files import rewritten
 from tests.trace.runs import digits, settings, traced
 
