@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+LONGEST = ("tests/test_tutorial.py", "tests/deploy/test_prometheus.py")
+"""Files that come first: one process works at each of them for minutes, and the others at all the rest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others stay in their order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
 @pytest.fixture(autouse=True)
 def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of this process draw nothing unless the test is marked ``pictures``: a second a run, of hundreds."""

@@ -377,7 +377,7 @@ BEGINS = {"pdf": b"%PDF", "svg": b"<?xml", "png": b"\x89PNG"}
 
 
 @pytest.mark.pictures
-@pytest.mark.parametrize("kind", ["pdf", "svg"])
+@pytest.mark.parametrize("kind", ["pdf", pytest.param("svg", marks=pytest.mark.slow)])
 def test_every_picture_of_a_run_comes_for_print_too(kind: str, tmp_path: Path) -> None:
     probe = {"neurons": {"h1": [0]}, "every": 5}
     dn.train(settings(record={"pictures": kind}, probe=probe), tmp_path / "run")

@@ -55,7 +55,9 @@ def test_training_goes_on_after_its_terminal_is_gone(tmp_path: Path) -> None:
     assert epochs(tmp_path / "run") == 2
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+@pytest.mark.parametrize(
+    "encoding", ["ascii", *(pytest.param(richer, marks=pytest.mark.slow) for richer in ("latin-1", "cp437"))]
+)
 def test_no_encoding_is_too_poor(encoding: str, tmp_path: Path) -> None:
     done = trained(tmp_path / "run", "--json", PYTHONIOENCODING=f"{encoding}:strict")
     assert done.returncode == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import dyadnet as dn
 from dyadnet.config import RunConfig
 from tests.actors.clusters import (
     DYADNET,
@@ -54,10 +55,10 @@ def complaint(finished: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def local_hash(cluster: Cluster, settings: Path, out: Path) -> str:
+def local_hash(settings: Path, out: Path) -> str:
     """Of the same run on the local engine."""
-    done = cluster.dyadnet("train", str(settings), "--engine", "local", "--out", str(out), "--json")
-    return str(json.loads(done.stdout.splitlines()[-1])["weights_sha256"])
+    values = yaml.safe_load(settings.read_text()) | {"engine": "local"}
+    return dn.train(RunConfig.read(values), out, report=False).weights_sha256
 
 
 def test_training_on_a_running_cluster_with_shipped_code(node: Cluster, settings: Path, tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_training_on_a_running_cluster_with_shipped_code(node: Cluster, settings
     done = node.dyadnet(*arguments, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])["weights_sha256"]
-    assert found == local_hash(node, settings, tmp_path / "local")
+    assert found == local_hash(settings, tmp_path / "local")
     placement = json.loads((tmp_path / "run" / "machinery.jsonl").read_text().splitlines()[0])["actors"]
     # Where the row of three is cut depends on what they cost here.
     assert "+".join(placement) == "h1+h2+out"
@@ -109,7 +110,7 @@ def test_another_version_of_ray(node: Cluster, settings: Path, tmp_path: Path) -
 def test_two_hosts_give_the_local_engines_bits(ways: list[str], settings: Path, tmp_path: Path) -> None:
     flags = {"fast": (), "ray": ("--transport", "ray"), "insecure": ("--insecure-transport",)}
     with two_hosts() as cluster:
-        expected = local_hash(cluster, settings, tmp_path / "local")
+        expected = local_hash(settings, tmp_path / "local")
         arguments = ["train", str(settings), "--address", cluster.address, "--placement", "spread", "--json"]
         for name in flags.keys() & set(ways):
             done = cluster.dyadnet(*arguments, *flags[name], "--out", str(tmp_path / name))
@@ -158,7 +159,7 @@ def test_a_host_that_is_cut_off_is_done_without(settings: Path, tmp_path: Path) 
         values["cluster"] = {}
         del values["recovery"]
         settings.write_text(yaml.safe_dump(values))
-        assert found == local_hash(cluster, settings, tmp_path / "local")
+        assert found == local_hash(settings, tmp_path / "local")
     events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
     assert [event["what"] for event in events] == ["node"]
     assert "hangs: no sign of life for 3 s" in events[0]["why"]

@@ -79,7 +79,7 @@ def test_it_goes_on_without_its_driver_and_after_its_coordinators_death(
     ended = node.dyadnet("attach", str(out), "--address", node.address, "--json")
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout.splitlines()[-1])["weights_sha256"]
-    assert found == local_hash(node, settings, tmp_path / "local")
+    assert found == local_hash(settings, tmp_path / "local")
     assert (out / "metrics.jsonl").read_text() == (tmp_path / "local" / "metrics.jsonl").read_text()
     events = [json.loads(line) for line in (out / "events.jsonl").read_text().splitlines()]
     assert [event["what"] for event in events] == ["coordinator"]
@@ -119,7 +119,7 @@ def test_its_folder_is_its_coordinators_and_it_can_be_stopped_and_resumed(
     resumed = node.dyadnet("resume", str(out), "--engine", "local", "--address", "own", "--json")
     assert resumed.returncode == 0, resumed.stderr
     found = json.loads(resumed.stdout.splitlines()[-1])["weights_sha256"]
-    assert found == local_hash(node, settings, tmp_path / "local")
+    assert found == local_hash(settings, tmp_path / "local")
     assert (out / "metrics.jsonl").read_text() == (tmp_path / "local" / "metrics.jsonl").read_text()
     assert not (out / "ending.json").exists()
 
