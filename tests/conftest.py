@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-LONGEST = ("tests/test_tutorial.py", "tests/deploy/test_prometheus.py")
+LONGEST = ("tests/docs/test_tutorial.py", "tests/deploy/test_prometheus.py")
 """Files that come first: one process works at each of them for minutes, and the others at all the rest."""
 
 

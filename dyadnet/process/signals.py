@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -14,9 +16,15 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 """Ctrl-C, a scheduler's or system's wish, a terminal that is gone."""
 AGAIN = 0.05
 """Seconds after which an interrupt that was dropped is repeated."""
+TOGETHER = 0.5
+"""Seconds within which further signals belong to the first."""
 EARLY = b"dyadnet: stopped before anything had begun\n"
 
+_LATEST = [-math.inf]
+"""When the latest interrupt was raised."""
 Handler = Callable[[int, FrameType | None], None]
+_INTERRUPTS: list[Handler] = []
+"""Of the contexts that are open, each within the one before."""
 
 
 @contextlib.contextmanager
@@ -46,15 +54,22 @@ def interruptible() -> Iterator[None]:
     """All of them end a run as Ctrl-C does: by `KeyboardInterrupt` in the main thread.
 
     They may come upon any code. A library that turns the interrupt into an error of its own is seen through; one
-    within which Python drops it (a destructor, a callback of compiled code) is interrupted again.
+    within which Python drops it (a destructor, a callback of compiled code) is interrupted again. Those that come
+    together, as from a terminal that closes, are one: the second would end the cleaning up after the first.
     """
     heard = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal heard
-        heard = True
+        now = time.monotonic()
+        if now - _LATEST[0] < TOGETHER:
+            return
+        heard, _LATEST[0] = True, now
         raise KeyboardInterrupt
 
+    if signal.getsignal(signal.SIGINT) not in _INTERRUPTS:
+        _LATEST[0] = -math.inf
+    _INTERRUPTS.append(interrupt)
     with handled(interrupt), _repeated_if_dropped():
         try:
             yield
@@ -64,6 +79,8 @@ def interruptible() -> Iterator[None]:
             if heard and not isinstance(problem, DyadnetError):
                 raise KeyboardInterrupt from problem
             raise
+        finally:
+            _INTERRUPTS.remove(interrupt)
 
 
 @contextlib.contextmanager
@@ -78,6 +95,7 @@ def _repeated_if_dropped() -> Iterator[None]:
         if not issubclass(what.exc_type, KeyboardInterrupt):
             before(what)
             return
+        _LATEST[0] = -math.inf
         again = threading.Timer(AGAIN, os.kill, [os.getpid(), signal.SIGINT])
         again.daemon = True
         again.start()

@@ -188,6 +188,22 @@ def test_an_interrupt_that_a_library_made_its_own_error_of_is_one_still() -> Non
         raise ValueError("an error of its own")
 
 
+def test_signals_that_come_together_are_one() -> None:
+    cleaned = []
+
+    def work() -> None:
+        with interruptible():
+            try:
+                strike(INT)
+            finally:
+                strike(TERM)
+                cleaned.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert cleaned
+
+
 def test_an_interrupt_that_python_dropped_comes_once_more() -> None:
     class Fleeting:
         def __del__(self) -> None:

@@ -132,7 +132,7 @@ ONCE = {"actor_failures": 0, "heartbeat": 3.0}
 """Nothing is survived."""
 
 
-# tests/actors/test_recovery.py has a fast one of a death that is not survived.
+# test_recovery.py has a fast one of a death that is not survived.
 @pytest.mark.slow
 def test_a_dead_actor_ends_the_run_and_is_named(tmp_path: Path) -> None:
     values = settings_of(engine="ray", learning__epochs=500, recovery=ONCE)
