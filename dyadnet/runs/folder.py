@@ -15,7 +15,6 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.runs import weights
 from dyadnet.checkpoint.resume_point import Beginning
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError
@@ -23,6 +22,7 @@ from dyadnet.files import access as files
 from dyadnet.files import documents as document
 from dyadnet.files.documents import DocumentError
 from dyadnet.files.jsonl import Lines, complete, unwritten
+from dyadnet.runs import weights
 from dyadnet.runs.hooks import Hooks
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.trace import TraceWriter

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from dyadnet.runs import weights
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError, UsageError
-from dyadnet.runs.export.layout import joined, split
 from dyadnet.network.topology import Topology
+from dyadnet.runs import weights
+from dyadnet.runs.export.layout import joined, split
 from dyadnet.runs.folder import read_config, saved_weights
 
 

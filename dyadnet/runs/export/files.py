@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet.runs import weights
 from dyadnet.config import RunConfig
 from dyadnet.data import input_scale
 from dyadnet.errors import ConfigError, RunFolderError, UsageError
-from dyadnet.runs.export.layout import Arrays, joined, split
 from dyadnet.files import access as files
 from dyadnet.files import arrays
 from dyadnet.network.description import Network
 from dyadnet.network.topology import Topology
+from dyadnet.runs import weights
+from dyadnet.runs.export.layout import Arrays, joined, split
 from dyadnet.runs.folder import read_config, saved_weights, whole
 
 FORMATS = ("npz", "safetensors")
