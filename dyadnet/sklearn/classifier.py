@@ -174,11 +174,13 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
         Softmax of the settled outputs, or, for the squared error, those outputs over their sum: either loss is
         smallest where they are the probabilities of the classes.
         """
-        return LOSSES[self.config_.network.loss].probabilities(self.outputs(X))
+        outputs = self.outputs(X)
+        return LOSSES[self.config_.network.loss].probabilities(outputs)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Logarithms of `predict_proba`, also where that is too small for a number; −∞ where it is 0 by itself."""
-        return LOSSES[self.config_.network.loss].log_probabilities(self.outputs(X))
+        outputs = self.outputs(X)
+        return LOSSES[self.config_.network.loss].log_probabilities(outputs)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each sample, shape (samples,)."""
