@@ -14,7 +14,7 @@ from dyadnet.data import is_own
 from dyadnet.dynamics.epoch_metrics import Tally
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import CheckpointError, ConfigError
-from dyadnet.learning.schedules import Cosine, Linear, Schedule
+from dyadnet.learning.schedules import Schedule
 from dyadnet.network.topology import Topology
 
 FREE = (
@@ -111,7 +111,7 @@ def check_length(old: Mapping[str, Any], config: RunConfig, position: Position) 
     schedules: dict[str, Schedule | None] = {"learning_rate": learning.learning_rate, "beta": learning.beta}
     schedules |= {f"lam.{name}": law for name, law in lam.items()} if isinstance(lam, dict) else {"lam": lam}
     for name, schedule in schedules.items():
-        if isinstance(schedule, Cosine) or (isinstance(schedule, Linear) and schedule.over is None):
+        if schedule is not None and schedule.stretches:
             legal = (
                 f"{before}, as before: learning.{name} stretches over the whole run, so another number would change "
                 "the epochs already trained; begin a new run with it"

@@ -20,6 +20,7 @@ import typer
 
 from dyadnet import __version__
 from dyadnet.cli.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
+from dyadnet.cli.plugins import offered
 from dyadnet.cli.predict import predict
 from dyadnet.cli.replay import replay
 from dyadnet.cli.resume import resume
@@ -29,7 +30,7 @@ from dyadnet.config.dynamics import TICKS
 from dyadnet.config.faults import parsed
 from dyadnet.config.overrides import assigned, located, merged
 from dyadnet.config.start import starting_point
-from dyadnet.data import KNOWN
+from dyadnet.data import SETS
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
 from dyadnet.network.description import MODELS
 from dyadnet.numerics.scores import told
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for point in entry_points(group=COMMANDS):
         if point.name not in known:
             _add(point.name, point.load())
-    command = typer.main.get_command(_stoppable(app))
+    command = offered(typer.main.get_command(_stoppable(app)))
     given = sys.argv[1:] if arguments is None else arguments
     # What a program that reads standard output is told of an error: one object, whatever happens.
     answer = _Answer("--json" in given)
@@ -179,7 +180,7 @@ def train(
         typer.Option(
             help="digits (default), mnist, fashion-mnist, FILE.npz, or FOLDER of IDX.",
             rich_help_panel=FIRST,
-            autocompletion=among(KNOWN),
+            autocompletion=among(SETS),
         ),
     ] = None,
     data_dir: Annotated[

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from dyadnet.config import RunConfig
+from dyadnet.data import SETS
 from dyadnet.network.activations import ACTIVATIONS
-from dyadnet.network.description import LOSS_NAMES
+from dyadnet.network.losses import LOSSES
 from dyadnet.network.serialization import SPECS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -47,11 +48,12 @@ def schema() -> dict[str, Any]:
     }
     way["additionalProperties"] = False
     whole["properties"]["network"] = {"anyOf": [way, {"$ref": f"#/$defs/{graph}"}]}
-    for name, choices in (("activation", list(ACTIVATIONS)), ("loss", list(LOSS_NAMES))):
+    for name, choices in (("activation", list(ACTIVATIONS)), ("loss", list(LOSSES))):
         for definition in definitions.values():
             if "string" in str(definition.get("properties", {}).get(name, {}).get("type")):
                 # Anybody may add one.
                 definition["properties"][name]["examples"] = choices
+    definitions["DataSpec"]["properties"]["name"]["examples"] = list(SETS)
     short = SHORT | {name: ["number"] for name in definitions if _imperfection(name)}
     # A file without a network has that of a preset.
     whole.pop("required", None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_serializer, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_serializer, field_validator, model_validator
 
 from dyadnet.config.checkpoints import Checkpoints, CheckpointSpec
 from dyadnet.config.dynamics import Dynamics
@@ -24,6 +25,8 @@ from dyadnet.learning.schedules import Schedule
 from dyadnet.network.description import Network
 from dyadnet.network.serialization import network_from, network_to
 from dyadnet.schema import Positive, Spec
+
+_SCHEDULE: TypeAdapter[Any] = TypeAdapter(Schedule)
 
 
 class Learning(Spec):
@@ -61,6 +64,8 @@ class Learning(Spec):
     @classmethod
     def _lam_kind(cls, value: Any) -> Any:
         # A mapping with a kind is a schedule, any other is by projection.
+        if isinstance(value, Mapping) and "kind" in value:
+            return _SCHEDULE.validate_python(value)
         return value if document.number(value) is None else {"kind": "constant", "value": value}
 
 

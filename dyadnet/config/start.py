@@ -52,10 +52,10 @@ def starting_point(
 
 
 def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None) -> dict[str, Any]:
-    """A preset's chain with the sizes of a user's own data."""
-    from dyadnet.data import is_own, load
+    """A preset's chain with the sizes of data that it is not made for."""
+    from dyadnet.data import KNOWN, MEMORY, load
 
-    if data is None or not is_own(data):
+    if data is None or data in (*KNOWN, MEMORY):
         return values
     dataset = load(data, data_dir)
     chain: dict[str, Any] = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}

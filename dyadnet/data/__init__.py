@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dyadnet.data import digits, folder, mnist, npz
 from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, minibatch, one_hot, validation_split
 from dyadnet.data.memory import MEMORY, Data, MemorySpec, as_dataset
 from dyadnet.errors import ConfigError, DataError, UsageError
+from dyadnet.registry import Registry
 
 __all__ = [
+    "KNOWN",
     "MEMORY",
+    "SETS",
     "Data",
     "DataShape",
     "Dataset",
+    "Loader",
     "MemorySpec",
     "Numbers",
     "Split",
@@ -30,7 +38,26 @@ __all__ = [
 ]
 
 
-KNOWN = ("digits", *mnist.IMAGE_SETS)
+Loader = Callable[[Path | None], Data]
+"""From the folder that a user names for data, if any, to samples: all that `as_dataset` takes."""
+
+
+def _problem(name: str, thing: Any) -> str | None:
+    """What is wrong with a data set that is to be added."""
+    if not callable(thing):
+        return "it has to be a function load(data_dir) that returns (X, y), (X, y, X_test, y_test), pairs or a Dataset"
+    if name == MEMORY or name.endswith(".npz") or Path(name).name != name:
+        return "this name is taken for a path or for data in memory; choose another"
+    return None
+
+
+SETS: Registry[Loader] = Registry(
+    "data",
+    {"digits": lambda data_dir: digits.load(), **{name: partial(mnist.load, name) for name in mnist.IMAGE_SETS}},
+    _problem,
+)
+"""What loads each data set that has a name."""
+KNOWN = tuple(SETS.built_in)
 
 
 def load(name: str, data_dir: Path | None = None, dtype: str = "float64") -> Dataset:
@@ -50,28 +77,41 @@ def load(name: str, data_dir: Path | None = None, dtype: str = "float64") -> Dat
     DataError
         If it cannot be found or read.
     """
-    if name == "digits":
-        return digits.load()
+    if name in SETS:
+        return _named(name, SETS[name](data_dir), dtype)
     if name == MEMORY:
         raise DataError(
             "data.name: memory: these data were given in memory by a Python program, which has to give them again: "
             "dyadnet.resume(run, data=...) or dyadnet.evaluate(run, data=...)"
         )
-    if name in mnist.IMAGE_SETS:
-        return mnist.load(name, data_dir)
     if name.endswith(".npz"):
         return npz.load(_place(name, data_dir), dtype)
     if is_own(name) and is_folder(place := _place(name, data_dir)):
         return folder.load(place)
-    legal = f"one of {', '.join(KNOWN)}, a file ending in .npz, or a folder of IDX files"
+    legal = f"one of {', '.join(SETS)}, a file ending in .npz, or a folder of IDX files"
     if Path(name).is_absolute():
         legal += "; if it is elsewhere now, name the folder it is in by --data-dir"
+    else:
+        legal += "; one of your own is registered by dyadnet.register first"
     raise ConfigError("data.name", name, legal)
+
+
+def _named(name: str, found: Data, dtype: str) -> Dataset:
+    """What a function has loaded as a set of that name, checked as data in memory are."""
+    try:
+        loaded = replace(as_dataset(found, dtype), name=name)
+    except DataError as problem:
+        raise DataError(f"data set {name!r}: {str(problem).removeprefix('data: ')}") from None
+    if loaded.names:
+        # A run writes down names of data in memory alone.
+        some = ", ".join(map(repr, loaded.names[:3]))
+        raise DataError(f"data set {name!r}: its labels are {some}, …; expected whole numbers from 0 on, all of them")
+    return loaded
 
 
 def is_own(name: str) -> bool:
     """Whether a name is the path of a user's own data, and of no set that is known."""
-    return name not in (*KNOWN, MEMORY)
+    return name != MEMORY and name not in SETS
 
 
 def is_folder(path: str | Path) -> bool:
@@ -115,4 +155,7 @@ def available(data_dir: Path | None = None) -> dict[str, str]:
     for name in mnist.IMAGE_SETS:
         folder = mnist.find(name, data_dir)
         found[name] = str(folder) if folder else f"not found (--data-dir, {mnist.ENVIRONMENT} or {mnist.cache()})"
+    for name in SETS:
+        if name not in SETS.built_in:
+            found[name] = f"registered by {getattr(SETS[name], '__module__', 'a program')}"
     return found

@@ -22,7 +22,6 @@ from dyadnet.engines import assembly
 from dyadnet.engines.block_lane import BlockLane
 from dyadnet.engines.power_iteration import Exchange, PowerIteration, Response
 from dyadnet.errors import DivergedError, DyadnetError
-from dyadnet.learning.optimisers import Adam, Momentum
 from dyadnet.learning.update import Update
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology
@@ -43,6 +42,8 @@ WORTH_A_THREAD = 50_000
 """Parameters that a further thread is woken for."""
 
 COLUMN = {name: index for index, name in enumerate(NUMBERS)}
+STEPS: dict[str, Callable[..., None]] = {"momentum": calls.step_momentum, "adam": calls.step_adam}
+"""The compiled forms that an `OptimiserSpec` names."""
 OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute")]
 
 
@@ -258,24 +259,17 @@ class Group:
         """Take one Hebbian step."""
         self.gradients(update.beta, update.samples)
         optimiser = self.config.learning.optimiser
-        if update.measured or any(block.needs_attention for block in self.blocks.values()):
+        if update.measured or optimiser.form is None or any(block.needs_attention for block in self.blocks.values()):
             for block in self.blocks.values():
                 block.update(update)
             return
-        t, rate = self._table.address, update.rate
+        t, weights, gradient = self._table.address, self._weights, self._gradient
+        stepped, numbers = STEPS[optimiser.form], optimiser.numbers(update.rate, update.count)
+        # One that keeps nothing has its gradient in the place of the velocity.
+        moments = self._moments or [gradient]
 
         def step(share: Share) -> None:
-            weights, gradient = self._weights, self._gradient
-            decay = optimiser.weight_decay, optimiser.l2
-            if isinstance(optimiser, Adam):
-                corrected = rate / (1.0 - optimiser.beta1**update.count), 1.0 - optimiser.beta2**update.count
-                betas = optimiser.beta1, optimiser.beta2, optimiser.epsilon
-                decay = rate * optimiser.weight_decay, optimiser.l2
-                calls.step_adam(t, share.blocks, weights, gradient, *self._moments, *corrected, *betas, *decay)
-            else:
-                keep = optimiser.momentum if isinstance(optimiser, Momentum) else 0.0
-                velocity = self._moments[0] if self._moments else gradient
-                calls.step_momentum(t, share.blocks, weights, gradient, velocity, rate, keep, *decay)
+            stepped(t, share.blocks, weights, gradient, *moments, *numbers)
             calls.turn_synapses(t, share.blocks, weights, self._forward)
 
         self._apply(step, self._shares())
@@ -425,7 +419,10 @@ class Group:
         mismatched = any(synapses.mismatch is not None for block in self.blocks.values() for synapses in block.synapses)
         self._backward = np.zeros_like(self._weights) if mismatched else self._weights
         self._forward = np.zeros_like(self._weights)
-        names = sorted({name for block in self.blocks.values() for state in block.states.values() for name in state})
+        # What is called by block keeps its state as it likes.
+        compiled = self.config.learning.optimiser.form is not None
+        states = [state for block in self.blocks.values() for state in block.states.values() if compiled]
+        names = sorted({name for state in states for name in state})
         self._moments = [np.zeros(parameters.size, dtype=self.dtype) for _ in names]
         for block in self.blocks.values():
             block.adopt(

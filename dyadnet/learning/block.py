@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.errors import RunFolderError
+from dyadnet.errors import DyadnetError, RunFolderError
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.realized import Hardware, mismatch, programmed
 from dyadnet.learning.optimisers import Optimiser, State
@@ -88,7 +88,7 @@ class Block:
         self.bias = np.full(self.spec.size, network.bias, dtype=self.dtype)
         self._programme()
         for key, weights in self.parameters().items():
-            self.states[key] = self.optimiser.start(weights)
+            self.states[key] = self._state(weights)
         self.gradient = {key: np.empty_like(weights) for key, weights in self.parameters().items()}
         self.measured: tuple[float | None, float | None] = (None, None)
         self.agreement: tuple[float, float, float] | None = None
@@ -128,9 +128,18 @@ class Block:
             self.agreement = product, sum(_square(one) for one, _ in pairs), sum(_square(other) for _, other in pairs)
             self._exact = None
         for key, weights in self.parameters().items():
-            self.optimiser.step(
-                weights, gradients[key], self.states[key], update.rate, update.count, decay=key != "bias"
-            )
+            state = self.states[key]
+            known = _form(state) if self.optimiser.form is None else None
+            self.optimiser.step(weights, gradients[key], state, update.rate, update.count, decay=key != "bias")
+            if known is not None:
+                # What is kept of a gradient must not become the next one.
+                shared = weights, gradients[key]
+                state |= {name: _own(np.asarray(value), shared) for name, value in state.items()}
+                if _form(state) != known:
+                    form = f"{known} before and {_form(state)} after its step"
+                    raise DyadnetError(
+                        f"optimiser {self.optimiser.kind!r}: its state was {form}; it has to keep its form"
+                    )
         self._programme(update.count)
         if before:
             change = sum(_square(w - before[key]) for key, w in self.parameters().items() if key != "bias")
@@ -165,7 +174,7 @@ class Block:
         forward
             Where transposed synapses go.
         states
-            Of the optimiser, by name.
+            Of the optimiser, by name; what is not among them stays where it is.
         """
 
         def moved(array: Array, into: Array, key: str) -> Array:
@@ -184,7 +193,16 @@ class Block:
         self.bias = moved(self.bias, weights, "bias")
         for key, array in self.gradient.items():
             self.gradient[key] = moved(array, gradient, key)
-            self.states[key] = {name: moved(own, states[name], key) for name, own in self.states[key].items()}
+            kept = self.states[key]
+            self.states[key] = kept | {name: moved(kept[name], there, key) for name, there in states.items()}
+
+    def _state(self, weights: Array) -> State:
+        state = {name: np.asarray(value) for name, value in self.optimiser.start(weights).items()}
+        for name, array in state.items():
+            if array.dtype.kind not in "biuf":
+                what = f"{name!r} of its state is of type {array.dtype}; it has to be an array of numbers"
+                raise DyadnetError(f"optimiser {self.optimiser.kind!r}: {what}")
+        return state
 
     def refresh(self) -> None:
         """Follow a change of the weights."""
@@ -266,6 +284,16 @@ class Block:
         whole = normal(self.seed, projection.name, self.spec.population.size, inputs)
         part = whole[self.spec.start : self.spec.stop] * (projection.gain / np.sqrt(inputs))
         return np.ascontiguousarray(part, dtype=self.dtype)
+
+
+def _own(array: Array, others: Sequence[Array]) -> Array:
+    """An array that has no memory in common with others."""
+    return array.copy() if any(np.may_share_memory(array, other) for other in others) else array
+
+
+def _form(state: State) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of all arrays of an optimiser's state, by which a checkpoint is known to fit."""
+    return {name: (array.dtype.name, array.shape) for name, array in state.items()}
 
 
 def _square(array: Array) -> float:

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from abc import abstractmethod
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
 from dyadnet.numerics import kernels
+from dyadnet.registry import Open, Registry, check_spec
 from dyadnet.schema import Spec
 
 Array = NDArray[Any]
 State = dict[str, Array]
 
 
-class _Decay(Spec):
+class OptimiserSpec(Spec):
+    """The base of every optimiser: its fields are settings, and `kind` is its name.
+
+    One of your own has `start` and `step`, which are called for every learned array of every block.
+
+    Attributes
+    ----------
+    form
+        The compiled function that takes the place of `step`, with `numbers`; None if `step` is to be called.
+    """
+
+    form: ClassVar[Literal["momentum", "adam"] | None] = None
+
+    @abstractmethod
+    def start(self, weights: Array) -> State:
+        """State before the first update: arrays by name, of any shapes. It goes into checkpoints."""
+
+    @abstractmethod
+    def step(self, weights: Array, gradient: Array, state: State, rate: float, count: int, decay: bool) -> None:
+        """Update `weights` in place.
+
+        Parameters
+        ----------
+        gradient
+            May be overwritten.
+        state
+            Of these weights. Its arrays keep their names, shapes and types.
+        rate
+            Learning rate.
+        count
+            1 at the first update.
+        decay
+            Whether these are weights, which decay, or biases, which do not.
+        """
+
+    def numbers(self, rate: float, count: int) -> tuple[float, ...]:
+        """What the compiled function gets for weights, beside the arrays; biases do not decay."""
+        return ()
+
+
+class _Decay(OptimiserSpec):
     """Both ways to decay weights; neither touches biases.
 
     Attributes
@@ -33,6 +75,7 @@ class _Decay(Spec):
 class SGD(_Decay):
     """θ ← θ − learning rate × gradient."""
 
+    form = "momentum"
     kind: Literal["sgd"] = "sgd"
 
     def start(self, weights: Array) -> State:
@@ -42,6 +85,10 @@ class SGD(_Decay):
     def step(self, weights: Array, gradient: Array, state: State, rate: float, count: int, decay: bool) -> None:
         """Update `weights` in place; `gradient` may be overwritten. `count` is 1 at the first update."""
         kernels.momentum(*_flat(weights, gradient, gradient), rate, 0.0, *self._decays(decay))
+
+    def numbers(self, rate: float, count: int) -> tuple[float, ...]:
+        """See `OptimiserSpec.numbers`."""
+        return rate, 0.0, self.weight_decay, self.l2
 
     def _decays(self, decay: bool) -> tuple[float, float]:
         return (self.weight_decay, self.l2) if decay else (0.0, 0.0)
@@ -62,10 +109,15 @@ class Momentum(SGD):
         arrays = _flat(weights, gradient, state["velocity"])
         kernels.momentum(*arrays, rate, self.momentum, *self._decays(decay))
 
+    def numbers(self, rate: float, count: int) -> tuple[float, ...]:
+        """See `OptimiserSpec.numbers`."""
+        return rate, self.momentum, self.weight_decay, self.l2
+
 
 class Adam(_Decay):
     """Kingma & Ba (2015), with the decoupled decay of Loshchilov & Hutter (2019)."""
 
+    form = "adam"
     kind: Literal["adam"] = "adam"
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.999, ge=0, lt=1)
@@ -89,6 +141,11 @@ class Adam(_Decay):
             self.l2 if decay else 0.0,
         )
 
+    def numbers(self, rate: float, count: int) -> tuple[float, ...]:
+        """See `OptimiserSpec.numbers`."""
+        corrected = rate / (1.0 - self.beta1**count), 1.0 - self.beta2**count
+        return (*corrected, self.beta1, self.beta2, self.epsilon, rate * self.weight_decay, self.l2)
+
 
 def _flat(*arrays: Array) -> tuple[Array, ...]:
     return tuple(array.reshape(-1) for array in arrays)
@@ -98,8 +155,22 @@ def _by_name(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
+def _problem(name: str, thing: Any) -> str | None:
+    """What is wrong with an optimiser that is to be added."""
+    if problem := check_spec(OptimiserSpec)(name, thing):
+        return problem
+    if thing.form is not None:
+        return f"it derives from one whose compiled form {thing.form!r} would run in place of its step; say form = None"
+    return None
+
+
+OPTIMISERS: Registry[type[OptimiserSpec]] = Registry(
+    "optimiser", {"sgd": SGD, "momentum": Momentum, "adam": Adam}, _problem
+)
+"""Every optimiser by its name in a configuration."""
 Optimiser = Annotated[
     Annotated[SGD | Momentum | Adam, Field(discriminator="kind")],
     BeforeValidator(_by_name),
+    Open(OPTIMISERS, by_name=True),
 ]
 """An optimiser as a configuration writes it; by its name alone if the rest is as it is unless given."""

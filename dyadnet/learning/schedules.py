@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from dyadnet.registry import Open, Registry, check_spec
 from dyadnet.schema import Spec
 
 
-class Constant(Spec):
+class ScheduleSpec(Spec):
+    """The base of every schedule: its fields are settings, and `kind` is its name.
+
+    One of your own has `at` and `extremes`.
+    """
+
+    @abstractmethod
+    def at(self, epoch: float, epochs: int) -> float:
+        """Value at a moment, counted in epochs from 0, of a run of `epochs`."""
+
+    @abstractmethod
+    def extremes(self, epochs: int) -> tuple[float, float]:
+        """Smallest and largest value in a run; what it may be is checked by them."""
+
+    @property
+    def stretches(self) -> bool:
+        """Whether the value at a moment depends on how long the run is, which cannot change then."""
+        return True
+
+
+class Constant(ScheduleSpec):
     """The same value throughout."""
 
     kind: Literal["constant"] = "constant"
@@ -24,8 +46,13 @@ class Constant(Spec):
         """Smallest and largest value in a run."""
         return self.value, self.value
 
+    @property
+    def stretches(self) -> bool:
+        """See `ScheduleSpec.stretches`."""
+        return False
 
-class Linear(Spec):
+
+class Linear(ScheduleSpec):
     """From `start` to `end` in a straight line between the epochs `begin` and `begin + over`, constant outside.
 
     `over` is the rest of the run unless given.
@@ -47,8 +74,13 @@ class Linear(Spec):
         """Smallest and largest value in a run."""
         return min(self.start, self.end), max(self.start, self.end)
 
+    @property
+    def stretches(self) -> bool:
+        """See `ScheduleSpec.stretches`."""
+        return self.over is None
 
-class Cosine(Spec):
+
+class Cosine(ScheduleSpec):
     """From `start` to `end` along half a cosine over the whole run."""
 
     kind: Literal["cosine"] = "cosine"
@@ -65,7 +97,7 @@ class Cosine(Spec):
         return min(self.start, self.end), max(self.start, self.end)
 
 
-class Increments(Spec):
+class Increments(ScheduleSpec):
     """`start` in the first epoch, `step` more in each further one, never beyond `limit`.
 
     β = 0.1 + 0.05 an epoch is the paper's strong nudging.
@@ -88,14 +120,26 @@ class Increments(Spec):
         last = self.at(epochs - 1, epochs)
         return min(self.start, last), max(self.start, last)
 
+    @property
+    def stretches(self) -> bool:
+        """See `ScheduleSpec.stretches`."""
+        return False
+
 
 def _from_number(value: Any) -> Any:
     return {"kind": "constant", "value": value} if isinstance(value, int | float | str) else value
 
 
+SCHEDULES: Registry[type[ScheduleSpec]] = Registry(
+    "schedule",
+    {"constant": Constant, "linear": Linear, "cosine": Cosine, "increments": Increments},
+    check_spec(ScheduleSpec),
+)
+"""Every schedule by its name in a configuration."""
 Law = Annotated[
     Annotated[Constant | Linear | Cosine | Increments, Field(discriminator="kind")],
     BeforeValidator(_from_number),
+    Open(SCHEDULES),
 ]
 
 
@@ -106,7 +150,7 @@ class Piece(Spec):
     of: Law
 
 
-class Piecewise(Spec):
+class Piecewise(ScheduleSpec):
     """One schedule after the other; the last one's end stays.
 
     Training a network, then changing it into another, is a piece of constant λ and one that moves it.
@@ -133,9 +177,16 @@ class Piecewise(Spec):
             epochs -= piece.epochs
         return min(low for low, _ in found), max(high for _, high in found)
 
+    @property
+    def stretches(self) -> bool:
+        """See `ScheduleSpec.stretches`."""
+        return False
 
+
+SCHEDULES.built_in["piecewise"] = Piecewise
 Schedule = Annotated[
     Annotated[Constant | Linear | Cosine | Increments | Piecewise, Field(discriminator="kind")],
     BeforeValidator(_from_number),
+    Open(SCHEDULES),
 ]
 """A schedule as a configuration writes it: a number, or a law with its parameters."""

@@ -15,6 +15,8 @@ from typing import Any
 
 from dyadnet.errors import ConfigError
 from dyadnet.network.activations import ACTIVATIONS, Activation
+from dyadnet.network.losses import LOSSES
+from dyadnet.registry import found
 
 INPUT = "input"
 """The reserved name of the data's side of an input projection θ₀."""
@@ -110,7 +112,8 @@ class Network:
     output
         Name of the population that is nudged and read; the last one unless named.
     loss
-        ``squared-error`` (½‖s−y‖² summed over outputs) or ``cross-entropy`` (softmax; wants a linear output).
+        ``squared-error`` (½‖s−y‖² summed over outputs) or ``cross-entropy`` (softmax; wants a linear output),
+        or one of your own; see `dyadnet.network.losses.LOSSES`.
     bias
         Initial value of every bias.
     from_data
@@ -191,7 +194,7 @@ def layered(
     lam
         λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them).
     output_activation
-        That of the hidden layers unless given; linear for cross-entropy.
+        What the loss wants (linear, for cross-entropy), or else that of the hidden layers, unless given.
     gain, input_gain
         Initial weights have standard deviation gain/√n_pre; `input_gain` is that of θ₀ (as `gain` unless given).
 
@@ -201,7 +204,8 @@ def layered(
         If a size, λ or a name is not legal.
     """
     if output_activation is None:
-        output_activation = "linear" if loss == "cross-entropy" else activation
+        wanted = LOSSES[loss].output if loss in LOSSES else None
+        output_activation = activation if wanted is None else wanted
     given: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
     from_data = tuple(name for name, size in given.items() if size is None)
     names = [f"h{k}" for k in range(1, len(hidden) + 1)] + ["out"]
@@ -266,16 +270,14 @@ def validate(network: Network) -> None:
     _validate_reachability(network)
     if not math.isfinite(network.bias):
         raise ConfigError("network.bias", network.bias, "a finite number")
-    if network.loss not in LOSS_NAMES:
-        raise ConfigError("network.loss", network.loss, f"one of {', '.join(LOSS_NAMES)}")
+    wanted = found(LOSSES, "network.loss", network.loss).output
     activation = network.by_name[network.output].activation
-    if network.loss == "cross-entropy" and activation != "linear":
-        raise ConfigError("network.loss", network.loss, f"cross-entropy wants a linear output, not {activation}")
+    if wanted is not None and activation != wanted:
+        raise ConfigError("network.loss", network.loss, f"{network.loss} wants a {wanted} output, not {activation}")
 
 
 CHANNELS = 100_000
 """Blocks and channels that a network may have."""
-LOSS_NAMES = ("squared-error", "cross-entropy")
 
 
 def _check_count(name: str, value: object) -> None:

@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.numerics.elementwise import softmax_nudge
+from dyadnet.numerics.elementwise import CROSS_ENTROPY, SQUARED_ERROR, softmax_nudge
+from dyadnet.registry import Registry
 
 Array = NDArray[Any]
+CLASSES, NUMBERS = "classes", "numbers"
+"""What targets may be."""
 
 
-class Loss(Protocol):
-    """ℓ(s, y), with y one-hot or real, of shape (batch, n)."""
+class Loss(ABC):
+    """ℓ(s, y), with y one-hot or real, of shape (batch, n).
 
-    @property
-    def name(self) -> str:
-        """As a description writes it."""
+    One of your own has `value`, and `gradient` or `nudge`.
 
+    Attributes
+    ----------
+    output
+        The activation that it wants of the output population; None if any will do.
+    targets
+        What it can be used for: ``classes``, ``numbers`` or both.
+    compiled
+        The number of the compiled form of its nudge in `dyadnet.numerics.elementwise`; None if Python is to be called.
+    """
+
+    output: ClassVar[str | None] = None
+    targets: ClassVar[tuple[str, ...]] = (CLASSES, NUMBERS)
+    compiled: ClassVar[int | None] = None
+
+    @abstractmethod
     def value(self, s: Array, y: Array) -> NDArray[np.float64]:
         """ℓ of each sample, shape (batch,), in float64."""
+
+    def gradient(self, s: Array, y: Array) -> Array:
+        """∇ℓ(s), shape (batch, n)."""
+        raise NotImplementedError
 
     def nudge(self, m: Array, d: Array, y: Array) -> tuple[Array, Array]:
         """Mean and half difference of ∇ℓ(s⁺) and ∇ℓ(s⁻).
 
         With a±* ∓ β∇ℓ(s±), the mean drive gets −β times the half difference and the difference drive −β times
-        the mean (paper, eq. 7 as mended).
+        the mean (paper, eq. 7 as mended). Unless it is defined anew, `gradient` is called for both compartments in
+        float64, in which their difference does not cancel.
         """
+        wide, half, targets = (array.astype(np.float64) for array in (m, d, y))
+        plus, minus = self.gradient(wide + half, targets), self.gradient(wide - half, targets)
+        return ((plus + minus) / 2).astype(m.dtype), ((plus - minus) / 2).astype(m.dtype)
+
+    def probabilities(self, s: Array) -> NDArray[np.float64]:
+        """Of classes, shape (batch, n): positive outputs over their sum; even where there are none."""
+        positive = np.maximum(s, 0.0)
+        total = positive.sum(axis=1, keepdims=True)
+        even = np.full_like(positive, 1.0 / positive.shape[1])
+        return np.where(total > 0, positive / np.where(total > 0, total, 1.0), even)
+
+    def log_probabilities(self, s: Array) -> NDArray[np.float64]:
+        """Logarithms of `probabilities`; −∞ where it is 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.probabilities(s))
 
 
-@dataclass(frozen=True, slots=True)
-class SquaredError:
-    """ℓ = ½‖s−y‖², summed over outputs."""
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """ℓ = ½‖s−y‖², summed over outputs; smallest where outputs are the probabilities of the classes."""
 
-    name: str = "squared-error"
+    compiled = SQUARED_ERROR
 
     def value(self, s: Array, y: Array) -> NDArray[np.float64]:
         """ℓ of each sample, shape (batch,)."""
@@ -47,11 +84,13 @@ class SquaredError:
         return m - y, d
 
 
-@dataclass(frozen=True, slots=True)
-class CrossEntropy:
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
     """ℓ = −Σ y·log softmax(s)."""
 
-    name: str = "cross-entropy"
+    output = "linear"
+    targets = (CLASSES,)
+    compiled = CROSS_ENTROPY
 
     def value(self, s: Array, y: Array) -> NDArray[np.float64]:
         """ℓ of each sample, shape (batch,)."""
@@ -67,5 +106,34 @@ class CrossEntropy:
         softmax_nudge(*flat, len(m), mean.reshape(-1), difference.reshape(-1))
         return mean, difference
 
+    def probabilities(self, s: Array) -> NDArray[np.float64]:
+        """Softmax, shape (batch, n)."""
+        powers = np.exp(s - s.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
-LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SquaredError(), CrossEntropy())}
+    def log_probabilities(self, s: Array) -> NDArray[np.float64]:
+        """Logarithms of the softmax, also where that is too small for a number."""
+        shifted = s - s.max(axis=1, keepdims=True)
+        return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def _problem(name: str, thing: object) -> str | None:
+    """What is wrong with a loss that is to be added."""
+    if not isinstance(thing, Loss):
+        return "it has to be a class that derives from dyadnet.network.losses.Loss, or an object of one"
+    if type(thing).gradient is Loss.gradient and type(thing).nudge is Loss.nudge:
+        return "it lacks gradient, or nudge"
+    if not thing.targets or not set(thing.targets) <= {CLASSES, NUMBERS}:
+        return f"targets = {thing.targets!r}; it has to hold {CLASSES!r}, {NUMBERS!r} or both"
+    if type(thing).compiled is not None:
+        return "compiled = None: only what is built in has a compiled form"
+    return None
+
+
+LOSSES: Registry[Loss] = Registry(
+    "loss",
+    {"squared-error": SquaredError(), "cross-entropy": CrossEntropy()},
+    _problem,
+    lambda thing: thing() if isinstance(thing, type) else thing,
+)
+"""Every loss by its name in a configuration."""

@@ -17,6 +17,8 @@ from dyadnet.numerics.kernels import compiled
 
 PIECEWISE, LOGISTIC, TANH, CALLED_ACTIVATION = range(4)
 """Forms of an activation; one that Python has to be called for is the last."""
+NO_LOSS, SQUARED_ERROR, CROSS_ENTROPY, CALLED_LOSS = range(4)
+"""Forms of a loss, likewise; the first is of blocks that are not nudged."""
 
 
 @compiled

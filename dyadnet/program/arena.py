@@ -15,9 +15,10 @@ from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
 from dyadnet.learning.block import Block
 from dyadnet.network.activations import PiecewiseLinear
+from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.numerics.blas import looped, turned
-from dyadnet.numerics.elementwise import CALLED_ACTIVATION, PIECEWISE
+from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS, NO_LOSS, PIECEWISE
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
 from dyadnet.program.prospective import keep_histories
@@ -28,8 +29,6 @@ from dyadnet.timing.delays import Constant, Delay, Geometric, Uniform
 from dyadnet.timing.real_time import ExponentialTime, RealDelay
 
 Array = NDArray[Any]
-
-LOSSES = {"squared-error": c.SQUARED_ERROR, "cross-entropy": c.CROSS_ENTROPY}
 
 
 class Arena:
@@ -265,7 +264,7 @@ class Arena:
         row[c.B_META] = meta * self.geometry.itemsize // (8 * c.M_WIDTH)
         row[c.B_RING_SLOT] = self.geometry.slot(spec.size)
         row[c.B_RING] = self._place(host, depth * row[c.B_RING_SLOT], "ring", spec.name)
-        row[c.B_LOSS], row[c.B_PROBED], row[c.B_COARSE], row[c.B_FUSED] = c.NO_LOSS, 0, 0, 0
+        row[c.B_LOSS], row[c.B_PROBED], row[c.B_COARSE], row[c.B_FUSED] = NO_LOSS, 0, 0, 0
         clock = self._timing.clocks[spec.name]
         row[c.B_CLOCK] = c.PERIODIC
         if isinstance(clock, Bernoulli):
@@ -292,7 +291,8 @@ class Arena:
         else:
             row[c.B_ACTIVATION] = CALLED_ACTIVATION if f.compiled is None else f.compiled
         if block.is_output:
-            row[c.B_LOSS] = LOSSES.get(self._topology.network.loss, c.CALLED_LOSS)
+            form = LOSSES[self._topology.network.loss].compiled
+            row[c.B_LOSS] = CALLED_LOSS if form is None else form
             row[c.B_NUDGE] = room.take(3 * size)
             real[c.R_NUDGE] = device.nudge_noise.sigma
             row[c.B_KEY_NUDGE] = self._key("nudge noise", block.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dyadnet.numerics.blas import times, times_transposed
 from dyadnet.numerics.draws import seek
-from dyadnet.numerics.elementwise import copied, softmax_nudge
+from dyadnet.numerics.elementwise import CALLED_LOSS, NO_LOSS, SQUARED_ERROR, copied, softmax_nudge
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import drawn, read_noise
 from dyadnet.program.tables import (
@@ -31,7 +31,6 @@ from dyadnet.program.tables import (
     C_RING,
     C_SLOT,
     C_SOURCE,
-    CALLED_LOSS,
     F_BETA,
     H_DIFFERENCE,
     H_DIFFERENCE_SINCE,
@@ -51,7 +50,6 @@ from dyadnet.program.tables import (
     M_DYADIC,
     M_MEAN_SINCE,
     M_TICK,
-    NO_LOSS,
     NONE,
     R_NUDGE,
     REG_LANE,
@@ -64,7 +62,6 @@ from dyadnet.program.tables import (
     RUN,
     S_COUNT,
     S_DYADIC,
-    SQUARED_ERROR,
     T_BACKWARD,
     T_INNER,
     T_OFFSET,

@@ -14,7 +14,15 @@ import math
 
 from dyadnet.numerics.blas import times
 from dyadnet.numerics.draws import seek, uniform
-from dyadnet.numerics.elementwise import CALLED_ACTIVATION, activate, copied, differs, largest, scaled
+from dyadnet.numerics.elementwise import (
+    CALLED_ACTIVATION,
+    CALLED_LOSS,
+    activate,
+    copied,
+    differs,
+    largest,
+    scaled,
+)
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import arrive, carries, coarsen, read_noise
 from dyadnet.program.drives import drives, held, state_of
@@ -57,7 +65,6 @@ from dyadnet.program.tables import (
     C_RING,
     C_SLOT,
     C_SOURCE,
-    CALLED_LOSS,
     CONTINUE,
     DONE,
     E_OP,

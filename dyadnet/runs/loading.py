@@ -8,6 +8,7 @@ from dyadnet.data import Data, Dataset, DataShape, Numbers, as_dataset
 from dyadnet.data.memory import check_same
 from dyadnet.errors import ConfigError
 from dyadnet.learning.early_stopping import monitored
+from dyadnet.network.losses import CLASSES, LOSSES, NUMBERS
 
 
 def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
@@ -64,6 +65,10 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
     if config.network.classes != data.outputs:
         legal = f"{data.name} has {data.outputs} {'classes' if data.numbers is None else 'numbers a target'}"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
+    wanted = CLASSES if data.numbers is None else NUMBERS
+    if wanted not in LOSSES[config.network.loss].targets:
+        usable = " or ".join(name for name, loss in LOSSES.items() if wanted in loss.targets)
+        raise ConfigError("network.loss", config.network.loss, f"the targets of {data.name} are {wanted}; use {usable}")
     stopping = config.learning.early_stopping
     if stopping is not None:
         monitored(stopping.monitor, numbers=data.numbers is not None)
@@ -74,8 +79,6 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
 def _check_reach(config: RunConfig, name: str, numbers: Numbers) -> None:
     """Whether the outputs can become such targets."""
     network = config.network
-    if network.loss == "cross-entropy":
-        raise ConfigError("network.loss", network.loss, f"the targets of {name} are numbers; use squared-error")
     output = network.by_name[network.output]
     low, high = output.f.bounds
     if numbers.lowest < low or numbers.highest > high:

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from dyadnet.data import Dataset, Split
+from dyadnet.network.losses import LOSSES
 from dyadnet.sklearn.chain import DyadicChain, Samples
 from dyadnet.sklearn.parameters import ClassifierParameters
 
@@ -27,7 +28,8 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
     lam
         λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection.
     loss
-        ``cross-entropy`` (softmax over linear outputs) or ``squared-error`` (outputs bounded as hidden neurons are).
+        ``cross-entropy`` (softmax over linear outputs) ``squared-error`` (outputs bounded as hidden neurons are), or
+        another of `dyadnet.network.losses.LOSSES` for classes.
     activation
         Of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
     gain
@@ -173,19 +175,12 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
         smallest where they are the probabilities of the classes.
         """
         outputs = self.outputs(X)
-        if self.config_.network.loss == "cross-entropy":
-            powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-        return _shares(outputs)
+        return LOSSES[self.config_.network.loss].probabilities(outputs)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """Logarithms of `predict_proba`, also where that is too small for a number; −∞ where it is 0 by itself."""
         outputs = self.outputs(X)
-        if self.config_.network.loss == "cross-entropy":
-            shifted = outputs - outputs.max(axis=1, keepdims=True)
-            return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
-        with np.errstate(divide="ignore"):
-            return np.log(_shares(outputs))
+        return LOSSES[self.config_.network.loss].log_probabilities(outputs)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each sample, shape (samples,)."""
@@ -242,11 +237,3 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
     def _dataset(self, samples: Samples) -> Dataset:
         split = Split(samples.images, samples.targets)
         return Dataset("X", split, Split(split.images[:2], split.labels[:2]), 1.0, len(self.classes_))
-
-
-def _shares(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Positive outputs over their sum; even where there are none."""
-    positive = np.maximum(outputs, 0.0)
-    total = positive.sum(axis=1, keepdims=True)
-    even = np.full_like(positive, 1.0 / positive.shape[1])
-    return np.where(total > 0, positive / np.where(total > 0, total, 1.0), even)

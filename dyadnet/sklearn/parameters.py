@@ -13,6 +13,7 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.overrides import flattened, merged
 from dyadnet.errors import ConfigError, guessed
 from dyadnet.network.activations import ACTIVATIONS
+from dyadnet.network.losses import CLASSES, LOSSES
 from dyadnet.schema import Positive, Spec
 from dyadnet.study.definition import overlaps
 
@@ -124,8 +125,15 @@ class Parameters(Spec):
 class ClassifierParameters(Parameters):
     """What each parameter of `dyadnet.sklearn.DyadicClassifier` may be."""
 
-    loss: Literal["cross-entropy", "squared-error"]
+    loss: str
     class_weight: Literal["balanced"] | dict[Any, Annotated[float, Field(ge=0)]] | None
+
+    @field_validator("loss")
+    @classmethod
+    def _of_classes(cls, value: str) -> str:
+        if value not in LOSSES or CLASSES not in LOSSES[value].targets:
+            raise ValueError(LOSSES.legal(value))
+        return value
 
     @property
     def outputs(self) -> dict[str, Any]:

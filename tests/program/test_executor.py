@@ -14,9 +14,9 @@ from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engines.local import LocalEngine
 from dyadnet.learning.update import Update
-from dyadnet.network.activations import Smooth
+from dyadnet.network.activations import ACTIVATIONS, Smooth
 from dyadnet.network.description import Network, Population, Projection, layered
-from dyadnet.network.losses import LOSSES
+from dyadnet.network.losses import LOSSES, Loss
 from dyadnet.network.topology import colours
 from dyadnet.program import executor
 from dyadnet.program.lane import Lane
@@ -283,7 +283,7 @@ def test_nothing_that_is_built_in_is_called_back(monkeypatch: pytest.MonkeyPatch
     assert set(reasons) == {OVER}
 
 
-def test_what_is_a_users_own_is_called_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_a_users_own_is_called_back() -> None:
     """An activation and a loss that only Python knows give the bits that they give on the message path."""
 
     def value(a: Any) -> Any:
@@ -294,9 +294,7 @@ def test_what_is_a_users_own_is_called_back(monkeypatch: pytest.MonkeyPatch) -> 
 
     own = Smooth("softsign", 1.0, (-1.0, 1.0), value, lambda a: 1 / (1 + np.abs(a)) ** 2, np.abs, difference)
 
-    class Cubed:
-        name = "squared-error"
-
+    class Cubed(Loss):
         def value(self, s: Any, y: Any) -> Any:
             return np.sum(np.abs(s - y).astype(np.float64) ** 3, axis=1)
 
@@ -304,11 +302,12 @@ def test_what_is_a_users_own_is_called_back(monkeypatch: pytest.MonkeyPatch) -> 
             return (m - y) * np.abs(m - y), d * np.abs(m - y)
 
     dn.register("activation", "softsign")(own)
-    monkeypatch.setitem(LOSSES, "squared-error", Cubed())
-    monkeypatch.setattr("dyadnet.program.arena.LOSSES", {})
-    network = layered(5, [6, 4], 3, lam=0.0, activation="softsign").with_blocks(2)
+    dn.register("loss", "cubed")(Cubed)
+    network = layered(5, [6, 4], 3, lam=0.0, activation="softsign", loss="cubed").with_blocks(2)
     agree(run_of(network, lanes=2, delay=2), FREE_NUDGED)
     agree(run_of(network, {"device": {"gain": 0.2, "nudge_noise": 0.1}}, clock="every-tick"), AVERAGED)
+    ACTIVATIONS.forget("softsign")
+    LOSSES.forget("cubed")
 
 
 def test_probes_see_every_firing_of_their_block() -> None:

@@ -29,6 +29,7 @@ from dyadnet.process.guest import as_it_was
 from dyadnet.process.signals import is_command
 from dyadnet_actors.cluster import processes
 from dyadnet_actors.cluster.starting import folder, knock, latest_kept, refused
+from dyadnet_actors.cluster.travelling import check_travels
 from dyadnet_actors.cluster.watchdog import Watchdog
 from dyadnet_actors.protocol.failures import RayLostError, cause_of
 
@@ -102,6 +103,8 @@ def connected(
 
     Raises
     ------
+    UsageError
+        If something that this process has registered cannot be sent to actors.
     ConfigError
         If there is no cluster at the address, it does not let us in, or another run of this process uses another one.
     RayLostError
@@ -109,6 +112,7 @@ def connected(
     DyadnetError
         If Ray does not start here, or raises an error of its own meanwhile: its cause.
     """
+    check_travels()
     with _HOLDING:
         held = _joined(_placed(spec), patience, advice)
     try:

@@ -473,7 +473,9 @@ class Host:
 def prepare(config: RunConfig) -> None:
     """Load, or compile, what a host of a run is going to call, so that no relaxation stands still for it."""
     free = isinstance(config.dynamics.mode, FreeRunning)
-    _prepared(config.dynamics.dtype, config.learning.optimiser.kind, free=free)
+    # One of a user's own is called, not compiled.
+    optimiser = config.learning.optimiser
+    _prepared(config.dynamics.dtype, "sgd" if optimiser.form is None else optimiser.kind, free=free)
 
 
 @cache

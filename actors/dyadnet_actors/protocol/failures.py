@@ -12,6 +12,8 @@ from dyadnet.errors import DyadnetError
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 IN_CREATION = "error raised in its creation task"
 """So Ray says of an actor whose construction raised something; the traceback follows, and its last lines say what."""
+IMPORTED = "what a program registers has to be importable where actors run: install its module there"
+"""What to do if a module is found here and not there."""
 ADVICE = re.compile(r" (Some common causes include|There are some potential root causes)\b.*", re.DOTALL)
 """What Ray says of every death, whatever it was."""
 
@@ -49,7 +51,9 @@ def check_made(problem: BaseException, who: str) -> None:
         Naming the actor and what ended its construction.
     """
     if IN_CREATION in str(problem) and not cause_of(problem).startswith("ray.exceptions."):
-        raise NotMadeError(f"{who} could not begin: {cause_of(problem)}") from None
+        cause = cause_of(problem)
+        advice = f"; {IMPORTED}" if cause.startswith("ModuleNotFoundError") else ""
+        raise NotMadeError(f"{who} could not begin: {cause}{advice}") from None
 
 
 class FailedError(DyadnetError):

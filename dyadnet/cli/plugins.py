@@ -1,0 +1,73 @@
+"""``--plugin MODULE``, an option of every command: what a module of the user's registers is there from the beginning.
+
+A file never names code; who runs a command does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from dyadnet.errors import ConfigError, DyadnetError
+
+
+def imported(modules: Sequence[str] | None) -> None:
+    """Import modules by name, from the working directory first.
+
+    Raises
+    ------
+    ConfigError
+        If one cannot be imported, or registers what is not what its kind needs.
+    """
+    for name in modules or ():
+        if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - as Python writes it there
+            sys.path.insert(0, here)
+        try:
+            importlib.import_module(name)
+        except DyadnetError as problem:
+            raise ConfigError("--plugin", name, str(problem)) from problem
+        except Exception as problem:  # Whatever a module does when it is imported.
+            why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+            legal = "name a module as Python imports it, such as mine for mine.py here"
+            raise ConfigError("--plugin", name, f"it cannot be imported ({why}); {legal}") from problem
+
+
+def offered(command: Any) -> Any:
+    """A command of typer's, to which and to all commands below it the option is added."""
+    single = typer.Typer(add_completion=False)
+    single.command()(_option)
+    (plugin,) = (option for option in typer.main.get_command(single).params if option.name == "plugin")
+    for one in _leaves(command):
+        if plugin.name not in {known.name for known in one.params}:
+            one.params.append(plugin)
+    return command
+
+
+def _option(
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--plugin",
+            metavar="MODULE",
+            help="Python module that registers what is your own; may be repeated.",
+            is_eager=True,
+            expose_value=False,
+            callback=imported,
+        ),
+    ] = None,
+) -> None:
+    """Only its parameter is wanted."""
+
+
+def _leaves(command: Any) -> Iterator[Any]:
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        yield command
+        return
+    for one in inner.values():
+        yield from _leaves(one)
