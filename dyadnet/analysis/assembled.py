@@ -53,13 +53,15 @@ def assemble(blocks: Mapping[str, Block]) -> Assembled:
     output = slice(0, 0)
     for name, block in blocks.items():
         here = places[name]
-        for synapses in block.synapses:
-            there = places[synapses.source]
-            theta = synapses.weights.astype(np.float64)
+        for made in block.projections:
+            there = places[made.source]
+            theta = made.dense()
             W[here, there] += theta
-            W[there, here] += synapses.coupling * theta.T
+            W[there, here] += made.coupling * theta.T
         if block.input_weights is not None:
             input_weights[here] = block.parameters()[INPUT]
+        if block.input_synapses is not None:
+            input_weights[here] = block.input_synapses.dense()
         if block.is_output:
             output = here
     return Assembled(W, input_weights, output, places)

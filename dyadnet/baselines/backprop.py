@@ -30,6 +30,7 @@ from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.numerics.scores import errors
+from dyadnet.synapses.base import CalledSynapses
 
 Array = NDArray[Any]
 ONE_PASS = (PhaseOutcome("forward", 1, 1.0, True),)
@@ -86,8 +87,11 @@ class BackpropEngine:
             drive = np.tile(block.bias, (len(self._x), 1))
             if block.input_weights is not None:
                 drive += self._x @ block.input_weights.T
-            for synapses in block.synapses:
-                drive += self._states[synapses.source] @ synapses.weights.T
+            if block.input_synapses is not None:
+                drive += block.input_synapses.forward(self._x)
+            for made in block.projections:
+                state = self._states[made.source]
+                drive += made.forward(state) if isinstance(made, CalledSynapses) else state @ made.weights.T
             if not np.isfinite(drive).all():
                 raise DivergedError(name, 1, "its drive is no longer finite")
             self._drives[name] = drive
@@ -124,6 +128,12 @@ class BackpropEngine:
             for synapses in block.synapses:
                 block.gradient[synapses.source][...] = delta.T @ self._states[synapses.source]
                 back[synapses.source] += delta @ synapses.weights * self._dtype.type(samples)
+            for called in block.called:
+                pre = self._x if called is block.input_synapses else self._states[called.source]
+                for key, part in called.contrast(delta, pre).items():
+                    block.gradient[key][...] = part
+                if called is not block.input_synapses:
+                    back[called.source] += called.backward(delta) * self._dtype.type(samples)
         return {name: block.gradient for name, block in self.blocks.items()}
 
     def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:

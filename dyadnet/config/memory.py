@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from dyadnet.config import RunConfig
@@ -18,8 +20,7 @@ def check_room(config: RunConfig) -> None:
         Naming the largest population.
     """
     network = config.network
-    sizes = {population.name: population.size for population in network.populations}
-    weights = sum(sizes[p.post] * (network.inputs if p.from_input else sizes[p.pre]) for p in network.projections)
+    weights = sum(math.prod(shape) for p in network.projections for shape in network.shapes(p).values())
     needed = weights * np.dtype(config.dynamics.dtype).itemsize
     if needed > memory():
         index, largest = max(enumerate(network.populations), key=lambda indexed: indexed[1].size)

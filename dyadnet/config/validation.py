@@ -6,7 +6,11 @@ from dyadnet.config.dynamics import TICKS, Dynamics, FreeRunning
 from dyadnet.config.faults import check_faults
 from dyadnet.config.sections import Settings
 from dyadnet.errors import ConfigError
+from dyadnet.network.connectivity import Connectivity
+from dyadnet.network.description import Network, Projection
 from dyadnet.network.topology import Topology, feedforward_order
+from dyadnet.synapses.base import ProjectionKind
+from dyadnet.synapses.soundness import check
 from dyadnet.timing.alternating import sides
 
 
@@ -66,6 +70,7 @@ def check_consistency(config: Settings) -> None:
     topology = Topology(network)
     channels = {frozenset((link.pre.name, link.post.name)) for link in topology.links}
     check_faults(config.faults, channels, topology.blocks)
+    _check_kinds(config)
     _check_probes(config)
     _check_imperfections(config)
     _check_turns(config)
@@ -73,6 +78,36 @@ def check_consistency(config: Settings) -> None:
     _check_trace(config)
     _check_baseline(config)
     _check_baseline(config)
+
+
+def _check_kinds(config: Settings) -> None:
+    """That kinds of projections which Python computes are sound, and nothing is asked for that these cannot do."""
+    network = config.network
+    for index, projection in enumerate(network.projections):
+        kind = projection.connectivity
+        if projection.is_dense:
+            continue
+        where, ends = f"network.projections[{index}].kind", {projection.pre, projection.post}
+        split = next((p for p in network.populations if p.name in ends and p.blocks > 1), None)
+        if split is not None:
+            legal = f"whole populations only; leave out blocks of {split.name}, or make this projection dense"
+            raise ConfigError(where, kind.kind, legal)
+        if isinstance(config.dynamics.mode, FreeRunning):
+            raise ConfigError(where, kind.kind, "virtual time only; leave out mode free, or make this projection dense")
+        device = config.imperfections.device_of(projection.post)
+        for name in ("weights", "mismatch", "read_noise"):
+            if not getattr(device, name).ideal():
+                legal = f"ideal synapses only; leave out imperfections.device.{name} of {projection.post}"
+                raise ConfigError(where, kind.kind, f"{legal}, or make this projection dense")
+        open_output = "outputs" in network.from_data and network.output in ends
+        if not (open_output or ("inputs" in network.from_data and projection.from_input)):
+            _check_kind(kind, projection, network, where)
+
+
+def _check_kind(kind: Connectivity, projection: Projection, network: Network, where: str) -> None:
+    assert isinstance(kind, ProjectionKind)
+    pre = network.inputs if projection.from_input else network.by_name[projection.pre].size
+    check(kind, network.by_name[projection.post].size, pre, where)
 
 
 def _check_imperfections(config: Settings) -> None:

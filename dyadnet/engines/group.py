@@ -26,7 +26,7 @@ from dyadnet.learning.update import Update
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import errors
-from dyadnet.program import calls
+from dyadnet.program import called, calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.lane import Lane
@@ -253,6 +253,8 @@ class Group:
         for position, index in enumerate(self.active):
             lane = self._lanes[index]
             place = lane.tick, position == 0, position == last, factor
+            for number in share.blocks.tolist():
+                called.contrast(lane, number, lane.tick, position == 0, self._gradient)
             calls.gradients(*lane.views, share.blocks, *place, self._gradient, share.scratch)
 
     def learn(self, update: Update) -> None:
@@ -273,9 +275,12 @@ class Group:
             calls.turn_synapses(t, share.blocks, weights, self._forward)
 
         self._apply(step, self._shares())
-        if self._backward is not self._weights:
-            for block in self.blocks.values():
+        for block in self.blocks.values():
+            if self._backward is not self._weights:
                 block.refresh()
+            else:
+                for made in block.called:
+                    made.refresh()
 
     def keep_exact(self, beta: float, samples: int) -> None:
         """Keep the gradient of the latest relaxation, for the next update's to be compared with."""

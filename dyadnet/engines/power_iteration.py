@@ -13,6 +13,7 @@ from dyadnet.dynamics.spectral_radius import ITERATION, factor, factors, radius
 from dyadnet.learning.block import Block
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import calls
+from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 
 Array = NDArray[Any]
@@ -49,7 +50,7 @@ class PowerIteration:
     """
 
     def __init__(self, arena: Arena, seed: int, weights: Array) -> None:
-        self._weights = weights
+        self._weights, self._arena = weights, arena
         blocks: Sequence[Block] = arena.blocks
         self._own = len(blocks)
         self.starts = np.concatenate([[0], np.cumsum([spec.size for spec in arena.specs])]).astype(np.int64)
@@ -87,13 +88,32 @@ class PowerIteration:
             for way in ways:
                 up, down = np.ascontiguousarray(way.reshape(-1, 2).T)
                 calls.send_response(table, self._weights, self.starts, self.vector, self._root, v, feedback)
+                self._feed_back(v, feedback)
                 if exchange is not None:
                     exchange.vectors(v, feedback)
                 calls.take_response(
                     table, self._weights, self.starts, up, down, self.vector, self._root, v, feedback, drive
                 )
+                self._multiply(v, up)
             squares = self._scaled(exchange)
         return radius(squares)
+
+    def _feed_back(self, v: Array, feedback: Array) -> None:
+        """θᵀv of the links that Python computes."""
+        for number, links in enumerate(self._arena.called):
+            for link, synapses in links:
+                at = int(self._arena.actual.links[link, c.L_RESPONSE])
+                here = v[self.starts[number] : self.starts[number + 1]]
+                feedback[at : at + synapses.pre] = synapses.backward(here[None])[0]
+
+    def _multiply(self, v: Array, up: Array) -> None:
+        """Add θv of these links to the next vector."""
+        for number, links in enumerate(self._arena.called):
+            for link, synapses in links:
+                pre = int(self._arena.actual.links[link, c.L_PRE])
+                product = synapses.forward(v[self.starts[pre] : self.starts[pre + 1]][None])[0]
+                root = self._root[self.starts[number] : self.starts[number + 1]]
+                self.part(number)[...] += root * (up[link] * product.astype(np.float64))
 
     def _scaled(self, exchange: Exchange | None) -> list[float]:
         """Bring the whole vector back to norm 1; the squares of every block's part before."""

@@ -23,6 +23,7 @@ from dyadnet.network.description import INPUT, Projection
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.hashing import digest
 from dyadnet.numerics.rng import Stream
+from dyadnet.synapses.base import CalledSynapses, ProjectionKind, initial
 from dyadnet.synapses.dense import Axon, Synapses, normal
 
 Array = NDArray[Any]
@@ -49,6 +50,12 @@ class Block:
 
     Attributes
     ----------
+    projections
+        What it has of each projection that ends here, those from the input left out, in the order of the description.
+    synapses, called
+        Those of them that are dense; those that Python computes, with the one from the input.
+    input_weights, input_synapses
+        θ₀ if it is dense; what there is of it if Python computes it.
     measured
         Norm of the synapses and of their change, at the latest update that was measured.
     agreement
@@ -70,21 +77,18 @@ class Block:
         self.actual = Hardware(self.device, self.seed, self.spec, self.dtype)
         self.ideal_device = Hardware(Device(), self.seed, self.spec, self.dtype)
         indices = {projection.name: index for index, projection in enumerate(network.recurrent)}
-        self.synapses = [
-            Synapses(
-                link,
-                self._initial(link),
-                link.projection.coupling,
-                indices[link.projection.name],
-                mismatch(self.device.mismatch, self.seed, link, self.dtype),
-            )
-            for link in self.topology.afferent(self.name)
+        self.projections = [
+            self._made(link, indices[link.projection.name]) for link in self.topology.afferent(self.name)
         ]
+        self.synapses = [made for made in self.projections if isinstance(made, Synapses)]
         self.axons = [
             Axon(link, link.projection.coupling, indices[link.projection.name])
             for link in self.topology.efferent(self.name)
         ]
-        self.input_weights = self._initial_input_weights()
+        self.input_weights, self.input_synapses = self._initial_input()
+        self.called = [made for made in self.projections if isinstance(made, CalledSynapses)]
+        if self.input_synapses is not None:
+            self.called.insert(0, self.input_synapses)
         self.bias = np.full(self.spec.size, network.bias, dtype=self.dtype)
         self._programme()
         for key, weights in self.parameters().items():
@@ -102,19 +106,26 @@ class Block:
     def parameters(self) -> dict[str, Array]:
         """Every learned array by name, in the documented order: θ₀, then θ by projection and pre block, then bias.
 
+        θ of dense synapses has the name of the pre block; what another kind of projection learns, ``<block>.<name>``.
         These are the block's own; whoever writes to one calls `refresh`.
         """
-        named: dict[str, Array] = {}
+        return {key: array for arrays in self.by_source().values() for key, array in arrays.items()}
+
+    def by_source(self) -> dict[str, dict[str, Array]]:
+        """`parameters` by presynaptic block, ``input`` or ``bias``, in the same order."""
+        found: dict[str, dict[str, Array]] = {}
         if self.input_weights is not None:
-            named[INPUT] = self.input_weights
-        for synapses in self.synapses:
-            named[synapses.source] = synapses.weights
-        named["bias"] = self.bias
-        return named
+            found[INPUT] = {INPUT: self.input_weights}
+        if self.input_synapses is not None:
+            found[INPUT] = self.input_synapses.parameters()
+        for made in self.projections:
+            found[made.source] = made.parameters()
+        found["bias"] = {"bias": self.bias}
+        return found
 
     def couple(self, couplings: Sequence[float]) -> None:
         """Set κ of every projection that touches this block."""
-        ends: list[Synapses | Axon] = [*self.synapses, *self.axons]
+        ends: list[Synapses | CalledSynapses | Axon] = [*self.projections, *self.axons]
         for end in ends:
             end.coupling = couplings[end.projection_index]
 
@@ -184,12 +195,10 @@ class Block:
 
         if self.input_weights is not None:
             self.input_weights = moved(self.input_weights, weights, INPUT)
-        for synapses in self.synapses:
-            read = synapses.backward
-            synapses.weights = moved(synapses.weights, weights, synapses.source)
-            synapses.backward = synapses.weights if backward is None else moved(read, backward, synapses.source)
-            if synapses.forward is not None:
-                synapses.forward = moved(synapses.forward, forward, synapses.source)
+        if self.input_synapses is not None:
+            self.input_synapses.adopt(moved, weights, backward, forward)
+        for made in self.projections:
+            made.adopt(moved, weights, backward, forward)
         self.bias = moved(self.bias, weights, "bias")
         for key, array in self.gradient.items():
             self.gradient[key] = moved(array, gradient, key)
@@ -206,8 +215,9 @@ class Block:
 
     def refresh(self) -> None:
         """Follow a change of the weights."""
-        for synapses in self.synapses:
-            synapses.refresh()
+        made: list[Synapses | CalledSynapses] = [*self.synapses, *self.called]
+        for one in made:
+            one.refresh()
 
     def norm(self) -> float:
         """Frobenius norm of all synapses of this block, those from the input included."""
@@ -270,20 +280,40 @@ class Block:
             link = synapses.link
             yield synapses.source, synapses.weights, link.projection, link.pre.population.size
 
+    def _made(self, link: Link, index: int) -> Synapses | CalledSynapses:
+        """This block's part of one projection."""
+        projection = link.projection
+        if not projection.is_dense:
+            made = self._called(projection, link.pre.name, link.pre.population.size)
+            made.coupling, made.projection_index = projection.coupling, index
+            return made
+        backward = mismatch(self.device.mismatch, self.seed, link, self.dtype)
+        return Synapses(link, self._initial(link), projection.coupling, index, backward)
+
+    def _called(self, projection: Projection, source: str, pre: int) -> CalledSynapses:
+        kind = projection.connectivity
+        assert isinstance(kind, ProjectionKind)
+        sizes = self.spec.population.size, pre
+        arrays = initial(kind, self.seed, projection.name, projection.gain, *sizes, self.dtype)
+        return CalledSynapses(source, kind, arrays, pre)
+
     def _initial(self, link: Link) -> Array:
         whole = normal(self.seed, link.projection.name, link.post.population.size, link.pre.population.size)
         scale = link.projection.gain / np.sqrt(link.pre.population.size)
         part = whole[link.post.start : link.post.stop, link.pre.start : link.pre.stop]
         return np.ascontiguousarray(part * scale, dtype=self.dtype)
 
-    def _initial_input_weights(self) -> Array | None:
+    def _initial_input(self) -> tuple[Array | None, CalledSynapses | None]:
+        """θ₀, and what there is of it if Python computes it."""
         projection = self.topology.input_projection(self.name)
         if projection is None:
-            return None
+            return None, None
         inputs = self.topology.network.inputs
+        if not projection.is_dense:
+            return None, self._called(projection, INPUT, inputs)
         whole = normal(self.seed, projection.name, self.spec.population.size, inputs)
         part = whole[self.spec.start : self.spec.stop] * (projection.gain / np.sqrt(inputs))
-        return np.ascontiguousarray(part, dtype=self.dtype)
+        return np.ascontiguousarray(part, dtype=self.dtype), None
 
 
 def _own(array: Array, others: Sequence[Array]) -> Array:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dyadnet.errors import ConfigError
 from dyadnet.network.activations import ACTIVATIONS, Activation
+from dyadnet.network.connectivity import DENSE, Connectivity, Dense, Shapes, connectivity
 from dyadnet.network.losses import LOSSES
 from dyadnet.registry import found
 
@@ -74,12 +75,20 @@ class Projection:
         λ in [0, 1]: 1 symmetric, ½ feedforward, 0 skew-symmetric. ``None`` for an input projection.
     gain
         Initial weights are normal with standard deviation gain/√n_pre.
+    kind
+        ``"dense"``, or another kind of projection: a registered name, a mapping with ``kind`` and the kind's settings,
+        or a record. It is kept as a record.
     """
 
     pre: str
     post: str
     lam: float | None = None
     gain: float = 1.0
+    kind: str | Mapping[str, Any] | Connectivity = DENSE
+
+    def __post_init__(self) -> None:
+        if self.kind != DENSE:
+            object.__setattr__(self, "kind", connectivity(self.kind, f"projection {self.name}: kind"))
 
     @property
     def name(self) -> str:
@@ -90,6 +99,16 @@ class Projection:
     def from_input(self) -> bool:
         """Whether it is an input projection θ₀."""
         return self.pre == INPUT
+
+    @property
+    def connectivity(self) -> Connectivity:
+        """The record of its kind."""
+        return self.kind if isinstance(self.kind, Connectivity) else Dense()
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it is of the kind that is built in."""
+        return self.kind == DENSE
 
     @property
     def coupling(self) -> float:
@@ -150,6 +169,11 @@ class Network:
     def classes(self) -> int:
         """Size of the output population."""
         return self.by_name[self.output].size
+
+    def shapes(self, projection: Projection) -> Shapes:
+        """Shapes of a projection's parameters by name; that of θ of dense synapses is empty."""
+        pre = self.inputs if projection.from_input else self.by_name[projection.pre].size
+        return projection.connectivity.shapes(self.by_name[projection.post].size, pre)
 
     def with_blocks(self, blocks: int) -> Network:
         """The same network with every hidden population split into `blocks`; the output stays one block."""
@@ -303,6 +327,16 @@ def _validate_projections(network: Network, names: set[str]) -> None:
             raise ConfigError(f"{where}.lam", projection.lam, "a number from 0 to 1")
         if not (math.isfinite(projection.gain) and projection.gain >= 0):
             raise ConfigError(f"{where}.gain", projection.gain, "a finite number of at least 0")
+        _validate_kind(network, projection, f"{where}.kind")
+
+
+def _validate_kind(network: Network, projection: Projection, field: str) -> None:
+    open_ends = {"inputs": projection.from_input, "outputs": network.output in (projection.pre, projection.post)}
+    if projection.is_dense or any(open_ends[size] for size in network.from_data):
+        return
+    pre = network.inputs if projection.from_input else network.by_name[projection.pre].size
+    if problem := projection.connectivity.misfit(network.by_name[projection.post].size, pre):
+        raise ConfigError(field, projection.connectivity.kind, problem)
 
 
 def _validate_channels(network: Network) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from dyadnet.errors import ConfigError, guessed
+from dyadnet.network.connectivity import DENSE, connectivity
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.schema import Spec
 
@@ -40,6 +41,7 @@ class _ProjectionSpec(Spec):
     lam: float | None = None
     kappa: float | None = None
     gain: float = 1.0
+    kind: str | dict[str, Any] = DENSE
 
 
 class _NetworkSpec(Spec):
@@ -93,7 +95,8 @@ def network_from(values: Any) -> Network:
                     "give lam or kappa, not both",
                 )
             lam = (projection.kappa + 1.0) / 2.0
-        projections.append(Projection(projection.pre, projection.post, lam, projection.gain))
+        kind = connectivity(projection.kind, f"network.projections[{index}].kind")
+        projections.append(Projection(projection.pre, projection.post, lam, projection.gain, kind))
     output = spec.output or (spec.populations[-1].name if spec.populations else "")
     from_data: tuple[str, ...] = ("inputs",) if spec.inputs is None else ()
     for index, population in enumerate(spec.populations):
@@ -142,7 +145,9 @@ def network_to(network: Network) -> dict[str, Any]:
             for p in network.populations
         ],
         "projections": [
-            {"pre": p.pre, "post": p.post, "gain": p.gain} | ({} if p.from_input else {"lam": p.lam})
+            {"pre": p.pre, "post": p.post, "gain": p.gain}
+            | ({} if p.from_input else {"lam": p.lam})
+            | ({} if p.is_dense else {"kind": p.connectivity.model_dump(mode="json")})
             for p in network.projections
         ],
         "output": network.output,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -21,7 +22,12 @@ def network(net: Network) -> str:
     """Populations and projections as two tables."""
     populations = [[p.name, _size(net, p.name), p.activation, p.blocks] for p in net.populations]
     projections = [
-        [f"{p.pre} → {p.post}", "–" if p.lam is None else f"{p.lam:g}", f"{p.gain:g}"] for p in net.projections
+        [
+            f"{p.pre} → {p.post}" + ("" if p.is_dense else f" ({p.connectivity.kind})"),
+            "–" if p.lam is None else f"{p.lam:g}",
+            f"{p.gain:g}",
+        ]
+        for p in net.projections
     ]
     return (
         f"<div><b>Network</b> {html.escape(_told(net))}"
@@ -93,8 +99,7 @@ def _told(net: Network) -> str:
     neurons = sum(population.size for population in net.populations)
     if net.from_data:
         return f"{inputs}, {len(net.populations)} populations"
-    sizes = {"input": net.inputs} | {population.name: population.size for population in net.populations}
-    synapses = sum(sizes[p.pre] * sizes[p.post] for p in net.projections)
+    synapses = sum(math.prod(shape) for p in net.projections for shape in net.shapes(p).values())
     return f"{inputs}, {len(net.populations)} populations, {neurons:,} neurons, {synapses:,} synapses"
 
 

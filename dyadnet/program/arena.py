@@ -15,6 +15,7 @@ from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
 from dyadnet.learning.block import Block
 from dyadnet.network.activations import PiecewiseLinear
+from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import BlockSpec, Link, Topology
 from dyadnet.numerics.blas import looped, turned
@@ -24,6 +25,7 @@ from dyadnet.program import tables as c
 from dyadnet.program.prospective import keep_histories
 from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.tables import NONE, Tables
+from dyadnet.synapses.base import CalledSynapses
 from dyadnet.timing.clocks import Bernoulli
 from dyadnet.timing.delays import Constant, Delay, Geometric, Uniform
 from dyadnet.timing.real_time import ExponentialTime, RealDelay
@@ -53,6 +55,8 @@ class Arena:
         Tables of relaxations with and without imperfections; delays stay. They share κ.
     specs, links
         Rows of the tables: first of this process, then of ghosts.
+    called
+        Links of each of these blocks whose products Python makes, each with its synapses.
     projections
         Of each link, which of the description's projections between populations it is part of.
     hosts
@@ -96,6 +100,14 @@ class Arena:
         self._number = {(link.post.name, link.pre.name): number for number, link in enumerate(self.links)}
         order = {projection.name: number for number, projection in enumerate(topology.network.recurrent)}
         self.projections = np.array([order[link.projection.name] for link in self.links], dtype=np.int64)
+        self.called = [
+            [
+                (self._number[block.name, made.source], made)
+                for made in block.projections
+                if isinstance(made, CalledSynapses)
+            ]
+            for block in self.blocks
+        ]
         self._keys: list[tuple[int, int]] = []
         self._room, self._wide, self._when = Room(), Room(), Room()
         self._regions: dict[int, tuple[int, Region]] = {}
@@ -111,7 +123,7 @@ class Arena:
         self.ticks = power(largest + 1)
         self.buckets = timing.largest_delay + 1
         self.widest = 4 + max(
-            (len(block.synapses) + len(block.axons) for block in self.blocks),
+            (len(block.projections) + len(block.axons) for block in self.blocks),
             default=0,
         )
 
@@ -144,7 +156,7 @@ class Arena:
         return len(self._keys) - 1
 
     def _tables(self) -> Tables:
-        count, own = len(self.links), sum(len(block.synapses) for block in self.blocks)
+        count, own = len(self.links), sum(len(block.projections) for block in self.blocks)
         blocks = np.full((len(self.specs), c.B_WIDTH), NONE, dtype=np.int64)
         real = np.zeros((len(self.specs), c.R_WIDTH))
         links = np.full((count, c.L_WIDTH), NONE, dtype=np.int64)
@@ -265,6 +277,7 @@ class Arena:
         row[c.B_RING_SLOT] = self.geometry.slot(spec.size)
         row[c.B_RING] = self._place(host, depth * row[c.B_RING_SLOT], "ring", spec.name)
         row[c.B_LOSS], row[c.B_PROBED], row[c.B_COARSE], row[c.B_FUSED] = NO_LOSS, 0, 0, 0
+        row[c.B_CALLED] = row[c.B_CALLED_INPUT] = 0
         clock = self._timing.clocks[spec.name]
         row[c.B_CLOCK] = c.PERIODIC
         if isinstance(clock, Bernoulli):
@@ -283,7 +296,10 @@ class Arena:
         row[c.B_AVERAGE] = self._wide.take(2 * size)
         row[c.B_RATES] = room.take(spec.size)
         offsets = self.parameters.offsets[block.name]
-        row[c.B_INPUT], row[c.B_BIAS] = offsets.get("input", NONE), offsets["bias"]
+        row[c.B_BIAS] = offsets["bias"]
+        if block.input_weights is not None or block.input_synapses is not None:
+            row[c.B_INPUT] = self.parameters.starts[block.name, INPUT]
+        row[c.B_CALLED], row[c.B_CALLED_INPUT] = bool(block.called), block.input_synapses is not None
         f = block.activation
         if isinstance(f, PiecewiseLinear):
             row[c.B_ACTIVATION] = PIECEWISE
@@ -316,10 +332,12 @@ class Arena:
         coarse = self.geometry.coarse(link)
         row[c.L_FIXED_CACHE] = reads or coarse
         # What is multiplied where it is added up is sent nowhere.
-        row[c.L_FUSED] = not reads and not coarse and not crosses and looped(width, size) and not self._timing.span
-        row[c.L_TURNED] = turned(width, size)
+        dense = link.projection.is_dense
+        whole = reads or coarse or crosses or not dense or self._timing.span
+        row[c.L_FUSED] = not whole and looped(width, size)
+        row[c.L_TURNED], row[c.L_CALLED] = dense and turned(width, size), not dense
         if here:
-            row[c.L_WEIGHTS] = self.parameters.offsets[link.post.name][link.pre.name]
+            row[c.L_WEIGHTS] = self.parameters.starts[link.post.name, link.pre.name]
             row[c.L_READOUT], row[c.L_TURN] = room.take(2 * rows * width), room.take(rows * width)
             row[c.L_AVERAGE] = self._wide.take(2 * rows * width)
         if row[c.L_FUSED]:
@@ -521,19 +539,23 @@ class Parameters:
     ----------
     offsets
         By block, then by name.
-    values
-        The numbers; the blocks' own arrays are views into them.
+    starts
+        Where those of one projection begin, by block and presynaptic block.
+    size
+        How many numbers there are.
     """
 
     def __init__(self, blocks: list[Block]) -> None:
         self.offsets: dict[str, dict[str, int]] = {}
+        self.starts: dict[tuple[str, str], int] = {}
         size = 0
         for block in blocks:
-            own: dict[str, int] = {}
-            for key, array in block.parameters().items():
-                own[key] = size
-                size += array.size
-            self.offsets[block.name] = own
+            own = self.offsets[block.name] = {}
+            for source, arrays in block.by_source().items():
+                self.starts[block.name, source] = size
+                for key, array in arrays.items():
+                    own[key] = size
+                    size += array.size
         self.size = size
 
 

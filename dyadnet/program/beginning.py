@@ -20,6 +20,8 @@ from dyadnet.program.tables import (
     B_AXONS_END,
     B_BASE,
     B_BIAS,
+    B_CALLED,
+    B_CALLED_INPUT,
     B_D,
     B_DEPTH,
     B_GAIN,
@@ -48,10 +50,12 @@ from dyadnet.program.tables import (
     D_WIDTH,
     DONE,
     FAR,
+    FEED_BACK,
     H_MEAN,
     K_DIFFERENCE,
     K_MEAN,
     L_CACHE,
+    L_CALLED,
     L_FIXED_CACHE,
     L_FUSED,
     L_POST,
@@ -61,6 +65,7 @@ from dyadnet.program.tables import (
     L_TURNED,
     L_WEIGHTS,
     LINE,
+    MULTIPLY,
     R_GAIN,
     R_LEAK,
     R_TOP,
@@ -128,8 +133,8 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
     Returns
     -------
     int
-        `DONE`; `BLOCKED`, if another host is waited for; or `ACTIVATE`, if Python is called for the block in
-        `REG_BLOCK`.
+        `DONE`; `BLOCKED`, if another host is waited for; or why Python is called for the block in `REG_BLOCK`:
+        `MULTIPLY` (θ₀x, and θ·m_pre of what its initial state needs), `ACTIVATE` or `FEED_BACK` (θᵀm of it).
     """
     t, m, s = tables(t), memory(m, like), lane_state(s)
     while s.reg[REG_BLOCK] < t.own[0]:
@@ -149,10 +154,18 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
                     s.meta[first : first + t.blocks[own, B_DEPTH]] = 0
             if not _heard_first(t, s, b):
                 return BLOCKED
-            _first_activations(t, m, s, b)
             s.reg[REG_STAGE] = 1
+            if t.blocks[b, B_CALLED]:
+                return MULTIPLY
+        if s.reg[REG_STAGE] == 1:
+            _first_activations(t, m, s, b)
+            s.reg[REG_STAGE] = 2
             if t.blocks[b, B_ACTIVATION] == CALLED_ACTIVATION:
                 return ACTIVATE
+        if s.reg[REG_STAGE] == 2:
+            s.reg[REG_STAGE] = 3
+            if t.blocks[b, B_CALLED]:
+                return FEED_BACK
         _announce(t, m, s, b)
         s.reg[REG_STAGE] = 0
         s.reg[REG_BLOCK] += 1
@@ -194,7 +207,8 @@ def _first_activations(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: n
     bias = W[t.blocks[b, B_BIAS] : t.blocks[b, B_BIAS] + n]
     if t.blocks[b, B_INPUT] >= 0:
         features = m.inputs.shape[0] // max(rows, 1)
-        times_transposed(m.inputs, 0, rows, features, W, t.blocks[b, B_INPUT], n, X, base)
+        if not t.blocks[b, B_CALLED_INPUT]:
+            times_transposed(m.inputs, 0, rows, features, W, t.blocks[b, B_INPUT], n, X, base)
         for row in range(rows):
             into = X[base + row * n : base + (row + 1) * n]
             for j in range(n):
@@ -241,13 +255,15 @@ def _first_activations(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: n
 @compiled
 def _forward_first(t, m, s, link, into):  # type: ignore[no-untyped-def]  # pragma: no cover
     """θ·m of the initial state, which its receiver holds already."""
+    s.links[link, K_MEAN] = 0
+    if t.links[link, L_CALLED]:
+        return
     pre, b, w = t.links[link, L_PRE], t.links[link, L_POST], t.links[link, L_WEIGHTS]
     x, rows, width, n = t.blocks[pre, B_RING], s.reg[REG_ROWS], t.blocks[pre, B_SIZE], t.blocks[b, B_SIZE]
     if t.links[link, L_TURNED]:
         times(m.X, x, rows, width, m.F, w, n, m.X, into)
     else:
         times_transposed(m.X, x, rows, width, m.W, w, n, m.X, into)
-    s.links[link, K_MEAN] = 0
 
 
 @compiled

@@ -7,7 +7,7 @@ Parameters are the same everywhere: `t`, `m` and `s` are the tables of a lane's 
 from __future__ import annotations
 
 from dyadnet.numerics.kernels import compiled
-from dyadnet.program import beginning, free_running, learning
+from dyadnet.program import beginning, drives, free_running, learning
 from dyadnet.program.views import memory, state, tables
 
 
@@ -27,6 +27,18 @@ def announce(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
 def keep_turn(t, m, s, like, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """See `dyadnet.program.beginning.keep_turn`."""
     return beginning.keep_turn(tables(t), memory(m, like), state(s), tick)
+
+
+@compiled
+def lacking(t, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """See `dyadnet.program.drives.lacking`."""
+    return drives.lacking(tables(t), state(s), link, tick)
+
+
+@compiled
+def heard(t, m, s, like, link, b, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """See `dyadnet.program.learning.heard`."""
+    return learning.heard(tables(t), memory(m, like), state(s), link, b, stop)
 
 
 @compiled

@@ -38,6 +38,7 @@ from dyadnet.program.tables import (
     H_TICK,
     K_DIFFERENCE,
     K_MEAN,
+    L_CALLED,
     L_FUSED,
     L_KEY_FORWARD,
     L_NOISE,
@@ -146,6 +147,25 @@ def forward(t, m, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no 
 
 
 @compiled
+def lacking(t, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Which products of a link Python has to make of what is held; they are written down as made.
+
+    Returns
+    -------
+    tuple
+        Where what is held lies, and whether its means and its differences have changed.
+    """
+    at, difference, mean_since, difference_since, _ = held(t, s, 2 * link, tick)
+    k = s.links[link]
+    new_mean = mean_since != k[K_MEAN]
+    new_difference = difference and difference_since != k[K_DIFFERENCE]
+    k[K_MEAN] = mean_since
+    if difference:
+        k[K_DIFFERENCE] = difference_since
+    return at, new_mean, new_difference
+
+
+@compiled
 def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The terms of A* beside the base, and of D*: offsets and factors; how many there are of each (paper, eq. 8)."""
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
@@ -169,7 +189,7 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
     open_ = -1
     for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
         width, w, kappa = t.blocks[t.links[link, L_PRE], B_SIZE], t.links[link, L_WEIGHTS], t.kappa[link]
-        if single and width == 1:
+        if single and width == 1 and not t.links[link, L_CALLED]:
             if open_ >= 0 and t.kappa[open_] != kappa:
                 means, differences = _close(t, s, open_, False, means, differences)
                 open_ = -1

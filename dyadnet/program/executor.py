@@ -4,8 +4,8 @@ The order of a firing: products of what is held and has changed; the drives; A a
 products of what has changed; what the channels make of the messages. What is multiplied together, and whether at all,
 depends on the block alone, never on where or with whom it is executed.
 
-What only Python knows, an activation or loss of a user's own and probes, is *called*: `run` returns the reason, with
-the block in `REG_BLOCK`, and goes on from there at the next call.
+What only Python knows, an activation, loss or kind of projection of a user's own and probes, is *called*: `run` returns
+the reason, with the block in `REG_BLOCK`, and goes on from there at the next call.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from dyadnet.program.tables import (
     B_AXONS,
     B_AXONS_END,
     B_BASE,
+    B_CALLED,
     B_CLOCK,
     B_COARSE,
     B_CORRECTION,
@@ -76,6 +77,7 @@ from dyadnet.program.tables import (
     F_STEP,
     F_TOLERANCE,
     F_TOLERANCE_DIFFERENCE,
+    FEED_BACK,
     FIRE,
     GROW,
     K_AVERAGED_STREAMS,
@@ -86,6 +88,7 @@ from dyadnet.program.tables import (
     L_AVERAGE,
     L_CACHE,
     L_CACHE_SLOT,
+    L_CALLED,
     L_FIXED_CACHE,
     L_FUSED,
     L_KEY_BACKWARD,
@@ -97,6 +100,7 @@ from dyadnet.program.tables import (
     M_MEAN_SINCE,
     M_STAMP,
     M_TICK,
+    MULTIPLY,
     NONE,
     NUDGE,
     OVER,
@@ -153,8 +157,9 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
     -------
     int
         `OVER`: the phase has ended, as `REG_VERDICT` says; `DONE`: it has come to `until`; `BLOCKED`: another host is
-        waited for; or why Python is called: `GROW` (events or messages under way have no room), `ACTIVATE`, `NUDGE`
-        or `PROBE` (the block in `REG_BLOCK`).
+        waited for; or why Python is called: `GROW` (events or messages under way have no room), `NUDGE`, `MULTIPLY`
+        (θ·m_pre and θ·d_pre of what is held), `ACTIVATE`, `FEED_BACK` (θᵀm and θᵀd of the next state) or `PROBE` (the
+        block in `REG_BLOCK`).
     """
     t, m, s = tables(t), memory(m, like), lane_state(s)
     reg = s.reg
@@ -174,14 +179,24 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
                         reg[REG_BLOCK] = b
                         return NUDGE
                 if reg[REG_STAGE] == 1:
-                    _update(t, m, s, b, tick)
                     reg[REG_STAGE] = 2
+                    if t.blocks[b, B_CALLED]:
+                        reg[REG_BLOCK] = b
+                        return MULTIPLY
+                if reg[REG_STAGE] == 2:
+                    _update(t, m, s, b, tick)
+                    reg[REG_STAGE] = 3
                     if t.blocks[b, B_ACTIVATION] == CALLED_ACTIVATION:
                         reg[REG_BLOCK] = b
                         return ACTIVATE
-                if reg[REG_STAGE] == 2:
+                if reg[REG_STAGE] == 3:
+                    reg[REG_STAGE] = 4
+                    if t.blocks[b, B_CALLED]:
+                        reg[REG_BLOCK] = b
+                        return FEED_BACK
+                if reg[REG_STAGE] == 4:
                     emit(t, m, s, b, tick)
-                    reg[REG_STAGE] = 3
+                    reg[REG_STAGE] = 5
                     if reg[REG_PROBING] and t.blocks[b, B_PROBED]:
                         reg[REG_BLOCK] = b
                         return PROBE
@@ -408,7 +423,7 @@ def _read_anew(t, m, s, b, link, into, mean, dyadic, tick):  # type: ignore[no-u
 @compiled
 def feedback(t, m, s, link, slot):  # type: ignore[no-untyped-def]  # pragma: no cover
     """(κθᵀm, θᵀd) of the present state; a stream that has not changed is copied, not multiplied."""
-    if t.links[link, L_FUSED]:
+    if t.links[link, L_FUSED] or t.links[link, L_CALLED]:
         return
     X = m.X
     b = t.links[link, L_POST]

@@ -17,7 +17,7 @@ from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
 from dyadnet.numerics.draws import STATE
 from dyadnet.numerics.elementwise import PIECEWISE
-from dyadnet.program import calls
+from dyadnet.program import called, calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.beginning import begin
@@ -330,13 +330,19 @@ class Lane:
 
     def first(self) -> bool:
         """Set the initial states, as far as those of other hosts allow; whether all are set."""
-        while (reason := begin(*self.views)) == c.ACTIVATE:
-            self.serve_first()
+        while (reason := begin(*self.views)) not in (c.DONE, c.BLOCKED):
+            self.serve_first(reason)
         return bool(reason == c.DONE)
 
-    def serve_first(self) -> None:
+    def serve_first(self, reason: int) -> None:
         """Do what `begin` has returned for."""
-        self._activate(int(self.state.reg[c.REG_BLOCK]), first=True)
+        block = int(self.state.reg[c.REG_BLOCK])
+        if reason == c.MULTIPLY:
+            called.multiply_first(self, block)
+        elif reason == c.ACTIVATE:
+            self._activate(block, first=True)
+        else:
+            called.feed_back(self, block, first=True)
 
     def enter(
         self, index: int, phase: Phase, rule: StopRule, average_from: int | None, sides: Mapping[str, int]
@@ -387,8 +393,12 @@ class Lane:
         block = int(self.state.reg[c.REG_BLOCK])
         if reason == c.GROW:
             self._grow()
+        elif reason == c.MULTIPLY:
+            called.multiply(self, block)
         elif reason == c.ACTIVATE:
             self._activate(block)
+        elif reason == c.FEED_BACK:
+            called.feed_back(self, block)
         elif reason == c.NUDGE:
             self._nudge(block)
         elif self.seen is not None:
@@ -497,6 +507,7 @@ class Lane:
             np.empty(self.rows * widest),
             np.empty(widest * block.spec.size),
         )
+        drive += called.widely(self, number)
         A, D = (self.array(number, column).astype(np.float64) for column in (c.B_A, c.B_D))
         targets = self.targets if block.is_output else None
         device = block.ideal_device if self.ideal else block.actual
@@ -542,6 +553,8 @@ class Lane:
             block.activation.means(block.actual.seen(self.array(number, c.B_A)), m)
         self.state.links[:] = 0
         self.state.links[:, [c.K_MEAN, c.K_DIFFERENCE]] = -1
+        for number in range(len(self.blocks)):
+            called.feed_back(self, number, first=True)
         calls.announce(*self.views)
 
     def _streams(self, number: int, at: int, streams: int) -> Array:

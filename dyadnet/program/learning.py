@@ -18,6 +18,7 @@ from dyadnet.program.tables import (
     B_AXONS_END,
     B_BASE,
     B_BIAS,
+    B_CALLED_INPUT,
     B_D,
     B_DEPTH,
     B_GAIN,
@@ -39,6 +40,7 @@ from dyadnet.program.tables import (
     L_AVERAGE,
     L_CACHE,
     L_CACHE_SLOT,
+    L_CALLED,
     L_FIXED_CACHE,
     L_FUSED,
     L_POST,
@@ -85,7 +87,7 @@ def readout(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @compiled
-def _heard(t, m, s, link, b, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
+def heard(t, m, s, link, b, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Offset of (m, d) of a presynaptic block as its receiver learns from it, and how many streams there are."""
     pre, into = t.links[link, L_PRE], t.links[link, L_READOUT]
     size = s.reg[REG_ROWS] * t.blocks[pre, B_SIZE]
@@ -123,6 +125,8 @@ def _mean(m, total, count, into, size, streams):  # type: ignore[no-untyped-def]
 def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add one lane's part of −β × samples × the gradient of a block's parameters (paper, eq. 5).
 
+    What Python computes is there already.
+
     Parameters
     ----------
     stop
@@ -139,7 +143,7 @@ def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-de
     size = rows * n
     state = readout(t, m, s, b)
     d = state + size
-    if t.blocks[b, B_INPUT] >= 0:
+    if t.blocks[b, B_INPUT] >= 0 and not t.blocks[b, B_CALLED_INPUT]:
         features = m.inputs.shape[0] // max(rows, 1)
         _accumulate(X, d, rows, n, m.inputs, 0, features, G, t.blocks[b, B_INPUT], first, scratch)
     left = t.blocks[b, B_LEFT]
@@ -147,7 +151,9 @@ def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-de
     made = 0.0
     for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
         kappa = t.kappa[link]
-        at, streams = _heard(t, m, s, link, b, stop)
+        if t.links[link, L_CALLED]:
+            continue
+        at, streams = heard(t, m, s, link, b, stop)
         width = t.blocks[t.links[link, L_PRE], B_SIZE]
         if kappa != 0.0 and streams == 2:
             if kappa != made:
@@ -341,7 +347,7 @@ def _saturated(t, m, s, b, size):  # type: ignore[no-untyped-def]  # pragma: no 
 
 @compiled
 def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θ₀x + b + W_κ m of the present states, in float64.
+    """θ₀x + b + W_κ m of the present states, in float64; without θm of the links that Python computes.
 
     Parameters
     ----------
@@ -356,6 +362,8 @@ def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def
     for j in range(size):
         drive[j] = float(X[base + j])
     for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+        if t.links[link, L_CALLED]:
+            continue
         pre, weights = t.links[link, L_PRE], t.links[link, L_WEIGHTS]
         width, state = t.blocks[pre, B_SIZE], state_of(t, s, pre)
         for j in range(rows * width):
@@ -383,6 +391,8 @@ def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def
 def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-untyped-def]  # pragma: no cover
     """What blocks tell each other in one application of the linear response; see `dyadnet.dynamics.spectral_radius`.
 
+    θᵀv of the links that Python computes comes after it.
+
     Parameters
     ----------
     starts
@@ -399,12 +409,14 @@ def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-u
     for link in range(t.own[1]):
         pre, post = t.links[link, L_PRE], t.links[link, L_POST]
         n, width, at = t.blocks[post, B_SIZE], t.blocks[pre, B_SIZE], t.links[link, L_RESPONSE]
+        if t.links[link, L_CALLED]:
+            continue
         times(v, starts[post], 1, n, W, t.links[link, L_WEIGHTS], width, feedback, at)
 
 
 @compiled
 def take_response(t, W, starts, up, down, vector, root, v, feedback, drive):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The sum of what was told, as the next vector.
+    """The sum of what was told, as the next vector; without θv of the links that Python computes.
 
     Parameters
     ----------
@@ -418,6 +430,8 @@ def take_response(t, W, starts, up, down, vector, root, v, feedback, drive):  # 
         for j in range(start, start + n):
             vector[j] = 0.0
         for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+            if t.links[link, L_CALLED]:
+                continue
             pre = t.links[link, L_PRE]
             times_transposed(v, starts[pre], 1, t.blocks[pre, B_SIZE], W, t.links[link, L_WEIGHTS], n, drive, 0)
             factor = drive.dtype.type(up[link])

@@ -31,7 +31,9 @@ B_ACTIVATION, B_LOSS, B_NUDGE, B_ETA, B_GAIN, B_THRESHOLD = range(13, 19)
 B_INPUT, B_BIAS, B_RATES, B_NOISE, B_KEY_READ, B_KEY_NUDGE = range(19, 25)
 B_CLOCK, B_PERIOD, B_OFFSET, B_KEY_CLOCK = range(25, 29)
 B_READOUT, B_AVERAGE, B_TURN, B_PROBED, B_LEFT, B_RING_SLOT, B_COARSE, B_FUSED = range(29, 37)
-B_HOST, B_PLACE, B_ORDER, B_WAITS, B_WAITS_END, B_CORRECTION, B_WIDTH = range(37, 44)
+B_HOST, B_PLACE, B_ORDER, B_WAITS, B_WAITS_END, B_CORRECTION = range(37, 43)
+# Whether Python makes products of any of its afferent links, or the one with the input.
+B_CALLED, B_CALLED_INPUT, B_WIDTH = range(43, 46)
 PERIODIC, BERNOULLI_BLOCKS, BERNOULLI_NEURONS = range(3)
 
 # Numbers of blocks.
@@ -40,7 +42,9 @@ R_LEAK, R_GAIN, R_TOP, R_CLOCK, R_NUDGE, R_WIDTH = range(6)
 # Links. Products of tiny synapses are *fused*: made where they are added up, and kept nowhere. The feedback channel of
 # such a link has the states of its post block in its ring, and multiplies when it is read.
 L_PRE, L_POST, L_WEIGHTS, L_FUSED, L_TURNED, L_PRODUCT, L_CACHE, L_FIXED_CACHE = range(8)
-L_CACHE_SLOT, L_READOUT, L_AVERAGE, L_TURN, L_KEY_FORWARD, L_KEY_BACKWARD, L_RESPONSE, L_NOISE, L_WIDTH = range(8, 17)
+L_CACHE_SLOT, L_READOUT, L_AVERAGE, L_TURN, L_KEY_FORWARD, L_KEY_BACKWARD, L_RESPONSE, L_NOISE = range(8, 16)
+# Whether Python makes its products and its contrast; `L_WEIGHTS` is where its parameters begin then.
+L_CALLED, L_WIDTH = range(16, 18)
 
 # Channels. `C_HELD` is an array of the receiver's own, for messages that may be lost, overtaken or disturbed;
 # without one the receiver reads the sender's ring in place, `C_DELAY` ticks back.
@@ -121,7 +125,7 @@ RUN = -2
 T_OFFSET, T_WEIGHTS, T_INNER, T_BACKWARD, T_WIDTH = range(5)
 
 # Why `run` returns to Python.
-DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK = range(8)
+DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK, MULTIPLY, FEED_BACK = range(10)
 # Lanes that one thread advances: addresses of their views, and what they are at.
 ADVANCE_TABLES, ADVANCE_MEMORY, ADVANCE_STATE, ADVANCE_STAGE, ADVANCE_WIDTH = range(5)
 ADVANCE_IDLE, ADVANCE_BEGINNING, ADVANCE_RUNNING = range(3)

@@ -8,7 +8,7 @@ from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError, UsageError
 from dyadnet.network.topology import Topology
 from dyadnet.runs import weights
-from dyadnet.runs.export.layout import joined, split
+from dyadnet.runs.export.layout import joined, shapes, split
 from dyadnet.runs.folder import read_config, saved_weights
 
 
@@ -50,7 +50,7 @@ def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | 
         legal = f"the {init.weights} weights of {init.run} have {sha256}; leave it out to start from these"
         raise ConfigError("init_from.sha256", init.sha256, legal)
     own = Topology(config.network)
-    wanted, there = _shapes(own), {name: array.shape for name, array in arrays.items()}
+    wanted, there = shapes(config.network), {name: array.shape for name, array in arrays.items()}
     differing = [
         f"{name} should be {_size(wanted.get(name))} and is {_size(there.get(name))}"
         for name in dict.fromkeys([*wanted, *there])
@@ -63,17 +63,6 @@ def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | 
     arrays = {name: array.astype(np.dtype(config.dynamics.dtype)) for name, array in arrays.items()}
     written = config.model_copy(update={"init_from": init.model_copy(update={"sha256": sha256})})
     return written, split(arrays, own)
-
-
-def _shapes(topology: Topology) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network's arrays, by the names that `dyadnet.runs.export.layout.joined` gives them."""
-    network = topology.network
-    sizes = {population.name: population.size for population in network.populations}
-    shapes: dict[str, tuple[int, ...]] = {
-        f"weights/{p.name}": (sizes[p.post], network.inputs if p.from_input else sizes[p.pre])
-        for p in network.projections
-    }
-    return shapes | {f"bias/{name}": (size,) for name, size in sizes.items()}
 
 
 def _size(shape: tuple[int, ...] | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -60,6 +61,24 @@ class Synapses:
             self.backward[...] = self.weights
         if self.forward is not None:
             transposed(self.weights, self.forward)
+
+    def parameters(self) -> dict[str, Array]:
+        """θ, by the name that the block has for it."""
+        return {self.source: self.weights}
+
+    def dense(self) -> NDArray[np.float64]:
+        """θ as a matrix of shape (post, pre)."""
+        return self.weights.astype(np.float64)
+
+    def adopt(
+        self, moved: Callable[[Array, Array, str], Array], weights: Array, backward: Array | None, forward: Array
+    ) -> None:
+        """Move its arrays into arrays of many blocks; see `dyadnet.learning.block.Block.adopt`."""
+        read = self.backward
+        self.weights = moved(self.weights, weights, self.source)
+        self.backward = self.weights if backward is None else moved(read, backward, self.source)
+        if self.forward is not None:
+            self.forward = moved(self.forward, forward, self.source)
 
     @property
     def source(self) -> str:

@@ -85,7 +85,7 @@ class FreeRun:
                 continue
             if reason == c.DONE:
                 break
-            self.lane.serve_first()
+            self.lane.serve_first(reason)
         self.lane.start(time.monotonic_ns())
         self.lane.enter_freely(0, self.phases[0])
 

@@ -246,7 +246,7 @@ class Host:
                     group.enter(lane, course)
                     stage[c.ADVANCE_STAGE] = c.ADVANCE_RUNNING
                 else:
-                    lane.serve_first()
+                    lane.serve_first(reason)
             elif reason == c.OVER:
                 group.end(lane, course)
                 if course.done:

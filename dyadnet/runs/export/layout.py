@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.errors import RunFolderError
-from dyadnet.network.description import INPUT
+from dyadnet.network.description import INPUT, Network, Projection
 from dyadnet.network.topology import Topology
 from dyadnet.runs.weights import Parameters
 
@@ -27,7 +27,8 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
     -------
     dict
         ``weights/<pre>-><post>`` of shape (n_post, n_pre) in the order of the description, ``input`` for θ₀'s `pre`;
-        then ``bias/<population>`` of shape (n,).
+        then ``bias/<population>`` of shape (n,). A projection that is not dense has ``weights/<pre>-><post>.<name>``
+        for each of its parameters.
 
     Raises
     ------
@@ -37,12 +38,8 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
     arrays: Arrays = {}
     # Where even that is missing, the loop below says so.
     dtype = next(iter(parameters.values())).get("bias", np.empty(0)).dtype
-    for projection in topology.network.projections:
-        pre = topology.network.inputs if projection.from_input else topology.network.by_name[projection.pre].size
-        shape = (topology.network.by_name[projection.post].size, pre)
-        arrays[f"weights/{projection.name}"] = np.empty(shape, dtype)
-    for population in topology.network.populations:
-        arrays[f"bias/{population.name}"] = np.empty(population.size, dtype)
+    for name, shape in shapes(topology.network).items():
+        arrays[name] = np.empty(shape, dtype)
     for block, key, name, place in _places(topology):
         target, found = arrays[name][place], parameters[block].get(key)
         if found is None or found.shape != target.shape or found.dtype != dtype:
@@ -53,6 +50,21 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
             )
         target[...] = found
     return arrays
+
+
+def shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network's arrays, by the names that `joined` gives them."""
+    found = {
+        named("weights/" + projection.name, name): shape
+        for projection in network.projections
+        for name, shape in network.shapes(projection).items()
+    }
+    return found | {f"bias/{population.name}": (population.size,) for population in network.populations}
+
+
+def named(projection: str, parameter: str) -> str:
+    """Name of a projection's array: its own for θ of dense synapses, whose parameter has no name."""
+    return f"{projection}.{parameter}" if parameter else projection
 
 
 def split(arrays: Arrays, topology: Topology) -> dict[str, Arrays]:
@@ -70,9 +82,19 @@ def _places(topology: Topology) -> list[tuple[str, str, str, tuple[slice, ...]]]
         rows = slice(spec.start, spec.stop)
         source = topology.input_projection(name)
         if source is not None:
-            places.append((name, INPUT, f"weights/{source.name}", (rows, slice(None))))
+            places += _of_projection(topology.network, source, name, INPUT, (rows, slice(None)))
         for link in topology.afferent(name):
             columns = slice(link.pre.start, link.pre.stop)
-            places.append((name, link.pre.name, f"weights/{link.projection.name}", (rows, columns)))
+            places += _of_projection(topology.network, link.projection, name, link.pre.name, (rows, columns))
         places.append((name, "bias", f"bias/{spec.population.name}", (rows,)))
     return places
+
+
+def _of_projection(
+    network: Network, projection: Projection, block: str, source: str, place: tuple[slice, ...]
+) -> list[tuple[str, str, str, tuple[slice, ...]]]:
+    """Of each parameter of a projection, as in `_places`; `place` is that of dense synapses, others are whole."""
+    return [
+        (block, named(source, name), named(f"weights/{projection.name}", name), place if projection.is_dense else ())
+        for name in network.shapes(projection)
+    ]

@@ -1,0 +1,90 @@
+"""Whether the methods of a kind of projection belong together: what would otherwise learn nonsense is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.errors import ConfigError
+from dyadnet.synapses.base import ProjectionKind
+
+Array = NDArray[Any]
+
+PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
+"""Of a parameter's name: a letter first, so that ``<block>.<name>`` is no block."""
+ROWS, CHANGE, TOLERANCE = 2, 1e-5, 1e-5
+"""Samples, step of finite differences, and the largest error relative to the sum of all terms."""
+
+
+def check(kind: ProjectionKind, post: int, pre: int, field: str) -> None:
+    """Make sure that arrays have the shapes they are to have, and that `backward` and `contrast` fit `forward`.
+
+    Random numbers in float64 are put into ⟨y, θx⟩ = ⟨θᵀy, x⟩, and into the derivative of ⟨y, θx⟩ along a random change
+    of all parameters.
+
+    Parameters
+    ----------
+    post, pre
+        Numbers of post- and presynaptic neurons.
+    field
+        What errors call it.
+
+    Raises
+    ------
+    ConfigError
+        Naming the method that is wrong.
+    """
+    try:
+        problem = _problem(kind, post, pre)
+    except Exception as failure:
+        why = f"it fails with {type(failure).__name__}: {failure}"
+        raise ConfigError(field, kind.kind, f"a kind of projection that works; {why}") from failure
+    if problem is not None:
+        raise ConfigError(field, kind.kind, f"a kind of projection that works; {problem}")
+
+
+def _problem(kind: ProjectionKind, post: int, pre: int) -> str | None:
+    draws = np.random.default_rng(0)
+    x, y = draws.standard_normal((ROWS, pre)), draws.standard_normal((ROWS, post))
+    shapes = dict(kind.shapes(post, pre))
+    for name in shapes:
+        if not PARAMETER.fullmatch(name):
+            return f"its parameter {name!r} needs a name of a-z, A-Z, 0-9, '_' and '-', a letter first"
+    values = {name: np.asarray(a, dtype=np.float64) for name, a in kind.initial(post, pre, 1.0, draws).items()}
+    if {name: array.shape for name, array in values.items()} != shapes:
+        return f"its method initial does not make the arrays that its method shapes names, {shapes}"
+    p = kind.prepared(values)
+    product, feedback, gradient = kind.forward(p, x), kind.backward(p, y), kind.contrast(p, y, x)
+    made = [("forward", product, y.shape), ("backward", feedback, x.shape)]
+    made += [(f"contrast, {name!r}", gradient.get(name, np.empty(0)), shape) for name, shape in shapes.items()]
+    for method, array, shape in made:
+        if np.shape(array) != shape:
+            return f"its method {method}: shape {np.shape(array)} for {ROWS} rows, not {shape}"
+    up, down = y * product, feedback * x
+    if _differ(float(up.sum()), float(down.sum()), np.abs(up).sum()):
+        return "its method backward is not the transpose of its method forward"
+    changes = {name: draws.standard_normal(array.shape) for name, array in values.items()}
+    slopes = (_along(kind, values, changes, sign * CHANGE, x, y) for sign in (1, -1))
+    slope = (next(slopes) - next(slopes)) / (2 * CHANGE)
+    terms = [gradient[name] * change for name, change in changes.items()]
+    size = np.abs(up).sum() + sum(np.abs(term).sum() for term in terms)
+    if _differ(slope, float(sum(term.sum() for term in terms)), size):
+        return "its method contrast is not the gradient of its method forward"
+    return None
+
+
+def _along(
+    kind: ProjectionKind, values: Mapping[str, Array], changes: Mapping[str, Array], step: float, x: Array, y: Array
+) -> float:
+    """⟨y, θx⟩ of changed parameters."""
+    p = kind.prepared({name: array + step * changes[name] for name, array in values.items()})
+    return float(np.sum(y * kind.forward(p, x)))
+
+
+def _differ(one: float, other: float, size: float) -> bool:
+    """Written so that NaN differs, too."""
+    return not abs(one - other) <= TOLERANCE * size
