@@ -383,7 +383,7 @@ def test_a_class_that_is_no_kind_is_not_registered() -> None:
         def shapes(self, post: int, pre: int) -> dict[str, tuple[int, ...]]:
             return {}
 
-    with pytest.raises(dn.UsageError, match="it lacks forward, backward, contrast"):
+    with pytest.raises(dn.UsageError, match="it lacks backward and contrast and forward"):
         dn.register("projection", "mine")(Lacking)
     with pytest.raises(dn.UsageError, match="its field kind has to be 'other'"):
         dn.register("projection", "other")(Lacking)
