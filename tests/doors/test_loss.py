@@ -41,9 +41,7 @@ def test_a_loss_is_nudged_and_reported(tmp_path: Path) -> None:
         assert run.weights_sha256 != trained(tmp_path / "other").weights_sha256
         assert dn.evaluate(run.path)["loss"] == pytest.approx(run.history["test_loss"][-1], rel=1e-5)
         assert "huber" in schema()["$defs"]["_LayeredSpec"]["properties"]["loss"]["examples"]
-    with pytest.raises(
-        dn.ConfigError, match=r"network.layered.loss: 'huber' .*squared-error, cross-entropy; .*register"
-    ):
+    with pytest.raises(dn.ConfigError, match=r"layered.loss: 'huber' .*squared-error, cross-entropy; .*register"):
         settings(network={"layered": {**CHAIN, "loss": "huber"}})
 
 
