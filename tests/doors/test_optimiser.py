@@ -11,7 +11,7 @@ import yaml
 
 import dyadnet as dn
 from dyadnet.config.json_schema import schema
-from dyadnet.learning.optimisers import OPTIMISERS, Adam, OptimiserSpec
+from dyadnet.learning.optimisers import OPTIMISERS, SGD, Adam, Momentum, OptimiserSpec
 from tests.doors.support import SMALL, alike, registered, settings, trained
 
 
@@ -57,6 +57,20 @@ def test_its_state_is_in_checkpoints(engine: str, tmp_path: Path) -> None:
     assert yaml.safe_load((run.path / "config.yaml").read_text())["learning"]["optimiser"] == LEARNING["optimiser"]
     with pytest.raises(dn.UsageError, match=r"optimiser.*'lion' is not legal; .*dyadnet.register"):
         dn.resume(run.path, {"learning": {"epochs": 3}})
+
+
+@pytest.mark.parametrize("kind", [SGD, Momentum, Adam])
+def test_what_is_built_in_is_never_called(
+    kind: type[OptimiserSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(kind, "step", lambda *arguments, **named: calls.append(arguments))
+    learning = {**SMALL["learning"], "optimiser": kind.model_fields["kind"].default}
+    trained(tmp_path / "compiled", learning=learning, record={"report": False, "every": 1000})
+    # The first is measured, by block.
+    measured = len(calls)
+    trained(tmp_path / "measured", learning=learning, record={"report": False, "every": 1})
+    assert len(calls) - measured == 3 * measured
 
 
 def test_a_configuration_has_it_in_every_way() -> None:
