@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -26,6 +28,7 @@ from dyadnet.program.lane import Lane
 from dyadnet.runs.export import export, read
 from dyadnet.synapses.base import ProjectionKind
 from dyadnet.training.api import resume, train
+from tests.analysis.support import settler
 from tests.checkpoint.runs import outcome, stopping
 from tests.support import Settler, data, engine, settings
 from tests.test_gradients import BERNOULLI, BY_NEURON, PROSPECTIVE, relative_error
@@ -190,6 +193,21 @@ def test_single_neurons_are_called_back_too() -> None:
     np.testing.assert_allclose(own.lanes("h3")[0].state, other.lanes("h3")[0].state, rtol=0, atol=1e-12)
     own.close()
     other.close()
+
+
+def test_the_gradient_of_the_loss_by_the_input_goes_through_it() -> None:
+    network = graph(0.0)
+    trained, draws = settler(network), np.random.default_rng(2)
+    x, labels, beta = draws.uniform(size=(3, network.inputs)), np.array([0, 1, 2]), 1e-5
+    found = trained.input_gradient(x, labels, beta)
+    for entry in ((0, 0), (1, 3), (2, 4)):
+        losses = []
+        for change in (1e-5, -1e-5):
+            moved = x.copy()
+            moved[entry] += change
+            losses.append(trained.settle(moved, labels).losses.sum())
+        assert found[entry] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-4)
+    trained.close()
 
 
 def test_back_propagation_passes_through_it() -> None:
@@ -374,6 +392,30 @@ def test_populations_that_do_not_fit_are_refused() -> None:
         )
     with pytest.raises(dn.ConfigError, match=r"kind.*whole populations only; leave out blocks of a"):
         settings(graph(0.0).with_blocks(2))
+
+
+def test_sizes_from_the_data_are_checked_once_they_are_known() -> None:
+    populations = [{"name": "a", "size": 10}, {"name": "out"}]
+    projections = [
+        {"pre": "input", "post": "a", "kind": "low-rank"},
+        {"pre": "a", "post": "out", "lam": 0, "kind": "diagonal"},
+    ]
+    config = RunConfig.read({"network": {"populations": populations, "projections": projections}})
+    sized = config.sized(64, 10).network
+    assert [dict(sized.shapes(p)) for p in sized.projections] == [{"U": (10, 2), "V": (64, 2)}, {"w": (10,)}]
+    with pytest.raises(dn.ConfigError, match="not of 10 and 3"):
+        config.sized(64, 3)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/extending/projection.md").read_text(encoding="utf-8")
+    python, yaml_ = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)[0] for language in ("python", "yaml"))
+    exec(compile(python, "projection.md", "exec", dont_inherit=True), {"__name__": "__main__"})
+    config = RunConfig.read({**SMALL, "engine": "local"} | yaml.safe_load(yaml_))
+    run = dn.train(config, tmp_path / "run")
+    assert run.weights["input->h1.V"].shape == (64, 4)
+    assert run.weights["h1->h2.U"].shape == (32, 8)
+    assert run.history["train_loss"][1] < run.history["train_loss"][0]
 
 
 def test_a_class_that_is_no_kind_is_not_registered() -> None:
