@@ -24,6 +24,7 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import StoppedError
 from dyadnet.network.connectivity import PROJECTIONS
 from dyadnet.network.description import Network, Population, Projection
+from dyadnet.network.serialization import network_from
 from dyadnet.program.lane import Lane
 from dyadnet.runs.export import export, read
 from dyadnet.synapses.base import ProjectionKind
@@ -89,14 +90,41 @@ def diagonal() -> type[ProjectionKind]:
     return Diagonal
 
 
+def pooling() -> type[ProjectionKind]:
+    """The mean of neighbours, which learns nothing."""
+
+    class Pooling(ProjectionKind):
+        kind: Literal["pooling"] = "pooling"
+        size: int
+
+        def misfit(self, post: int, pre: int) -> str | None:
+            return None if pre == self.size * post else f"{self.size} times as many neurons before as behind it"
+
+        def shapes(self, post: int, pre: int) -> dict[str, tuple[int, ...]]:
+            return {}
+
+        def forward(self, p: Any, x: Any) -> Any:
+            return x.reshape(len(x), -1, self.size).mean(axis=2)
+
+        def backward(self, p: Any, d: Any) -> Any:
+            return np.repeat(d, self.size, axis=1) / self.size
+
+        def contrast(self, p: Any, post: Any, pre: Any) -> dict[str, Any]:
+            return {}
+
+    return Pooling
+
+
 @pytest.fixture(autouse=True)
 def kinds() -> Iterator[None]:
-    """Both kinds, as a program registers them."""
+    """All kinds of this file, as a program registers them."""
     dn.register("projection", "low-rank")(low_rank())
     dn.register("projection", "diagonal")(diagonal())
+    dn.register("projection", "pooling")(pooling())
     yield
     PROJECTIONS.forget("low-rank")
     PROJECTIONS.forget("diagonal")
+    PROJECTIONS.forget("pooling")
 
 
 def graph(lam: float, loss: str = "squared-error", inputs: str = "low-rank") -> Network:
@@ -141,6 +169,28 @@ def test_its_contrast_is_the_gradient_on_random_clocks_with_random_delays(dynami
 @pytest.mark.parametrize("dynamics", [PROSPECTIVE, BERNOULLI | {"prospective": "auto"}], ids=["ticks", "clocks"])
 def test_its_contrast_is_the_gradient_of_prospective_neurons(dynamics: Any) -> None:
     assert relative_error(graph(0.0), entries=1, **dynamics) < 1e-6
+
+
+def pooled() -> dict[str, Any]:
+    """A network of which one population has no parameters but its biases."""
+    populations = [{"name": "a", "size": 12, "activation": "tanh"}, {"name": "b", "size": 4, "activation": "tanh"}]
+    pool = {"pre": "a", "post": "b", "lam": 0.0, "kind": {"kind": "pooling", "size": 3}}
+    ends = {"pre": "input", "post": "a"}, {"pre": "b", "post": "out", "lam": 0.0}
+    return {"populations": [*populations, {"name": "out"}], "projections": [ends[0], pool, ends[1]]}
+
+
+def test_a_projection_may_have_nothing_to_learn() -> None:
+    assert relative_error(network_from(pooled()).sized(5, 4)) < 1e-6
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "momentum", "sgd"])
+def test_optimisers_change_what_lies_around_it(optimiser: str, tmp_path: Path) -> None:
+    values = merged(SMALL, {"learning": {"optimiser": optimiser, "learning_rate": 0.01}, "engine": "local"})
+    run = dn.train(RunConfig.read(values | {"network": pooled()}), tmp_path / "run")
+    assert set(run.weights) == {"input->a", "b->out", "bias/a", "bias/b", "bias/out"}
+    assert all(np.isfinite(array).all() for array in run.weights.values())
+    assert all(run.weights[f"bias/{name}"].any() for name in ("a", "b", "out"))
+    assert run.history["train_loss"][1] < run.history["train_loss"][0]
 
 
 def as_dense(own: LocalEngine) -> LocalEngine:
