@@ -17,7 +17,7 @@ from dyadnet.data import Dataset, Numbers, Split
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engines.local import LocalEngine
-from dyadnet.network.description import INPUT, Network
+from dyadnet.network.description import Network
 from dyadnet.network.losses import LOSSES
 from dyadnet.runs.weights import Parameters
 from dyadnet.training.coordinator import COLD_ITERATIONS
@@ -149,8 +149,10 @@ class Trained:
         self.nudge(inputs, targets, beta)
         total = np.zeros_like(inputs)
         for name, block in self.engine.blocks.items():
-            if INPUT in block.parameters():
-                total += self.engine.lanes(name)[0].state[1] @ block.parameters()[INPUT]
+            if block.input_weights is not None:
+                total += self.engine.lanes(name)[0].state[1] @ block.input_weights
+            if block.input_synapses is not None:
+                total += block.input_synapses.backward(self.engine.lanes(name)[0].state[1])
         return -total / beta
 
     def close(self) -> None:

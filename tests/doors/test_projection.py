@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -22,10 +24,12 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import StoppedError
 from dyadnet.network.connectivity import PROJECTIONS
 from dyadnet.network.description import Network, Population, Projection
+from dyadnet.network.serialization import network_from
 from dyadnet.program.lane import Lane
 from dyadnet.runs.export import export, read
 from dyadnet.synapses.base import ProjectionKind
 from dyadnet.training.api import resume, train
+from tests.analysis.support import settler
 from tests.checkpoint.runs import outcome, stopping
 from tests.learning.test_gradients import BERNOULLI, BY_NEURON, PROSPECTIVE, relative_error
 from tests.support import Settler, data, engine, settings
@@ -86,14 +90,41 @@ def diagonal() -> type[ProjectionKind]:
     return Diagonal
 
 
+def pooling() -> type[ProjectionKind]:
+    """The mean of neighbours, which learns nothing."""
+
+    class Pooling(ProjectionKind):
+        kind: Literal["pooling"] = "pooling"
+        size: int
+
+        def misfit(self, post: int, pre: int) -> str | None:
+            return None if pre == self.size * post else f"{self.size} times as many neurons before as behind it"
+
+        def shapes(self, post: int, pre: int) -> dict[str, tuple[int, ...]]:
+            return {}
+
+        def forward(self, p: Any, x: Any) -> Any:
+            return x.reshape(len(x), -1, self.size).mean(axis=2)
+
+        def backward(self, p: Any, d: Any) -> Any:
+            return np.repeat(d, self.size, axis=1) / self.size
+
+        def contrast(self, p: Any, post: Any, pre: Any) -> dict[str, Any]:
+            return {}
+
+    return Pooling
+
+
 @pytest.fixture(autouse=True)
 def kinds() -> Iterator[None]:
-    """Both kinds, as a program registers them."""
+    """All kinds of this file, as a program registers them."""
     dn.register("projection", "low-rank")(low_rank())
     dn.register("projection", "diagonal")(diagonal())
+    dn.register("projection", "pooling")(pooling())
     yield
     PROJECTIONS.forget("low-rank")
     PROJECTIONS.forget("diagonal")
+    PROJECTIONS.forget("pooling")
 
 
 def graph(lam: float, loss: str = "squared-error", inputs: str = "low-rank") -> Network:
@@ -138,6 +169,28 @@ def test_its_contrast_is_the_gradient_on_random_clocks_with_random_delays(dynami
 @pytest.mark.parametrize("dynamics", [PROSPECTIVE, BERNOULLI | {"prospective": "auto"}], ids=["ticks", "clocks"])
 def test_its_contrast_is_the_gradient_of_prospective_neurons(dynamics: Any) -> None:
     assert relative_error(graph(0.0), entries=1, **dynamics) < 1e-6
+
+
+def pooled() -> dict[str, Any]:
+    """A network of which one population has no parameters but its biases."""
+    populations = [{"name": "a", "size": 12, "activation": "tanh"}, {"name": "b", "size": 4, "activation": "tanh"}]
+    pool = {"pre": "a", "post": "b", "lam": 0.0, "kind": {"kind": "pooling", "size": 3}}
+    ends = {"pre": "input", "post": "a"}, {"pre": "b", "post": "out", "lam": 0.0}
+    return {"populations": [*populations, {"name": "out"}], "projections": [ends[0], pool, ends[1]]}
+
+
+def test_a_projection_may_have_nothing_to_learn() -> None:
+    assert relative_error(network_from(pooled()).sized(5, 4)) < 1e-6
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "momentum", "sgd"])
+def test_optimisers_change_what_lies_around_it(optimiser: str, tmp_path: Path) -> None:
+    values = merged(SMALL, {"learning": {"optimiser": optimiser, "learning_rate": 0.01}, "engine": "local"})
+    run = dn.train(RunConfig.read(values | {"network": pooled()}), tmp_path / "run")
+    assert set(run.weights) == {"input->a", "b->out", "bias/a", "bias/b", "bias/out"}
+    assert all(np.isfinite(array).all() for array in run.weights.values())
+    assert all(run.weights[f"bias/{name}"].any() for name in ("a", "b", "out"))
+    assert run.history["train_loss"][1] < run.history["train_loss"][0]
 
 
 def as_dense(own: LocalEngine) -> LocalEngine:
@@ -190,6 +243,21 @@ def test_single_neurons_are_called_back_too() -> None:
     np.testing.assert_allclose(own.lanes("h3")[0].state, other.lanes("h3")[0].state, rtol=0, atol=1e-12)
     own.close()
     other.close()
+
+
+def test_the_gradient_of_the_loss_by_the_input_goes_through_it() -> None:
+    network = graph(0.0)
+    trained, draws = settler(network), np.random.default_rng(2)
+    x, labels, beta = draws.uniform(size=(3, network.inputs)), np.array([0, 1, 2]), 1e-5
+    found = trained.input_gradient(x, labels, beta)
+    for entry in ((0, 0), (1, 3), (2, 4)):
+        losses = []
+        for change in (1e-5, -1e-5):
+            moved = x.copy()
+            moved[entry] += change
+            losses.append(trained.settle(moved, labels).losses.sum())
+        assert found[entry] == pytest.approx((losses[0] - losses[1]) / 2e-5, rel=1e-4)
+    trained.close()
 
 
 def test_back_propagation_passes_through_it() -> None:
@@ -374,6 +442,30 @@ def test_populations_that_do_not_fit_are_refused() -> None:
         )
     with pytest.raises(dn.ConfigError, match=r"kind.*whole populations only; leave out blocks of a"):
         settings(graph(0.0).with_blocks(2))
+
+
+def test_sizes_from_the_data_are_checked_once_they_are_known() -> None:
+    populations = [{"name": "a", "size": 10}, {"name": "out"}]
+    projections = [
+        {"pre": "input", "post": "a", "kind": "low-rank"},
+        {"pre": "a", "post": "out", "lam": 0, "kind": "diagonal"},
+    ]
+    config = RunConfig.read({"network": {"populations": populations, "projections": projections}})
+    sized = config.sized(64, 10).network
+    assert [dict(sized.shapes(p)) for p in sized.projections] == [{"U": (10, 2), "V": (64, 2)}, {"w": (10,)}]
+    with pytest.raises(dn.ConfigError, match="not of 10 and 3"):
+        config.sized(64, 3)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs/extending/projection.md").read_text(encoding="utf-8")
+    python, yaml_ = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)[0] for language in ("python", "yaml"))
+    exec(compile(python, "projection.md", "exec", dont_inherit=True), {"__name__": "__main__"})
+    config = RunConfig.read({**SMALL, "engine": "local"} | yaml.safe_load(yaml_))
+    run = dn.train(config, tmp_path / "run")
+    assert run.weights["input->h1.V"].shape == (64, 4)
+    assert run.weights["h1->h2.U"].shape == (32, 8)
+    assert run.history["train_loss"][1] < run.history["train_loss"][0]
 
 
 def test_a_class_that_is_no_kind_is_not_registered() -> None:
