@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import core_schema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import InitErrorDetails, core_schema
 
 from dyadnet.errors import ConfigError, UsageError, guessed
 from dyadnet.schema import Spec
@@ -32,6 +32,9 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         What dyadnet has itself.
     check
         Says what is wrong with a thing that is to be added; None if nothing is.
+    made
+        What is kept of a thing that is added, such as an object of a class; it is checked then. The thing itself
+        unless given.
     """
 
     def __init__(
@@ -39,11 +42,12 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         kind: str,
         built_in: Mapping[str, Thing] | None = None,
         check: Callable[[str, Any], str | None] = lambda name, thing: None,
+        made: Callable[[Any], Any] = lambda thing: thing,
     ) -> None:
         self.kind = kind
         self.built_in = dict(built_in or {})
         self._added: dict[str, Thing] = {}
-        self._check = check
+        self._check, self._made = check, made
         _REGISTRIES[kind] = self
 
     @property
@@ -61,9 +65,13 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         """
         if name in self.built_in:
             raise UsageError(f"register({self.kind!r}, {name!r}): this name is built in; choose another")
-        if problem := self._check(name, thing):
-            raise UsageError(f"register({self.kind!r}, {name!r}): {problem}")
-        self._added[name] = thing
+        try:
+            kept = self._made(thing)
+        except TypeError as problem:
+            raise UsageError(f"register({self.kind!r}, {name!r}): {problem}") from None
+        if wrong := self._check(name, kept):
+            raise UsageError(f"register({self.kind!r}, {name!r}): {wrong}")
+        self._added[name] = kept
 
     def forget(self, name: str) -> None:
         """Take away what was added under a name."""
@@ -95,7 +103,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
     def _installed(self, name: str) -> dict[str, Thing]:
         for point in self._points():
             if point.name == name:
-                self.add(name, point.load())
+                self.add(name, loaded(point))
                 return {name: self._added[name]}
         return {}
 
@@ -126,12 +134,31 @@ def register(kind: str, name: str) -> Callable[[Thing], Thing]:
     return add
 
 
+def loaded(point: Any) -> Any:
+    """What an entry point leads to.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be imported.
+    """
+    try:
+        return point.load()
+    except Exception as problem:  # Whatever a module does when it is imported.
+        why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+        raise UsageError(f"{point.group}: {point.name} ({point.value}) cannot be loaded: {why}") from problem
+
+
+def registered() -> list[tuple[str, str, Any]]:
+    """Kind, name and thing of all that this process has registered beside what is built in."""
+    return [(kind, name, thing) for kind, kept in _REGISTRIES.items() for name, thing in kept.added.items()]
+
+
 class Registrations:
     """All that this process has registered; where it is unpickled, it is registered as well."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        found = [(kind, name, thing) for kind, kept in _REGISTRIES.items() for name, thing in kept.added.items()]
-        return _registered, (found,)
+        return _registered, (registered(),)
 
 
 def _registered(found: list[tuple[str, str, Any]]) -> Registrations:
@@ -144,41 +171,70 @@ class Open:
     """Annotates a union of `Spec` with a field ``kind``: classes of a registry are members, too.
 
     A registered class is a `Spec` whose field ``kind`` has its name as the default.
+
+    Parameters
+    ----------
+    by_name
+        Whether a name alone stands for a member whose settings are as they are unless given.
     """
 
-    def __init__(self, registry: Registry[type[Spec]]) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry[Any], *, by_name: bool = False) -> None:
+        self._registry, self._by_name = registry, by_name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        inner = handler(source)
         return core_schema.no_info_wrap_validator_function(
             self._read,
-            handler(source),
-            serialization=core_schema.wrap_serializer_function_ser_schema(self._written, schema=handler(source)),
+            inner,
+            serialization=core_schema.wrap_serializer_function_ser_schema(self._written, schema=inner),
         )
 
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        found = handler.resolve_ref_schema(handler(schema))
+        added = [name for name in self._registry if name not in self._registry.built_in]
+        members = [handler(self._registry[name].__pydantic_core_schema__) for name in added]
+        # Where a setting may be a number, too, its schema offers any of several.
+        way = "oneOf" if "oneOf" in found else "anyOf"
+        return {**found, way: [*found[way], *members]}
+
     def _read(self, value: Any, usual: Callable[[Any], Any]) -> Any:
-        if isinstance(value, tuple(self._registry.added.values())):
+        if self._is_added(value):
             return value
-        name = value if isinstance(value, str) else value.get("kind") if isinstance(value, Mapping) else None
-        if isinstance(name, str) and name not in self._registry.built_in and name in self._registry:
-            rest = {} if isinstance(value, str) else {key: given for key, given in value.items() if key != "kind"}
-            return self._registry[name].model_validate(rest)
-        return usual(value)
+        named = isinstance(value, str) and self._by_name
+        name = value if named else value.get("kind") if isinstance(value, Mapping) else None
+        if not isinstance(name, str) or name in self._registry.built_in:
+            return usual(value)
+        if name not in self._registry:
+            legal = self._registry.legal(name).removeprefix("one of ")
+            wrong = {"discriminator": "'kind'", "tag": name, "expected_tags": legal}
+            problem = InitErrorDetails(type="union_tag_invalid", ctx=wrong, input=value)
+            raise ValidationError.from_exception_data(self._registry.kind, [problem])
+        rest = {} if named else {key: given for key, given in value.items() if key != "kind"}
+        return self._registry[name].model_validate(rest)
 
     def _written(self, value: Any, usual: Callable[[Any], Any]) -> Any:
-        if isinstance(value, tuple(self._registry.added.values())):
-            return value.model_dump(mode="json")  # type: ignore[attr-defined]
-        return usual(value)
+        return value.model_dump(mode="json") if self._is_added(value) else usual(value)
+
+    def _is_added(self, value: Any) -> bool:
+        # By its name: its class is another one once a notebook's cell has run again.
+        return isinstance(value, Spec) and getattr(value, "kind", None) in self._registry.added
 
 
-def check_spec(name: str, thing: Any) -> str | None:
-    """What is wrong with a class that is to be a member of an open union."""
-    if not (isinstance(thing, type) and issubclass(thing, Spec)):
-        return "it has to be a class that derives from dyadnet.schema.Spec"
-    field = thing.model_fields.get("kind")
-    if field is None or field.default != name:
-        return f"its field kind has to be {name!r} unless given: kind: Literal[{name!r}] = {name!r}"
-    return None
+def check_spec(base: type[Spec]) -> Callable[[str, Any], str | None]:
+    """Says what is wrong with a class that is to be a member of an open union of classes of a base."""
+
+    def check(name: str, thing: Any) -> str | None:
+        if not (isinstance(thing, type) and issubclass(thing, base)):
+            return f"it has to be a class that derives from {base.__module__}.{base.__name__}"
+        field = thing.model_fields.get("kind")
+        if field is None or field.default != name:
+            return f"its field kind has to be {name!r} unless given: kind: Literal[{name!r}] = {name!r}"
+        lacks = sorted(getattr(thing, "__abstractmethods__", ()))
+        return f"it lacks {' and '.join(lacks)}" if lacks else None
+
+    return check
 
 
 def found(registry: Registry[Thing], field: str, name: str) -> Thing:

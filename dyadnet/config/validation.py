@@ -5,6 +5,7 @@ from __future__ import annotations
 from dyadnet.config.dynamics import TICKS, Dynamics, FreeRunning
 from dyadnet.config.faults import check_faults
 from dyadnet.config.sections import Settings
+from dyadnet.config.steps import OwnStep
 from dyadnet.errors import ConfigError
 from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.timing.alternating import sides
@@ -63,6 +64,9 @@ def check_consistency(config: Settings) -> None:
     for name in config.cluster.slow:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
+    if isinstance(config.dynamics.step, OwnStep) and config.dynamics.prospective not in ("none", 0):
+        legal = "none or 0 with a registered step rule, which knows no γ"
+        raise ConfigError("dynamics.prospective", config.dynamics.prospective, legal)
     topology = Topology(network)
     channels = {frozenset((link.pre.name, link.post.name)) for link in topology.links}
     check_faults(config.faults, channels, topology.blocks)

@@ -23,8 +23,8 @@ from dyadnet.program import tables as c
 from dyadnet.program.prospective import keep_histories
 from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.tables import NONE, Tables
-from dyadnet.timing.clocks import Bernoulli
-from dyadnet.timing.delays import Constant, Delay, Geometric, Uniform
+from dyadnet.timing.clocks import Bernoulli, CalledClock
+from dyadnet.timing.delays import CalledDelay, Constant, Delay, Geometric, OwnDelay, Uniform, sampled
 from dyadnet.timing.real_time import ExponentialTime, RealDelay
 
 Array = NDArray[Any]
@@ -69,6 +69,8 @@ class Arena:
         channels take time, in real time.
     buckets
         Ticks within which a message arrives.
+    called
+        Clocks and laws of delay of a user's own, by their columns of `State.ahead`.
     scratch
         Where a message may lie for a while.
     widest
@@ -98,6 +100,7 @@ class Arena:
         order = {projection.name: number for number, projection in enumerate(topology.network.recurrent)}
         self.projections = np.array([order[link.projection.name] for link in self.links], dtype=np.int64)
         self._keys: list[tuple[int, int]] = []
+        self.called: list[CalledClock | CalledDelay] = []
         self._room, self._wide, self._when = Room(), Room(), Room()
         self._regions: dict[int, tuple[int, Region]] = {}
         self.hosts = self._neighbours()
@@ -143,6 +146,11 @@ class Arena:
     def _key(self, purpose: str, entity: str, kind: str = "") -> int:
         self._keys.append(Stream(self._config.seed, purpose, entity, kind).key)
         return len(self._keys) - 1
+
+    def _call(self, called: CalledClock | CalledDelay) -> int:
+        """The column of what Python draws ahead."""
+        self.called.append(called)
+        return len(self.called) - 1
 
     def _tables(self) -> Tables:
         count, own = len(self.links), sum(len(block.synapses) for block in self.blocks)
@@ -272,6 +280,8 @@ class Arena:
             row[c.B_CLOCK] = c.BERNOULLI_BLOCKS if clock.unit == "block" else c.BERNOULLI_NEURONS
             real[c.R_CLOCK] = clock.p
             row[c.B_KEY_CLOCK] = self._key("clock", spec.name)
+        elif isinstance(clock, CalledClock):
+            row[c.B_CLOCK], row[c.B_AHEAD] = c.CALLED_CLOCK, self._call(clock)
         else:
             row[c.B_PERIOD], row[c.B_OFFSET] = clock.period, clock.offset
 
@@ -446,7 +456,7 @@ class Arena:
         draw = getattr(delay, "draw", "channel")
         if delay.fixed:
             if not isinstance(delay, Constant):
-                row[c.C_DELAY] = row[c.C_COPY_DELAY] = int(delay.sample(np.random.default_rng(0), 1)[0])
+                row[c.C_DELAY] = row[c.C_COPY_DELAY] = int(sampled(delay, np.random.default_rng(0), 1)[0])
             return
         ways = [("delay", c.C_DELAY, c.C_KEY_DELAY, c.C_GROUPS)]
         if doubled:
@@ -454,10 +464,14 @@ class Arena:
         for purpose, column, key, start in ways:
             stream = Stream(seed, purpose, entity, kind)
             if draw == "channel":
-                row[column] = int(delay.sample(stream.at(), 1)[0])
+                row[column] = int(sampled(delay, stream.at(), 1)[0])
             elif draw == "neuron":
                 row[c.C_LAW] = c.BY_NEURON
                 row[start], row[start + 1] = _grouped(delay, stream, link.pre.size, groups, members)
+            elif isinstance(delay, OwnDelay):
+                row[c.C_LAW] = c.CALLED_LAW
+                place = c.C_AHEAD if purpose == "delay" else c.C_COPY_AHEAD
+                row[place] = self._call(CalledDelay(delay, stream))
             else:
                 row[key] = self._key(purpose, entity, kind)
                 row[c.C_LOW], row[c.C_HIGH] = getattr(delay, "low", 1), delay.largest
@@ -541,7 +555,7 @@ def _grouped(
     delay: Delay, stream: Stream, width: int, groups: list[tuple[int, int, int]], members: list[Array]
 ) -> tuple[int, int]:
     """Groups of neurons of one delay each, shortest first; where they begin and end."""
-    each = delay.sample(stream.at(), width)
+    each = sampled(delay, stream.at(), width)
     first = len(groups)
     place = sum(len(part) for part in members)
     for ticks in np.unique(each):

@@ -5,7 +5,8 @@ products of what has changed; what the channels make of the messages. What is mu
 depends on the block alone, never on where or with whom it is executed.
 
 What only Python knows, an activation or loss of a user's own and probes, is *called*: `run` returns the reason, with
-the block in `REG_BLOCK`, and goes on from there at the next call.
+the block in `REG_BLOCK`, and goes on from there at the next call. Clocks and delays of a user's own are drawn before
+events are written down, never while they are executed.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ from dyadnet.program.tables import (
     F_TOLERANCE,
     F_TOLERANCE_DIFFERENCE,
     FIRE,
+    FORESEE,
     GROW,
     K_AVERAGED_STREAMS,
     K_CACHED,
@@ -98,6 +100,7 @@ from dyadnet.program.tables import (
     R_GAIN,
     R_LEAK,
     R_TOP,
+    REG_AHEAD,
     REG_AVERAGE,
     REG_BLOCK,
     REG_CHECK,
@@ -146,8 +149,8 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
     -------
     int
         `OVER`: the phase has ended, as `REG_VERDICT` says; `DONE`: it has come to `until`; `BLOCKED`: another host is
-        waited for; or why Python is called: `GROW` (events or messages under way have no room), `ACTIVATE`, `NUDGE`
-        or `PROBE` (the block in `REG_BLOCK`).
+        waited for; or why Python is called: `GROW` (events or messages under way have no room), `FORESEE` (no tick
+        beyond `REG_AHEAD` is drawn), `ACTIVATE`, `NUDGE` or `PROBE` (the block in `REG_BLOCK`).
     """
     t, m, s = tables(t), memory(m, like), lane_state(s)
     reg = s.reg
@@ -202,7 +205,12 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
                 return OVER
         if reg[REG_TICK] >= until:
             return DONE
-        if not schedule(t, s, min(until, reg[REG_CHECK])):
+        last = min(until, reg[REG_CHECK])
+        if s.ahead.shape[1] > 0:
+            if reg[REG_TICK] >= reg[REG_AHEAD]:
+                return FORESEE
+            last = min(last, reg[REG_AHEAD])
+        if not schedule(t, s, last):
             return GROW
 
 

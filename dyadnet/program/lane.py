@@ -17,6 +17,7 @@ from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
 from dyadnet.numerics.draws import STATE
 from dyadnet.numerics.elementwise import PIECEWISE
+from dyadnet.numerics.rng import Moment
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
@@ -156,6 +157,7 @@ class Lane:
             np.zeros((DELAYS if arena.geometry.free else 0, arena.home.hosts + 1)),
             np.zeros((arena.home.hosts if arena.geometry.free else 0, c.A_WIDTH), dtype=np.int64),
             np.zeros(arena.home.hosts),
+            np.zeros((c.AHEAD, len(arena.called)), dtype=np.int64),
             np.zeros((0, c.TR_WIDTH), dtype=np.int64),
         )
         reg, real = self.state.reg, self.state.real
@@ -362,6 +364,8 @@ class Lane:
         reg[c.REG_SIDE], reg[c.REG_PHASE] = phase.side, index
         reg[c.REG_AVERAGE] = -1 if average_from is None else average_from
         self.state.blocks[:, c.S_AVERAGED] = 0
+        # Draws are counted by the phase, too.
+        reg[c.REG_AHEAD] = reg[c.REG_TICK]
         self.state.real[c.F_BETA], self.state.real[c.F_SMALLEST] = phase.beta, np.inf
         reg[c.REG_CHECK], reg[c.REG_FIRST], reg[c.REG_SMALLEST_AT] = rule.next_check, rule.first_tick, rule.tick
         reg[c.REG_SWEEP], reg[c.REG_WINDOW], reg[c.REG_EVERY] = rule.sweep, rule.window, rule.every
@@ -387,6 +391,8 @@ class Lane:
         block = int(self.state.reg[c.REG_BLOCK])
         if reason == c.GROW:
             self._grow()
+        elif reason == c.FORESEE:
+            self._foresee()
         elif reason == c.ACTIVATE:
             self._activate(block)
         elif reason == c.NUDGE:
@@ -549,6 +555,15 @@ class Lane:
         return self.memory.X[at : at + streams * self.rows * n].reshape(streams, self.rows, n)
 
     # What Python is called for
+
+    def _foresee(self) -> None:
+        """Draw clocks and delays of a user's own for the next ticks."""
+        reg = self.state.reg
+        first = (int(reg[c.REG_TICK]) + 1) // c.AHEAD * c.AHEAD
+        moment = Moment(int(reg[c.REG_RELAXATION]), int(reg[c.REG_PHASE]), int(reg[c.REG_LANE]))
+        for column, called in enumerate(self.arena.called):
+            self.state.ahead[:, column] = called.ahead(first, c.AHEAD, moment)
+        reg[c.REG_AHEAD] = first + c.AHEAD - 1
 
     def _activate(self, number: int, *, first: bool = False) -> None:
         block, row = self.blocks[number], self.tables.blocks[number]
