@@ -91,6 +91,10 @@ def _check_imperfections(config: Settings) -> None:
             raise ConfigError("imperfections.devices", name, f"one of {', '.join(blocks)}")
     noisy = imperfections.noisy(config.network)
     if isinstance(dynamics.mode, FreeRunning):
+        for channel in (imperfections.channel, *imperfections.channels.values()):
+            if channel.own:
+                own = channel.model_dump()["own"]
+                raise ConfigError("imperfections.channel.own", own, "in mode free Python is not called; leave it out")
         if noisy and dynamics.mode.settle:
             legal = (
                 "under noise nothing settles; set it to false, and updates (or the budget) to what a phase is to have"

@@ -118,7 +118,7 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     one_sign = len({math.copysign(1.0, p.coupling) for p in network.recurrent if p.coupling}) <= 1
     imperfections = config.imperfections
     channels = [imperfections.channel_of(projection.name) for projection in network.recurrent]
-    random |= imperfections.noisy(network) or any(channel.uncertain for channel in channels)
+    random |= imperfections.noisy(network) or any(channel.uncertain or channel.own for channel in channels)
     may_circle = not random and not any(channel.coarse for channel in channels) and rule.may_circle
     window = largest + sweep * max((_repeats(channel.loss.p) for channel in channels), default=0)
     span = 0 if rule.prospective is None else rule.prospective.span

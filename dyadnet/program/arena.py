@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
+from dyadnet.imperfections.own import OwnEffect
 from dyadnet.learning.block import Block
 from dyadnet.network.activations import PiecewiseLinear
 from dyadnet.network.topology import BlockSpec, Link, Topology
@@ -30,6 +31,14 @@ from dyadnet.timing.real_time import ExponentialTime, RealDelay
 Array = NDArray[Any]
 
 LOSSES = {"squared-error": c.SQUARED_ERROR, "cross-entropy": c.CROSS_ENTROPY}
+
+
+class CalledEffect(NamedTuple):
+    """An imperfection of a user's own on one channel, and the draws of messages and of their duplicates."""
+
+    effect: OwnEffect
+    draws: Stream
+    draws_of_copies: Stream
 
 
 class Arena:
@@ -71,6 +80,8 @@ class Arena:
         Ticks within which a message arrives.
     called
         Clocks and laws of delay of a user's own, by their columns of `State.ahead`.
+    effects, counters
+        Imperfections of a user's own, by channel, and what they count.
     scratch
         Where a message may lie for a while.
     widest
@@ -101,6 +112,8 @@ class Arena:
         self.projections = np.array([order[link.projection.name] for link in self.links], dtype=np.int64)
         self._keys: list[tuple[int, int]] = []
         self.called: list[CalledClock | CalledDelay] = []
+        self.effects: dict[int, list[CalledEffect]] = {}
+        self.counters = config.imperfections.counters
         self._room, self._wide, self._when = Room(), Room(), Room()
         self._regions: dict[int, tuple[int, Region]] = {}
         self.hosts = self._neighbours()
@@ -198,6 +211,8 @@ class Arena:
                 at = channels[row], chances[row], blocks, links[number]
                 held = self._channel(*at, link, kind, source_, target, groups, members)
                 self.immediate[row] = not held and self._delay is None
+                if own_effects := self._effects_of(link, kind, source_, target):
+                    self.effects[row] = own_effects
         timing = self._timing
         if timing.span:
             rates = [timing.clocks[spec.name].rate for spec in self.specs]
@@ -379,7 +394,8 @@ class Arena:
             row[c.C_KEY_NOISE] = self._key("noise", entity, kind)
             row[c.C_KEY_COPY_NOISE] = self._key("noise of duplicates", entity, kind)
         row[c.C_MASK], row[c.C_META] = blocks[source, c.B_DEPTH] - 1, blocks[source, c.B_META]
-        held = row[c.C_LAW] != c.CONSTANT or row[c.C_PIECEMEAL] or noisy or channel.uncertain
+        row[c.C_CALLED] = bool(channel.own)
+        held = row[c.C_LAW] != c.CONSTANT or row[c.C_PIECEMEAL] or noisy or channel.uncertain or bool(channel.own)
         if hears and (held or self._comes_at_any_time(sends)):
             row[c.C_HELD] = room.take(2 * self.rows * width)
         if hears and row[c.C_PIECEMEAL]:
@@ -413,6 +429,15 @@ class Arena:
         if hears and (self._repeats or self._delay is not None):
             self._line(row, chance, entity, kind)
         return bool(held)
+
+    def _effects_of(self, link: Link, kind: str, source: int, target: int) -> list[CalledEffect]:
+        entity, seed = f"{self.specs[source].name}>{self.specs[target].name}", self._config.seed
+        own = self._config.imperfections.channel_of(link.projection.name).own
+        purposes = ("own imperfection", "own imperfection of duplicates")
+        return [
+            CalledEffect(effect, *(Stream(seed, purpose, entity, f"{kind} {number}") for purpose in purposes))
+            for number, effect in enumerate(own)
+        ]
 
     @property
     def _delay(self) -> RealDelay | None:
@@ -491,7 +516,7 @@ class Arena:
         blocks[blocks[:, c.B_CLOCK] != c.BERNOULLI_NEURONS, c.B_ETA] = NONE
         for column in (c.C_UNCERTAIN, c.C_PIECEMEAL, c.C_NOISY, c.C_DELTA, c.C_STOCHASTIC, c.C_FRESH, c.C_BITS):
             channels[:, column] = 0
-        channels[:, c.C_DIFFERENCE_BITS] = channels[:, c.C_COARSE] = 0
+        channels[:, c.C_DIFFERENCE_BITS] = channels[:, c.C_COARSE] = channels[:, c.C_CALLED] = 0
         held = channels[:, c.C_LAW] != c.CONSTANT
         if self.geometry.free:
             held = (channels[:, c.C_SOURCE] >= len(self.blocks)) | (channels[:, c.C_LINE] >= 0)

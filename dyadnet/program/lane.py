@@ -12,6 +12,7 @@ from dyadnet.dynamics.messages import Kind
 from dyadnet.dynamics.objective import value
 from dyadnet.dynamics.request import Pace, Phase
 from dyadnet.dynamics.stopping import StopRule, Verdict, circling
+from dyadnet.imperfections.own import StreamName
 from dyadnet.learning.block import Block
 from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
@@ -35,6 +36,7 @@ Wanted = tuple[str, str, Kind, int]
 Letter = tuple[Array, Array]
 """A message: what is written down of it, and its numbers."""
 
+STREAMS: tuple[StreamName, ...] = ("mean", "difference")
 EVENTS = 4096
 """Events that are written down at a time, unless one tick has more."""
 DELAYS = 4096
@@ -69,6 +71,8 @@ class Lane:
     ----------
     rows
         Samples of the present relaxation.
+    counted
+        What imperfections of a user's own have counted in this relaxation: shape (channels, counters).
     seen
         Called with a block after each of its firings, for whom `probing` is set.
     """
@@ -165,6 +169,8 @@ class Lane:
         reg[c.REG_REAL] = arena.geometry.free
         real[c.F_TOLERANCE], real[c.F_TOLERANCE_DIFFERENCE] = tolerance
         real[c.F_EPSILON] = float(np.finfo(dtype).eps)
+        self.counted = np.zeros((2 * links, len(arena.counters)), dtype=np.int64)
+        self._counter = {counter.name: column for column, counter in enumerate(arena.counters)}
         self.rows = 0
         self.ideal = False
         self.inputs = nothing.reshape(0, 0)
@@ -232,6 +238,7 @@ class Lane:
         self._memories[ideal].put("inputs", inputs.reshape(-1))
         self._memories[ideal].put("targets", targets.reshape(-1))
         calls.reset(self._state.address)
+        self.counted[:] = 0
         reg[c.REG_ROWS], reg[c.REG_RELAXATION] = rows, number
         reg[c.REG_ROUND] = round_
         reg[c.REG_FEEDFORWARD], reg[c.REG_CARRY_ON] = self._initial == "feedforward", self.continues and same
@@ -391,6 +398,8 @@ class Lane:
         block = int(self.state.reg[c.REG_BLOCK])
         if reason == c.GROW:
             self._grow()
+        elif reason == c.DISTURB:
+            self._disturb(block)
         elif reason == c.FORESEE:
             self._foresee()
         elif reason == c.ACTIVATE:
@@ -564,6 +573,25 @@ class Lane:
         for column, called in enumerate(self.arena.called):
             self.state.ahead[:, column] = called.ahead(first, c.AHEAD, moment)
         reg[c.REG_AHEAD] = first + c.AHEAD - 1
+
+    def _disturb(self, channel: int) -> None:
+        """Let imperfections of a user's own change a message that has arrived."""
+        event, row = self.state.events[int(self.state.reg[c.REG_PC])].tolist(), self.tables.channels[channel]
+        at = int(row[c.C_HELD] if event[c.E_OP] == c.HOLD else self.state.reg[c.REG_SCRATCH])
+        lane, relaxation = int(self.state.reg[c.REG_LANE]), int(self.state.reg[c.REG_RELAXATION])
+        shape = self.rows, int(row[c.C_SIZE])
+        size = self.rows * shape[1]
+        end = int(row[c.C_COPY_GROUPS_END] if event[c.E_COPY] else row[c.C_GROUPS_END])
+        # What comes neuron by neuron is changed as a whole each time, alike, and counted once.
+        whole = event[c.E_GROUP] in (c.NONE, end - 1)
+        for called in self.arena.effects[channel]:
+            stream = called.draws_of_copies if event[c.E_COPY] else called.draws
+            draw = stream.at(event[c.E_SENT], event[c.E_PHASE], lane, relaxation)
+            for index, name in enumerate(STREAMS):
+                if self.state.reg[c.REG_STREAMS] >> index & 1:
+                    values = self.memory.X[at + index * size : at + (index + 1) * size].reshape(shape)
+                    values[...], counted = called.effect.applied(values, draw, name)
+                    self.counted[channel, self._counter[called.effect.counter.name]] += counted * whole
 
     def _activate(self, number: int, *, first: bool = False) -> None:
         block, row = self.blocks[number], self.tables.blocks[number]

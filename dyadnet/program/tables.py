@@ -59,7 +59,9 @@ C_HISTORY, C_HISTORY_WHEN, C_HISTORY_SLOT, C_SPAN = range(34, 38)
 # In real time: messages that have come in and not arrived, and what is written down of them.
 C_LINE, C_LINE_WHEN = range(38, 40)
 # Of a called law: the columns of `State.ahead` with the delays of messages and of their duplicates.
-C_AHEAD, C_COPY_AHEAD, C_WIDTH = range(40, 43)
+C_AHEAD, C_COPY_AHEAD = range(40, 42)
+# Whether imperfections of a user's own change what arrives.
+C_CALLED, C_WIDTH = range(42, 44)
 CONSTANT, UNIFORM, GEOMETRIC, BY_NEURON, CALLED_LAW = range(5)
 
 # Numbers of channels. A range of quantisation whose ends are equal stands for the automatic one.
@@ -88,7 +90,9 @@ REG_SMALLEST_AT, REG_VERDICT, REG_WORST = range(34, 37)
 REG_REAL, REG_NOW, REG_BEGAN, REG_OVER_AT, REG_STATE, REG_BEFORE, REG_MAY_AVERAGE = range(37, 44)
 REG_DELAYS, REG_TRACED, REG_FEWEST, REG_SUM, REG_INTERVAL = range(44, 49)
 # The last tick that Python has drawn ahead.
-REG_AHEAD, REG_WIDTH = range(49, 51)
+REG_AHEAD = 49
+# Which streams the message has that a called imperfection is to change: 1 for means, 2 for differences.
+REG_STREAMS, REG_WIDTH = range(50, 52)
 F_BETA, F_STEP, F_TOLERANCE, F_TOLERANCE_DIFFERENCE, F_EPSILON, F_SMALLEST, F_WORST, F_GAMMA = range(8)
 # In real time, nanoseconds: T, how long to be quiet, how long a phase may take, and the span of a difference; updates
 # that a phase may take; T over δ, δ that it was chosen for, and the present one.
@@ -128,7 +132,7 @@ RUN = -2
 T_OFFSET, T_WEIGHTS, T_INNER, T_BACKWARD, T_WIDTH = range(5)
 
 # Why `run` returns to Python.
-DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK, FORESEE = range(9)
+DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK, FORESEE, DISTURB = range(10)
 # Lanes that one thread advances: addresses of their views, and what they are at.
 ADVANCE_TABLES, ADVANCE_MEMORY, ADVANCE_STATE, ADVANCE_STAGE, ADVANCE_WIDTH = range(5)
 ADVANCE_IDLE, ADVANCE_BEGINNING, ADVANCE_RUNNING = range(3)
