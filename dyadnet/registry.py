@@ -194,8 +194,12 @@ class Open:
     ) -> dict[str, Any]:
         found = handler.resolve_ref_schema(handler(schema))
         added = [name for name in self._registry if name not in self._registry.built_in]
+        if not added:
+            return found
         members = [handler(self._registry[name].__pydantic_core_schema__) for name in added]
-        return {**found, "oneOf": [*found["oneOf"], *members]}
+        # Where a setting may be a number, too, its schema offers any of several.
+        way = "oneOf" if "oneOf" in found else "anyOf"
+        return {**found, way: [*found.get(way, []), *members]}
 
     def _read(self, value: Any, usual: Callable[[Any], Any]) -> Any:
         if self._is_added(value):

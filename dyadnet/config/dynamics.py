@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from dyadnet.config.steps import Step
+from dyadnet.registry import Open, Registry, check_spec
 from dyadnet.schema import Positive, Spec
+from dyadnet.timing.clocks import OwnClock
 from dyadnet.timing.delays import Constant as ConstantDelay
 from dyadnet.timing.delays import Delay
 from dyadnet.timing.real_time import RealDelay
@@ -60,10 +63,23 @@ def _by_name(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
 
 
-ClockSpec = Annotated[
-    Annotated[AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock, Field(discriminator="kind")],
-    BeforeValidator(_by_name),
-]
+_BUILT_IN: dict[str, type[Spec]] = {
+    "auto": AutoClock,
+    "every-tick": EveryTick,
+    "periodic": PeriodicClock,
+    "red-black": RedBlackClock,
+    "bernoulli": BernoulliClock,
+}
+CLOCKS: Registry[type[Spec]] = Registry("clock", _BUILT_IN, check_spec(OwnClock))
+"""Every clock by its name in a configuration."""
+if TYPE_CHECKING:
+    ClockSpec = AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock | OwnClock
+else:
+    ClockSpec = Annotated[
+        Annotated[AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock, Field(discriminator="kind")],
+        Open(CLOCKS),
+        BeforeValidator(_by_name),
+    ]
 
 
 class Lockstep(Spec):
@@ -136,7 +152,7 @@ class Dynamics(Spec):
     delay, delays
         The delay of every channel in ticks, and exceptions by projection (``pre->post``, both directions).
     step
-        η of every block, or ``auto``.
+        η of every block; ``auto``; or a registered rule, see `dyadnet.config.steps`.
     prospective
         Whether neurons extrapolate what they hear: ``none``; γ, in units of a message's own age; or ``auto``: γ, the
         step and the span together, 0 where colours or compartments take turns. See `dyadnet.dynamics.prospective`.
@@ -179,7 +195,7 @@ class Dynamics(Spec):
     clocks: dict[str, ClockSpec] = {}
     delay: Delay = ConstantDelay()
     delays: dict[str, Delay] = {}
-    step: Literal["auto"] | Annotated[float, Field(gt=0, le=2)] = "auto"
+    step: Step = "auto"
     prospective: Literal["none", "auto"] | Annotated[float, Field(ge=0)] = "none"
     prospective_span: Literal["auto"] | Annotated[int, Field(ge=1, le=SPAN_LIMIT)] = "auto"
     initial: Literal["zero", "feedforward", "previous"] = "feedforward"

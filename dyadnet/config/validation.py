@@ -5,6 +5,7 @@ from __future__ import annotations
 from dyadnet.config.dynamics import TICKS, Dynamics, FreeRunning
 from dyadnet.config.faults import check_faults
 from dyadnet.config.sections import Settings
+from dyadnet.config.steps import OwnStep
 from dyadnet.errors import ConfigError
 from dyadnet.network.connectivity import Connectivity
 from dyadnet.network.description import Network, Projection
@@ -67,6 +68,9 @@ def check_consistency(config: Settings) -> None:
     for name in config.cluster.slow:
         if name not in Topology(network).blocks:
             raise ConfigError("cluster.slow", name, f"one of {', '.join(Topology(network).blocks)}")
+    if isinstance(config.dynamics.step, OwnStep) and config.dynamics.prospective not in ("none", 0):
+        legal = "none or 0 with a registered step rule, which knows no γ"
+        raise ConfigError("dynamics.prospective", config.dynamics.prospective, legal)
     topology = Topology(network)
     channels = {frozenset((link.pre.name, link.post.name)) for link in topology.links}
     check_faults(config.faults, channels, topology.blocks)
@@ -122,6 +126,10 @@ def _check_imperfections(config: Settings) -> None:
             raise ConfigError("imperfections.devices", name, f"one of {', '.join(blocks)}")
     noisy = imperfections.noisy(config.network)
     if isinstance(dynamics.mode, FreeRunning):
+        for channel in (imperfections.channel, *imperfections.channels.values()):
+            if channel.own:
+                own = channel.model_dump()["own"]
+                raise ConfigError("imperfections.channel.own", own, "in mode free Python is not called; leave it out")
         if noisy and dynamics.mode.settle:
             legal = "under noise nothing settles; set it to false, and updates (or the budget) to the length of a phase"
             raise ConfigError("dynamics.mode.settle", True, legal)

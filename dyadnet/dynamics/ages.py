@@ -10,7 +10,10 @@ from dyadnet.dynamics import prospective
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.timing.clocks import Clock
-from dyadnet.timing.delays import Constant, Delay, Geometric
+from dyadnet.timing.delays import Constant, Delay, Geometric, OwnDelay, sampled
+
+SAMPLES = 4096
+"""By which the mean age under a registered law is estimated."""
 
 
 def mean_age(config: RunConfig, topology: Topology, clocks: dict[str, Clock]) -> float:
@@ -35,7 +38,7 @@ def _age(config: RunConfig, link: Link, source: str, target: str, kind: str, clo
         lost = channel.loss.p, channel.duplication.p
         return prospective.mean_age(distribution(delay), sends=clock.rate, loss=lost[0], duplication=lost[1])
     size = link.pre.size if getattr(delay, "draw", "channel") == "neuron" else 1
-    each = delay.sample(Stream(config.seed, "delay", f"{source}>{target}", kind).at(), size)
+    each = sampled(delay, Stream(config.seed, "delay", f"{source}>{target}", kind).at(), size)
     mean = float(each.mean())
     fixed = np.zeros(round(mean))
     fixed[-1] = 1.0
@@ -44,13 +47,16 @@ def _age(config: RunConfig, link: Link, source: str, target: str, kind: str, clo
 
 
 def distribution(delay: Delay) -> NDArray[np.float64]:
-    """Probabilities of the delays 1, 2, …, the largest."""
+    """Probabilities of the delays 1, 2, …, the largest; of a registered law as many samples have them."""
     found = np.zeros(delay.largest)
     if isinstance(delay, Constant):
         found[-1] = 1.0
     elif isinstance(delay, Geometric):
         found[:] = (1.0 - delay.p) ** np.arange(delay.largest) * delay.p
         found[-1] += 1.0 - found.sum()
+    elif isinstance(delay, OwnDelay):
+        drawn = sampled(delay, np.random.default_rng(0), SAMPLES)
+        found[:] = np.bincount(drawn, minlength=delay.largest + 1)[1:] / SAMPLES
     else:
         found[delay.low - 1 :] = 1.0 / (delay.high - delay.low + 1)
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet.dynamics.outcome import COUNTED, Layout, Outcome, counted
+from dyadnet.dynamics.outcome import Layout, Outcome, counted
 from dyadnet.numerics.scores import Scale
 
 
@@ -40,7 +40,7 @@ class Tally:
         self._sums = np.zeros((blocks, len(_SUMS)))
         self._largest = np.zeros((blocks, len(_LARGEST)))
         self._cells = np.zeros(blocks)
-        self._counts = np.zeros((len(layout.channels), len(COUNTED)), dtype=np.int64)
+        self._counts = np.zeros((len(layout.channels), len(layout.counted)), dtype=np.int64)
         self._last: Outcome | None = None
 
     @property
@@ -90,7 +90,7 @@ class Tally:
     def plain(self) -> dict[str, Any]:
         """All sums, as plain values."""
         sums = {name: getattr(self, name) for name in _PLAIN}
-        counts = counted(self.layout.channels, self._counts).values()
+        counts = counted(self.layout.channels, self._counts, self.layout.counted).values()
         edges = [[*channel, row] for channel, row in zip(self.layout.channels, counts, strict=True)]
         return sums | {"blocks": self._blocks(), "edges": edges}
 
@@ -108,7 +108,7 @@ class Tally:
             tally._cells[row] = sums["cells"]
         of_channel = {tuple(channel): counts for *channel, counts in values["edges"]}
         for row, counts in enumerate(of_channel[channel] for channel in layout.channels):
-            tally._counts[row] = [counts[column] for column in COUNTED]
+            tally._counts[row] = [counts[column] for column in layout.counted]
         return tally
 
     def summary(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class Tally:
                 }
                 for name, sums in self._blocks().items()
             },
-            "edges": counted(self.layout.channels, self._counts),
+            "edges": counted(self.layout.channels, self._counts, self.layout.counted),
         }
 
     def latest(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dyadnet.dynamics.messages import KINDS, Address
 from dyadnet.dynamics.request import PhaseOutcome
+from dyadnet.imperfections.own import Counter
 from dyadnet.network.topology import Topology
 
 Table = NDArray[np.float64]
@@ -152,6 +153,8 @@ class Layout:
         The network.
     blocks
         Those that report, in block order; all unless given.
+    own
+        What imperfections of a user's own count.
 
     Attributes
     ----------
@@ -161,9 +164,12 @@ class Layout:
         Addresss that begin at one of them, and that end at one: one row of counts each.
     channels
         All of these, by the first block that has to do with one.
+    counted
+        Columns of their counts: `COUNTED`, then what imperfections of a user's own count, which receivers do.
     """
 
-    def __init__(self, topology: Topology, blocks: Sequence[str] | None = None) -> None:
+    def __init__(self, topology: Topology, blocks: Sequence[str] | None = None, own: Sequence[Counter] = ()) -> None:
+        self.counted = (*COUNTED, *(counter.name for counter in own))
         self.blocks = tuple(topology.blocks if blocks is None else blocks)
         begin: dict[str, list[Address]] = {name: [] for name in self.blocks}
         end: dict[str, list[Address]] = {name: [] for name in self.blocks}
@@ -213,6 +219,8 @@ class Reports(Sequence[BlockReport]):
         Shape (channels, `COUNTED`).
     spent
         By every process, since it began.
+    columns_of_counts
+        Names of the columns of `counts`.
     """
 
     def __init__(
@@ -222,7 +230,9 @@ class Reports(Sequence[BlockReport]):
         numbers: Table,
         counts: Counts,
         spent: tuple[Spent, ...],
+        columns_of_counts: tuple[str, ...] = COUNTED,
     ) -> None:
+        self.columns_of_counts = columns_of_counts
         self.blocks = blocks
         self.channels = channels
         self.numbers = numbers
@@ -281,7 +291,7 @@ class Reports(Sequence[BlockReport]):
 
     def edges(self) -> dict[str, dict[str, int]]:
         """What was counted on each channel, as the record writes it; see `counted`."""
-        return counted(self.channels, self.counts)
+        return counted(self.channels, self.counts, self.columns_of_counts)
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -339,11 +349,13 @@ class Joiner:
         The network.
     homes
         The blocks of each process, in block order.
+    own
+        What imperfections of a user's own count.
     """
 
-    def __init__(self, topology: Topology, homes: Sequence[Sequence[str]]) -> None:
-        whole, parts = Layout(topology), [Layout(topology, blocks) for blocks in homes]
-        self._blocks, self._channels = whole.blocks, whole.channels
+    def __init__(self, topology: Topology, homes: Sequence[Sequence[str]], own: Sequence[Counter] = ()) -> None:
+        whole, parts = Layout(topology, own=own), [Layout(topology, blocks) for blocks in homes]
+        self._blocks, self._channels, self._counted = whole.blocks, whole.channels, whole.counted
         self._numbers = _order(self._blocks, [name for part in parts for name in part.blocks])
         self._sent = _order(self._channels, [channel for part in parts for channel in part.sent])
         self._received = _order(self._channels, [channel for part in parts for channel in part.received])
@@ -364,10 +376,11 @@ class Joiner:
             np.concatenate([share.numbers for share in shares])[self._numbers],
             np.concatenate([sent, received], axis=1),
             tuple(share.spent for share in shares),
+            self._counted,
         )
 
 
-def counted(channels: Sequence[Address], counts: Counts) -> dict[str, dict[str, int]]:
+def counted(channels: Sequence[Address], counts: Counts, columns: Sequence[str] = COUNTED) -> dict[str, dict[str, int]]:
     """What was counted on each channel, under the channel's name.
 
     At the sender ``messages``, ``values`` (numbers in them), ``quantised`` and ``suppressed`` (numbers that went
@@ -380,10 +393,12 @@ def counted(channels: Sequence[Address], counts: Counts) -> dict[str, dict[str, 
     channels
         Whose rows they are.
     counts
-        Shape (channels, `COUNTED`).
+        Shape (channels, columns).
+    columns
+        What each counts: `COUNTED`, and what imperfections of a user's own count, at the receiver.
     """
     return {
-        f"{source}>{target} {kind}": dict(zip(COUNTED, row, strict=True))
+        f"{source}>{target} {kind}": dict(zip(columns, row, strict=True))
         for (source, target, kind), row in zip(channels, counts.tolist(), strict=True)
     }
 

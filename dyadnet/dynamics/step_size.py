@@ -9,14 +9,18 @@ next tick obeys, mode by mode, a(t+1) = (1−η)a(t) + ηe·a(t−τ), and the b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.config.steps import LARGEST_STEP, Circumstances, OwnStep
 from dyadnet.dynamics.prospective import Modes, Setting, tuned
+from dyadnet.errors import UsageError
 
 MARGIN = 1.1
 """A power iteration approaches ρ from below and the margin of ω is thin: this many times the estimate is used."""
@@ -55,70 +59,274 @@ class Extrapolation:
         eta = None if self.eta is None else self.eta * self.share
         return tuned(radius, age, self.span, self.modes, eta=eta, gamma=self.gamma)
 
+    def gain(self, radius: float, age: int) -> float:
+        """γ alone."""
+        return self.setting(radius, age).gamma if self.gamma is None else self.gamma
+
 
 @dataclass(frozen=True, slots=True)
-class StepRule:
-    """How the step follows from a spectral radius.
+class StepRule(ABC):
+    """How the step follows from a spectral radius; each rule is a class that states what it needs.
 
     Attributes
     ----------
     kind
-        ``fixed``, ``over-relaxed``, ``descent`` (ω = 1 for κ > 0), ``delayed`` (best η of the scalar recursion),
-        ``safe``, ``prospective`` (best η and γ of the recursion with extrapolation), or ``free`` (a time constant, in
-        units of the delay).
-    value
-        The step if it is fixed, the margin if it is a time constant.
-    lag
-        τ of the recursion.
-    sign
-        −1 if modes are imaginary (κ < 0), +1 if real.
+        Its name.
+    may_circle
+        Whether a residual that stops falling means that a relaxation diverges.
     why
         In words, for the record.
     prospective
         What prospective neurons extrapolate by; None: they do not.
+    lag
+        τ of the recursion that it is chosen for.
     """
 
-    kind: str
-    value: float = 1.0
-    lag: int = 0
-    sign: int = -1
+    kind: ClassVar[str]
+    may_circle: ClassVar[bool] = True
     why: str = ""
     prospective: Extrapolation | None = None
+    lag: int = 0
 
     @property
     def needs_radius(self) -> bool:
         """Whether step or γ depend on ρ."""
-        if self.prospective is not None and self.kind != "fixed":
-            return self.prospective.eta is None or self.prospective.gamma is None
-        return self.kind in ("over-relaxed", "delayed", "safe", "free")
+        return True
 
+    @abstractmethod
     def step(self, radius: float) -> float:
         """η, ω, or T over the delay, for an estimated spectral radius."""
-        if self.kind == "free" and self.prospective is not None:
-            eta = min(self.prospective.setting(radius, REAL_AGE).eta, 1.0 - 1e-9)
-            return max(SHORTEST, self.value / (REAL_AGE * -math.log1p(-eta)))
-        if self.kind == "fixed" and self.prospective is not None:
-            return self.value
-        if self.prospective is not None:
-            if self.prospective.eta is not None:
-                return self.prospective.eta
-            return min(self.prospective.setting(radius, self.lag + 1).eta / self.prospective.share, 1.0)
-        rho = MARGIN * radius
-        if self.kind == "over-relaxed":
-            return over_relaxation(rho)
-        if self.kind in ("delayed", "safe"):
-            return best_step(round(rho, 3), self.lag, self.sign)
-        if self.kind == "free":
-            return time_constant(rho, self.sign, self.value)
-        return self.value
 
     def gamma(self, radius: float) -> float:
         """γ of prospective neurons for an estimated spectral radius; 0: nothing is extrapolated."""
-        if self.prospective is None:
-            return 0.0
-        if self.prospective.gamma is not None:
-            return self.prospective.gamma
-        return self.prospective.setting(radius, self.lag + 1).gamma
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed(StepRule):
+    """The step, or the time constant, is `value`."""
+
+    kind: ClassVar[str] = "fixed"
+    value: float = 1.0
+
+    @property
+    def needs_radius(self) -> bool:
+        """Whether step or γ depend on ρ."""
+        return False
+
+    def step(self, radius: float) -> float:
+        """η, or T over the delay."""
+        return self.value
+
+    def gamma(self, radius: float) -> float:
+        """γ of prospective neurons in real time."""
+        return 0.0 if self.prospective is None else self.prospective.gain(radius, REAL_AGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Descent(StepRule):
+    """Neighbours take turns with ω = 1: where κ ≥ 0 every firing descends the energy, and nothing circles."""
+
+    kind: ClassVar[str] = "descent"
+    may_circle: ClassVar[bool] = False
+
+    @classmethod
+    def suited(cls, about: Circumstances) -> Descent | None:
+        """The rule, if it suits a network."""
+        if not (about.forest and about.red_black and about.sign >= 0 and not about.mixed):
+            return None
+        what = "block descent on the energy (κ > 0)" if about.sign > 0 else "nothing flows in circles (κ = 0)"
+        return cls(why=f"red-black with ω = 1: {what}")
+
+    @property
+    def needs_radius(self) -> bool:
+        """Whether step or γ depend on ρ."""
+        return False
+
+    def step(self, radius: float) -> float:
+        """ω."""
+        return 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OverRelaxed(StepRule):
+    """Neighbours take turns with Young's ω, which is the best for κ ≤ 0."""
+
+    kind: ClassVar[str] = "over-relaxed"
+
+    @classmethod
+    def suited(cls, about: Circumstances) -> OverRelaxed | None:
+        """The rule, if it suits a network."""
+        if not (about.forest and about.red_black and about.sign < 0 and not about.mixed):
+            return None
+        return cls(why="red-black, over-relaxed: ω = 2/(1+√(1+ρ²))")
+
+    def step(self, radius: float) -> float:
+        """ω for an estimated spectral radius."""
+        return over_relaxation(MARGIN * radius)
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed(StepRule):
+    """The best η of the scalar recursion with delay.
+
+    Attributes
+    ----------
+    sign
+        −1 if modes are imaginary (κ < 0), +1 if real.
+    """
+
+    kind: ClassVar[str] = "delayed"
+    sign: int = -1
+
+    @classmethod
+    def suited(cls, about: Circumstances) -> Delayed | None:
+        """The rule, if it suits a network."""
+        if not (about.forest and about.synchronous and not about.mixed):
+            return None
+        sign = 1 if about.sign > 0 else -1
+        return cls(why=f"best η of the scalar recursion, τ = {about.lag}", lag=about.lag, sign=sign)
+
+    def step(self, radius: float) -> float:
+        """η for an estimated spectral radius."""
+        return best_step(round(MARGIN * radius, 3), self.lag, self.sign)
+
+
+@dataclass(frozen=True, slots=True)
+class Safe(Delayed):
+    """The η that suits any mode of modulus ρ."""
+
+    kind: ClassVar[str] = "safe"
+
+    @classmethod
+    def suited(cls, about: Circumstances) -> Safe:
+        """The rule, which suits every network."""
+        return cls(why=f"safe η for any mode of modulus ρ, τ = {about.lag}", lag=about.lag)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeConstant(StepRule):
+    """T of free-running blocks, in units of the measured delay.
+
+    Attributes
+    ----------
+    margin
+        How many times the smallest stable one it is.
+    sign
+        −1 if modes are imaginary (κ < 0), +1 if real.
+    """
+
+    kind: ClassVar[str] = "free"
+    margin: float = 1.0
+    sign: int = -1
+
+    def step(self, radius: float) -> float:
+        """T over the delay for an estimated spectral radius."""
+        return time_constant(MARGIN * radius, self.sign, self.margin)
+
+
+@dataclass(frozen=True, slots=True)
+class Prospective(StepRule):
+    """The best η and γ of the recursion with extrapolation, as far as they are not set; τ is the mean age less one."""
+
+    kind: ClassVar[str] = "prospective"
+    prospective: Extrapolation = Extrapolation(1)
+
+    @property
+    def needs_radius(self) -> bool:
+        """Whether step or γ depend on ρ."""
+        return self.prospective.eta is None or self.prospective.gamma is None
+
+    def step(self, radius: float) -> float:
+        """η for an estimated spectral radius."""
+        ahead = self.prospective
+        if ahead.eta is not None:
+            return ahead.eta
+        return min(ahead.setting(radius, self.lag + 1).eta / ahead.share, 1.0)
+
+    def gamma(self, radius: float) -> float:
+        """γ for an estimated spectral radius."""
+        return self.prospective.gain(radius, self.lag + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ProspectiveTimeConstant(Prospective):
+    """T and γ of prospective free-running blocks, T in units of the measured delay.
+
+    Attributes
+    ----------
+    margin
+        How many times the best one T is.
+    """
+
+    kind: ClassVar[str] = "free"
+    lag: int = REAL_AGE - 1
+    margin: float = 1.0
+
+    def step(self, radius: float) -> float:
+        """T over the delay for an estimated spectral radius."""
+        eta = min(self.prospective.setting(radius, REAL_AGE).eta, 1.0 - 1e-9)
+        return max(SHORTEST, self.margin / (REAL_AGE * -math.log1p(-eta)))
+
+
+@dataclass(frozen=True, slots=True)
+class Own(StepRule):
+    """A rule that a user has registered.
+
+    Attributes
+    ----------
+    rule
+        As the configuration has it.
+    about
+        What it is told.
+    """
+
+    kind: ClassVar[str] = "own"
+    rule: OwnStep | None = None
+    about: Circumstances = field(default_factory=Circumstances)
+
+    @classmethod
+    def of(cls, rule: OwnStep, about: Circumstances) -> Own:
+        """A registered rule for a network."""
+        name = rule.model_dump()["kind"]
+        return cls(why=f"registered rule {name}, τ = {about.lag}", lag=about.lag, rule=rule, about=about)
+
+    @property
+    def needs_radius(self) -> bool:
+        """Whether step or γ depend on ρ."""
+        assert self.rule is not None
+        return self.rule.needs_radius
+
+    def step(self, radius: float) -> float:
+        """η for an estimated spectral radius.
+
+        Raises
+        ------
+        UsageError
+            If the rule gives no number above 0 and up to 2.
+        """
+        assert self.rule is not None
+        eta = self.rule.step(radius, self.about)
+        if not (isinstance(eta, int | float | np.floating) and 0 < eta <= LARGEST_STEP):
+            name = self.rule.model_dump()["kind"]
+            raise UsageError(
+                f"dynamics.step: rule {name} gave {eta!r}; it should be above 0 and at most {LARGEST_STEP:g}"
+            )
+        return float(eta)
+
+
+SUITED: tuple[Callable[[Circumstances], StepRule | None], ...] = (
+    Descent.suited,
+    OverRelaxed.suited,
+    Delayed.suited,
+    Safe.suited,
+)
+"""What ``step: auto`` chooses from, the first that suits."""
+
+
+def automatic(about: Circumstances) -> StepRule:
+    """What ``step: auto`` means for a network and its clocks."""
+    return next(rule for suited in SUITED if (rule := suited(about)) is not None)
 
 
 def over_relaxation(rho: float) -> float:

@@ -17,16 +17,29 @@ from dyadnet.config.dynamics import (
     PeriodicClock,
     RedBlackClock,
 )
+from dyadnet.config.steps import Circumstances
 from dyadnet.dynamics.ages import mean_age
 from dyadnet.dynamics.prospective import Modes
 from dyadnet.dynamics.request import Phase
-from dyadnet.dynamics.step_size import ONE_WAY, REAL_AGE, Extrapolation, StepRule
+from dyadnet.dynamics.step_size import (
+    ONE_WAY,
+    REAL_AGE,
+    Extrapolation,
+    Fixed,
+    Own,
+    Prospective,
+    ProspectiveTimeConstant,
+    StepRule,
+    TimeConstant,
+    automatic,
+)
 from dyadnet.dynamics.stopping import Settling, StopRule
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Projection
 from dyadnet.network.topology import Topology, colours, is_forest
 from dyadnet.numerics.rng import Stream
-from dyadnet.timing.clocks import Bernoulli, Clock, Periodic
+from dyadnet.schema import Spec
+from dyadnet.timing.clocks import Bernoulli, CalledClock, Clock, OwnClock, Periodic
 from dyadnet.timing.delays import Delay
 
 MISSED = 1e-3
@@ -89,6 +102,8 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     """
     dynamics, network = config.dynamics, config.network
     delays = [delay_of(dynamics, projection) for projection in network.recurrent]
+    for delay in delays:
+        _check_whole("dynamics.delay", delay, "largest", delay.largest)
     largest = max((delay.largest for delay in delays), default=1)
     clocks: dict[str, Clock] = {}
     for name, block in topology.blocks.items():
@@ -97,14 +112,14 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     if isinstance(dynamics.mode, FreeRunning):
         clocks = dict.fromkeys(clocks, Periodic())
     sweep = max(clock.interval for clock in clocks.values())
-    random = any(isinstance(clock, Bernoulli) for clock in clocks.values()) or not all(d.fixed for d in delays)
+    random = not all(isinstance(clock, Periodic) for clock in clocks.values()) or not all(d.fixed for d in delays)
     rule = step_rule(config, topology, clocks, largest)
     forest = is_forest(network)
     one_sign = len({math.copysign(1.0, p.coupling) for p in network.recurrent if p.coupling}) <= 1
     imperfections = config.imperfections
     channels = [imperfections.channel_of(projection.name) for projection in network.recurrent]
-    random |= imperfections.noisy(network) or any(channel.uncertain for channel in channels)
-    may_circle = not random and not any(channel.coarse for channel in channels) and rule.kind != "descent"
+    random |= imperfections.noisy(network) or any(channel.uncertain or channel.own for channel in channels)
+    may_circle = not random and not any(channel.coarse for channel in channels) and rule.may_circle
     window = largest + sweep * max((_repeats(channel.loss.p) for channel in channels), default=0)
     span = 0 if rule.prospective is None else rule.prospective.span
     window += span * sweep
@@ -114,7 +129,7 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
 
 
 def step_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> StepRule:
-    """What ``step: auto`` means for a network and its clocks.
+    """What the setting of the step means for a network and its clocks.
 
     A λ that is scheduled is judged by all the values that it takes.
     """
@@ -123,32 +138,33 @@ def step_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], l
         found = _prospective_rule(config, topology, clocks, largest)
         if found is not None:
             return found
-    if dynamics.step != "auto":
-        return StepRule("fixed", float(dynamics.step), why="as set")
+    if isinstance(dynamics.step, float | int):
+        return Fixed("as set", value=float(dynamics.step))
+    if isinstance(dynamics.mode, FreeRunning):
+        couplings = _couplings(config)
+        negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
+        return _free_rule(config, is_forest(network) and not negative, positive)
+    about = circumstances(config, topology, clocks, largest)
+    return automatic(about) if dynamics.step == "auto" else Own.of(dynamics.step, about)
+
+
+def circumstances(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> Circumstances:
+    """What a step has to suit."""
     couplings = _couplings(config)
     negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
-    mixed = negative and positive
-    if isinstance(dynamics.mode, FreeRunning):
-        return _free_rule(config, is_forest(network) and not negative, positive)
-    red_black = _is_red_black(network, clocks, largest)
-    if is_forest(network) and red_black and not mixed:
-        if positive:
-            return StepRule("descent", 1.0, why="red-black with ω = 1: block descent on the energy (κ > 0)")
-        if not negative:
-            return StepRule("descent", 1.0, why="red-black with ω = 1: nothing flows in circles (κ = 0)")
-        return StepRule("over-relaxed", why="red-black, over-relaxed: ω = 2/(1+√(1+ρ²))")
     intervals = [clock.interval for clock in clocks.values()]
-    synchronous = set(intervals) == {1} and not any(isinstance(c, Bernoulli) for c in clocks.values())
-    if is_forest(network) and synchronous and not mixed:
-        sign = 1 if positive else -1
-        lag = largest - 1
-        if _random_delays(config):
-            lag = min(lag, max(math.ceil(mean_age(config, topology, clocks)) - 1, 0))
-        return StepRule("delayed", lag=lag, sign=sign, why=f"best η of the scalar recursion, τ = {lag}")
     lag = math.ceil((largest + max(intervals) - 1) / min(intervals)) - 1
-    if _random_delays(config):
+    red_black = _is_red_black(config.network, clocks, largest)
+    if _random_delays(config) and not red_black:
         lag = min(lag, max(math.ceil(mean_age(config, topology, clocks) / min(intervals)) - 1, 0))
-    return StepRule("safe", lag=lag, sign=-1, why=f"safe η for any mode of modulus ρ, τ = {lag}")
+    return Circumstances(
+        lag,
+        -1 if negative else 1 if positive else 0,
+        negative and positive,
+        is_forest(config.network),
+        red_black,
+        all(isinstance(clock, Periodic) and clock.interval == 1 for clock in clocks.values()),
+    )
 
 
 def _random_delays(config: RunConfig) -> bool:
@@ -173,18 +189,12 @@ def _prospective_rule(config: RunConfig, topology: Topology, clocks: dict[str, C
     age = max(round(mean_age(config, topology, clocks) * rate), 1)
     chosen = min(age, SPAN_LIMIT) if config.imperfections.noisy(network) else 1
     span = chosen if dynamics.prospective_span == "auto" else dynamics.prospective_span
-    eta = None if dynamics.step == "auto" else float(dynamics.step)
+    eta = float(dynamics.step) if isinstance(dynamics.step, float | int) else None
     gamma = None if given == "auto" else float(given)
     what = "η and γ" if eta is None and gamma is None else "η" if eta is None else "γ" if gamma is None else ""
     why = f"best {what} for a mean age of {age}, span {span}" if what else f"as set, span {span}"
     extrapolation = Extrapolation(span, modes, eta, gamma, share)
-    return StepRule(
-        "prospective",
-        lag=age - 1,
-        sign=1 if modes == "real" else -1,
-        why=f"prospective: {why}",
-        prospective=extrapolation,
-    )
+    return Prospective(f"prospective: {why}", extrapolation, age - 1)
 
 
 def _free_rule(config: RunConfig, without_turning: bool, positive: bool) -> StepRule:
@@ -197,16 +207,15 @@ def _free_rule(config: RunConfig, without_turning: bool, positive: bool) -> Step
         span = REAL_AGE if config.imperfections.noisy(config.network) else REAL_AGE // 4
         ahead = Extrapolation(span, _modes(config), None, gamma)
     if mode.time_constant != "auto":
-        why = "time constant in milliseconds, as set"
-        return StepRule("fixed", float(mode.time_constant), REAL_AGE - 1, why=why, prospective=ahead)
+        return Fixed("time constant in milliseconds, as set", ahead, value=float(mode.time_constant))
     if ahead is not None:
         margin = mode.margin / FreeRunning().margin
-        return StepRule("free", margin, REAL_AGE - 1, why="prospective: best T and γ in units of δ", prospective=ahead)
+        return ProspectiveTimeConstant("prospective: best T and γ in units of δ", ahead, margin=margin)
     if not without_turning:
-        return StepRule("free", mode.margin, sign=-1, why=f"T = {mode.margin:g}·δ√(ρ²−1)/asin(1/ρ)")
+        return TimeConstant(f"T = {mode.margin:g}·δ√(ρ²−1)/asin(1/ρ)", margin=mode.margin, sign=-1)
     if not positive:
-        return StepRule("fixed", ONE_WAY, why=f"T = {ONE_WAY:g}·δ: nothing flows in circles (κ = 0)")
-    return StepRule("free", mode.margin, sign=1, why=f"T = {mode.margin:g}·δ√(ρ²−1)/(π−acos(1/ρ)) (κ > 0)")
+        return Fixed(f"T = {ONE_WAY:g}·δ: nothing flows in circles (κ = 0)", value=ONE_WAY)
+    return TimeConstant(f"T = {mode.margin:g}·δ√(ρ²−1)/(π−acos(1/ρ)) (κ > 0)", margin=mode.margin, sign=1)
 
 
 def _modes(config: RunConfig) -> Modes:
@@ -270,7 +279,20 @@ def _is_red_black(network: Network, clocks: dict[str, Clock], largest: int) -> b
     return apart >= largest and period - apart >= largest
 
 
+def _check_whole(field: str, spec: Spec, name: str, given: object) -> None:
+    """That what a registered class says of itself is a number of ticks."""
+    if not isinstance(given, int) or given < 1:
+        raise ConfigError(
+            field, spec.model_dump(), f"{name} should be a whole number of ticks from 1 on, not {given!r}"
+        )
+
+
 def _clock(spec: ClockSpec, network: Network, population: str, block: str, size: int, largest: int, seed: int) -> Clock:
+    if isinstance(spec, OwnClock):
+        _check_whole("dynamics.clock", spec, "interval", spec.interval)
+        if not (isinstance(spec.rate, int | float) and 0 < spec.rate <= 1):
+            raise ConfigError("dynamics.clock", spec.model_dump(), f"a rate above 0 and at most 1, not {spec.rate!r}")
+        return CalledClock(spec, block, Stream(seed, "clock", block))
     if isinstance(spec, EveryTick):
         return Periodic()
     if isinstance(spec, PeriodicClock):

@@ -111,7 +111,7 @@ class Group:
         self._sides: dict[str, int] = {}
         outputs = (number for number, block in enumerate(self._arena.blocks) if block.is_output)
         self._output = next(outputs, None)
-        self.layout = Layout(self.topology, self.home.blocks)
+        self.layout = Layout(self.topology, self.home.blocks, config.imperfections.counters)
         self._order = _order(self._arena, self.layout)
 
     @property
@@ -318,7 +318,8 @@ class Group:
             table, _, state, _ = lane.views
             calls.count(table, state, lane.tick, counts, sums)
         found[:, [COLUMN["messages"], COLUMN["values"], COLUMN["stale"]]] = sums[:blocks]
-        return found, counts[self._order]
+        own = np.sum([lane.counted for lane in lanes], axis=0)
+        return found, np.concatenate([counts, own], axis=1)[self._order]
 
     def _report_output(self, row: Array, output: int, lanes: Sequence[Lane]) -> None:
         row[OF_OUTPUT] = 0.0

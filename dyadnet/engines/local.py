@@ -77,7 +77,7 @@ class LocalEngine:
         self._seconds: dict[str, float] = {}
         self._totals: dict[str, float] = {}
         self._messages = self._bytes = 0
-        self._layout = Layout(self.topology)
+        self._layout = Layout(self.topology, own=config.imperfections.counters)
 
     def relax(self, relaxation: Relaxation) -> Outcome:
         """Settle one minibatch, each lane on a thread; see `Engine.relax`."""
@@ -88,7 +88,7 @@ class LocalEngine:
         found = self.group.reported()
         self._spend("relax", started)
         spent = Spent("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
-        reports = Reports(self._layout.blocks, self._layout.channels, *found, (spent,))
+        reports = Reports(self._layout.blocks, self._layout.channels, *found, (spent,), self._layout.counted)
         self._messages += reports.total("messages")
         self._bytes += reports.total("values") * self.group.dtype.itemsize
         return Outcome(tuple(phases), reports)

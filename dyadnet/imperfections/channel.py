@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dyadnet.imperfections.own import Effect
 from dyadnet.imperfections.record import Bits, Probability, Range, Record, Size
 from dyadnet.schema import Spec
 
@@ -138,8 +139,13 @@ class Channel(Spec):
     """All imperfections of one channel beside its delay.
 
     At the sender numbers are held back (`send_on_delta`), what is left is quantised; on the way messages are lost or
-    duplicated; at the receiver numbers are multiplied, then added to, by noise. The initial messages of a
-    relaxation are ideal.
+    duplicated; at the receiver a user's own imperfections come first, one after the other, then numbers are
+    multiplied, then added to, by noise. The initial messages of a relaxation are ideal.
+
+    Attributes
+    ----------
+    own
+        Registered imperfections; see `dyadnet.imperfections.own`.
     """
 
     loss: Loss = Loss()
@@ -148,15 +154,19 @@ class Channel(Spec):
     multiplicative: Multiplicative = Multiplicative()
     quantisation: Quantisation = Quantisation()
     send_on_delta: SendOnDelta = SendOnDelta()
+    own: tuple[Effect, ...] = ()
 
     def ideal(self) -> bool:
         """Whether none changes anything."""
-        return all(getattr(self, name).ideal() for name in Channel.model_fields)
+        built_in = (getattr(self, name) for name in Channel.model_fields if name != "own")
+        return not self.own and all(record.ideal() for record in built_in)
 
     @property
     def noisy(self) -> bool:
         """Whether messages about a network at rest would still fluctuate."""
         rounding = self.quantisation.stochastic and not self.quantisation.ideal()
+        if any(effect.noisy for effect in self.own):
+            return True
         return rounding or not (self.additive.ideal() and self.multiplicative.ideal())
 
     @property

@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.device import Device
+from dyadnet.imperfections.own import Counter
 from dyadnet.network.description import Network
 from dyadnet.schema import Spec
 
@@ -61,6 +62,12 @@ class Imperfections(Spec):
     def device_of(self, block: str) -> Device:
         """Of a block: its own, its population's, or everyone's."""
         return self.devices.get(block, self.devices.get(block.split(".")[0], self.device))
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """What imperfections of a user's own count, each name once."""
+        found = (effect.counter for channel in (self.channel, *self.channels.values()) for effect in channel.own)
+        return tuple({counter.name: counter for counter in found}.values())
 
     def noisy(self, network: Network) -> bool:
         """Whether anything in the network fluctuates for ever, so that it never settles."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
+from dyadnet.imperfections.own import OwnEffect
 from dyadnet.learning.block import Block
 from dyadnet.network.activations import PiecewiseLinear
 from dyadnet.network.description import INPUT
@@ -26,11 +27,19 @@ from dyadnet.program.prospective import keep_histories
 from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.tables import NONE, Tables
 from dyadnet.synapses.base import CalledSynapses
-from dyadnet.timing.clocks import Bernoulli
-from dyadnet.timing.delays import Constant, Delay, Geometric, Uniform
+from dyadnet.timing.clocks import Bernoulli, CalledClock
+from dyadnet.timing.delays import CalledDelay, Constant, Delay, Geometric, OwnDelay, Uniform, sampled
 from dyadnet.timing.real_time import ExponentialTime, RealDelay
 
 Array = NDArray[Any]
+
+
+class CalledEffect(NamedTuple):
+    """An imperfection of a user's own on one channel, and the draws of messages and of their duplicates."""
+
+    effect: OwnEffect
+    draws: Stream
+    draws_of_copies: Stream
 
 
 class Arena:
@@ -72,6 +81,10 @@ class Arena:
         channels take time, in real time.
     buckets
         Ticks within which a message arrives.
+    called
+        Clocks and laws of delay of a user's own, by their columns of `State.ahead`.
+    effects, counters
+        Imperfections of a user's own, by channel, and what they count.
     scratch
         Where a message may lie for a while.
     widest
@@ -109,6 +122,9 @@ class Arena:
             for block in self.blocks
         ]
         self._keys: list[tuple[int, int]] = []
+        self.ahead: list[CalledClock | CalledDelay] = []
+        self.effects: dict[int, list[CalledEffect]] = {}
+        self.counters = config.imperfections.counters
         self._room, self._wide, self._when = Room(), Room(), Room()
         self._regions: dict[int, tuple[int, Region]] = {}
         self.hosts = self._neighbours()
@@ -154,6 +170,11 @@ class Arena:
     def _key(self, purpose: str, entity: str, kind: str = "") -> int:
         self._keys.append(Stream(self._config.seed, purpose, entity, kind).key)
         return len(self._keys) - 1
+
+    def _call(self, called: CalledClock | CalledDelay) -> int:
+        """The column of what Python draws ahead."""
+        self.ahead.append(called)
+        return len(self.ahead) - 1
 
     def _tables(self) -> Tables:
         count, own = len(self.links), sum(len(block.projections) for block in self.blocks)
@@ -201,6 +222,8 @@ class Arena:
                 at = channels[row], chances[row], blocks, links[number]
                 held = self._channel(*at, link, kind, source_, target, groups, members)
                 self.immediate[row] = not held and self._delay is None
+                if own_effects := self._effects_of(link, kind, source_, target):
+                    self.effects[row] = own_effects
         timing = self._timing
         if timing.span:
             rates = [timing.clocks[spec.name].rate for spec in self.specs]
@@ -284,6 +307,8 @@ class Arena:
             row[c.B_CLOCK] = c.BERNOULLI_BLOCKS if clock.unit == "block" else c.BERNOULLI_NEURONS
             real[c.R_CLOCK] = clock.p
             row[c.B_KEY_CLOCK] = self._key("clock", spec.name)
+        elif isinstance(clock, CalledClock):
+            row[c.B_CLOCK], row[c.B_AHEAD] = c.CALLED_CLOCK, self._call(clock)
         else:
             row[c.B_PERIOD], row[c.B_OFFSET] = clock.period, clock.offset
 
@@ -387,7 +412,8 @@ class Arena:
             row[c.C_KEY_NOISE] = self._key("noise", entity, kind)
             row[c.C_KEY_COPY_NOISE] = self._key("noise of duplicates", entity, kind)
         row[c.C_MASK], row[c.C_META] = blocks[source, c.B_DEPTH] - 1, blocks[source, c.B_META]
-        held = row[c.C_LAW] != c.CONSTANT or row[c.C_PIECEMEAL] or noisy or channel.uncertain
+        row[c.C_CALLED] = bool(channel.own)
+        held = row[c.C_LAW] != c.CONSTANT or row[c.C_PIECEMEAL] or noisy or channel.uncertain or bool(channel.own)
         if hears and (held or self._comes_at_any_time(sends)):
             row[c.C_HELD] = room.take(2 * self.rows * width)
         if hears and row[c.C_PIECEMEAL]:
@@ -421,6 +447,15 @@ class Arena:
         if hears and (self._repeats or self._delay is not None):
             self._line(row, chance, entity, kind)
         return bool(held)
+
+    def _effects_of(self, link: Link, kind: str, source: int, target: int) -> list[CalledEffect]:
+        entity, seed = f"{self.specs[source].name}>{self.specs[target].name}", self._config.seed
+        own = self._config.imperfections.channel_of(link.projection.name).own
+        purposes = ("own imperfection", "own imperfection of duplicates")
+        return [
+            CalledEffect(effect, *(Stream(seed, purpose, entity, f"{kind} {number}") for purpose in purposes))
+            for number, effect in enumerate(own)
+        ]
 
     @property
     def _delay(self) -> RealDelay | None:
@@ -464,7 +499,7 @@ class Arena:
         draw = getattr(delay, "draw", "channel")
         if delay.fixed:
             if not isinstance(delay, Constant):
-                row[c.C_DELAY] = row[c.C_COPY_DELAY] = int(delay.sample(np.random.default_rng(0), 1)[0])
+                row[c.C_DELAY] = row[c.C_COPY_DELAY] = int(sampled(delay, np.random.default_rng(0), 1)[0])
             return
         ways = [("delay", c.C_DELAY, c.C_KEY_DELAY, c.C_GROUPS)]
         if doubled:
@@ -472,10 +507,14 @@ class Arena:
         for purpose, column, key, start in ways:
             stream = Stream(seed, purpose, entity, kind)
             if draw == "channel":
-                row[column] = int(delay.sample(stream.at(), 1)[0])
+                row[column] = int(sampled(delay, stream.at(), 1)[0])
             elif draw == "neuron":
                 row[c.C_LAW] = c.BY_NEURON
                 row[start], row[start + 1] = _grouped(delay, stream, link.pre.size, groups, members)
+            elif isinstance(delay, OwnDelay):
+                row[c.C_LAW] = c.CALLED_LAW
+                place = c.C_AHEAD if purpose == "delay" else c.C_COPY_AHEAD
+                row[place] = self._call(CalledDelay(delay, stream))
             else:
                 row[key] = self._key(purpose, entity, kind)
                 row[c.C_LOW], row[c.C_HIGH] = getattr(delay, "low", 1), delay.largest
@@ -495,7 +534,7 @@ class Arena:
         blocks[blocks[:, c.B_CLOCK] != c.BERNOULLI_NEURONS, c.B_ETA] = NONE
         for column in (c.C_UNCERTAIN, c.C_PIECEMEAL, c.C_NOISY, c.C_DELTA, c.C_STOCHASTIC, c.C_FRESH, c.C_BITS):
             channels[:, column] = 0
-        channels[:, c.C_DIFFERENCE_BITS] = channels[:, c.C_COARSE] = 0
+        channels[:, c.C_DIFFERENCE_BITS] = channels[:, c.C_COARSE] = channels[:, c.C_CALLED] = 0
         held = channels[:, c.C_LAW] != c.CONSTANT
         if self.geometry.free:
             held = (channels[:, c.C_SOURCE] >= len(self.blocks)) | (channels[:, c.C_LINE] >= 0)
@@ -563,7 +602,7 @@ def _grouped(
     delay: Delay, stream: Stream, width: int, groups: list[tuple[int, int, int]], members: list[Array]
 ) -> tuple[int, int]:
     """Groups of neurons of one delay each, shortest first; where they begin and end."""
-    each = delay.sample(stream.at(), width)
+    each = sampled(delay, stream.at(), width)
     first = len(groups)
     place = sum(len(part) for part in members)
     for ticks in np.unique(each):

@@ -74,6 +74,7 @@ from dyadnet.program.tables import (
     REG_RELAXATION,
     REG_ROWS,
     REG_SCRATCH,
+    REG_STREAMS,
 )
 
 
@@ -199,6 +200,27 @@ def arrive(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
         mean_since = difference_since = event[E_COUNT]
     fetched = fetch(t, m, s, c, op, message, mean, difference, op == HOLD or t.channels[c, C_NOISY])
     take(t, m, s, event, fetched, mean, difference, mean_since, difference_since)
+
+
+@compiled
+def bring(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Put what has arrived where `take_changed` finds it, once Python has changed it."""
+    c, op = event[E_WHO], event[E_OP]
+    source = t.channels[c, C_SOURCE]
+    slot = event[E_COUNT] & (t.blocks[source, B_DEPTH] - 1)
+    dyadic = s.meta[t.blocks[source, B_META] + slot, M_DYADIC] == 1
+    mean, difference = carries(t, c, dyadic)
+    message = t.channels[c, C_RING] + slot * t.channels[c, C_SLOT]
+    fetch(t, m, s, c, op, message, mean, difference, True)
+    s.reg[REG_STREAMS] = 1 * mean + 2 * difference
+
+
+@compiled
+def take_changed(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Hold a message that Python has changed: none of its streams is as it was sent."""
+    at = t.channels[event[E_WHO], C_HELD] if event[E_OP] == HOLD else s.reg[REG_SCRATCH]
+    streams, since = s.reg[REG_STREAMS], s.reg[REG_MERGES] - 1
+    take(t, m, s, event, at, streams & 1 == 1, streams & 2 == 2, since, since)
 
 
 @compiled

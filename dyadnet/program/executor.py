@@ -4,8 +4,9 @@ The order of a firing: products of what is held and has changed; the drives; A a
 products of what has changed; what the channels make of the messages. What is multiplied together, and whether at all,
 depends on the block alone, never on where or with whom it is executed.
 
-What only Python knows, an activation, loss or kind of projection of a user's own and probes, is *called*: `run` returns
-the reason, with the block in `REG_BLOCK`, and goes on from there at the next call.
+What only Python knows, an activation, loss, imperfection or kind of projection of a user's own and probes, is *called*:
+`run` returns the reason, with the block in `REG_BLOCK`, and goes on from there at the next call. Clocks and delays of a
+user's own are drawn before events are written down, never while they are executed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dyadnet.numerics.elementwise import (
     scaled,
 )
 from dyadnet.numerics.kernels import compiled
-from dyadnet.program.channels import arrive, carries, coarsen, read_noise
+from dyadnet.program.channels import arrive, bring, carries, coarsen, read_noise, take_changed
 from dyadnet.program.drives import drives, held, state_of
 from dyadnet.program.neurons import CHUNK, drive, relax
 from dyadnet.program.prospective import correct, correct_freely, lead
@@ -62,11 +63,13 @@ from dyadnet.program.tables import (
     B_THRESHOLD,
     BERNOULLI_NEURONS,
     BLOCKED,
+    C_CALLED,
     C_COARSE,
     C_RING,
     C_SLOT,
     C_SOURCE,
     CONTINUE,
+    DISTURB,
     DONE,
     E_OP,
     E_SENT,
@@ -79,6 +82,7 @@ from dyadnet.program.tables import (
     F_TOLERANCE_DIFFERENCE,
     FEED_BACK,
     FIRE,
+    FORESEE,
     GROW,
     K_AVERAGED_STREAMS,
     K_CACHED,
@@ -109,6 +113,7 @@ from dyadnet.program.tables import (
     R_GAIN,
     R_LEAK,
     R_TOP,
+    REG_AHEAD,
     REG_AVERAGE,
     REG_BLOCK,
     REG_CHECK,
@@ -157,9 +162,10 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
     -------
     int
         `OVER`: the phase has ended, as `REG_VERDICT` says; `DONE`: it has come to `until`; `BLOCKED`: another host is
-        waited for; or why Python is called: `GROW` (events or messages under way have no room), `NUDGE`, `MULTIPLY`
-        (θ·m_pre and θ·d_pre of what is held), `ACTIVATE`, `FEED_BACK` (θᵀm and θᵀd of the next state) or `PROBE` (the
-        block in `REG_BLOCK`).
+        waited for; or why Python is called: `GROW` (events or messages under way have no room), `FORESEE` (no tick
+        beyond `REG_AHEAD` is drawn), `NUDGE`, `MULTIPLY` (θ·m_pre and θ·d_pre of what is held), `ACTIVATE`,
+        `FEED_BACK` (θᵀm and θᵀd of the next state) or `PROBE` (the block in `REG_BLOCK`), or `DISTURB` (the channel
+        in `REG_BLOCK`).
     """
     t, m, s = tables(t), memory(m, like), lane_state(s)
     reg = s.reg
@@ -214,7 +220,16 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
                 source = t.channels[b, C_SOURCE]
                 if source >= t.own[0] and not reached(s, t.blocks[source, B_HOST], stage(t, s, event[E_SENT])):
                     return BLOCKED
-                arrive(t, m, s, event)
+                if not t.channels[b, C_CALLED]:
+                    arrive(t, m, s, event)
+                elif reg[REG_STAGE] == 0:
+                    bring(t, m, s, event)
+                    reg[REG_STAGE] = 1
+                    reg[REG_BLOCK] = b
+                    return DISTURB
+                else:
+                    take_changed(t, m, s, event)
+                    reg[REG_STAGE] = 0
             reg[REG_PC] += 1
         if reg[REG_TICK] == reg[REG_CHECK]:
             if not everybody(t, s, stage(t, s, reg[REG_CHECK])):
@@ -224,7 +239,12 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
                 return OVER
         if reg[REG_TICK] >= until:
             return DONE
-        if not schedule(t, s, min(until, reg[REG_CHECK])):
+        last = min(until, reg[REG_CHECK])
+        if s.ahead.shape[1] > 0:
+            if reg[REG_TICK] >= reg[REG_AHEAD]:
+                return FORESEE
+            last = min(last, reg[REG_AHEAD])
+        if not schedule(t, s, last):
             return GROW
 
 

@@ -12,11 +12,13 @@ from dyadnet.dynamics.messages import Kind
 from dyadnet.dynamics.objective import value
 from dyadnet.dynamics.request import Pace, Phase
 from dyadnet.dynamics.stopping import StopRule, Verdict, circling
+from dyadnet.imperfections.own import StreamName
 from dyadnet.learning.block import Block
 from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
 from dyadnet.numerics.draws import STATE
 from dyadnet.numerics.elementwise import PIECEWISE
+from dyadnet.numerics.rng import Moment
 from dyadnet.program import called, calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
@@ -34,6 +36,7 @@ Wanted = tuple[str, str, Kind, int]
 Letter = tuple[Array, Array]
 """A message: what is written down of it, and its numbers."""
 
+STREAMS: tuple[StreamName, ...] = ("mean", "difference")
 EVENTS = 4096
 """Events that are written down at a time, unless one tick has more."""
 DELAYS = 4096
@@ -68,6 +71,8 @@ class Lane:
     ----------
     rows
         Samples of the present relaxation.
+    counted
+        What imperfections of a user's own have counted in this relaxation: shape (channels, counters).
     seen
         Called with a block after each of its firings, for whom `probing` is set.
     """
@@ -156,6 +161,7 @@ class Lane:
             np.zeros((DELAYS if arena.geometry.free else 0, arena.home.hosts + 1)),
             np.zeros((arena.home.hosts if arena.geometry.free else 0, c.A_WIDTH), dtype=np.int64),
             np.zeros(arena.home.hosts),
+            np.zeros((c.AHEAD, len(arena.ahead)), dtype=np.int64),
             np.zeros((0, c.TR_WIDTH), dtype=np.int64),
         )
         reg, real = self.state.reg, self.state.real
@@ -163,6 +169,8 @@ class Lane:
         reg[c.REG_REAL] = arena.geometry.free
         real[c.F_TOLERANCE], real[c.F_TOLERANCE_DIFFERENCE] = tolerance
         real[c.F_EPSILON] = float(np.finfo(dtype).eps)
+        self.counted = np.zeros((2 * links, len(arena.counters)), dtype=np.int64)
+        self._counter = {counter.name: column for column, counter in enumerate(arena.counters)}
         self.rows = 0
         self.ideal = False
         self.inputs = nothing.reshape(0, 0)
@@ -230,6 +238,7 @@ class Lane:
         self._memories[ideal].put("inputs", inputs.reshape(-1))
         self._memories[ideal].put("targets", targets.reshape(-1))
         calls.reset(self._state.address)
+        self.counted[:] = 0
         reg[c.REG_ROWS], reg[c.REG_RELAXATION] = rows, number
         reg[c.REG_ROUND] = round_
         reg[c.REG_FEEDFORWARD], reg[c.REG_CARRY_ON] = self._initial == "feedforward", self.continues and same
@@ -368,6 +377,8 @@ class Lane:
         reg[c.REG_SIDE], reg[c.REG_PHASE] = phase.side, index
         reg[c.REG_AVERAGE] = -1 if average_from is None else average_from
         self.state.blocks[:, c.S_AVERAGED] = 0
+        # Draws are counted by the phase, too.
+        reg[c.REG_AHEAD] = reg[c.REG_TICK]
         self.state.real[c.F_BETA], self.state.real[c.F_SMALLEST] = phase.beta, np.inf
         reg[c.REG_CHECK], reg[c.REG_FIRST], reg[c.REG_SMALLEST_AT] = rule.next_check, rule.first_tick, rule.tick
         reg[c.REG_SWEEP], reg[c.REG_WINDOW], reg[c.REG_EVERY] = rule.sweep, rule.window, rule.every
@@ -395,6 +406,10 @@ class Lane:
             self._grow()
         elif reason == c.MULTIPLY:
             called.multiply(self, block)
+        elif reason == c.DISTURB:
+            self._disturb(block)
+        elif reason == c.FORESEE:
+            self._foresee()
         elif reason == c.ACTIVATE:
             self._activate(block)
         elif reason == c.FEED_BACK:
@@ -562,6 +577,34 @@ class Lane:
         return self.memory.X[at : at + streams * self.rows * n].reshape(streams, self.rows, n)
 
     # What Python is called for
+
+    def _foresee(self) -> None:
+        """Draw clocks and delays of a user's own for the next ticks."""
+        reg = self.state.reg
+        first = (int(reg[c.REG_TICK]) + 1) // c.AHEAD * c.AHEAD
+        moment = Moment(int(reg[c.REG_RELAXATION]), int(reg[c.REG_PHASE]), int(reg[c.REG_LANE]))
+        for column, own in enumerate(self.arena.ahead):
+            self.state.ahead[:, column] = own.ahead(first, c.AHEAD, moment)
+        reg[c.REG_AHEAD] = first + c.AHEAD - 1
+
+    def _disturb(self, channel: int) -> None:
+        """Let imperfections of a user's own change a message that has arrived."""
+        event, row = self.state.events[int(self.state.reg[c.REG_PC])].tolist(), self.tables.channels[channel]
+        at = int(row[c.C_HELD] if event[c.E_OP] == c.HOLD else self.state.reg[c.REG_SCRATCH])
+        lane, relaxation = int(self.state.reg[c.REG_LANE]), int(self.state.reg[c.REG_RELAXATION])
+        shape = self.rows, int(row[c.C_SIZE])
+        size = self.rows * shape[1]
+        end = int(row[c.C_COPY_GROUPS_END] if event[c.E_COPY] else row[c.C_GROUPS_END])
+        # What comes neuron by neuron is changed as a whole each time, alike, and counted once.
+        whole = event[c.E_GROUP] in (c.NONE, end - 1)
+        for own in self.arena.effects[channel]:
+            stream = own.draws_of_copies if event[c.E_COPY] else own.draws
+            draw = stream.at(event[c.E_SENT], event[c.E_PHASE], lane, relaxation)
+            for index, name in enumerate(STREAMS):
+                if self.state.reg[c.REG_STREAMS] >> index & 1:
+                    values = self.memory.X[at + index * size : at + (index + 1) * size].reshape(shape)
+                    values[...], counted = own.effect.applied(values, draw, name)
+                    self.counted[channel, self._counter[own.effect.counter.name]] += counted * whole
 
     def _activate(self, number: int, *, first: bool = False) -> None:
         block, row = self.blocks[number], self.tables.blocks[number]

@@ -1,7 +1,8 @@
 """Virtual time written down ahead: which block fires when, and which message arrives when, as a list of events.
 
 Clocks, delays, losses and duplicates are drawn from counters, so all of it is known before anything is computed. The
-scheduler reads topology, timing and counters; it never looks at a neuron. At tick t it writes down
+scheduler reads topology, timing and counters; it never looks at a neuron. What clocks and laws of a user's own say is
+drawn ahead by Python, and read here. At tick t it writes down
 
 1. every message that arrives at t, in the order in which they were sent: `HOLD` where a whole message becomes what its
    receiver holds, `MERGE` for some of its neurons, `PATCH` where newest wins number by number. A message that is lost,
@@ -17,6 +18,7 @@ from __future__ import annotations
 from dyadnet.numerics.draws import geometric, integer, seek, uniform
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.tables import (
+    B_AHEAD,
     B_CLOCK,
     B_KEY_CLOCK,
     B_OFFSET,
@@ -25,6 +27,8 @@ from dyadnet.program.tables import (
     B_PERIOD,
     BERNOULLI_NEURONS,
     BY_NEURON,
+    C_AHEAD,
+    C_COPY_AHEAD,
     C_COPY_DELAY,
     C_COPY_GROUPS,
     C_COPY_GROUPS_END,
@@ -39,6 +43,8 @@ from dyadnet.program.tables import (
     C_LOW,
     C_PIECEMEAL,
     C_UNCERTAIN,
+    CALLED_CLOCK,
+    CALLED_LAW,
     CONSTANT,
     E_COPY,
     E_COUNT,
@@ -92,6 +98,8 @@ def fires(t, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
         return (tick - 1) % t.blocks[b, B_PERIOD] == t.blocks[b, B_OFFSET]
     if clock == BERNOULLI_NEURONS:
         return True
+    if clock == CALLED_CLOCK:
+        return s.ahead[tick % s.ahead.shape[0], t.blocks[b, B_AHEAD]] != 0
     _seek(t, s, t.blocks[b, B_KEY_CLOCK], tick)
     return uniform(s.draw) < t.real[b, R_CLOCK]
 
@@ -213,7 +221,10 @@ def _arrive(t, s, c, count, tick, copy, lost, key, delay, group, end):  # type: 
         for g in range(group, end):
             _put(s, c, count, tick, tick + t.groups[g, G_DELAY], copy, g, False)
         return
-    if law != CONSTANT:
+    if law == CALLED_LAW:
+        column = t.channels[c, C_AHEAD] if copy == 0 else t.channels[c, C_COPY_AHEAD]
+        delay = s.ahead[tick % s.ahead.shape[0], column]
+    elif law != CONSTANT:
         _seek(t, s, key, tick)
         if law == UNIFORM:
             delay = integer(s.draw, t.channels[c, C_LOW], t.channels[c, C_HIGH])

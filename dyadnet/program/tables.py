@@ -32,9 +32,10 @@ B_INPUT, B_BIAS, B_RATES, B_NOISE, B_KEY_READ, B_KEY_NUDGE = range(19, 25)
 B_CLOCK, B_PERIOD, B_OFFSET, B_KEY_CLOCK = range(25, 29)
 B_READOUT, B_AVERAGE, B_TURN, B_PROBED, B_LEFT, B_RING_SLOT, B_COARSE, B_FUSED = range(29, 37)
 B_HOST, B_PLACE, B_ORDER, B_WAITS, B_WAITS_END, B_CORRECTION = range(37, 43)
-# Whether Python makes products of any of its afferent links, or the one with the input.
-B_CALLED, B_CALLED_INPUT, B_WIDTH = range(43, 46)
-PERIODIC, BERNOULLI_BLOCKS, BERNOULLI_NEURONS = range(3)
+# Whether Python makes products of any of its afferent links, or the one with the input. Of a called clock: the column
+# of `State.ahead` that says whether it fires.
+B_CALLED, B_CALLED_INPUT, B_AHEAD, B_WIDTH = range(43, 47)
+PERIODIC, BERNOULLI_BLOCKS, BERNOULLI_NEURONS, CALLED_CLOCK = range(4)
 
 # Numbers of blocks.
 R_LEAK, R_GAIN, R_TOP, R_CLOCK, R_NUDGE, R_WIDTH = range(6)
@@ -58,8 +59,12 @@ C_COARSE, C_LAST, C_DELTA, C_BITS, C_DIFFERENCE_BITS, C_STOCHASTIC, C_KEY_ROUNDI
 # What prospective neurons keep of it: products or feedback as they were held, and of which firings.
 C_HISTORY, C_HISTORY_WHEN, C_HISTORY_SLOT, C_SPAN = range(34, 38)
 # In real time: messages that have come in and not arrived, and what is written down of them.
-C_LINE, C_LINE_WHEN, C_WIDTH = range(38, 41)
-CONSTANT, UNIFORM, GEOMETRIC, BY_NEURON = range(4)
+C_LINE, C_LINE_WHEN = range(38, 40)
+# Of a called law: the columns of `State.ahead` with the delays of messages and of their duplicates.
+C_AHEAD, C_COPY_AHEAD = range(40, 42)
+# Whether imperfections of a user's own change what arrives.
+C_CALLED, C_WIDTH = range(42, 44)
+CONSTANT, UNIFORM, GEOMETRIC, BY_NEURON, CALLED_LAW = range(5)
 
 # Numbers of channels. A range of quantisation whose ends are equal stands for the automatic one.
 P_LOSS, P_DUPLICATION, P_GEOMETRIC = range(3)
@@ -85,7 +90,11 @@ REG_SMALLEST_AT, REG_VERDICT, REG_WORST = range(34, 37)
 # and rows of a trace that were written down, how the phase ended: fewest updates, and their sum over blocks; and the
 # time since the update before.
 REG_REAL, REG_NOW, REG_BEGAN, REG_OVER_AT, REG_STATE, REG_BEFORE, REG_MAY_AVERAGE = range(37, 44)
-REG_DELAYS, REG_TRACED, REG_FEWEST, REG_SUM, REG_INTERVAL, REG_WIDTH = range(44, 50)
+REG_DELAYS, REG_TRACED, REG_FEWEST, REG_SUM, REG_INTERVAL = range(44, 49)
+# The last tick that Python has drawn ahead.
+REG_AHEAD = 49
+# Which streams the message has that a called imperfection is to change: 1 for means, 2 for differences.
+REG_STREAMS, REG_WIDTH = range(50, 52)
 F_BETA, F_STEP, F_TOLERANCE, F_TOLERANCE_DIFFERENCE, F_EPSILON, F_SMALLEST, F_WORST, F_GAMMA = range(8)
 # In real time, nanoseconds: T, how long to be quiet, how long a phase may take, and the span of a difference; updates
 # that a phase may take; T over δ, δ that it was chosen for, and the present one.
@@ -125,10 +134,12 @@ RUN = -2
 T_OFFSET, T_WEIGHTS, T_INNER, T_BACKWARD, T_WIDTH = range(5)
 
 # Why `run` returns to Python.
-DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK, MULTIPLY, FEED_BACK = range(10)
+DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK, MULTIPLY, FEED_BACK, FORESEE, DISTURB = range(12)
 # Lanes that one thread advances: addresses of their views, and what they are at.
 ADVANCE_TABLES, ADVANCE_MEMORY, ADVANCE_STATE, ADVANCE_STAGE, ADVANCE_WIDTH = range(5)
 ADVANCE_IDLE, ADVANCE_BEGINNING, ADVANCE_RUNNING = range(3)
+AHEAD = 32
+"""Ticks that Python draws ahead at a time, from a multiple of so many on: the same ones in every process."""
 FAR = 2**62
 """A tick that never comes."""
 
@@ -240,4 +251,5 @@ class State(NamedTuple):
     # (0: none), and the time since the update before
     ages: Array  # (hosts, A_WIDTH)
     aged: Array  # (hosts,) float64: sum of the ages that were read, in seconds
+    ahead: Array  # (`AHEAD` ticks, columns): what Python has drawn of clocks and delays of a user's own
     trace: Array  # (capacity, TR_WIDTH): what happened in real time, to be repeated; of no rows if nobody asks

@@ -136,7 +136,8 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
     found["messages"] = sum(int(block.get("messages", 0)) for block in train["blocks"].values())
     found["values"] = sum(int(block.get("values", 0)) for block in train["blocks"].values())
     found["edges"] = {
-        str(name): {key: int(counts.get(key, 0)) for key in COUNTS} for name, counts in train.get("edges", {}).items()
+        str(name): {key: int(counts.get(key, 0)) for key in (*COUNTS, *(own for own in counts if own not in COUNTS))}
+        for name, counts in train.get("edges", {}).items()
     }
     return found
 
@@ -185,7 +186,10 @@ def _channels(edges: list[dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
     for epoch in edges:
         for name, counts in epoch.items():
             totals.setdefault(name, Counter()).update(counts)
-    return [{"channel": name, **{key: total[key] for key in COUNTS}} for name, total in totals.items()]
+    return [
+        {"channel": name, **{key: total[key] for key in dict.fromkeys((*COUNTS, *total))}}
+        for name, total in totals.items()
+    ]
 
 
 def _ages(epochs: list[dict[str, dict[str, list[int]]]]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dyadnet.imperfections.own import Counter
 from dyadnet.numerics.histogram import SMALLEST
 
 PREFIX = "dyadnet_"
@@ -268,5 +269,12 @@ _LISTED = [
     ),
     Metric("checkpoint_bytes", "gauge", ("weights",), "Size of the arrays that were saved, or of the files.", "bytes"),
 ]
+
+
+def own_counter(counter: Counter) -> Metric:
+    """The metric of what an imperfection of a user's own counts."""
+    return Metric(f"messages_{counter.name}_total", "counter", OF_EDGE, counter.meaning, "1")
+
+
 CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _LISTED}
 """By name without `PREFIX`, in the order in which they are shown."""

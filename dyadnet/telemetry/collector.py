@@ -11,7 +11,7 @@ import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric
+from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric, own_counter
 from dyadnet.telemetry.readings import Reading, Spread, readings
 from dyadnet.telemetry.snapshot import Snapshot
 
@@ -45,11 +45,14 @@ class RunsCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Every family that some run has values of, in the order of the catalogue."""
         families: dict[str, Family] = {}
-        _put(families, "build_info", build())
+        _put(families, CATALOGUE["build_info"], build())
+        known = dict(CATALOGUE)
         for snapshot in self._runs():
+            own = (own_counter(counter) for counter in snapshot.config.imperfections.counters)
+            known |= {metric.name: metric for metric in own if metric.name not in CATALOGUE}
             for reading in readings(snapshot.still()):
-                _put(families, reading.metric, reading, (snapshot.run, snapshot.model))
-        for name in CATALOGUE:
+                _put(families, known[reading.metric], reading, (snapshot.run, snapshot.model))
+        for name in known:
             if name in families:
                 yield families[name]
 
@@ -64,10 +67,11 @@ def build() -> Reading:
     return Reading("build_info", (ours, platform.python_version(), np.__version__), 1)
 
 
-def _put(families: dict[str, Family], name: str, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:
+def _put(families: dict[str, Family], metric: Metric, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:
+    name = metric.name
     family = families.get(name)
     if family is None:
-        family = families[name] = _family(CATALOGUE[name])
+        family = families[name] = _family(metric)
     labels = [*run, *reading.labels]
     if isinstance(reading, Spread):
         assert isinstance(family, HistogramMetricFamily)

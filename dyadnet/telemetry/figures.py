@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dyadnet.dynamics.outcome import COUNTED, BlockReport, Counts, Layout, Outcome, Reports
+from dyadnet.dynamics.outcome import BlockReport, Counts, Layout, Outcome, Reports
 from dyadnet.network.topology import Topology
 from dyadnet.telemetry.catalogue import SWEEPS
 
@@ -134,7 +134,7 @@ def edges(names: Names, layout: Layout, counts: Counts, itemsize: int) -> Edges:
     found: Edges = {}
     for (source, target, kind), row in zip(layout.channels, counts.tolist(), strict=True):
         sums = found.setdefault((names.edge(source, target), kind), Counter())
-        sums.update(dict(zip(COUNTED, row, strict=True)))
+        sums.update(dict(zip(layout.counted, row, strict=True)))
     for sums in found.values():
         sums["bytes"] = sums["values"] * itemsize
     return found

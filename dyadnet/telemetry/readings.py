@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dyadnet.numerics.histogram import PER_DECADE
-from dyadnet.telemetry.catalogue import AGES, BOUNDS_A_DECADE
+from dyadnet.telemetry.catalogue import AGES, BOUNDS_A_DECADE, own_counter
 from dyadnet.telemetry.figures import OfBlock
 from dyadnet.telemetry.snapshot import STATES, Snapshot
 
@@ -147,6 +147,9 @@ def _messages(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
     for metric, count in EDGE_COUNTS.items():
         for edge, counts in edges.items():
             yield Reading(metric, edge, counts[count])
+    for counter in s.config.imperfections.counters:
+        for edge, counts in edges.items():
+            yield Reading(own_counter(counter).name, edge, counts[counter.name])
     if s.settings and not s.free:
         for name, block in blocks.items():
             yield _age(name, block)

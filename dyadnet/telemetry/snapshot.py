@@ -19,7 +19,7 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.recovery import Failure, What
-from dyadnet.dynamics.outcome import COUNTED, Layout, Outcome, Reports, Spent
+from dyadnet.dynamics.outcome import Layout, Outcome, Reports, Spent
 from dyadnet.dynamics.request import Part
 from dyadnet.errors import DivergedError
 from dyadnet.network.description import MODELS
@@ -84,10 +84,10 @@ class Snapshot:
         self.settings: dict[str, Any] = {}
         self.objective: float | None = None
         self.cosine: float | None = None
-        self.layout = Layout(self.topology)
+        self.layout = Layout(self.topology, own=config.imperfections.counters)
         self.latest: Reports | None = None
         self.updates = np.zeros(len(self.layout.blocks), dtype=np.int64)
-        self.counts = np.zeros((len(self.layout.channels), len(COUNTED)), dtype=np.int64)
+        self.counts = np.zeros((len(self.layout.channels), len(self.layout.counted)), dtype=np.int64)
         self.actors: dict[str, Spent] = {}
         self.places: dict[str, Mapping[str, Any]] = {}
         self.pace: dict[str, float] = {}

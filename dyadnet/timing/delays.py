@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
+from dyadnet.errors import UsageError
 from dyadnet.files.documents import number
+from dyadnet.numerics.rng import Moment, Stream
+from dyadnet.registry import Open, Registry, check_spec
 from dyadnet.schema import Spec
 
 Draw = Literal["message", "channel", "neuron"]
@@ -88,12 +93,93 @@ class Geometric(Spec):
         return np.minimum(generator.geometric(self.p, size=size), self.maximum)
 
 
+class OwnDelay(Spec, ABC):
+    """A law that a user writes and registers: ``dyadnet.register("delay", name)``.
+
+    A class that derives from it has a field ``kind: Literal[name] = name``, parameters as further fields, `largest` and
+    `sample`.
+
+    Attributes
+    ----------
+    draw
+        Whether a delay is drawn for every message, once for a channel, or once for each neuron of a channel.
+    """
+
+    draw: Draw = "message"
+
+    @property
+    @abstractmethod
+    def largest(self) -> int:
+        """The largest delay that can occur."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all messages of a channel take the same time; it is asked for once then."""
+        return False
+
+    @abstractmethod
+    def sample(self, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
+        """Delays of shape (size,): whole numbers from 1 to `largest`. Nothing else may be drawn from."""
+
+
+DELAYS: Registry[type[Spec]] = Registry(
+    "delay", {"constant": Constant, "uniform": Uniform, "geometric": Geometric}, check_spec(OwnDelay)
+)
+"""Every law by its name in a configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalledDelay:
+    """A registered law of the messages of one channel.
+
+    Attributes
+    ----------
+    law
+        As the configuration has it.
+    stream
+        Of its draws.
+    """
+
+    law: OwnDelay
+    stream: Stream
+
+    def ahead(self, first: int, count: int, moment: Moment) -> NDArray[np.int64]:
+        """The delay of a message that is sent at each of some ticks, shape (count,)."""
+        generator = self.stream.at(first, moment.phase, moment.lane, moment.relaxation)
+        return sampled(self.law, generator, count)
+
+
 def _from_number(value: Any) -> Any:
     return value if number(value) is None else {"kind": "constant", "ticks": value}
 
 
-Delay = Annotated[
-    Annotated[Constant | Uniform | Geometric, Field(discriminator="kind")],
-    BeforeValidator(_from_number),
-]
+if TYPE_CHECKING:
+    Delay = Constant | Uniform | Geometric | OwnDelay
+else:
+    Delay = Annotated[
+        Annotated[Constant | Uniform | Geometric, Field(discriminator="kind")],
+        Open(DELAYS),
+        BeforeValidator(_from_number),
+    ]
 """A delay as a configuration writes it: a number of ticks, or a law with its parameters."""
+
+
+def sampled(delay: Delay, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
+    """Delays of a law, shape (size,).
+
+    Raises
+    ------
+    UsageError
+        If a registered law gives what is no delay, or one beyond its largest.
+    """
+    found = delay.sample(generator, size)
+    if isinstance(delay, OwnDelay):
+        each = np.asarray(found)
+        whole = each.shape == (size,) and np.issubdtype(each.dtype, np.integer)
+        if not (whole and each.min() >= 1 and each.max() <= delay.largest):
+            kind, most = delay.model_dump()["kind"], delay.largest
+            legal = f"whole numbers from 1 to {most}, its largest, of shape ({size},)"
+            raise UsageError(
+                f"dynamics.delay: {kind} gave {np.array2string(each, threshold=8)}; it should give {legal}"
+            )
+    return found

@@ -116,7 +116,7 @@ class Coordinator:
         self.observer: Observer = observer or Unobserved()
         topology = Topology(config.network)
         self.timing = timing(config, topology)
-        self._layout = Layout(topology)
+        self._layout = Layout(topology, own=config.imperfections.counters)
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.keeper = keeper
         self._initial = initial if keeper is None or keeper.newest is None else None

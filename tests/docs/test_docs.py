@@ -39,7 +39,7 @@ def test_every_imperfection_is_documented_with_all_its_fields(spec: type[Spec]) 
     for name, record in spec.model_fields.items():
         (row,) = (line for line in lines if line.startswith(f"| `{name}` |") and "imperfect" not in line)
         assert record.annotation is not None
-        for field in record.annotation.model_fields:
+        for field in getattr(record.annotation, "model_fields", ()):
             assert f"`{field}`" in row, (name, field)
 
 

@@ -19,7 +19,7 @@ from dyadnet.dynamics.prospective import lag
 from dyadnet.imperfections.channel import Channel
 from dyadnet.numerics.quantization import quantised
 from dyadnet.numerics.rng import Stream
-from dyadnet.timing.delays import Delay
+from dyadnet.timing.delays import Delay, OwnDelay
 from tests.reference.clocks import Moment
 from tests.reference.messages import Message
 from tests.reference.transit import Fate, Transit
@@ -211,6 +211,10 @@ class ReceivingEnd:
             return self._constant
         if self._by_neuron is not None:
             return self._by_neuron[-1][0]
+        if isinstance(self._delay, OwnDelay):
+            # A law of a user's own draws for 32 ticks at a time.
+            generator = self._stream.at(tick - tick % 32, moment.phase, moment.lane, moment.relaxation)
+            return int(self._delay.sample(generator, 32)[tick % 32])
         generator = self._stream.at(tick, moment.phase, moment.lane, moment.relaxation)
         return int(self._delay.sample(generator, 1)[0])
 

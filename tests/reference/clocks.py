@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.timing.clocks import Clock, Periodic
+from dyadnet.timing.clocks import Bernoulli, CalledClock, Clock, Firing, Periodic
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ def fires(clock: Clock, tick: int, moment: Moment) -> bool:
     """Whether the block fires at `tick`; a block of Bernoulli neurons always does."""
     if isinstance(clock, Periodic):
         return (tick - 1) % clock.period == clock.offset
+    if isinstance(clock, CalledClock):
+        firing = Firing(clock.block, moment.relaxation, moment.phase, moment.lane, clock.stream)
+        return clock.clock.fires(tick, firing)
     if clock.unit == "neuron":
         return True
     return bool(clock.stream.at(tick, moment.phase, moment.lane, moment.relaxation).random() < clock.p)
@@ -30,7 +33,7 @@ def fires(clock: Clock, tick: int, moment: Moment) -> bool:
 
 def mask(clock: Clock, tick: int, moment: Moment) -> NDArray[np.bool_] | None:
     """Which neurons update at `tick`, shape (size,); None for all."""
-    if isinstance(clock, Periodic) or clock.unit == "block":
+    if not isinstance(clock, Bernoulli) or clock.unit == "block":
         return None
     draws = clock.stream.at(tick, moment.phase, moment.lane, moment.relaxation).random(clock.size)
     return draws < clock.p

@@ -90,7 +90,7 @@ class RayWorkers:
         self._serving: RayAnswers | None = None
         self._questions = 0
         blocks = by_host(self.homes)
-        self._layouts = [Layout(Topology(config.network), names) for names in blocks]
+        self._layouts = [Layout(Topology(config.network), names, config.imperfections.counters) for names in blocks]
         hosts = range(max(self.homes.values()) + 1)
         self.labels = [Home(index, self.homes).label(index) for index in hosts]
         self.round = 0

@@ -138,7 +138,7 @@ class ActorEngine:
         self.lookout = Lookout(workers, patience, stalled)
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
-        self._joiner = Joiner(self.topology, by_host(workers.homes))
+        self._joiner = Joiner(self.topology, by_host(workers.homes), config.imperfections.counters)
 
     @property
     def round(self) -> int:

@@ -122,7 +122,8 @@ class Layout:
         self.head = pages(self.limits + 8 * home.hosts)
         ends = [home.homes[end.name] for link in geometry.topology.links for end in (link.pre, link.post)]
         # Twice what reports take, for what else is told with them.
-        reports = [8 * (len(NUMBERS) * own + 2 * len(COUNTED) * ends.count(host)) for host, own in enumerate(blocks)]
+        counts = len(COUNTED) + len(geometry.config.imperfections.counters)
+        reports = [8 * (len(NUMBERS) * own + 2 * counts * ends.count(host)) for host, own in enumerate(blocks)]
         # And of the ages of what each reads of the others.
         self.box = [pages((64 << 10) + 2 * size + 1024 * home.hosts) for size in reports]
 

@@ -257,6 +257,9 @@ function messages(run) {
   if (run.channels.some((row) => row.suppressed)) {
     columns.push(["numbers held back", (row) => percent(row.suppressed / (row.suppressed + row.values || 1))]);
   }
+  const built = ["channel", "messages", "values", "suppressed", "quantised", "delayed", "dropped", "duplicated", "stale"];
+  const own = new Set(run.channels.flatMap((row) => Object.keys(row)).filter((key) => !built.includes(key)));
+  for (const key of own) columns.push([key.replaceAll("_", " "), (row) => count(row[key] ?? 0)]);
   const sent = chart("Messages", [{ name: "an epoch", colour: "one", points: over(run, (e) => e.messages) }], { ...SIZE, zero: true, format: short });
   const numbers = chart("Numbers in them", [{ name: "an epoch", colour: "three", points: over(run, (e) => e.values) }], { ...SIZE, zero: true, format: short });
   const bytes = run.machinery.filter((line) => known(line.bytes)).map((line) => [line.epoch, line.bytes / 1e6]);
