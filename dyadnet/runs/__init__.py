@@ -1,0 +1,1 @@
+"""What a run tells and leaves: its folder, its record, its weights."""
