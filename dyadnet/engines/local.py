@@ -88,7 +88,7 @@ class LocalEngine:
         found = self.group.reported()
         self._spend("relax", started)
         spent = Spent("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
-        reports = Reports(self._layout.blocks, self._layout.channels, *found, (spent,))
+        reports = Reports(self._layout.blocks, self._layout.channels, *found, (spent,), self.group.layout.own)
         self._messages += reports.total("messages")
         self._bytes += reports.total("values") * self.group.dtype.itemsize
         return Outcome(tuple(phases), reports)

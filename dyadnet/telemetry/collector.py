@@ -11,7 +11,7 @@ import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric
+from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric, catalogue
 from dyadnet.telemetry.readings import Reading, Spread, readings
 from dyadnet.telemetry.snapshot import Snapshot
 
@@ -45,11 +45,13 @@ class RunsCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Every family that some run has values of, in the order of the catalogue."""
         families: dict[str, Family] = {}
-        _put(families, "build_info", build())
+        _put(families, CATALOGUE["build_info"], build())
+        known = dict(CATALOGUE)
         for snapshot in self._runs():
+            known = catalogue(snapshot.layout.own) | known
             for reading in readings(snapshot.still()):
-                _put(families, reading.metric, reading, (snapshot.run, snapshot.model))
-        for name in CATALOGUE:
+                _put(families, known[reading.metric], reading, (snapshot.run, snapshot.model))
+        for name in known:
             if name in families:
                 yield families[name]
 
@@ -64,14 +66,14 @@ def build() -> Reading:
     return Reading("build_info", (ours, platform.python_version(), np.__version__), 1)
 
 
-def _put(families: dict[str, Family], name: str, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:
-    family = families.get(name)
+def _put(families: dict[str, Family], metric: Metric, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:
+    family = families.get(metric.name)
     if family is None:
-        family = families[name] = _family(CATALOGUE[name])
+        family = families[metric.name] = _family(metric)
     labels = [*run, *reading.labels]
     if isinstance(reading, Spread):
         assert isinstance(family, HistogramMetricFamily)
-        family.add_metric(labels, _buckets(BOUNDS[name], reading.counts), reading.total)
+        family.add_metric(labels, _buckets(BOUNDS[metric.name], reading.counts), reading.total)
     else:
         assert not isinstance(family, HistogramMetricFamily)
         family.add_metric(labels, reading.value)

@@ -1,0 +1,1 @@
+"""What a program adds of its own, kind by kind."""
