@@ -33,7 +33,7 @@ from dyadnet.learning.weighting import weighted
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.numerics.scores import Scale, merit
-from dyadnet.runs import weights
+from dyadnet.runs import record_lines, weights
 from dyadnet.runs.folder import BEST, LAST, Recorder
 from dyadnet.runs.hooks import Hooks, Unhooked
 from dyadnet.runs.loading import check_fit
@@ -241,8 +241,8 @@ class Coordinator:
             if self.folder is not None and (index + 1) % self.config.record.every == 0:
                 self._record_minibatch(epoch, index, at, tally)
             if "on_minibatch_end" in self._hooks.wanted:
-                found = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
-                self._hook("on_minibatch_end", found | tally.latest())
+                found = record_lines.minibatch(epoch, index, self._settings(at), tally.latest())
+                self._hook("on_minibatch_end", found)
                 self._ended(epoch, index + 1, tally)
             if self.keeper is not None:
                 newest = self.keeper.newest
@@ -250,8 +250,7 @@ class Coordinator:
                 self._kept(newest)
                 self._ended(epoch, index + 1, tally)
         trained = time.perf_counter()
-        line: dict[str, Any] = {"kind": "epoch", "epoch": epoch + 1}
-        line |= self._settings(epoch + 1 - 1 / self.minibatches)
+        line = record_lines.epoch_began(epoch, self._settings(epoch + 1 - 1 / self.minibatches))
         line["train"] = tally.summary()
         imperfect = not self.config.imperfections.ideal()
         for part in EVALUATED:
@@ -262,9 +261,7 @@ class Coordinator:
             if imperfect:
                 line[f"{part}_ideal"] = self.evaluate(part, ideal=True).summary()
                 self._hook("on_evaluation_end", f"{part}_ideal", line[f"{part}_ideal"])
-        line["weight_norm"] = self.engine.norms()
-        line["weights_sha256"] = self.engine.weights_sha256()
-        line["relaxations"] = self._relaxations
+        line |= record_lines.epoch_ended(self.engine.norms(), self.engine.weights_sha256(), self._relaxations)
         self.observer.epoch(line)
         if self.folder is not None:
             self.folder.metrics(line)
@@ -452,23 +449,19 @@ class Coordinator:
 
     def _record_minibatch(self, epoch: int, index: int, at: float, tally: Tally) -> None:
         assert self.folder is not None
-        line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
-        line |= tally.latest()
-        if self.config.dynamics.phases != "in-turn" and self.config.baseline is None:
-            # It is of both compartments at once.
-            line["objective"] = self.engine.objective(self._regimen.beta(at))
+        # It is of both compartments at once.
+        has = self.config.dynamics.phases != "in-turn" and self.config.baseline is None
+        objective = self.engine.objective(self._regimen.beta(at)) if has else None
+        line = record_lines.minibatch(epoch, index, self._settings(at), tally.latest(), objective)
         self.folder.metrics(line)
         self.observer.recorded(line)
 
     def _record_machinery(self, epoch: int, seconds: dict[str, float]) -> None:
         assert self.folder is not None
-        spent = self.engine.machinery()
-        line = (
-            {"kind": "epoch", "epoch": epoch + 1, "seconds": seconds | dict(spent.seconds)}
-            | {"messages": spent.messages, "bytes": spent.bytes, "learning_epochs": self.config.learning.epochs}
-            | ({"pace": spent.pace} if spent.pace else {})
-            | ({"actors": spent.actors} if spent.actors else {})
-        )
+        spent, epochs = self.engine.machinery(), self.config.learning.epochs
+        traffic = spent.messages, spent.bytes
+        seconds |= spent.seconds
+        line = record_lines.spent(epoch, seconds, traffic, epochs, spent.pace, spent.actors)
         self.folder.machinery(line)
         self.observer.machinery(line)
 

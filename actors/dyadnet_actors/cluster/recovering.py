@@ -12,6 +12,7 @@ from dyadnet.config.faults import Faults
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.data import DataShape
 from dyadnet.errors import ConfigError
+from dyadnet.runs import record_lines
 from dyadnet.runs.folder import Recorder
 from dyadnet.runs.hooks import Hooks
 from dyadnet.runs.summary import Summary
@@ -154,16 +155,16 @@ class Attempts:
             self._recorder.rewind({} if newest is None else newest.lengths)
             if stall is not None:
                 # What led to this is no part of what is repeated.
-                self._recorder.machinery(_line(stall))
+                self._recorder.machinery(record_lines.stall(stall.plain()))
             self._placed(places)
             seconds = time.monotonic() - noticed
-            self._recorder.machinery({"kind": "recovery", "life": self._recovery.incarnation, "seconds": seconds})
+            self._recorder.machinery({**record_lines.recovery(self._recovery.incarnation, seconds)})
             return
         raise problem
 
     def _stalls(self, found: Diagnosis) -> None:
         """Nothing moves, and this is why."""
-        self._recorder.machinery(_line(found))
+        self._recorder.machinery(record_lines.stall(found.plain()))
         self._watcher.warning(f"nothing has moved for {found.still:.1f} s: {found.text}")
 
     def _last(self) -> str:
@@ -172,12 +173,7 @@ class Attempts:
 
     def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
         """Note where actors run."""
-        line = {"kind": "placement", "actors": dict(actors)}
-        costs = self._workers.costs
-        if costs:
-            # Seconds that a relaxation and an update take, by which blocks were shared out.
-            line["costs"] = dict(costs)
-            line["loads"] = {label: sum(costs[name] for name in label.split("+")) for label in actors}
+        line = record_lines.placement(actors, self._workers.costs)
         self._recorder.machinery(line)
         self._snapshot.machinery(line)
 
@@ -185,7 +181,3 @@ class Attempts:
         """A fault is about to happen, and what is to come may end this process."""
         self._recorder.event({"kind": "fault", "fault": fault})
         self._recorder.settle()
-
-
-def _line(stall: Diagnosis) -> dict[str, Any]:
-    return {"kind": "stall"} | stall.plain()
