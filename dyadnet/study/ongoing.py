@@ -22,7 +22,7 @@ from dyadnet.runs.watcher import Silent
 from dyadnet.runs.weights import read, read_manifest
 from dyadnet.study.kept import Best
 from dyadnet.training.checkpoint_writer import Keeper
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.opening import opened
 from dyadnet.training.reopening import reopened
 
@@ -65,7 +65,7 @@ def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) ->
         assert folder.beginning is not None
         observer = Unobserved()
         keeper = Keeper(config, folder.beginning, folder, watcher, observer)
-        yield Coordinator(config, shape, engine, folder, watcher, observer, keeper, initial)
+        yield Coordinator(config, shape, engine, folder, watcher, observer, keeper, Outset(initial))
 
 
 def reached(place: Path | None) -> int:

@@ -24,7 +24,7 @@ from dyadnet.study.columns import METRICS
 from dyadnet.study.definition import Keep
 from dyadnet.study.kept import Best, curves, examined
 from dyadnet.study.ongoing import best, ongoing, told
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 
 Status = Literal["ok", "diverged", "failed"]
 
@@ -118,8 +118,8 @@ def _coordinated(
 ) -> Iterator[Coordinator]:
     """Who trains, with the best weights in memory or in a folder; in the end all epochs are known."""
     if place is None:
-        initial = initial_weights(config)[1]
-        yield Coordinator(config, shape_for(config, dataset), engine, folder=weights, watcher=epochs, initial=initial)
+        outset = Outset(initial_weights(config)[1])
+        yield Coordinator(config, shape_for(config, dataset), engine, folder=weights, watcher=epochs, outset=outset)
         return
     with ongoing(config, shape_for(config, dataset), engine, place) as coordinator:
         try:

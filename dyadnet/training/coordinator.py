@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -53,6 +53,25 @@ OFF_THE_RECORD = 2**40
 """Added to a relaxation's number, so that no draw of one that counts is touched."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outset:
+    """What a run sets out with, beside its configuration.
+
+    Attributes
+    ----------
+    parameters
+        That a run which begins anew starts from, by block; drawn from the seed unless given.
+    hooks
+        Calls the run's callbacks; there are none unless given.
+    position
+        Where a run without a keeper goes on from; at its beginning unless given.
+    """
+
+    parameters: weights.Parameters | None = None
+    hooks: Hooks | None = None
+    position: Position | None = None
+
+
 class Coordinator:
     """Trains and evaluates one network.
 
@@ -72,12 +91,8 @@ class Coordinator:
         Is told everything that metrics are made of; never changes a bit of the result.
     keeper
         Keeps checkpoints, and has the one that the run goes on from; None: there are none.
-    initial
-        Parameters that a run which begins anew starts from, by block; drawn from the seed unless given.
-    hooks
-        Calls the run's callbacks; there are none unless given.
-    start
-        Where a run without a keeper goes on from; at its beginning unless given.
+    outset
+        What the run sets out with, beside its configuration.
 
     Attributes
     ----------
@@ -103,9 +118,7 @@ class Coordinator:
         watcher: Watcher | None = None,
         observer: Observer | None = None,
         keeper: Keeper | None = None,
-        initial: weights.Parameters | None = None,
-        hooks: Hooks | None = None,
-        start: Position | None = None,
+        outset: Outset | None = None,
     ) -> None:
         check_fit(config, data)
         self.config = config
@@ -119,17 +132,19 @@ class Coordinator:
         self._layout = Layout(topology)
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.keeper = keeper
-        self._initial = initial if keeper is None or keeper.newest is None else None
-        self._hooks: Hooks = hooks or Unhooked()
+        outset = outset or Outset()
+        self._initial = outset.parameters if keeper is None or keeper.newest is None else None
+        self._hooks: Hooks = outset.hooks or Unhooked()
         stopping = config.learning.early_stopping
         self._patience = None if stopping is None else Patience(stopping)
         self._halt: str | None = None
         self._raised: str | None = None
         self._regimen = Regimen(config)
         self.train_weights: NDArray[np.float64] | None = None
+        start = outset.position or Position()
         if keeper is not None and keeper.newest is not None:
             start = keeper.newest.position
-        self._start = start = start or Position()
+        self._start = start
         self._best, self._last = start.best, start.last
         self.radius = start.radius
         self._relaxations = start.relaxations

@@ -19,7 +19,7 @@ from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.training.checkpoint_writer import Keeper
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.stop import Stop
 from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
@@ -109,8 +109,7 @@ class Attempts:
                 self._watcher,
                 self._snapshot,
                 self._keeper,
-                self._initial,
-                self._hooks,
+                Outset(self._initial, self._hooks),
             )
             try:
                 return coordinator.run()
