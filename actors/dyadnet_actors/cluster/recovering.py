@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dyadnet.checkpoint.resume_point import Beginning
@@ -27,6 +28,25 @@ from dyadnet_actors.protocol.failures import FailedError
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a run goes on from.
+
+    Attributes
+    ----------
+    events
+        What has happened to it before.
+    beginning
+        Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
+    hooks
+        Calls the run's callbacks; there are none unless given.
+    """
+
+    events: Sequence[Mapping[str, Any]] = ()
+    beginning: Beginning | None = None
+    hooks: Hooks | None = None
+
+
 class Attempts:
     """Trains; after a failure begins a new life of all actors and goes on from the last checkpoint.
 
@@ -40,14 +60,10 @@ class Attempts:
         Take the record, and are told how it goes.
     snapshot
         Takes the metrics.
-    events
-        What has happened to the run before.
-    beginning
-        Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
+    past
+        What it goes on from.
     stop
         Whether it is to end at the next occasion.
-    hooks
-        Calls the run's callbacks; there are none unless given.
     """
 
     def __init__(
@@ -58,10 +74,8 @@ class Attempts:
         recorder: Recorder,
         watcher: Watcher,
         snapshot: Snapshot,
-        events: Iterable[Mapping[str, Any]] = (),
-        beginning: Beginning | None = None,
+        past: Past | None = None,
         stop: Stop | None = None,
-        hooks: Hooks | None = None,
     ) -> None:
         self._config = config
         self._shape = shape
@@ -69,15 +83,15 @@ class Attempts:
         self._recorder = recorder
         self._watcher = watcher
         self._snapshot = snapshot
-        past = list(events)
-        fired = [event["fault"] for event in past if event["kind"] == "fault"]
-        self._recovery = Recovery(config.recovery, failures(past))
-        for failure in failures(past):
+        past = past or Past()
+        fired = [event["fault"] for event in past.events if event["kind"] == "fault"]
+        self._recovery = Recovery(config.recovery, failures(past.events))
+        for failure in failures(past.events):
             snapshot.failed(failure)
         self._faults = Faults(config.faults, fired, self._fires)
         self._keeper: Keeper | None = None
-        self._hooks = hooks
-        self._initial = None if beginning is None else beginning.initial
+        beginning = past.beginning
+        self._outset = Outset(None if beginning is None else beginning.initial, past.hooks)
         if beginning is not None and beginning.store is not None:
             self._keeper = Keeper(config, beginning, recorder, watcher, snapshot, stop, lambda: self._faults.fired)
         self._stopped = False
@@ -109,7 +123,7 @@ class Attempts:
                 self._watcher,
                 self._snapshot,
                 self._keeper,
-                Outset(self._initial, self._hooks),
+                self._outset,
             )
             try:
                 return coordinator.run()
