@@ -155,3 +155,7 @@ class UntracedError(DyadnetError):
 
 class CallbackError(DyadnetError):
     """A callback raised; the run has ended, and the message says how to go on."""
+
+
+class MetricError(DyadnetError):
+    """A block metric of one's own raised, or gave something that is no number."""

@@ -19,6 +19,7 @@ from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
+from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engines.protocol import Machinery
@@ -100,7 +101,9 @@ class BackpropEngine:
         counts = np.zeros((len(self._layout.channels), len(COUNTED)), dtype=np.int64)
         self._spend("relax", started)
         spent = Spent("process", seconds={"computing": sum(self._seconds.values())})
-        return Outcome((ONE_PASS,), Reports(self._layout.blocks, self._layout.channels, numbers, counts, (spent,)))
+        layout = self._layout
+        reports = Reports(layout.blocks, layout.channels, numbers, counts, (spent,), layout.counted, layout.own)
+        return Outcome((ONE_PASS,), reports)
 
     def learn(self, update: Update) -> None:
         """Pass ∂ℓ/∂a backward and take a step of the optimiser; see `Engine.learn`."""
@@ -217,7 +220,16 @@ class BackpropEngine:
             absolute=absolute,
             weight_norm=block.measured[0],
             update_norm=block.measured[1],
+            own=self._own(block.name),
         )
+
+    def _own(self, name: str) -> tuple[float, ...]:
+        """What metrics of one's own give: without a nudge there are no differences."""
+        if not self._layout.own:
+            return ()
+        A, m = self._drives[name].copy(), self._states[name].copy()
+        state = BlockState(name, len(m), A, np.zeros_like(A), m, np.zeros_like(m))
+        return tuple(metric.of([state]) for metric in self._layout.own)
 
     def _spend(self, activity: str, started: float) -> None:
         self._seconds[activity] = self._seconds.get(activity, 0.0) + time.perf_counter() - started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def measure(
         Hears what is being measured.
     """
     dataset = dataset or images(inputs, minibatch)
+    task = _Task(inputs, hidden, minibatch, cap, dataset)
     rows: list[dict[str, Any]] = []
     for model in ("sshm", "hm"):
         for gain in GAINS:
@@ -48,18 +50,27 @@ def measure(
                     continue
                 if told is not None:
                     told(f"{model}, gain {gain}, delay {delay}")
-                rows.append(_row(model, gain, delay, inputs, hidden, minibatch, cap, dataset))
+                rows.append(_row(model, gain, delay, task))
     return {"machine": machine(), "network": [inputs, *hidden, 10], "data": dataset.name, "cap": cap, "rows": rows}
 
 
-def _row(
-    model: str, gain: float, delay: int, inputs: int, hidden: Sequence[int], minibatch: int, cap: int, data: Dataset
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What is settled, whatever the weights and the delay."""
+
+    inputs: int
+    hidden: Sequence[int]
+    minibatch: int
+    cap: int
+    data: Dataset
+
+
+def _row(model: str, gain: float, delay: int, task: _Task) -> dict[str, Any]:
     small = {"clock": "every-tick", "step": SMALL_STEP}
     synchronous = {"clock": "every-tick", "step": "auto"}
     row: dict[str, Any] = {"model": model, "gain": gain, "delay": delay}
     for name, dynamics in (("small", small), ("synchronous", synchronous), ("auto", {})):
-        ticks, sweeps, radius, step = _settle(model, gain, delay, inputs, hidden, minibatch, cap, data, dynamics)
+        ticks, sweeps, radius, step = _settle(model, gain, delay, task, dynamics)
         row["radius"] = radius
         row[name] = {"ticks": ticks, "sweeps": sweeps, "step": step}
     few, many = row["auto"]["sweeps"], row["small"]["sweeps"]
@@ -68,25 +79,17 @@ def _row(
 
 
 def _settle(
-    model: str,
-    gain: float,
-    delay: int,
-    inputs: int,
-    hidden: Sequence[int],
-    minibatch: int,
-    cap: int,
-    data: Dataset,
-    dynamics: dict[str, Any],
+    model: str, gain: float, delay: int, task: _Task, dynamics: dict[str, Any]
 ) -> tuple[int | None, float | None, float, float]:
-    settings = dynamics | {"delay": delay, "tolerance": RESIDUAL, "initial": "zero", "patience": cap}
-    config = configuration(model, inputs, hidden, gain=gain, minibatch=minibatch, dynamics=settings)
-    engine = LocalEngine(config, data)
+    settings = dynamics | {"delay": delay, "tolerance": RESIDUAL, "initial": "zero", "patience": task.cap}
+    config = configuration(model, task.inputs, task.hidden, gain=gain, minibatch=task.minibatch, dynamics=settings)
+    engine = LocalEngine(config, task.data)
     try:
         couplings = tuple(p.coupling for p in config.network.recurrent)
         radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, COLD_ITERATIONS)
         step, gamma = engine.timing.rule.step(radius), engine.timing.rule.gamma(radius)
-        phases = (Phase("free", 0.0, cap),)
-        relaxation = Relaxation(1, "train", np.arange(minibatch), phases, couplings, step, gamma=gamma)
+        phases = (Phase("free", 0.0, task.cap),)
+        relaxation = Relaxation(1, "train", np.arange(task.minibatch), phases, couplings, step, gamma=gamma)
         (lane,) = engine.relax(relaxation).lanes
         (phase,) = lane
         return (phase.ticks, phase.sweeps, radius, step) if phase.settled else (None, None, radius, step)

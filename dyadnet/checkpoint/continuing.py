@@ -130,7 +130,9 @@ def check_tally(config: RunConfig, position: Position) -> None:
     if position.tally is None:
         return
     try:
-        tally = Tally.from_plain(Layout(Topology(config.network), own=config.imperfections.counters), position.tally)
+        tally = Tally.from_plain(
+            Layout(Topology(config.network), counters=config.imperfections.counters), position.tally
+        )
         tally.summary()
         for name, total in tally.plain().items():
             if name not in ("blocks", "edges") and (type(total) not in (int, float)):

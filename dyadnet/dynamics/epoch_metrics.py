@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from dyadnet.dynamics.outcome import Layout, Outcome, counted
+from dyadnet.dynamics.block_metrics import RECORDED, reduced
+from dyadnet.dynamics.outcome import Layout, Outcome, Reports, counted
 from dyadnet.numerics.scores import Scale
 
 
@@ -40,6 +41,10 @@ class Tally:
         self._sums = np.zeros((blocks, len(_SUMS)))
         self._largest = np.zeros((blocks, len(_LARGEST)))
         self._cells = np.zeros(blocks)
+        # Of one's own metrics; of a largest number that there has not been, NaN.
+        self._samples = np.zeros(blocks)
+        begun = [math.nan if metric.reduction == "max" else 0.0 for metric in layout.own]
+        self._own = np.tile(begun, (blocks, 1))
         self._counts = np.zeros((len(layout.channels), len(layout.counted)), dtype=np.int64)
         self._last: Outcome | None = None
 
@@ -85,14 +90,33 @@ class Tally:
         self._cells += reports.column("samples") * reports.column("neurons")
         # What is no number is no largest one.
         np.fmax(self._largest, reports.columns(_LARGEST), out=self._largest)
+        if self.layout.own:
+            self._add_own(reports)
         self._counts += reports.counts
+
+    def _add_own(self, reports: Reports) -> None:
+        self._samples += reports.column("samples")
+        for index, metric in enumerate(self.layout.own):
+            found, kept = reports.of_own[:, index], self._own[:, index]
+            if metric.reduction == "max":
+                np.fmax(kept, found, out=kept)
+            elif metric.reduction == "last":
+                kept[:] = found
+            else:
+                kept += found
 
     def plain(self) -> dict[str, Any]:
         """All sums, as plain values."""
         sums = {name: getattr(self, name) for name in _PLAIN}
         counts = counted(self.layout.channels, self._counts, self.layout.counted).values()
         edges = [[*channel, row] for channel, row in zip(self.layout.channels, counts, strict=True)]
-        return sums | {"blocks": self._blocks(), "edges": edges}
+        found = sums | {"blocks": self._blocks(), "edges": edges}
+        if not self.layout.own:
+            return found
+        names = ("samples", *(metric.name for metric in self.layout.own))
+        rows = np.column_stack([self._samples, self._own]).tolist()
+        own = [dict(zip(names, row, strict=True)) for row in rows]
+        return found | {"own": dict(zip(self.layout.blocks, own, strict=True))}
 
     @classmethod
     def from_plain(cls, layout: Layout, values: Mapping[str, Any], scale: Scale | None = None) -> Tally:
@@ -106,6 +130,11 @@ class Tally:
             tally._sums[row] = [sums[column] for column in _SUMS]
             tally._largest[row] = [sums[column] for column in _LARGEST]
             tally._cells[row] = sums["cells"]
+            if layout.own:
+                # What was not measured from the beginning of the epoch is not known of it.
+                own = values.get("own", {}).get(name, {})
+                tally._samples[row] = own.get("samples", math.nan)
+                tally._own[row] = [own.get(metric.name, math.nan) for metric in layout.own]
         of_channel = {tuple(channel): counts for *channel, counts in values["edges"]}
         for row, counts in enumerate(of_channel[channel] for channel in layout.channels):
             tally._counts[row] = [counts[column] for column in layout.counted]
@@ -122,18 +151,18 @@ class Tally:
             "ticks": self._ticks / self.relaxations,
             "phases": self._phases,
             "capped": self._capped,
-            "blocks": {
-                name: {
-                    "saturated": sums["saturated"] / sums["cells"],
-                    "mean_norm": math.sqrt(sums["mean_square"] / sums["cells"]),
-                    "difference_norm": math.sqrt(sums["difference_square"] / sums["cells"]),
-                    **{largest: sums[largest] for largest in _LARGEST},
-                    **{count: int(sums[count]) for count in ("updates", "messages", "values", "stale")},
-                }
-                for name, sums in self._blocks().items()
-            },
+            "blocks": self._summaries(),
             "edges": counted(self.layout.channels, self._counts, self.layout.counted),
         }
+
+    def _summaries(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for row, (name, sums) in enumerate(self._blocks().items()):
+            found[name] = {column.recorded: reduced(column, sums[column.name], sums["cells"]) for column in RECORDED}
+            for metric, value in zip(self.layout.own, self._own[row].tolist(), strict=True):
+                mean = metric.reduction == "mean"
+                found[name][metric.name] = value / float(self._samples[row]) if mean else value
+        return found
 
     def latest(self) -> dict[str, Any]:
         """The latest relaxation by itself; edges are left to the epochs."""
@@ -148,8 +177,8 @@ class Tally:
         return {name: dict(zip(names, row, strict=True)) for name, row in zip(self.layout.blocks, rows, strict=True)}
 
 
-_SUMS = ("saturated", "mean_square", "difference_square", "updates", "messages", "values", "stale")
-_LARGEST = ("residual_mean", "residual_difference")
+_SUMS = tuple(column.name for column in RECORDED if column.over != "max")
+_LARGEST = tuple(column.name for column in RECORDED if column.over == "max")
 _ERRORS = ("_squared", "_absolute")
 _PLAIN = (
     *("samples", "relaxations", "_loss", "_correct", *_ERRORS),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics.block_metrics import COLUMNS, BlockMetric, own
 from dyadnet.dynamics.messages import KINDS, Address
 from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.imperfections.own import Counter
@@ -26,34 +27,14 @@ RECEIVED = ("delayed", "dropped", "duplicated", "stale")
 """What is counted where a channel begins, and where it ends; see `counted`."""
 COUNTED = (*SENT, *RECEIVED)
 """Columns of the counts of a channel: what its sender counts, then what its receiver does."""
-NUMBERS = (
-    "samples",
-    "neurons",
-    "residual_mean",
-    "residual_difference",
-    "saturated",
-    "mean_square",
-    "difference_square",
-    "updates",
-    "messages",
-    "values",
-    "stale",
-    "loss",
-    "correct",
-    "squared",
-    "absolute",
-    "age",
-    "weight_norm",
-    "update_norm",
-    "agreement_product",
-    "agreement_own",
-    "agreement_exact",
-)
-"""Columns of the numbers of a block; NaN where a `BlockReport` has None. Counts are exact up to 2⁵³."""
-_COLUMN = {name: index for index, name in enumerate(NUMBERS)}
-_PLAIN = NUMBERS[: _COLUMN["agreement_product"]]
-_WHOLE = {"samples", "neurons", "updates", "messages", "values", "stale", "correct", "age"}
-_PERHAPS = {"loss", "correct", "squared", "absolute", "weight_norm", "update_norm"}
+NUMBERS = tuple(column.name for column in COLUMNS)
+"""Columns of the numbers of a block; NaN where a `BlockReport` has None. Counts are exact up to 2⁵³. Those of one's own
+metrics come after them."""
+COLUMN = {name: index for index, name in enumerate(NUMBERS)}
+AGREEMENT = slice(COLUMN["agreement_product"], len(NUMBERS))
+_PLAIN = NUMBERS[: COLUMN["agreement_product"]]
+_WHOLE = {column.name for column in COLUMNS if column.whole}
+_PERHAPS = {column.name for column in COLUMNS if column.perhaps}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +91,8 @@ class BlockReport:
         Of the synapses, and of the change that was made to them, at the latest update that was measured.
     agreement
         Of the latest contrast that was compared with the exact gradient: their scalar product, and both squares.
+    own
+        What metrics of one's own gave, in their order; see `dyadnet.dynamics.block_metrics`.
     """
 
     block: str
@@ -132,6 +115,7 @@ class BlockReport:
     weight_norm: float | None = None
     update_norm: float | None = None
     agreement: tuple[float, float, float] | None = None
+    own: tuple[float, ...] = ()
 
 
 class Predicted(NamedTuple):
@@ -145,7 +129,7 @@ class Predicted(NamedTuple):
 
 
 class Layout:
-    """Which row is whose.
+    """Which row is whose, and which column is what.
 
     Parameters
     ----------
@@ -153,7 +137,7 @@ class Layout:
         The network.
     blocks
         Those that report, in block order; all unless given.
-    own
+    counters
         What imperfections of a user's own count.
 
     Attributes
@@ -166,10 +150,15 @@ class Layout:
         All of these, by the first block that has to do with one.
     counted
         Columns of their counts: `COUNTED`, then what imperfections of a user's own count, which receivers do.
+    own
+        Metrics of one's own, whose columns come after `NUMBERS`: those that there are when this is made.
     """
 
-    def __init__(self, topology: Topology, blocks: Sequence[str] | None = None, own: Sequence[Counter] = ()) -> None:
-        self.counted = (*COUNTED, *(counter.name for counter in own))
+    def __init__(
+        self, topology: Topology, blocks: Sequence[str] | None = None, counters: Sequence[Counter] = ()
+    ) -> None:
+        self.counted = (*COUNTED, *(counter.name for counter in counters))
+        self.own: tuple[BlockMetric, ...] = own()
         self.blocks = tuple(topology.blocks if blocks is None else blocks)
         begin: dict[str, list[Address]] = {name: [] for name in self.blocks}
         end: dict[str, list[Address]] = {name: [] for name in self.blocks}
@@ -185,6 +174,11 @@ class Layout:
         self.received = tuple(channel for name in self.blocks for channel in end[name])
         self.channels = tuple(dict.fromkeys(c for name in self.blocks for c in (*begin[name], *end[name])))
 
+    @property
+    def width(self) -> int:
+        """Columns of numbers."""
+        return len(NUMBERS) + len(self.own)
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -193,7 +187,7 @@ class Share:
     Attributes
     ----------
     numbers
-        Shape (blocks, `NUMBERS`).
+        Shape (blocks, `Layout.width`).
     sent, received
         Shapes (channels that begin here, `SENT`) and (channels that end here, `RECEIVED`).
     spent
@@ -214,13 +208,15 @@ class Reports(Sequence[BlockReport]):
     blocks, channels
         Whose rows they are.
     numbers
-        Shape (blocks, `NUMBERS`).
+        Shape (blocks, `Layout.width`).
     counts
         Shape (channels, `COUNTED`).
     spent
         By every process, since it began.
     columns_of_counts
         Names of the columns of `counts`.
+    own
+        Metrics of the columns after `NUMBERS`.
     """
 
     def __init__(
@@ -231,6 +227,7 @@ class Reports(Sequence[BlockReport]):
         counts: Counts,
         spent: tuple[Spent, ...],
         columns_of_counts: tuple[str, ...] = COUNTED,
+        own: tuple[BlockMetric, ...] = (),
     ) -> None:
         self.columns_of_counts = columns_of_counts
         self.blocks = blocks
@@ -238,6 +235,7 @@ class Reports(Sequence[BlockReport]):
         self.numbers = numbers
         self.counts = counts
         self.spent = spent
+        self.own = own
 
     def column(self, name: str) -> Table:
         """One of `NUMBERS`: shape (blocks,).
@@ -247,7 +245,7 @@ class Reports(Sequence[BlockReport]):
         KeyError
             If it is none of them.
         """
-        return self.numbers[:, _COLUMN[name]]
+        return self.numbers[:, COLUMN[name]]
 
     def columns(self, names: Sequence[str]) -> Table:
         """Some of `NUMBERS`: shape (blocks, names).
@@ -257,7 +255,12 @@ class Reports(Sequence[BlockReport]):
         KeyError
             If one is none of them.
         """
-        return self.numbers[:, [_COLUMN[name] for name in names]]
+        return self.numbers[:, [COLUMN[name] for name in names]]
+
+    @property
+    def of_own(self) -> Table:
+        """What metrics of one's own gave: shape (blocks, own)."""
+        return self.numbers[:, len(NUMBERS) :]
 
     def total(self, name: str) -> int:
         """Sum of a count over blocks."""
@@ -286,7 +289,7 @@ class Reports(Sequence[BlockReport]):
 
         None if a block has compared none.
         """
-        product, own, exact = self.numbers[:, _COLUMN["agreement_product"] :].sum(axis=0).tolist()
+        product, own, exact = self.numbers[:, AGREEMENT].sum(axis=0).tolist()
         return None if math.isnan(product) else (product, own, exact)
 
     def edges(self) -> dict[str, dict[str, int]]:
@@ -307,9 +310,10 @@ class Reports(Sequence[BlockReport]):
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
         values = self.numbers[index].tolist()
-        own: dict[str, Any] = {name: _value(name, value) for name, value in zip(_PLAIN, values, strict=False)}
-        agreement = tuple(values[len(_PLAIN) :])
-        return BlockReport(self.blocks[index], **own, agreement=None if math.isnan(agreement[0]) else agreement)
+        plain: dict[str, Any] = {name: _value(name, value) for name, value in zip(_PLAIN, values, strict=False)}
+        found = tuple(values[AGREEMENT])
+        agreement = None if math.isnan(found[0]) else found
+        return BlockReport(self.blocks[index], **plain, agreement=agreement, own=tuple(values[len(NUMBERS) :]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,13 +353,14 @@ class Joiner:
         The network.
     homes
         The blocks of each process, in block order.
-    own
+    counters
         What imperfections of a user's own count.
     """
 
-    def __init__(self, topology: Topology, homes: Sequence[Sequence[str]], own: Sequence[Counter] = ()) -> None:
-        whole, parts = Layout(topology, own=own), [Layout(topology, blocks) for blocks in homes]
-        self._blocks, self._channels, self._counted = whole.blocks, whole.channels, whole.counted
+    def __init__(self, topology: Topology, homes: Sequence[Sequence[str]], counters: Sequence[Counter] = ()) -> None:
+        whole, parts = Layout(topology, counters=counters), [Layout(topology, blocks) for blocks in homes]
+        self._blocks, self._channels = whole.blocks, whole.channels
+        self._counted, self._own = whole.counted, whole.own
         self._numbers = _order(self._blocks, [name for part in parts for name in part.blocks])
         self._sent = _order(self._channels, [channel for part in parts for channel in part.sent])
         self._received = _order(self._channels, [channel for part in parts for channel in part.received])
@@ -377,6 +382,7 @@ class Joiner:
             np.concatenate([sent, received], axis=1),
             tuple(share.spent for share in shares),
             self._counted,
+            self._own,
         )
 
 
@@ -409,9 +415,10 @@ def _order(wanted: Sequence[object], given: Sequence[object]) -> NDArray[np.intp
 
 
 def numbers_of(report: BlockReport) -> list[float]:
-    """The numbers of one block, in the order of `NUMBERS`."""
-    own = [getattr(report, name) for name in _PLAIN]
-    return [math.nan if value is None else value for value in (*own, *(report.agreement or (None, None, None)))]
+    """The numbers of one block, in the order of `NUMBERS`, and those of one's own metrics."""
+    plain = [getattr(report, name) for name in _PLAIN]
+    found = (*plain, *(report.agreement or (None, None, None)), *report.own)
+    return [math.nan if value is None else value for value in found]
 
 
 def _value(name: str, value: float) -> float | int | None:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
-from dyadnet.dynamics.outcome import COUNTED, NUMBERS, Counts, Layout, Table
+from dyadnet.dynamics.block_metrics import BlockState
+from dyadnet.dynamics.outcome import AGREEMENT, COLUMN, COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.dynamics.stopping import Settling
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
@@ -41,7 +42,6 @@ Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
 WORTH_A_THREAD = 50_000
 """Parameters that a further thread is woken for."""
 
-COLUMN = {name: index for index, name in enumerate(NUMBERS)}
 STEPS: dict[str, Callable[..., None]] = {"momentum": calls.step_momentum, "adam": calls.step_adam}
 """The compiled forms that an `OptimiserSpec` names."""
 OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute")]
@@ -295,7 +295,7 @@ class Group:
         lanes = [self._lanes[index] for index in self.active]
         parts = self._apply(lambda lane: lane.summary(), lanes)
         blocks, seen = len(self._arena.blocks), len(self._arena.specs)
-        found = np.full((blocks, len(NUMBERS)), np.nan)
+        found = np.full((blocks, self.layout.width), np.nan)
         found[:, COLUMN["samples"]] = sum(lane.rows for lane in lanes)
         found[:, COLUMN["neurons"]] = self._arena.actual.blocks[:blocks, c.B_SIZE]
         for name, column in (("residual_mean", c.V_RESIDUAL), ("residual_difference", c.V_RELATIVE)):
@@ -311,15 +311,23 @@ class Group:
             if block.measured[0] is not None:
                 found[number, [COLUMN["weight_norm"], COLUMN["update_norm"]]] = block.measured
             if block.agreement is not None:
-                found[number, COLUMN["agreement_product"] :] = block.agreement
+                found[number, AGREEMENT] = block.agreement
         channels = 2 * len(self._arena.links), len(COUNTED)
         counts, sums = np.zeros(channels, dtype=np.int64), np.zeros((seen, 3), dtype=np.int64)
         for lane in lanes:
             table, _, state, _ = lane.views
             calls.count(table, state, lane.tick, counts, sums)
         found[:, [COLUMN["messages"], COLUMN["values"], COLUMN["stale"]]] = sums[:blocks]
+        if self.layout.own:
+            for number in range(blocks):
+                states = [_state(lane, number) for lane in lanes]
+                found[number, len(NUMBERS) :] = [metric.of(states) for metric in self.layout.own]
         own = np.sum([lane.counted for lane in lanes], axis=0)
         return found, np.concatenate([counts, own], axis=1)[self._order]
+
+    def leave_own_metrics(self) -> None:
+        """Call none of one's own metrics: what is relaxed here is of no run."""
+        self.layout.own = ()
 
     def _report_output(self, row: Array, output: int, lanes: Sequence[Lane]) -> None:
         row[OF_OUTPUT] = 0.0
@@ -468,6 +476,14 @@ class Share:
 
     blocks: NDArray[np.int64]
     scratch: Array
+
+
+def _state(lane: Lane, number: int) -> BlockState:
+    A, D = (lane.array(number, column).copy() for column in (c.B_A, c.B_D))
+    if not lane.dyadic(number):
+        D[...] = 0
+    m, d = lane.readout(number).copy()
+    return BlockState(lane.blocks[number].name, lane.rows, A, D, m, d)
 
 
 def _order(arena: Arena, layout: Layout) -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.dynamics.outcome import Layout, Outcome, Reports, Spent
+from dyadnet.dynamics.outcome import Outcome, Reports, Spent
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engines.block_lane import BlockLane
 from dyadnet.engines.group import Group
@@ -77,7 +77,6 @@ class LocalEngine:
         self._seconds: dict[str, float] = {}
         self._totals: dict[str, float] = {}
         self._messages = self._bytes = 0
-        self._layout = Layout(self.topology, own=config.imperfections.counters)
 
     def relax(self, relaxation: Relaxation) -> Outcome:
         """Settle one minibatch, each lane on a thread; see `Engine.relax`."""
@@ -88,7 +87,8 @@ class LocalEngine:
         found = self.group.reported()
         self._spend("relax", started)
         spent = Spent("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
-        reports = Reports(self._layout.blocks, self._layout.channels, *found, (spent,), self._layout.counted)
+        layout = self.group.layout
+        reports = Reports(layout.blocks, layout.channels, *found, (spent,), layout.counted, layout.own)
         self._messages += reports.total("messages")
         self._bytes += reports.total("values") * self.group.dtype.itemsize
         return Outcome(tuple(phases), reports)

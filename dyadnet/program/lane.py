@@ -583,8 +583,8 @@ class Lane:
         reg = self.state.reg
         first = (int(reg[c.REG_TICK]) + 1) // c.AHEAD * c.AHEAD
         moment = Moment(int(reg[c.REG_RELAXATION]), int(reg[c.REG_PHASE]), int(reg[c.REG_LANE]))
-        for column, own in enumerate(self.arena.ahead):
-            self.state.ahead[:, column] = own.ahead(first, c.AHEAD, moment)
+        for column, law in enumerate(self.arena.ahead):
+            self.state.ahead[:, column] = law.ahead(first, c.AHEAD, moment)
         reg[c.REG_AHEAD] = first + c.AHEAD - 1
 
     def _disturb(self, channel: int) -> None:
@@ -597,14 +597,14 @@ class Lane:
         end = int(row[c.C_COPY_GROUPS_END] if event[c.E_COPY] else row[c.C_GROUPS_END])
         # What comes neuron by neuron is changed as a whole each time, alike, and counted once.
         whole = event[c.E_GROUP] in (c.NONE, end - 1)
-        for own in self.arena.effects[channel]:
-            stream = own.draws_of_copies if event[c.E_COPY] else own.draws
+        for made in self.arena.effects[channel]:
+            stream = made.draws_of_copies if event[c.E_COPY] else made.draws
             draw = stream.at(event[c.E_SENT], event[c.E_PHASE], lane, relaxation)
             for index, name in enumerate(STREAMS):
                 if self.state.reg[c.REG_STREAMS] >> index & 1:
                     values = self.memory.X[at + index * size : at + (index + 1) * size].reshape(shape)
-                    values[...], counted = own.effect.applied(values, draw, name)
-                    self.counted[channel, self._counter[own.effect.counter.name]] += counted * whole
+                    values[...], counted = made.effect.applied(values, draw, name)
+                    self.counted[channel, self._counter[made.effect.counter.name]] += counted * whole
 
     def _activate(self, number: int, *, first: bool = False) -> None:
         block, row = self.blocks[number], self.tables.blocks[number]

@@ -10,12 +10,14 @@ import numpy as np
 import yaml
 
 from dyadnet.config import RunConfig
+from dyadnet.dynamics.block_metrics import RECORDED, own
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
 from dyadnet.reporting.probes import probes
 from dyadnet.reporting.reading import Reading, listed
 from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
+from dyadnet.runs.record_lines import own_of
 from dyadnet.runs.status import Status
 from dyadnet.telemetry.snapshot import model_of
 from dyadnet.telemetry.view import layout
@@ -24,7 +26,8 @@ POINTS = 600
 """Minibatches that a curve shows at most, evenly spaced."""
 PARTS = ("train", "validation", "test")
 IDEAL = ("validation_ideal", "test_ideal")
-OF_BLOCK = ("saturated", "mean_norm", "difference_norm", "residual_mean", "residual_difference")
+OF_BLOCK = tuple(column.recorded for column in RECORDED if not column.whole)
+"""Numbers of a block that the page shows over epochs."""
 COUNTS = ("messages", "values", "suppressed", "quantised", "delayed", "dropped", "duplicated", "stale")
 
 
@@ -69,6 +72,7 @@ def contents(reading: Reading) -> dict[str, Any]:
         "network": _layout(reading.config, epochs),
         "epochs": epochs,
         "minibatches": _thinned(minibatches),
+        "own": _own(epochs),
         "channels": _channels(edges),
         "machinery": machinery,
         "ages": _ages(ages),
@@ -130,7 +134,8 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
         found[key] |= {part: float(line[part][key]) for part in IDEAL if part in line}
     found |= {key: float(train[key]) for key in ("sweeps", "most_sweeps", "phases", "capped")}
     found["blocks"] = {
-        name: {key: float(block[key]) for key in OF_BLOCK} | {"updates": _number(block.get("updates"))}
+        name: {key: float(block[key]) for key in OF_BLOCK}
+        | {"updates": _number(block.get("updates")), "own": own_of(block)}
         for name, block in train["blocks"].items()
     }
     found["messages"] = sum(int(block.get("messages", 0)) for block in train["blocks"].values())
@@ -190,6 +195,13 @@ def _channels(edges: list[dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
         {"channel": name, **{key: total[key] for key in dict.fromkeys((*COUNTS, *total))}}
         for name, total in totals.items()
     ]
+
+
+def _own(epochs: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Block metrics of one's own that the record has; their unit, where this process knows them."""
+    names = dict.fromkeys(name for epoch in epochs for block in epoch["blocks"].values() for name in block["own"])
+    known = {metric.name: metric for metric in own()}
+    return [{"name": name, "unit": known[name].unit if name in known else "1"} for name in names]
 
 
 def _ages(epochs: list[dict[str, dict[str, list[int]]]]) -> list[dict[str, Any]]:

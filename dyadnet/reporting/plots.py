@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
 
@@ -24,6 +24,7 @@ from dyadnet.errors import DyadnetError
 from dyadnet.numerics.histogram import AGES, BINS, PER_DECADE, lower_edges
 from dyadnet.process.console import say
 from dyadnet.runs.folder import whole
+from dyadnet.runs.record_lines import Line, epochs, spendings
 
 Given = ParamSpec("Given")
 _DRAWING = threading.RLock()
@@ -69,15 +70,15 @@ def literal(text: str) -> str:
 @drawing
 def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """Loss, error, settling and saturation over epochs, from the epoch lines of ``metrics.jsonl``."""
-    epochs = [line for line in lines if line["kind"] == "epoch"]
+    found = epochs(lines)
     figure, axes = panels(2, 2, (9, 6.4))
     for axis, draw in zip(axes.flat, CURVES.values(), strict=True):
-        draw(axis, epochs)
+        draw(axis, found)
     figure.suptitle(literal(title))
     written(figure, path)
 
 
-def loss(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+def loss(axis: Axes, epochs: Sequence[Line]) -> None:
     """Draw the loss of each part over epochs."""
     x = [line["epoch"] for line in epochs]
     for part, colour in COLOURS.items():
@@ -87,7 +88,7 @@ def loss(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
     axis.legend(frameon=False)
 
 
-def error(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+def error(axis: Axes, epochs: Sequence[Line]) -> None:
     """Draw the part of wrong predictions, or of variance that is not explained, in per cent, over epochs."""
     x = [line["epoch"] for line in epochs]
     classes = all("accuracy" in line["validation"] for line in epochs)
@@ -99,7 +100,7 @@ def error(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
     axis.legend(frameon=False)
 
 
-def sweeps(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+def sweeps(axis: Axes, epochs: Sequence[Line]) -> None:
     """Draw sweeps a minibatch, mean and most, and on a second axis the spectral radius μ, over epochs."""
     x = [line["epoch"] for line in epochs]
     axis.plot(x, [line["train"]["sweeps"] for line in epochs], color="#222222", marker=".", label="mean")
@@ -115,7 +116,7 @@ def sweeps(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
     axis.legend(frameon=False, loc="lower right")
 
 
-def saturation(axis: Axes, epochs: Sequence[dict[str, Any]]) -> None:
+def saturation(axis: Axes, epochs: Sequence[Line]) -> None:
     """Draw each block's saturated compartments, in per cent, over epochs."""
     x = [line["epoch"] for line in epochs]
     for block in epochs[0]["train"]["blocks"] if epochs else []:
@@ -138,9 +139,10 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
     """
     edges: dict[str, dict[str, Any]] = {}
     rates: dict[str, list[float]] = {}
-    for line in lines:
-        for actor, spent in line.get("actors", {}).items() if line["kind"] == "epoch" else ():
-            for source, counts in spent.get("edges", {}).items():
+    for line in spendings(lines):
+        for actor, spent in line.get("actors", {}).items():
+            reads: Mapping[str, Line] = spent.get("edges", {})
+            for source, counts in reads.items():
                 edge = edges.setdefault(f"{source} → {actor}", {name: np.zeros(BINS, int) for name in AGES})
                 for name in AGES:
                     edge[name] += np.asarray(counts[name])

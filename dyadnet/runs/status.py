@@ -14,6 +14,7 @@ from dyadnet.checkpoint.lock import holder, stale
 from dyadnet.errors import DivergedError, DyadnetError, RunFolderError, StoppedError, UsageError
 from dyadnet.files.access import content, unpacked
 from dyadnet.runs.folder import CONFIG, STATUS, read_config, read_metrics, whole
+from dyadnet.runs.record_lines import ended
 from dyadnet.runs.summary import Summary
 
 State = Literal["running", "finished", "stopped", "diverged", "failed", "killed", "unfinished"]
@@ -168,7 +169,7 @@ def _by_record(run: Path) -> Status:
     """What the record says of a run that left no status."""
     config = read_config(run)
     try:
-        done = sum(line["kind"] == "epoch" for line in read_metrics(run))
+        done = ended(read_metrics(run))
     except RunFolderError:
         done = 0
     return Status("finished" if done >= config.learning.epochs else "unfinished")

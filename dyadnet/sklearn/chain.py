@@ -23,7 +23,7 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.numerics.scores import SCORES, merit, variance
 from dyadnet.sklearn.parameters import Parameters, plain
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.inference import outputs, precise
 
 
@@ -177,7 +177,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
             # A run's coordinator splits at least two samples; its rows are set here.
             shape = replace(_shape(dataset, rows), train=max(count, 2))
             start = None if progress is None else progress.position
-            coordinator = Coordinator(config, shape, engine, start=start)
+            coordinator = Coordinator(config, shape, engine, outset=Outset(position=start))
             coordinator.train_rows, coordinator.validation_rows = rows
             if samples.weights is not None:
                 coordinator.train_weights = samples.weights[rows[0]]

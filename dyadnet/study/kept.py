@@ -16,6 +16,7 @@ from dyadnet.data import Dataset
 from dyadnet.network.description import Network
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import OF_CLASSES, scores
+from dyadnet.runs.record_lines import Line
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.weights import Parameters
 from dyadnet.study.definition import Keep
@@ -72,7 +73,7 @@ class Best:
             }
 
 
-def curves(network: Network, lines: Sequence[dict[str, Any]], seconds: Sequence[float]) -> dict[str, list[Any]]:
+def curves(network: Network, lines: Sequence[Line], seconds: Sequence[float]) -> dict[str, list[Any]]:
     """One list over epochs of each thing that a figure may show.
 
     Training's loss and accuracy (or R² and errors) are those of the minibatches as the epoch went on, means of the
@@ -120,7 +121,8 @@ def _constants(coordinator: Coordinator, dataset: Dataset, best: Best) -> dict[s
         trained.close()
 
 
-def _hidden(network: Network, blocks: dict[str, dict[str, float]]) -> float:
+def _hidden(network: Network, blocks: Mapping[str, Line]) -> float:
     """Part of all neurons but the output's that is at either bound."""
     sizes = {name: b.size for name, b in Topology(network).blocks.items() if b.population.name != network.output}
-    return sum(blocks[name]["saturated"] * size for name, size in sizes.items()) / max(sum(sizes.values()), 1)
+    total: float = sum(blocks[name]["saturated"] * size for name, size in sizes.items())
+    return total / max(sum(sizes.values()), 1)

@@ -17,11 +17,12 @@ from dyadnet.network.topology import Topology
 from dyadnet.runs.folder import BEST, CHECKPOINTS, CONFIG, RunFolder, read_machinery, read_metrics, saved_weights
 from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.observer import Unobserved
+from dyadnet.runs.record_lines import Epoch, epochs, spendings
 from dyadnet.runs.watcher import Silent
 from dyadnet.runs.weights import read, read_manifest
 from dyadnet.study.kept import Best
 from dyadnet.training.checkpoint_writer import Keeper
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.opening import opened
 from dyadnet.training.reopening import reopened
 
@@ -64,7 +65,7 @@ def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) ->
         assert folder.beginning is not None
         observer = Unobserved()
         keeper = Keeper(config, folder.beginning, folder, watcher, observer)
-        yield Coordinator(config, shape, engine, folder, watcher, observer, keeper, initial)
+        yield Coordinator(config, shape, engine, folder, watcher, observer, keeper, Outset(initial))
 
 
 def reached(place: Path | None) -> int:
@@ -73,10 +74,9 @@ def reached(place: Path | None) -> int:
     return max((order(path.name) or 0 for path in checkpoints), default=0)
 
 
-def told(place: Path) -> tuple[list[dict[str, object]], list[float]]:
+def told(place: Path) -> tuple[list[Epoch], list[float]]:
     """Lines of all epochs of a trial's record, and the seconds of work until each was over."""
-    lines = [line for line in read_metrics(place) if line["kind"] == "epoch"]
-    return lines, worked(place)
+    return epochs(read_metrics(place)), worked(place)
 
 
 def worked(place: Path) -> list[float]:
@@ -87,7 +87,7 @@ def worked(place: Path) -> list[float]:
     RunFolderError
         If there is no record yet, or its last line is not whole yet.
     """
-    spent = [line["seconds"] for line in read_machinery(place) if line["kind"] == "epoch"]
+    spent = [line["seconds"] for line in spendings(read_machinery(place))]
     return list(itertools.accumulate(seconds["training"] + seconds["evaluation"] for seconds in spent))
 
 

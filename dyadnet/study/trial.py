@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from dyadnet.baselines import engine_in_process
 from dyadnet.config import RunConfig
@@ -18,12 +18,13 @@ from dyadnet.errors import DivergedError
 from dyadnet.numerics.scores import scores
 from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.loading import shape_for
+from dyadnet.runs.record_lines import Epoch, Line
 from dyadnet.runs.watcher import Silent
 from dyadnet.study.columns import METRICS
 from dyadnet.study.definition import Keep
 from dyadnet.study.kept import Best, curves, examined
 from dyadnet.study.ongoing import best, ongoing, told
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 
 Status = Literal["ok", "diverged", "failed"]
 
@@ -57,13 +58,13 @@ class _Epochs(Silent):
     """A watcher that keeps the epoch lines of the record."""
 
     def __init__(self) -> None:
-        self.lines: list[dict[str, Any]] = []
+        self.lines: list[Epoch] = []
         self.seconds: list[float] = []
         self._began = time.perf_counter()
 
     def epoch(self, line: dict[str, Any]) -> None:
         """Keep one, and the time at which it came."""
-        self.lines.append(line)
+        self.lines.append(cast(Epoch, line))
         self.seconds.append(time.perf_counter() - self._began)
 
 
@@ -117,8 +118,8 @@ def _coordinated(
 ) -> Iterator[Coordinator]:
     """Who trains, with the best weights in memory or in a folder; in the end all epochs are known."""
     if place is None:
-        initial = initial_weights(config)[1]
-        yield Coordinator(config, shape_for(config, dataset), engine, folder=weights, watcher=epochs, initial=initial)
+        outset = Outset(initial_weights(config)[1])
+        yield Coordinator(config, shape_for(config, dataset), engine, folder=weights, watcher=epochs, outset=outset)
         return
     with ongoing(config, shape_for(config, dataset), engine, place) as coordinator:
         try:
@@ -127,7 +128,7 @@ def _coordinated(
             epochs.lines, epochs.seconds = told(place)
 
 
-def learned(best: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
+def learned(best: Line, last: Line) -> dict[str, Any]:
     """What was learned, from the best and the last epoch's line of the record."""
     parts = {part: best[part] for part in ("test", "validation", "train")} | {
         "ideal": best.get("test_ideal", best["test"])
@@ -144,7 +145,7 @@ def learned(best: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def moved(lines: list[dict[str, Any]]) -> dict[str, Any]:
+def moved(lines: Sequence[Line]) -> dict[str, Any]:
     """How the network settled and what it sent while it trained, from all epochs' lines of the record."""
     parts = [line["train"] for line in lines]
     edges = [edge for part in parts for edge in part["edges"].values()]

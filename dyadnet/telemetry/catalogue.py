@@ -1,4 +1,5 @@
-"""Every metric there is: name, type, labels and meaning. The collector can show no other, and the docs list these.
+"""Every metric there is: name, type, labels and meaning. The collector can show no other but block metrics of
+one's own, and the docs list these.
 
 Names begin with ``dyadnet_``; units are base units and ratios; counters end in ``_total``. Labels have few values:
 nothing is labelled by neuron, minibatch or tick.
@@ -6,9 +7,11 @@ nothing is labelled by neuron, minibatch or tick.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from dyadnet.dynamics.block_metrics import COLUMNS, BlockMetric
 from dyadnet.imperfections.own import Counter
 from dyadnet.numerics.histogram import SMALLEST
 
@@ -55,6 +58,24 @@ class Metric:
     def all_labels(self) -> tuple[str, ...]:
         """In the order in which they are shown."""
         return (*OF_RUN, *self.labels) if self.of_run else self.labels
+
+
+def _of_block(name: str) -> Metric:
+    """A metric of the table of what blocks report."""
+    column = next(column for column in COLUMNS if column.metric == name)
+    kind: Kind = "counter" if name.endswith("_total") else "gauge"
+    return Metric(name, kind, OF_BLOCK, column.meaning, column.unit)
+
+
+def of_own(name: str) -> str:
+    """What Prometheus calls a block metric of one's own, without `PREFIX`."""
+    return f"block_{name}"
+
+
+def catalogue(own: Iterable[BlockMetric] = ()) -> dict[str, Metric]:
+    """Every metric by name without `PREFIX`, in the order in which they are shown: block metrics of one's own last."""
+    added = [Metric(of_own(one.name), "gauge", OF_BLOCK, one.meaning, one.unit) for one in own]
+    return {metric.name: metric for metric in (*_LISTED, *added)}
 
 
 _LISTED = [
@@ -116,14 +137,8 @@ _LISTED = [
     Metric("learning_rate", "gauge", (), "Learning rate in force.", "1"),
     Metric("beta", "gauge", (), "Strength of the nudge β in force.", "1"),
     Metric("lambda", "gauge", ("projection",), "λ of each projection in force; κ = 2λ−1.", "1"),
-    Metric(
-        "weight_norm",
-        "gauge",
-        OF_BLOCK,
-        "Frobenius norm of all synapses of a block, at the latest update that was measured (metrics.norms).",
-        "1",
-    ),
-    Metric("update_norm", "gauge", OF_BLOCK, "Norm of the change that this update made to them.", "1"),
+    _of_block("weight_norm"),
+    _of_block("update_norm"),
     Metric(
         "gradient_cosine",
         "gauge",
@@ -146,28 +161,14 @@ _LISTED = [
     Metric("diverged_total", "counter", (), "Relaxations that diverged; the run ends with the first.", "relaxations"),
     Metric("spectral_radius", "gauge", (), "Spectral radius ρ (μ of the paper), as last estimated.", "1"),
     Metric("step", "gauge", (), "η or ω in force; in free mode the time constant in units of the delay.", "1"),
-    Metric(
-        "residual",
-        "gauge",
-        OF_BLOCK,
-        "Largest |A*−A| at the last firing of the latest training relaxation.",
-        "pre-activation",
-    ),
-    Metric(
-        "residual_difference_ratio",
-        "gauge",
-        OF_BLOCK,
-        "Largest |D*−D| at the last firing, relative to the largest |D|.",
-        "ratio",
-    ),
-    Metric("saturated_ratio", "gauge", OF_BLOCK, "Fraction of compartments at either bound.", "ratio"),
-    Metric("mean_norm", "gauge", OF_BLOCK, "Root mean square of the means m, over neurons and samples.", "1"),
-    Metric(
-        "difference_norm", "gauge", OF_BLOCK, "Root mean square of the differences d, over neurons and samples.", "1"
-    ),
+    _of_block("residual"),
+    _of_block("residual_difference_ratio"),
+    _of_block("saturated_ratio"),
+    _of_block("mean_norm"),
+    _of_block("difference_norm"),
     Metric("tolerance", "gauge", ("quantity",), "Residual under which a block counts as settled.", "as the residual"),
     # How asynchronous is it?
-    Metric("updates_total", "counter", OF_BLOCK, "Firings of a block, in all relaxations.", "firings"),
+    _of_block("updates_total"),
     Metric("messages_total", "counter", OF_EDGE, "Messages sent on a channel.", "messages"),
     Metric("message_values_total", "counter", OF_EDGE, "Numbers in them.", "numbers"),
     Metric("message_bytes_total", "counter", OF_EDGE, "Size of those numbers.", "bytes"),
@@ -185,13 +186,7 @@ _LISTED = [
         "Numbers that were not sent because they had hardly moved (send-on-delta).",
         "numbers",
     ),
-    Metric(
-        "message_age_ticks",
-        "gauge",
-        OF_BLOCK,
-        "Age of the oldest message that a block held when the latest training relaxation ended; virtual time only.",
-        "ticks",
-    ),
+    _of_block("message_age_ticks"),
     Metric(
         "message_age_seconds",
         "histogram",
@@ -276,5 +271,5 @@ def own_counter(counter: Counter) -> Metric:
     return Metric(f"messages_{counter.name}_total", "counter", OF_EDGE, counter.meaning, "1")
 
 
-CATALOGUE: dict[str, Metric] = {metric.name: metric for metric in _LISTED}
-"""By name without `PREFIX`, in the order in which they are shown."""
+CATALOGUE = catalogue()
+"""Those that are built in."""

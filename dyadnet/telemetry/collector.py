@@ -11,7 +11,7 @@ import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric, own_counter
+from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric, catalogue, own_counter
 from dyadnet.telemetry.readings import Reading, Spread, readings
 from dyadnet.telemetry.snapshot import Snapshot
 
@@ -48,8 +48,9 @@ class RunsCollector(Collector):
         _put(families, CATALOGUE["build_info"], build())
         known = dict(CATALOGUE)
         for snapshot in self._runs():
-            own = (own_counter(counter) for counter in snapshot.config.imperfections.counters)
-            known |= {metric.name: metric for metric in own if metric.name not in CATALOGUE}
+            counters = (own_counter(counter) for counter in snapshot.config.imperfections.counters)
+            known |= {metric.name: metric for metric in counters if metric.name not in CATALOGUE}
+            known = catalogue(snapshot.layout.own) | known
             for reading in readings(snapshot.still()):
                 _put(families, known[reading.metric], reading, (snapshot.run, snapshot.model))
         for name in known:
@@ -68,14 +69,13 @@ def build() -> Reading:
 
 
 def _put(families: dict[str, Family], metric: Metric, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:
-    name = metric.name
-    family = families.get(name)
+    family = families.get(metric.name)
     if family is None:
-        family = families[name] = _family(metric)
+        family = families[metric.name] = _family(metric)
     labels = [*run, *reading.labels]
     if isinstance(reading, Spread):
         assert isinstance(family, HistogramMetricFamily)
-        family.add_metric(labels, _buckets(BOUNDS[name], reading.counts), reading.total)
+        family.add_metric(labels, _buckets(BOUNDS[metric.name], reading.counts), reading.total)
     else:
         assert not isinstance(family, HistogramMetricFamily)
         family.add_metric(labels, reading.value)

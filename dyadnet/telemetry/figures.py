@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dyadnet.dynamics.block_metrics import SHOWN, BlockMetric, of_blocks, own_of_blocks
 from dyadnet.dynamics.outcome import BlockReport, Counts, Layout, Outcome, Reports
 from dyadnet.network.topology import Topology
 from dyadnet.telemetry.catalogue import SWEEPS
@@ -44,36 +45,43 @@ class OfPart:
         self.total_sweeps += outcome.sweeps
 
 
+_UNKNOWN: dict[str, float | None] = {
+    column.shown: None if column.perhaps else 0 if column.whole else math.nan for column in SHOWN
+}
+
+
 @dataclass(slots=True)
 class OfBlock:
-    """One block, or a layer of many: the latest training relaxation, and firings since the run began."""
+    """One block, or a layer of many: the latest training relaxation, and firings since the run began.
+
+    Attributes
+    ----------
+    shown
+        What is built in, by `Column.shown`; NaN or None where nothing is known.
+    own
+        What one's own metrics gave, by name.
+    """
 
     layer: str
-    residual: float = math.nan
-    residual_difference: float = math.nan
-    saturated: float = math.nan
-    mean_norm: float = math.nan
-    difference_norm: float = math.nan
-    age: int = 0
-    weight_norm: float | None = None
-    update_norm: float | None = None
+    shown: dict[str, float | None] = field(default_factory=lambda: dict(_UNKNOWN))
     updates: int = 0
+    own: dict[str, float] = field(default_factory=dict)
 
-    def look(self, reports: Sequence[BlockReport]) -> None:
+    def look(self, reports: Sequence[BlockReport], own: Sequence[BlockMetric]) -> None:
         """Take over how a training relaxation ended."""
-        cells = sum(report.samples * report.neurons for report in reports)
-        self.residual = max(report.residual_mean for report in reports)
-        self.residual_difference = max(report.residual_difference for report in reports)
-        self.saturated = sum(report.saturated for report in reports) / cells
-        self.mean_norm = math.sqrt(sum(report.mean_square for report in reports) / cells)
-        self.difference_norm = math.sqrt(sum(report.difference_square for report in reports) / cells)
-        self.age = max(report.age for report in reports)
-        self.weight_norm = _norm([report.weight_norm for report in reports])
-        self.update_norm = _norm([report.update_norm for report in reports])
+        samples, neurons = reports[0].samples, [report.neurons for report in reports]
+        cells = samples * sum(neurons)
+        for column in SHOWN:
+            self.shown[column.shown] = of_blocks(column, [getattr(report, column.name) for report in reports], cells)
+        for index, metric in enumerate(own):
+            values = [report.own[index] for report in reports]
+            self.own[metric.name] = own_of_blocks(metric, values, samples, neurons)
 
     def plain(self) -> dict[str, Any]:
         """As the page reads it."""
-        return {name: _finite(getattr(self, name)) for name in self.__slots__}
+        shown = {name: _finite(value) for name, value in self.shown.items()}
+        own = {name: _finite(value) for name, value in self.own.items()}
+        return {"layer": self.layer, **shown, "updates": self.updates, "own": own}
 
 
 class Names:
@@ -125,7 +133,7 @@ def blocks(names: Names, layout: Layout, latest: Reports | None, updates: Sequen
         block = found[name] = OfBlock(names.layer(layout.blocks[members[0]]))
         block.updates = sum(updates[row] for row in members)
         if latest is not None:
-            block.look([latest[row] for row in members])
+            block.look([latest[row] for row in members], layout.own)
     return found
 
 
@@ -146,11 +154,6 @@ def cosine(outcome: Outcome) -> float | None:
         return None
     product, own, exact = outcome.reports.agreement
     return product / math.sqrt(own * exact) if own and exact else None
-
-
-def _norm(norms: list[float | None]) -> float | None:
-    known = [norm for norm in norms if norm is not None]
-    return math.sqrt(sum(norm * norm for norm in known)) if known else None
 
 
 def _finite(value: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from dyadnet.dynamics.block_metrics import SHOWN
 from dyadnet.numerics.histogram import PER_DECADE
-from dyadnet.telemetry.catalogue import AGES, BOUNDS_A_DECADE, own_counter
+from dyadnet.telemetry.catalogue import AGES, BOUNDS_A_DECADE, of_own, own_counter
 from dyadnet.telemetry.figures import OfBlock
 from dyadnet.telemetry.snapshot import STATES, Snapshot
 
@@ -92,21 +93,12 @@ def _learning(s: Snapshot, blocks: Blocks) -> Iterator[Reading]:
         for projection, lam in zip(s.config.network.recurrent, s.settings["lambda"], strict=True):
             yield Reading("lambda", (projection.name,), lam)
     for name, block in blocks.items():
-        if block.weight_norm is not None and block.update_norm is not None:
-            yield Reading("weight_norm", (block.layer, name), block.weight_norm)
-            yield Reading("update_norm", (block.layer, name), block.update_norm)
+        norms = [(column.metric, block.shown[column.shown]) for column in SHOWN if column.perhaps]
+        for metric, norm in norms:
+            if norm is not None:
+                yield Reading(metric, (block.layer, name), norm)
     if s.cosine is not None:
         yield Reading("gradient_cosine", (), s.cosine)
-
-
-OF_BLOCK = {
-    "residual": "residual",
-    "residual_difference_ratio": "residual_difference",
-    "saturated_ratio": "saturated",
-    "mean_norm": "mean_norm",
-    "difference_norm": "difference_norm",
-}
-"""Attribute of a block's figures that each metric shows."""
 
 
 def _settling(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
@@ -121,9 +113,14 @@ def _settling(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
     yield Reading("tolerance", ("mean",), s.config.dynamics.tolerance)
     yield Reading("tolerance", ("difference",), s.config.dynamics.tolerance_difference)
     if s.settings:
-        for metric, attribute in OF_BLOCK.items():
+        for column in SHOWN:
+            if column.perhaps or column.whole:
+                continue
             for name, block in blocks.items():
-                yield Reading(metric, (block.layer, name), getattr(block, attribute))
+                yield Reading(column.metric, (block.layer, name), block.shown[column.shown] or 0.0)
+        for name, block in blocks.items():
+            for metric, value in block.own.items():
+                yield Reading(of_own(metric), (block.layer, name), value)
 
 
 EDGE_COUNTS = {
@@ -162,7 +159,7 @@ def _messages(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
 
 
 def _age(name: str, block: OfBlock) -> Reading:
-    return Reading("message_age_ticks", (block.layer, name), block.age)
+    return Reading("message_age_ticks", (block.layer, name), block.shown["age"] or 0)
 
 
 def _bounded(bins: Sequence[int]) -> tuple[int, ...]:

@@ -84,7 +84,7 @@ class Snapshot:
         self.settings: dict[str, Any] = {}
         self.objective: float | None = None
         self.cosine: float | None = None
-        self.layout = Layout(self.topology, own=config.imperfections.counters)
+        self.layout = Layout(self.topology, counters=config.imperfections.counters)
         self.latest: Reports | None = None
         self.updates = np.zeros(len(self.layout.blocks), dtype=np.int64)
         self.counts = np.zeros((len(self.layout.channels), len(self.layout.counted)), dtype=np.int64)

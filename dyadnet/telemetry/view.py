@@ -46,6 +46,7 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
             },
             "network": network(snapshot),
             "blocks": {name: block.plain() for name, block in snapshot.blocks.items()},
+            "own": [{"name": one.name, "unit": one.unit, "meaning": one.meaning} for one in snapshot.layout.own],
             "edges": [
                 {"edge": edge, "kind": kind, "counts": dict(counts)} for (edge, kind), counts in snapshot.edges.items()
             ],

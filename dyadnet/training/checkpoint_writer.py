@@ -21,6 +21,7 @@ from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, DyadnetError, StoppedError, StoreError
 from dyadnet.files.store import Store
+from dyadnet.runs import record_lines
 from dyadnet.runs.folder import Recorder
 from dyadnet.runs.observer import Observer
 from dyadnet.runs.watcher import Watcher
@@ -196,15 +197,7 @@ class Keeper:
         self._kept.append(Kept(name, None if position.best is None else position.best.checkpoint))
         seconds = time.perf_counter() - started
         self._observer.saved("checkpoint", seconds, manifest.size)
-        self._recorder.machinery(
-            {
-                "kind": "checkpoint",
-                "name": name,
-                "minibatch": position.updates,
-                "seconds": seconds,
-                "bytes": manifest.size,
-            }
-        )
+        self._recorder.machinery({**record_lines.checkpoint(name, position.updates, seconds, manifest.size)})
 
     def _tidy(self) -> None:
         gone = superseded(self._kept, self._config.checkpoint.keep)

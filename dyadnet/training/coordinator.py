@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,7 @@ from dyadnet.learning.weighting import weighted
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.numerics.scores import Scale, merit
-from dyadnet.runs import weights
+from dyadnet.runs import record_lines, weights
 from dyadnet.runs.folder import BEST, LAST, Recorder
 from dyadnet.runs.hooks import Hooks, Unhooked
 from dyadnet.runs.loading import check_fit
@@ -51,6 +51,25 @@ EXACT_BETA = 1e-3
 """At which the contrast counts as the exact gradient, once the network has settled for as long as it may."""
 OFF_THE_RECORD = 2**40
 """Added to a relaxation's number, so that no draw of one that counts is touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outset:
+    """What a run sets out with, beside its configuration.
+
+    Attributes
+    ----------
+    parameters
+        That a run which begins anew starts from, by block; drawn from the seed unless given.
+    hooks
+        Calls the run's callbacks; there are none unless given.
+    position
+        Where a run without a keeper goes on from; at its beginning unless given.
+    """
+
+    parameters: weights.Parameters | None = None
+    hooks: Hooks | None = None
+    position: Position | None = None
 
 
 class Coordinator:
@@ -72,12 +91,8 @@ class Coordinator:
         Is told everything that metrics are made of; never changes a bit of the result.
     keeper
         Keeps checkpoints, and has the one that the run goes on from; None: there are none.
-    initial
-        Parameters that a run which begins anew starts from, by block; drawn from the seed unless given.
-    hooks
-        Calls the run's callbacks; there are none unless given.
-    start
-        Where a run without a keeper goes on from; at its beginning unless given.
+    outset
+        What the run sets out with, beside its configuration.
 
     Attributes
     ----------
@@ -103,9 +118,7 @@ class Coordinator:
         watcher: Watcher | None = None,
         observer: Observer | None = None,
         keeper: Keeper | None = None,
-        initial: weights.Parameters | None = None,
-        hooks: Hooks | None = None,
-        start: Position | None = None,
+        outset: Outset | None = None,
     ) -> None:
         check_fit(config, data)
         self.config = config
@@ -116,20 +129,22 @@ class Coordinator:
         self.observer: Observer = observer or Unobserved()
         topology = Topology(config.network)
         self.timing = timing(config, topology)
-        self._layout = Layout(topology, own=config.imperfections.counters)
+        self._layout = Layout(topology, counters=config.imperfections.counters)
         self.train_rows, self.validation_rows = validation_split(data.train, config.seed, config.data.validation)
         self.keeper = keeper
-        self._initial = initial if keeper is None or keeper.newest is None else None
-        self._hooks: Hooks = hooks or Unhooked()
+        outset = outset or Outset()
+        self._initial = outset.parameters if keeper is None or keeper.newest is None else None
+        self._hooks: Hooks = outset.hooks or Unhooked()
         stopping = config.learning.early_stopping
         self._patience = None if stopping is None else Patience(stopping)
         self._halt: str | None = None
         self._raised: str | None = None
         self._regimen = Regimen(config)
         self.train_weights: NDArray[np.float64] | None = None
+        start = outset.position or Position()
         if keeper is not None and keeper.newest is not None:
             start = keeper.newest.position
-        self._start = start = start or Position()
+        self._start = start
         self._best, self._last = start.best, start.last
         self.radius = start.radius
         self._relaxations = start.relaxations
@@ -241,8 +256,8 @@ class Coordinator:
             if self.folder is not None and (index + 1) % self.config.record.every == 0:
                 self._record_minibatch(epoch, index, at, tally)
             if "on_minibatch_end" in self._hooks.wanted:
-                found = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
-                self._hook("on_minibatch_end", found | tally.latest())
+                found = record_lines.minibatch(epoch, index, self._settings(at), tally.latest())
+                self._hook("on_minibatch_end", found)
                 self._ended(epoch, index + 1, tally)
             if self.keeper is not None:
                 newest = self.keeper.newest
@@ -250,8 +265,7 @@ class Coordinator:
                 self._kept(newest)
                 self._ended(epoch, index + 1, tally)
         trained = time.perf_counter()
-        line: dict[str, Any] = {"kind": "epoch", "epoch": epoch + 1}
-        line |= self._settings(epoch + 1 - 1 / self.minibatches)
+        line = record_lines.epoch_began(epoch, self._settings(epoch + 1 - 1 / self.minibatches))
         line["train"] = tally.summary()
         imperfect = not self.config.imperfections.ideal()
         for part in EVALUATED:
@@ -262,9 +276,7 @@ class Coordinator:
             if imperfect:
                 line[f"{part}_ideal"] = self.evaluate(part, ideal=True).summary()
                 self._hook("on_evaluation_end", f"{part}_ideal", line[f"{part}_ideal"])
-        line["weight_norm"] = self.engine.norms()
-        line["weights_sha256"] = self.engine.weights_sha256()
-        line["relaxations"] = self._relaxations
+        line |= record_lines.epoch_ended(self.engine.norms(), self.engine.weights_sha256(), self._relaxations)
         self.observer.epoch(line)
         if self.folder is not None:
             self.folder.metrics(line)
@@ -452,23 +464,19 @@ class Coordinator:
 
     def _record_minibatch(self, epoch: int, index: int, at: float, tally: Tally) -> None:
         assert self.folder is not None
-        line = {"kind": "minibatch", "epoch": epoch + 1, "minibatch": index + 1} | self._settings(at)
-        line |= tally.latest()
-        if self.config.dynamics.phases != "in-turn" and self.config.baseline is None:
-            # It is of both compartments at once.
-            line["objective"] = self.engine.objective(self._regimen.beta(at))
+        # It is of both compartments at once.
+        has = self.config.dynamics.phases != "in-turn" and self.config.baseline is None
+        objective = self.engine.objective(self._regimen.beta(at)) if has else None
+        line = record_lines.minibatch(epoch, index, self._settings(at), tally.latest(), objective)
         self.folder.metrics(line)
         self.observer.recorded(line)
 
     def _record_machinery(self, epoch: int, seconds: dict[str, float]) -> None:
         assert self.folder is not None
-        spent = self.engine.machinery()
-        line = (
-            {"kind": "epoch", "epoch": epoch + 1, "seconds": seconds | dict(spent.seconds)}
-            | {"messages": spent.messages, "bytes": spent.bytes, "learning_epochs": self.config.learning.epochs}
-            | ({"pace": spent.pace} if spent.pace else {})
-            | ({"actors": spent.actors} if spent.actors else {})
-        )
+        spent, epochs = self.engine.machinery(), self.config.learning.epochs
+        traffic = spent.messages, spent.bytes
+        seconds |= spent.seconds
+        line = record_lines.spent(epoch, seconds, traffic, epochs, spent.pace, spent.actors)
         self.folder.machinery(line)
         self.observer.machinery(line)
 

@@ -14,7 +14,7 @@ from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
 from dyadnet.telemetry.endpoint import exposed
 from dyadnet.training.checkpoint_writer import Keeper
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.stop import Stop, heeding
 
 
@@ -45,13 +45,13 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
         initial = None if folder.beginning is None else folder.beginning.initial
         try:
             if folder.beginning is None or folder.beginning.store is None:
-                summary = Coordinator(config, shape, engine, folder, watcher, observer, initial=initial).run()
+                summary = Coordinator(config, shape, engine, folder, watcher, observer, outset=Outset(initial)).run()
             else:
                 stop = Stop()
                 keeper = Keeper(config, folder.beginning, folder, watcher, observer, stop, folder.fired)
                 with heeding(stop):
                     summary = Coordinator(
-                        config, shape, engine, folder, watcher, observer, keeper, initial, folder.hooks
+                        config, shape, engine, folder, watcher, observer, keeper, Outset(initial, folder.hooks)
                     ).run()
         finally:
             engine.close()

@@ -19,6 +19,7 @@ from dyadnet.runs import weights as saved
 from dyadnet.runs.export.layout import Arrays, joined, split
 from dyadnet.runs.folder import BEST, LAST, MACHINERY, PROBES, read_config, read_machinery, read_metrics, saved_weights
 from dyadnet.runs.loading import load_data
+from dyadnet.runs.record_lines import Epoch, Spent, epochs, spendings
 from dyadnet.runs.status import Status, read_status
 from dyadnet.runs.summary import Summary
 from dyadnet.training.inference import outputs, precise
@@ -168,7 +169,7 @@ class Run:
         """
         rows = [numbers(line) for line in self._epochs]
         spent = {
-            line["epoch"]: sum(line["seconds"].get(key, 0.0) for key in ("training", "evaluation"))
+            line["epoch"]: line["seconds"].get("training", 0.0) + line["seconds"].get("evaluation", 0.0)
             for line in self._spent
         }
         keys = dict.fromkeys(key for row in rows for key in row)
@@ -415,15 +416,13 @@ class Run:
         return html.run(self)
 
     @cached_property
-    def _epochs(self) -> list[dict[str, Any]]:
+    def _epochs(self) -> list[Epoch]:
         """The record's lines of epochs, the newest of each."""
-        lines = {line["epoch"]: line for line in read_metrics(self.path) if line["kind"] == "epoch"}
-        return list(lines.values())
+        return epochs(read_metrics(self.path))
 
     @property
-    def _spent(self) -> list[dict[str, Any]]:
-        there = (self.path / MACHINERY).exists()
-        return [line for line in read_machinery(self.path) if line["kind"] == "epoch"] if there else []
+    def _spent(self) -> list[Spent]:
+        return spendings(read_machinery(self.path)) if (self.path / MACHINERY).exists() else []
 
     @cached_property
     def _manifest(self) -> Mapping[str, Any]:

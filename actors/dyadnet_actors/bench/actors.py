@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,53 +30,67 @@ SAMPLES = 2048
 BETA = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """What every configuration that is measured has in common.
+
+    Attributes
+    ----------
+    inputs, hidden
+        Sizes of a chain; it has ten outputs.
+    lanes
+        Of both engines.
+    pin
+        Whether every actor stays on one core.
+    """
+
+    inputs: int
+    hidden: Sequence[int]
+    lanes: int
+    pin: bool = False
+
+
 def measure(
-    inputs: int,
-    hidden: Sequence[int],
+    layers: Layers,
     minibatches: Sequence[int],
     models: Sequence[str],
-    lanes: int,
     relaxations: int,
     repetitions: int,
     dataset: Dataset | None = None,
     told: Callable[[str], None] | None = None,
-    *,
-    pin: bool = False,
 ) -> dict[str, Any]:
     """Rates for each model and minibatch: medians over interleaved repetitions of so many relaxations.
 
     Every relaxation is one that training begins with: the presets' weights, phases, tolerances and step. Both engines
     settle the same minibatches, in the same number of sweeps; that is checked.
     """
-    data = dataset or images(inputs, SAMPLES)
+    data = dataset or images(layers.inputs, SAMPLES)
     rows = []
     for model in models:
         for minibatch in minibatches:
             if told is not None:
                 told(f"{model}, minibatch {minibatch}")
-            config = configuration(model, inputs, hidden, minibatch, lanes, pin=pin)
+            config = configuration(model, layers, minibatch)
             rows.append(_row(model, config, relaxations, repetitions, data))
     return {
         "machine": machine(),
-        "network": [inputs, *hidden, 10],
+        "network": [layers.inputs, *layers.hidden, 10],
         "data": data.name,
-        "lanes": lanes,
+        "lanes": layers.lanes,
         "relaxations": relaxations,
         "repetitions": repetitions,
-        "pin": pin,
+        "pin": layers.pin,
         "rows": rows,
     }
 
 
-def configuration(
-    model: str, inputs: int, hidden: Sequence[int], minibatch: int, lanes: int, *, pin: bool = False
-) -> RunConfig:
+def configuration(model: str, layers: Layers, minibatch: int) -> RunConfig:
     """The preset of the image sets, with other sizes."""
     values = preset("mnist", model)
-    values["network"]["layered"] |= {"inputs": inputs, "hidden": list(hidden)}
-    values["dynamics"]["lanes"] = lanes
+    values["network"]["layered"] |= {"inputs": layers.inputs, "hidden": list(layers.hidden)}
+    values["dynamics"]["lanes"] = layers.lanes
     values["learning"]["minibatch"] = minibatch
-    return RunConfig.read(values | {"cluster": {"transport": "fast", "pin": pin}}, "bench")
+    return RunConfig.read(values | {"cluster": {"transport": "fast", "pin": layers.pin}}, "bench")
 
 
 def _row(model: str, config: RunConfig, relaxations: int, repetitions: int, data: Dataset) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import itertools
 import re
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,32 @@ MINIBATCHES = 5
 _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What chains of any size have in common.
+
+    Attributes
+    ----------
+    model
+        ``hm``, ``ffm`` or ``sshm``.
+    neurons
+        Of a block.
+    minibatch, lanes
+        Samples that settle together, and the lanes that they are shared out to.
+    actors
+        That share the blocks of a chain, at most.
+    """
+
+    model: str
+    neurons: int
+    minibatch: int
+    lanes: int
+    actors: int
+
+
 def measure(
     sizes: Sequence[int],
-    neurons: int,
-    model: str,
-    minibatch: int,
-    lanes: int,
-    actors: int,
+    chain: Chain,
     sweeps: int,
     repetitions: int,
     told: Callable[[str], None] | None = None,
@@ -46,27 +66,27 @@ def measure(
         See `dyadnet.bench.growth.Course`.
     """
     say = told or (lambda text: None)
-    chains = [_Chain(model, size, neurons, minibatch, lanes, min(actors, size), actors * len(sizes)) for size in sizes]
+    chains = [_Engines(chain, size, len(sizes)) for size in sizes]
     try:
-        courses = [chain.start(sweeps) for chain in chains]
+        courses = [engines.start(sweeps) for engines in chains]
         found: dict[str, list[list[float]]] = {"local": [], "actors": [], "coordinator": []}
         # The first repetition warms everything up.
         for repetition in range(repetitions + 1):
             say(f"repetition {repetition} of {repetitions}")
-            local = [one.cost(chain.ticks) for chain, (one, _) in zip(chains, courses, strict=True)]
-            spread = [other.cost(chain.ticks) for chain, (_, other) in zip(chains, courses, strict=True)]
+            local = [one.cost(engines.ticks) for engines, (one, _) in zip(chains, courses, strict=True)]
+            spread = [other.cost(engines.ticks) for engines, (_, other) in zip(chains, courses, strict=True)]
             spent = [sum(other.relax()[1] for _ in range(MINIBATCHES)) / MINIBATCHES for _, other in courses]
             if repetition:
                 for name, values in (("local", local), ("actors", spread), ("coordinator", spent)):
                     found[name].append(values)
         for _, other in courses:
             other.learn()
-        shared = [chain.resident() for chain in chains]
+        shared = [engines.resident() for engines in chains]
     finally:
-        for chain in chains:
-            chain.close()
+        for engines in chains:
+            engines.close()
     say("memory")
-    alone = [held(model, size, neurons, minibatch, lanes) for size in sizes]
+    alone = [held(chain.model, size, chain.neurons, chain.minibatch, chain.lanes) for size in sizes]
     summed = {name: _summed(values) for name, values in found.items()}
     rows = [
         {
@@ -82,11 +102,7 @@ def measure(
     ]
     return {
         "machine": machine(),
-        "model": model,
-        "neurons": neurons,
-        "minibatch": minibatch,
-        "lanes": lanes,
-        "actors": actors,
+        **asdict(chain),
         "repetitions": repetitions,
         "rows": rows,
         "memory": {
@@ -102,16 +118,14 @@ def slopes(sizes: Sequence[int], values: Sequence[float]) -> list[float]:
     return [(b - a) / (n - m) for (m, a), (n, b) in itertools.pairwise(pairs)]
 
 
-class _Chain:
-    """One chain on both engines."""
+class _Engines:
+    """A chain of so many blocks on both engines, one of several such chains."""
 
-    def __init__(
-        self, model: str, size: int, neurons: int, minibatch: int, lanes: int, actors: int, everybody: int
-    ) -> None:
-        cpus = SHARE * ray.cluster_resources().get("CPU", 1.0) / everybody
-        cluster = {"actors": actors, "cpus_per_actor": min(1.0, cpus), "transport": "fast"}
-        self.config = configuration(model, size, neurons, minibatch, lanes, cluster)
-        self._samples = data(neurons)
+    def __init__(self, chain: Chain, size: int, chains: int) -> None:
+        cpus = SHARE * ray.cluster_resources().get("CPU", 1.0) / (chain.actors * chains)
+        cluster = {"actors": min(chain.actors, size), "cpus_per_actor": min(1.0, cpus), "transport": "fast"}
+        self.config = configuration(chain.model, size, chain.neurons, chain.minibatch, chain.lanes, cluster)
+        self._samples = data(chain.neurons)
         self._local = LocalEngine(self.config, self._samples)
         self.ticks = self._local.timing.sweep
         self._workers = RayWorkers(self.config, ray.put(self._samples), BlockActor)

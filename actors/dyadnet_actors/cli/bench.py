@@ -78,20 +78,14 @@ def actors(
         raise ConfigError("--network", network, f"{dataset.name} has {dataset.features} features a sample")
     console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
-        from dyadnet_actors.bench.actors import measure
+        from dyadnet_actors.bench.actors import Layers, measure
 
-        results = measure(
-            inputs,
-            hidden,
-            minibatches,
-            chosen,
-            lanes,
-            relaxations,
-            repetitions,
-            dataset,
-            lambda what: status.update(f"measuring {what}"),
-            pin=pin,
-        )
+        layers = Layers(inputs, hidden, lanes, pin)
+
+        def told(what: str) -> None:
+            status.update(f"measuring {what}")
+
+        results = measure(layers, minibatches, chosen, relaxations, repetitions, dataset, told)
     table = Table(title=f"settled samples a second, {network}, {results['data']} inputs, {lanes} lanes")
     for column in ("model", "minibatch", "sweeps", "local", "actors", "actors / local"):
         table.add_column(column, justify="right")
@@ -166,19 +160,10 @@ def growth(
     number = number or 4
     console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
-        from dyadnet_actors.bench.growth import measure
+        from dyadnet_actors.bench.growth import Chain, measure
 
-        results = measure(
-            sizes,
-            neurons,
-            model,
-            minibatch,
-            lanes,
-            number,
-            sweeps,
-            repetitions,
-            lambda what: status.update(f"measuring: {what}"),
-        )
+        chain = Chain(model, neurons, minibatch, lanes, number)
+        results = measure(sizes, chain, sweeps, repetitions, lambda what: status.update(f"measuring: {what}"))
     title = f"{model}, blocks of {neurons} neurons, minibatch {minibatch}, {lanes} lanes: µs a block and tick (ratio)"
     table = Table(title=title)
     for column in (

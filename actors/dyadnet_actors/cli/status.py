@@ -142,10 +142,11 @@ def _nowhere(run: str, problem: UsageError) -> UsageError:
 def _tell(run: Path, *, as_json: bool) -> None:
     """Say how the run of a folder stands."""
     from dyadnet.runs.folder import read_config, read_metrics
+    from dyadnet.runs.record_lines import ended
     from dyadnet.runs.status import read_status
 
     config, found = read_config(run), read_status(run)
-    epochs = sum(line["kind"] == "epoch" for line in read_metrics(run))
+    epochs = ended(read_metrics(run))
     if as_json:
         typer.echo(json.dumps({"run": str(run), **found.plain(), "epochs": epochs, "of": config.learning.epochs}))
     else:

@@ -36,7 +36,7 @@ from dyadnet_actors.cluster.connection import NAMESPACE
 from dyadnet_actors.cluster.detached import Ending, lived
 from dyadnet_actors.cluster.life import Life
 from dyadnet_actors.cluster.pinning import pin, usable
-from dyadnet_actors.cluster.recovering import Attempts
+from dyadnet_actors.cluster.recovering import Attempts, Past
 from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.callbacks import RelayedHooks, Told
 from dyadnet_actors.coordination.event_queue import Item, News
@@ -264,10 +264,8 @@ class CoordinatorActor:
                     recorder,
                     self._news,
                     self._snapshot,
-                    events,
-                    beginning,
+                    Past(events, beginning, self._hooks),
                     self._stop,
-                    self._hooks,
                 )
                 summary = self._attempts.run()
                 # Before metrics linger.

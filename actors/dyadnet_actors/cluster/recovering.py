@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from dyadnet.checkpoint.resume_point import Beginning
@@ -12,18 +13,38 @@ from dyadnet.config.faults import Faults
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.data import DataShape
 from dyadnet.errors import ConfigError
+from dyadnet.runs import record_lines
 from dyadnet.runs.folder import Recorder
 from dyadnet.runs.hooks import Hooks
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import Watcher
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.training.checkpoint_writer import Keeper
-from dyadnet.training.coordinator import Coordinator
+from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.stop import Stop
 from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.protocol.failures import FailedError
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a run goes on from.
+
+    Attributes
+    ----------
+    events
+        What has happened to it before.
+    beginning
+        Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
+    hooks
+        Calls the run's callbacks; there are none unless given.
+    """
+
+    events: Sequence[Mapping[str, Any]] = ()
+    beginning: Beginning | None = None
+    hooks: Hooks | None = None
 
 
 class Attempts:
@@ -39,14 +60,10 @@ class Attempts:
         Take the record, and are told how it goes.
     snapshot
         Takes the metrics.
-    events
-        What has happened to the run before.
-    beginning
-        Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
+    past
+        What it goes on from.
     stop
         Whether it is to end at the next occasion.
-    hooks
-        Calls the run's callbacks; there are none unless given.
     """
 
     def __init__(
@@ -57,10 +74,8 @@ class Attempts:
         recorder: Recorder,
         watcher: Watcher,
         snapshot: Snapshot,
-        events: Iterable[Mapping[str, Any]] = (),
-        beginning: Beginning | None = None,
+        past: Past | None = None,
         stop: Stop | None = None,
-        hooks: Hooks | None = None,
     ) -> None:
         self._config = config
         self._shape = shape
@@ -68,15 +83,15 @@ class Attempts:
         self._recorder = recorder
         self._watcher = watcher
         self._snapshot = snapshot
-        past = list(events)
-        fired = [event["fault"] for event in past if event["kind"] == "fault"]
-        self._recovery = Recovery(config.recovery, failures(past))
-        for failure in failures(past):
+        past = past or Past()
+        fired = [event["fault"] for event in past.events if event["kind"] == "fault"]
+        self._recovery = Recovery(config.recovery, failures(past.events))
+        for failure in failures(past.events):
             snapshot.failed(failure)
         self._faults = Faults(config.faults, fired, self._fires)
         self._keeper: Keeper | None = None
-        self._hooks = hooks
-        self._initial = None if beginning is None else beginning.initial
+        beginning = past.beginning
+        self._outset = Outset(None if beginning is None else beginning.initial, past.hooks)
         if beginning is not None and beginning.store is not None:
             self._keeper = Keeper(config, beginning, recorder, watcher, snapshot, stop, lambda: self._faults.fired)
         self._stopped = False
@@ -108,8 +123,7 @@ class Attempts:
                 self._watcher,
                 self._snapshot,
                 self._keeper,
-                self._initial,
-                self._hooks,
+                self._outset,
             )
             try:
                 return coordinator.run()
@@ -154,16 +168,16 @@ class Attempts:
             self._recorder.rewind({} if newest is None else newest.lengths)
             if stall is not None:
                 # What led to this is no part of what is repeated.
-                self._recorder.machinery(_line(stall))
+                self._recorder.machinery(record_lines.stall(stall.plain()))
             self._placed(places)
             seconds = time.monotonic() - noticed
-            self._recorder.machinery({"kind": "recovery", "life": self._recovery.incarnation, "seconds": seconds})
+            self._recorder.machinery({**record_lines.recovery(self._recovery.incarnation, seconds)})
             return
         raise problem
 
     def _stalls(self, found: Diagnosis) -> None:
         """Nothing moves, and this is why."""
-        self._recorder.machinery(_line(found))
+        self._recorder.machinery(record_lines.stall(found.plain()))
         self._watcher.warning(f"nothing has moved for {found.still:.1f} s: {found.text}")
 
     def _last(self) -> str:
@@ -172,12 +186,7 @@ class Attempts:
 
     def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
         """Note where actors run."""
-        line = {"kind": "placement", "actors": dict(actors)}
-        costs = self._workers.costs
-        if costs:
-            # Seconds that a relaxation and an update take, by which blocks were shared out.
-            line["costs"] = dict(costs)
-            line["loads"] = {label: sum(costs[name] for name in label.split("+")) for label in actors}
+        line = record_lines.placement(actors, self._workers.costs)
         self._recorder.machinery(line)
         self._snapshot.machinery(line)
 
@@ -185,7 +194,3 @@ class Attempts:
         """A fault is about to happen, and what is to come may end this process."""
         self._recorder.event({"kind": "fault", "fault": fault})
         self._recorder.settle()
-
-
-def _line(stall: Diagnosis) -> dict[str, Any]:
-    return {"kind": "stall"} | stall.plain()

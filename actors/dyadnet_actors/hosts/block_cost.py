@@ -76,6 +76,7 @@ def _probed(config: RunConfig, topology: Topology, name: str, clock: Callable[[]
     host = Host(_small(config), Home(0, homes), _samples(config, topology))
     if others:
         host.segments.mirror(1)
+    host.group.leave_own_metrics()
     host.join()
     if others:
         _tell(host)

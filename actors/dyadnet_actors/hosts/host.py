@@ -489,6 +489,7 @@ def _prepared(dtype: str, optimiser: str, *, free: bool) -> None:
     split = Split(np.zeros((2, 1)), np.arange(2))
     small = RunConfig.read(values)
     host = Host(small, Home(0, dict.fromkeys(Topology(small.network).blocks, 0)), Dataset("two", split, split, 1.0, 2))
+    host.group.leave_own_metrics()
     host.join()
     couplings = (-1.0,)
     phase = Phase("dyadic", 0.1, 2, fixed=True)

@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 
 from dyadnet.dynamics.messages import MessageError
-from dyadnet.dynamics.outcome import NUMBERS, SENT, Layout, Share, Spent
+from dyadnet.dynamics.outcome import SENT, Layout, Share, Spent
 from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet_actors.hosts.host import Relaxed
@@ -101,7 +101,7 @@ def read_answer(method: str, message: bytes, layout: Layout) -> Any:
 
 def _relaxed(found: Any, layout: Layout) -> Relaxed:
     (numbers, sent, received), (actor, incarnation, seconds, letters, size, refused, ages), lanes, delays = found
-    table = np.frombuffer(numbers, np.float64).reshape(len(layout.blocks), len(NUMBERS))
+    table = np.frombuffer(numbers, np.float64).reshape(len(layout.blocks), layout.width)
     begun = np.frombuffer(sent, np.int64).reshape(len(layout.sent), len(SENT))
     ended = np.frombuffer(received, np.int64).reshape(len(layout.received), len(layout.counted) - len(SENT))
     told = {str(name): float(value) for name, value in _mapping(seconds)}

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.dynamics import block_metrics
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.dynamics.outcome import COUNTED, NUMBERS
 from dyadnet.numerics.kernels import compiled
@@ -122,8 +123,9 @@ class Layout:
         self.head = pages(self.limits + 8 * home.hosts)
         ends = [home.homes[end.name] for link in geometry.topology.links for end in (link.pre, link.post)]
         # Twice what reports take, for what else is told with them.
+        width = len(NUMBERS) + len(block_metrics.own())
         counts = len(COUNTED) + len(geometry.config.imperfections.counters)
-        reports = [8 * (len(NUMBERS) * own + 2 * counts * ends.count(host)) for host, own in enumerate(blocks)]
+        reports = [8 * (width * here + 2 * counts * ends.count(host)) for host, here in enumerate(blocks)]
         # And of the ages of what each reads of the others.
         self.box = [pages((64 << 10) + 2 * size + 1024 * home.hosts) for size in reports]
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-
 from dyadnet.config import ClusterSpec
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError, StoppedError
@@ -61,7 +59,6 @@ def drive(
     max_concurrent: int | None = None,
     data_dir: Path | None = None,
     retry_failed: bool = False,
-    console: Console | None = None,
     shown: Callable[[StudyFolder, Sequence[Trial], Mapping[int, Result]], None] = draw,
     again: Sequence[str] | None = None,
 ) -> Ended:
@@ -90,7 +87,7 @@ def drive(
     for numbers in {dataset.numbers is not None for dataset in datasets.values()}:
         study = study.scored(numbers=numbers)
     for note in dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes):
-        (console or for_people()).print(f"warning: {note}", style="yellow", soft_wrap=True)
+        for_people().print(f"warning: {note}", style="yellow", soft_wrap=True)
     folder = StudyFolder(out, study, trials)
     try:
         results = folder.finished()
@@ -101,7 +98,7 @@ def drive(
         command = shlex.join(["dyadnet", *(again or ["study", str(out)]), *options])
         try:
             with interruptible():
-                _run(folder, trials, results, datasets, cluster, max_concurrent, console)
+                _run(folder, trials, results, datasets, cluster, max_concurrent)
                 shown(folder, trials, results)
         except KeyboardInterrupt:
             with deaf():
@@ -157,7 +154,6 @@ def _run(
     datasets: dict[str, Dataset],
     cluster: ClusterSpec,
     max_concurrent: int | None,
-    console: Console | None,
 ) -> None:
     left = [trial for trial in trials if trial.number not in results]
     if left:
@@ -167,7 +163,7 @@ def _run(
 
             workers = concurrency(max_concurrent, len(left))
             written = time.monotonic()
-            with StudyBar(trials, results, workers, console) as bar:
+            with StudyBar(trials, results, workers) as bar:
 
                 def place(trial: Trial) -> Path | None:
                     shape = datasets[data_key(trial.config)].shape

@@ -211,6 +211,9 @@ function picture(run) {
   return box;
 }
 
+// A block metric of one's own, with its unit.
+const titled = (name, unit) => (unit === "1" ? name : `${name} (${unit})`);
+
 function layers(run) {
   const names = blocks(run);
   const each = (of) => names.map((name, index) => ({ name, colour: colour(index), points: over(run, (epoch) => (epoch.blocks[name] ? of(epoch.blocks[name], epoch, name) : null)) }));
@@ -222,6 +225,7 @@ function layers(run) {
     chart("Size of the mean, rms m", each((block) => block.mean_norm), { ...SIZE, zero: true }),
     chart("Size of the difference, rms d", each((block) => block.difference_norm), { ...SIZE, log: true, format: (value) => short(value, 2) }),
     chart("Norm of the weights ‖θ‖", each((block, epoch, name) => epoch.norms[name]), { ...SIZE, zero: true }),
+    ...run.own.map(({ name, unit }) => chart(titled(name, unit), each((block) => block.own[name]), SIZE)),
   ];
   const last = run.epochs.at(-1);
   const sizes = new Map((run.network?.layers || []).flatMap((layer) => layer.blocks.map((block) => [block.name, block.size])));
@@ -236,6 +240,7 @@ function layers(run) {
     ["rms d", (name) => short(last.blocks[name].difference_norm)],
     ["‖θ‖", (name) => short(last.norms[name])],
     ["updates", (name) => count(last.blocks[name].updates)],
+    ...run.own.map(({ name: metric, unit }) => [titled(metric, unit), (name) => short(last.blocks[name].own[metric])]),
   ], names);
   rows.classList.add("spaced");
   const note = element("p", "note", `The table is of epoch ${last.epoch}. Residuals are the largest of an epoch, when relaxations ended; a dashed line marks the tolerance.`);

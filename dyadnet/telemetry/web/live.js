@@ -75,10 +75,12 @@ function figures(state) {
 
 function table(state) {
   const head = element("tr");
-  for (const [title] of ROWS) head.append(element("th", "", title));
+  const own = state.own.map(({ name, unit }) => [unit === "1" ? name : `${name} (${unit})`, (_, block) => short(block.own[name])]);
+  const columns = [...ROWS, ...own];
+  for (const [title] of columns) head.append(element("th", "", title));
   const rows = Object.entries(state.blocks).map(([name, block]) => {
     const row = element("tr");
-    for (const [, show, over] of ROWS) row.append(element("td", over && over(block, state) ? "over" : "", String(show(name, block, state))));
+    for (const [, show, over] of columns) row.append(element("td", over && over(block, state) ? "over" : "", String(show(name, block, state))));
     return row;
   });
   return [head, ...rows];
