@@ -23,18 +23,18 @@ from dyadnet_actors.protocol.stall_diagnosis import Chain, Diagnosis, Wait
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "record.md"
 LINKS = {
-    "train": record_lines.OfPart,
-    "validation": record_lines.OfPart,
-    "test": record_lines.OfPart,
-    "validation_ideal": record_lines.OfPart,
-    "test_ideal": record_lines.OfPart,
-    "blocks": record_lines.OfBlock,
+    "train": record_lines.PartEntry,
+    "validation": record_lines.PartEntry,
+    "test": record_lines.PartEntry,
+    "validation_ideal": record_lines.PartEntry,
+    "test_ideal": record_lines.PartEntry,
+    "blocks": record_lines.BlockEntry,
     "edges": record_lines.OfChannel,
     "seconds": record_lines.Seconds,
-    "pace": record_lines.Pace,
+    "pace": record_lines.PaceEntry,
     "actors": record_lines.OfActor,
-    "chains": record_lines.Chain,
-    "waits": record_lines.Wait,
+    "chains": record_lines.ChainEntry,
+    "waits": record_lines.WaitEntry,
 }
 """Type of what stands under a key."""
 ONES = {"train", "validation", "test", "validation_ideal", "test_ideal", "seconds", "pace"}
@@ -66,7 +66,7 @@ def look(line: Mapping[str, Any], kind: type, found: Found) -> None:
     for name, value in line.items():
         below = LINKS.get(name)
         if kind is record_lines.Placement and name == "actors":
-            below = record_lines.Place
+            below = record_lines.PlaceEntry
         elif kind is record_lines.OfActor and name == "edges":
             below = record_lines.Read
         if below is None or isinstance(value, int | float):
@@ -105,7 +105,7 @@ def test_runs_write_all_that_is_documented_and_nothing_else(tmp_path: Path) -> N
     waits = (Wait("h1", "out", "feedback", 7),)
     diagnosis = Diagnosis(3.0, (Chain(0, waits, "out", "silent", "out does not answer"),))
     look(json.loads(json.dumps(record_lines.stall(diagnosis.plain()))), record_lines.Stall, found)
-    look(record_lines.recovery(1, 0.5), record_lines.Recovery, found)
+    look(record_lines.recovery(1, 0.5), record_lines.RecoveryEntry, found)
     every = [kind for kinds in LINES.values() for kind in kinds.values()] + list(record_lines.PARTS)
     assert found == {(kind.__name__, name) for kind in every for name in keys(kind)}
 
@@ -121,7 +121,7 @@ def test_the_page_has_the_tables_of_the_types() -> None:
 
 
 def test_types_agree_with_what_is_declared_elsewhere() -> None:
-    assert list(record_lines.OfBlock.__annotations__) == [column.recorded for column in RECORDED]
+    assert list(record_lines.BlockEntry.__annotations__) == [column.recorded for column in RECORDED]
     assert list(record_lines.OfChannel.__annotations__) == list(COUNTED)
 
 

@@ -20,9 +20,9 @@ from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.block_metrics import BlockState
-from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, Spent, numbers_of
+from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
-from dyadnet.engines.protocol import Machinery
+from dyadnet.engines.protocol import PerformanceRecord
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
 from dyadnet.learning.block import Block
@@ -100,7 +100,7 @@ class BackpropEngine:
         numbers = np.array([numbers_of(self._report(block)) for block in self.blocks.values()])
         counts = np.zeros((len(self._layout.channels), len(COUNTED)), dtype=np.int64)
         self._spend("relax", started)
-        spent = Spent("process", seconds={"computing": sum(self._seconds.values())})
+        spent = ResourceUsage("process", seconds={"computing": sum(self._seconds.values())})
         layout = self._layout
         reports = Reports(layout.blocks, layout.channels, numbers, counts, (spent,), layout.counted, layout.own)
         return Outcome((ONE_PASS,), reports)
@@ -185,9 +185,9 @@ class BackpropEngine:
         """There are none."""
         return {}
 
-    def machinery(self) -> Machinery:
+    def machinery(self) -> PerformanceRecord:
         """Seconds since this was last called; nothing is sent."""
-        spent, self._seconds = Machinery(self._seconds, 0, 0), {}
+        spent, self._seconds = PerformanceRecord(self._seconds, 0, 0), {}
         return spent
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from dyadnet.bench.networks import machine
 from dyadnet.bench.products import Products
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset, Split
-from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.epoch_metrics import EpochMetrics
 from dyadnet.dynamics.request import Phase, Relaxation, lane_slices
 from dyadnet.engines.local import LocalEngine
 from dyadnet.engines.protocol import Engine
@@ -48,7 +48,7 @@ def configuration(
     return RunConfig.read(values | {"cluster": cluster or {}, "seed": 1}, "bench")
 
 
-class Course:
+class ChainTimer:
     """One engine and chain, from measurement to measurement.
 
     Parameters
@@ -71,7 +71,7 @@ class Course:
         self.sweeps = max(sweeps, self._blocks // 2 + 1)
         self._number = 0
         self._snapshot = Snapshot(config, "bench")
-        self._tally = Tally(self._snapshot.layout)
+        self._tally = EpochMetrics(self._snapshot.layout)
 
     def relax(self, factor: int = 1, beta: float = 0.0) -> tuple[float, float]:
         """Seconds of one relaxation, of the wall and of this thread, with all that a coordinator does about it.
@@ -128,7 +128,7 @@ def alone(
     sizes
         Blocks of each chain; the first is what the others are compared with.
     sweeps
-        See `Course`.
+        See `ChainTimer`.
     """
     say = told or (lambda text: None)
     found: list[list[tuple[float, float]]] = []
@@ -170,7 +170,7 @@ class _Chain:
     def __init__(self, model: str, size: int, neurons: int, minibatch: int, lanes: int, sweeps: int) -> None:
         config = configuration(model, size, neurons, minibatch, lanes)
         self._engine = LocalEngine(config, data(neurons))
-        self._course = Course(self._engine, config, sweeps)
+        self._course = ChainTimer(self._engine, config, sweeps)
         rows = [len(lane) for lane in lane_slices(np.arange(minibatch), lanes).values()]
         # Feedback of means is what κ makes of it.
         self._products = Products([(neurons, neurons)] * (size - 1), rows, backward=MODELS[model] != FEEDFORWARD)
@@ -210,5 +210,5 @@ def held(model: str, blocks: int, neurons: int, minibatch: int, lanes: int) -> i
 
 def _learned(config: RunConfig, samples: Dataset) -> LocalEngine:
     engine = LocalEngine(config, samples)
-    Course(engine, config, 1).learn()
+    ChainTimer(engine, config, 1).learn()
     return engine

@@ -44,7 +44,7 @@ LAWS: dict[str, dict[str, Any]] = {
 """Delays, losses and clocks, over settings of a run."""
 
 
-class Network:
+class SettlingCase:
     """A chain with random weights, scaled to a spectral radius, that settles again and again from zero.
 
     Parameters
@@ -133,7 +133,9 @@ def _scaled(named: Mapping[str, NDArray[Any]], factor: float) -> dict[str, NDArr
     return {key: array if key in (INPUT, "bias") else array * array.dtype.type(factor) for key, array in named.items()}
 
 
-def constant(network: Network, told: Callable[[str], None], radii: Sequence[float] = RADII) -> list[dict[str, Any]]:
+def constant(
+    network: SettlingCase, told: Callable[[str], None], radii: Sequence[float] = RADII
+) -> list[dict[str, Any]]:
     """Constant delays: plain and prospective, by rule and at best, and the red-black clock stretched to the delay."""
     rows: list[dict[str, Any]] = []
     for radius in radii:
@@ -150,7 +152,7 @@ def constant(network: Network, told: Callable[[str], None], radii: Sequence[floa
     return rows
 
 
-def random(network: Network, told: Callable[[str], None], radii: Sequence[float] = RADII) -> list[dict[str, Any]]:
+def random(network: SettlingCase, told: Callable[[str], None], radii: Sequence[float] = RADII) -> list[dict[str, Any]]:
     """Delays, losses and clocks of `LAWS`: the rule's plain step, and `auto`."""
     rows: list[dict[str, Any]] = []
     for radius in radii:

@@ -31,7 +31,7 @@ class Vector(Protocol):
     vector: NDArray[np.float64]
 
 
-class Neurons(Protocol):
+class KeptNeurons(Protocol):
     """One block's neurons in one lane."""
 
     A: NDArray[Any]
@@ -49,7 +49,7 @@ PARAMETER = "parameter "
 """Of the names of arrays in a block's file, the beginning of those that are parameters."""
 
 
-def save(store: Store, folder: str, block: Block, response: Vector, lanes: Sequence[Neurons]) -> File:
+def save(store: Store, folder: str, block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> File:
     """Write a block's file into a checkpoint's folder.
 
     Raises
@@ -70,7 +70,7 @@ def save(store: Store, folder: str, block: Block, response: Vector, lanes: Seque
     return file
 
 
-def restore(store: Store, checkpoint: Manifest, block: Block, response: Vector, lanes: Sequence[Neurons]) -> None:
+def restore(store: Store, checkpoint: Manifest, block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> None:
     """Put a block back to what its file says.
 
     Raises
@@ -125,7 +125,7 @@ def verified(store: Store, folder: str, file: File) -> bytes:
     return data
 
 
-def kept(block: Block, response: Vector, lanes: Sequence[Neurons]) -> Arrays:
+def kept(block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> Arrays:
     """All arrays that a block keeps, by name."""
     snapshot = block.snapshot()
     arrays: Arrays = {PARAMETER + key: weights for key, weights in snapshot["parameters"].items()}
@@ -136,7 +136,7 @@ def kept(block: Block, response: Vector, lanes: Sequence[Neurons]) -> Arrays:
     return arrays
 
 
-def put_back(arrays: Mapping[str, NDArray[Any]], block: Block, response: Vector, lanes: Sequence[Neurons]) -> None:
+def put_back(arrays: Mapping[str, NDArray[Any]], block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> None:
     """The inverse of `kept`.
 
     Raises

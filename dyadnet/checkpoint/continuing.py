@@ -11,7 +11,7 @@ from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.data import is_own
-from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.epoch_metrics import EpochMetrics
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.errors import CheckpointError, ConfigError
 from dyadnet.learning.schedules import Schedule
@@ -130,7 +130,7 @@ def check_tally(config: RunConfig, position: Position) -> None:
     if position.tally is None:
         return
     try:
-        tally = Tally.from_plain(
+        tally = EpochMetrics.from_plain(
             Layout(Topology(config.network), counters=config.imperfections.counters), position.tally
         )
         tally.summary()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dyadnet.checkpoint.blocks import verified
 from dyadnet.checkpoint.manifest import MANIFEST, Manifest, decoded, order
-from dyadnet.checkpoint.rhythm import Kept
+from dyadnet.checkpoint.rhythm import CheckpointRef
 from dyadnet.errors import CheckpointError
 from dyadnet.files.store import Store
 
@@ -27,7 +27,7 @@ class Found:
     """
 
     newest: Manifest | None
-    kept: tuple[Kept, ...]
+    kept: tuple[CheckpointRef, ...]
     unusable: tuple[str, ...]
 
 
@@ -63,7 +63,9 @@ def look(store: Store, sizes: Mapping[str, int] | None = None, say: Callable[[st
             refused(newest.name, problem)
             manifests.pop()
             continue
-        kept = tuple(Kept(one.name, one.position.best.checkpoint if one.position.best else None) for one in manifests)
+        kept = tuple(
+            CheckpointRef(one.name, one.position.best.checkpoint if one.position.best else None) for one in manifests
+        )
         return Found(newest, kept, tuple(unusable))
     return Found(None, (), tuple(unusable))
 

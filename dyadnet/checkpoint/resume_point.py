@@ -9,12 +9,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dyadnet.checkpoint.manifest import Manifest
-from dyadnet.checkpoint.rhythm import Kept
+from dyadnet.checkpoint.rhythm import CheckpointRef
 from dyadnet.files.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class ResumePoint:
     """Where a run's checkpoints go, and which one it starts from.
 
     Attributes
@@ -36,6 +36,6 @@ class Beginning:
     store: Store | None = None
     nonce: str = ""
     start: Manifest | None = None
-    kept: tuple[Kept, ...] = ()
+    kept: tuple[CheckpointRef, ...] = ()
     unusable: tuple[str, ...] = ()
     initial: Mapping[str, Mapping[str, NDArray[Any]]] | None = None

@@ -9,14 +9,14 @@ from dyadnet.config.checkpoints import CheckpointSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CheckpointRef:
     """A checkpoint that there is: its name, and the one that holds the best weights as it knows them."""
 
     name: str
     best: str | None
 
 
-class Rhythm:
+class CheckpointSchedule:
     """Says when the next checkpoint is due.
 
     Parameters
@@ -43,7 +43,7 @@ class Rhythm:
         self._updates, self._at = updates, now
 
 
-def superseded(kept: Sequence[Kept], keep: int) -> list[str]:
+def superseded(kept: Sequence[CheckpointRef], keep: int) -> list[str]:
     """Names of those that can go: all but the newest `keep` and the best that these refer to.
 
     Parameters

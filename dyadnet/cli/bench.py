@@ -201,7 +201,7 @@ def prospective(
     red-black clock, or random delays, losses and clocks.
     """
     from dyadnet.bench.prospective import RADII, TABLES, markdown
-    from dyadnet.bench.prospective import Network as Settled
+    from dyadnet.bench.prospective import SettlingCase as Settled
     from dyadnet.data import load
 
     if table not in TABLES:

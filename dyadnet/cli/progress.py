@@ -15,7 +15,7 @@ from dyadnet.process.console import for_people
 
 
 class Bar:
-    """A `dyadnet.runs.watcher.Watcher` for people."""
+    """A `dyadnet.runs.watcher.ProgressCallback` for people."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or for_people()

@@ -13,7 +13,7 @@ from dyadnet.dynamics.outcome import Layout, Outcome, Reports, counted
 from dyadnet.numerics.scores import Scale
 
 
-class Tally:
+class EpochMetrics:
     """Adds up outcomes; `summary` is what goes into the scientific record.
 
     Parameters
@@ -119,7 +119,7 @@ class Tally:
         return found | {"own": dict(zip(self.layout.blocks, own, strict=True))}
 
     @classmethod
-    def from_plain(cls, layout: Layout, values: Mapping[str, Any], scale: Scale | None = None) -> Tally:
+    def from_plain(cls, layout: Layout, values: Mapping[str, Any], scale: Scale | None = None) -> EpochMetrics:
         """From plain values; the latest relaxation is not among them."""
         tally = cls(layout, scale)
         for name in _PLAIN:
@@ -167,7 +167,7 @@ class Tally:
     def latest(self) -> dict[str, Any]:
         """The latest relaxation by itself; edges are left to the epochs."""
         assert self._last is not None
-        alone = Tally(self.layout, self.scale)
+        alone = EpochMetrics(self.layout, self.scale)
         alone.add(self._last)
         return {key: value for key, value in alone.summary().items() if key != "edges"}
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.imperfections.realized import Hardware
+from dyadnet.imperfections.realized import DeviceModel
 from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
 
@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 def value(
     activation: Activation,
-    device: Hardware,
+    device: DeviceModel,
     loss: Loss,
     A: Array,
     D: Array,

@@ -38,7 +38,7 @@ _PERHAPS = {column.name for column in COLUMNS if column.perhaps}
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class ResourceUsage:
     """What an actor has spent since it began. It differs from run to run and is no part of the scientific record.
 
     Attributes
@@ -197,7 +197,7 @@ class Share:
     numbers: Table
     sent: Counts
     received: Counts
-    spent: Spent
+    spent: ResourceUsage
 
 
 class Reports(Sequence[BlockReport]):
@@ -225,7 +225,7 @@ class Reports(Sequence[BlockReport]):
         channels: tuple[Address, ...],
         numbers: Table,
         counts: Counts,
-        spent: tuple[Spent, ...],
+        spent: tuple[ResourceUsage, ...],
         columns_of_counts: tuple[str, ...] = COUNTED,
         own: tuple[BlockMetric, ...] = (),
     ) -> None:

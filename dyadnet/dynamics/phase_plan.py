@@ -9,7 +9,7 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.request import Phase
 
 
-class Regimen:
+class PhasePlan:
     """Pure: the same moment has the same answer.
 
     Parameters

@@ -83,7 +83,7 @@ class StopRule:
         return self.tick - self.first_tick + 1
 
 
-class Settling:
+class PhaseSequence:
     """One lane's way through the phases of a relaxation: which check comes next, and what its verdict leads to.
 
     Whoever knows how a phase has ended calls `end`.

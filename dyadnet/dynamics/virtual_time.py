@@ -33,7 +33,7 @@ from dyadnet.dynamics.step_size import (
     TimeConstant,
     automatic,
 )
-from dyadnet.dynamics.stopping import Settling, StopRule
+from dyadnet.dynamics.stopping import PhaseSequence, StopRule
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Projection
 from dyadnet.network.topology import Topology, colours, is_forest
@@ -227,7 +227,7 @@ def _modes(config: RunConfig) -> Modes:
     return "real" if positive else "imaginary"
 
 
-def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Settling:
+def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> PhaseSequence:
     """One lane's way through the phases of a relaxation."""
 
     def rule(phase: Phase, first_tick: int) -> StopRule:
@@ -240,7 +240,7 @@ def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Set
             patience=dynamics.patience if timing.may_circle else None,
         )
 
-    return Settling(phases, rule, timing.sweep)
+    return PhaseSequence(phases, rule, timing.sweep)
 
 
 def _repeats(loss: float) -> int:

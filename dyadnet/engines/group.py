@@ -17,11 +17,11 @@ from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import AGREEMENT, COLUMN, COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
-from dyadnet.dynamics.stopping import Settling
+from dyadnet.dynamics.stopping import PhaseSequence
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.engines import assembly
 from dyadnet.engines.block_lane import BlockLane
-from dyadnet.engines.power_iteration import Exchange, PowerIteration, Response
+from dyadnet.engines.power_iteration import Exchange, PowerIterate, PowerIteration
 from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet.learning.update import Update
 from dyadnet.network.losses import LOSSES
@@ -31,7 +31,7 @@ from dyadnet.program import called, calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.lane import Lane
-from dyadnet.program.sync.crossing import Home, Memory
+from dyadnet.program.sync.crossing import Home, SegmentMemory
 from dyadnet.program.views import View
 from dyadnet.timing.alternating import sides
 
@@ -101,7 +101,7 @@ class Group:
         self._couplings: tuple[float, ...] | None = None
         self._loss = LOSSES[config.network.loss]
         self._lanes: list[Lane] = []
-        self._segments: Memory | None = None
+        self._segments: SegmentMemory | None = None
         self._arena = self._laid_out(self._rows())
         self._adopt_parameters()
         self._table = View.of(self._arena.actual)
@@ -129,7 +129,7 @@ class Group:
         """Where each block's part of the power iteration's vectors begins."""
         return self._power.starts
 
-    def join(self, segments: Memory) -> None:
+    def join(self, segments: SegmentMemory) -> None:
         """Read and be read by the other hosts from now on."""
         self._segments = segments
         self._make_lanes()
@@ -197,11 +197,11 @@ class Group:
             self.end(lane, course)
         return tuple(course.outcomes)
 
-    def enter(self, lane: Lane, course: Settling) -> None:
+    def enter(self, lane: Lane, course: PhaseSequence) -> None:
         """The present phase of a course begins."""
         lane.enter(course.index, course.phase, course.rule, course.average_from, self._sides)
 
-    def end(self, lane: Lane, course: Settling) -> None:
+    def end(self, lane: Lane, course: PhaseSequence) -> None:
         """A phase is over.
 
         Raises
@@ -248,7 +248,7 @@ class Group:
         self._apply(lambda share: self._contrast(share, beta, samples), self._shares())
         return self._gradient
 
-    def _contrast(self, share: Share, beta: float, samples: int) -> None:
+    def _contrast(self, share: LaneShare, beta: float, samples: int) -> None:
         factor, last = -1.0 / (beta * samples), len(self.active) - 1
         for position, index in enumerate(self.active):
             lane = self._lanes[index]
@@ -270,7 +270,7 @@ class Group:
         # One that keeps nothing has its gradient in the place of the velocity.
         moments = self._moments or [gradient]
 
-        def step(share: Share) -> None:
+        def step(share: LaneShare) -> None:
             stepped(t, share.blocks, weights, gradient, *moments, *numbers)
             calls.turn_synapses(t, share.blocks, weights, self._forward)
 
@@ -369,9 +369,9 @@ class Group:
         """One lane, with all blocks."""
         return self._lanes[index]
 
-    def response(self, name: str) -> Response:
+    def response(self, name: str) -> PowerIterate:
         """A block's part of the power iteration."""
-        return Response(self._power.part(self._arena.index[name]))
+        return PowerIterate(self._power.part(self._arena.index[name]))
 
     def hold_rows(self, index: int, rows: int) -> None:
         """Make a lane one of so many rows, to be put back to what a checkpoint says."""
@@ -448,7 +448,7 @@ class Group:
                 dict(zip(names, self._moments, strict=True)),
             )
 
-    def _shares(self) -> list[Share]:
+    def _shares(self) -> list[LaneShare]:
         """The blocks, shared out so that each thread has about as much to do."""
         if not hasattr(self, "_shared"):
             work = [sum(array.size for array in block.parameters().values()) for block in self._arena.blocks]
@@ -461,7 +461,7 @@ class Group:
                 loads[least] += work[number]
                 mine[least].append(number)
             largest = max(array.size for block in self._arena.blocks for array in block.parameters().values())
-            self._shared = [Share(np.array(sorted(part)), np.zeros(largest, dtype=self.dtype)) for part in mine]
+            self._shared = [LaneShare(np.array(sorted(part)), np.zeros(largest, dtype=self.dtype)) for part in mine]
         return self._shared
 
 
@@ -471,7 +471,7 @@ def shared_rows(config: RunConfig) -> int:
 
 
 @dataclass(frozen=True)
-class Share:
+class LaneShare:
     """Blocks that one thread learns for, and room for the part of one lane."""
 
     blocks: NDArray[np.int64]

@@ -20,12 +20,12 @@ from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.dynamics.outcome import Outcome, Reports, Spent
+from dyadnet.dynamics.outcome import Outcome, Reports, ResourceUsage
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
 from dyadnet.engines.block_lane import BlockLane
 from dyadnet.engines.group import Group
-from dyadnet.engines.power_iteration import Response
-from dyadnet.engines.protocol import Machinery
+from dyadnet.engines.power_iteration import PowerIterate
+from dyadnet.engines.protocol import PerformanceRecord
 from dyadnet.files.store import Store
 from dyadnet.learning.block import Block
 from dyadnet.learning.update import Update
@@ -86,7 +86,7 @@ class LocalEngine:
             self.group.keep_exact(relaxation.phases[-1].beta, len(relaxation.rows))
         found = self.group.reported()
         self._spend("relax", started)
-        spent = Spent("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
+        spent = ResourceUsage("process", seconds={ACTIVITIES[name]: seconds for name, seconds in self._totals.items()})
         layout = self.group.layout
         reports = Reports(layout.blocks, layout.channels, *found, (spent,), layout.counted, layout.own)
         self._messages += reports.total("messages")
@@ -166,7 +166,7 @@ class LocalEngine:
             restore(store, checkpoint, *kept)
         self.take_probes()
 
-    def _kept(self) -> list[tuple[Block, Response, list[BlockLane]]]:
+    def _kept(self) -> list[tuple[Block, PowerIterate, list[BlockLane]]]:
         group = self.group
         return [(block, group.response(name), group.all_lanes(name)) for name, block in self.blocks.items()]
 
@@ -174,9 +174,9 @@ class LocalEngine:
         """What the probes recorded; see `Engine.take_probes`."""
         return {name: probe.take() for name, probe in self.group.probes.items()}
 
-    def machinery(self) -> Machinery:
+    def machinery(self) -> PerformanceRecord:
         """Seconds and traffic since this was last called; messages are handed over in memory, without copies."""
-        spent = Machinery(self._seconds, self._messages, self._bytes)
+        spent = PerformanceRecord(self._seconds, self._messages, self._bytes)
         self._seconds, self._messages, self._bytes = {}, 0, 0
         return spent
 

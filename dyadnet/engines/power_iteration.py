@@ -129,7 +129,7 @@ class PowerIteration:
 
 
 @dataclass
-class Response:
+class PowerIterate:
     """One block's part of the power iteration's vector."""
 
     part: Array

@@ -16,7 +16,7 @@ from dyadnet.learning.update import Update
 
 
 @dataclass(frozen=True, slots=True)
-class Machinery:
+class PerformanceRecord:
     """What an engine spent since it was last asked.
 
     Attributes
@@ -114,7 +114,7 @@ class Engine(Protocol):
     def take_probes(self) -> dict[str, dict[str, Any]]:
         """What the probes recorded since this was last called, by block."""
 
-    def machinery(self) -> Machinery:
+    def machinery(self) -> PerformanceRecord:
         """Seconds and traffic since this was last called."""
 
     def close(self) -> None:

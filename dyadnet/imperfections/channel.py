@@ -7,7 +7,7 @@ from dyadnet.imperfections.record import Bits, Probability, Range, Record, Size
 from dyadnet.schema import Spec
 
 
-class Loss(Record):
+class MessageLoss(Record):
     """A message does not arrive.
 
     Attributes
@@ -148,7 +148,7 @@ class Channel(Spec):
         Registered imperfections; see `dyadnet.imperfections.own`.
     """
 
-    loss: Loss = Loss()
+    loss: MessageLoss = MessageLoss()
     duplication: Duplication = Duplication()
     additive: Additive = Additive()
     multiplicative: Multiplicative = Multiplicative()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dyadnet.imperfections.device import Device, Mismatch, WeightPrecision
 from dyadnet.network.activations import Activation
 from dyadnet.network.description import Projection
-from dyadnet.network.topology import BlockSpec, Link
+from dyadnet.network.topology import BlockSlice, Link
 from dyadnet.numerics.quantization import quantised
 from dyadnet.numerics.rng import Stream
 
@@ -23,7 +23,7 @@ AUTO_RANGE = 8.0
 """Range of weights of few bits, in standard deviations of the projection's initial weights."""
 
 
-class Hardware:
+class DeviceModel:
     """The device of one block.
 
     Parameters
@@ -47,7 +47,7 @@ class Hardware:
         g and t of each neuron in f(g(a − t)), shape (n,); None if all are 1, or 0.
     """
 
-    def __init__(self, device: Device, seed: int, spec: BlockSpec, dtype: np.dtype[Any]) -> None:
+    def __init__(self, device: Device, seed: int, spec: BlockSlice, dtype: np.dtype[Any]) -> None:
         self.device = device
 
         def spread(purpose: str, sigma: float) -> NDArray[np.float64] | None:

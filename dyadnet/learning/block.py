@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dyadnet.errors import DyadnetError, RunFolderError
 from dyadnet.imperfections.device import Device
-from dyadnet.imperfections.realized import Hardware, mismatch, programmed
+from dyadnet.imperfections.realized import DeviceModel, mismatch, programmed
 from dyadnet.learning.optimisers import Optimiser, State
 from dyadnet.learning.update import Update
 from dyadnet.network.description import INPUT, Projection
@@ -74,8 +74,8 @@ class Block:
         network = self.topology.network
         self.spec = self.topology.blocks[self.name]
         self.activation = self.spec.population.f
-        self.actual = Hardware(self.device, self.seed, self.spec, self.dtype)
-        self.ideal_device = Hardware(Device(), self.seed, self.spec, self.dtype)
+        self.actual = DeviceModel(self.device, self.seed, self.spec, self.dtype)
+        self.ideal_device = DeviceModel(Device(), self.seed, self.spec, self.dtype)
         indices = {projection.name: index for index, projection in enumerate(network.recurrent)}
         self.projections = [
             self._made(link, indices[link.projection.name]) for link in self.topology.afferent(self.name)

@@ -32,7 +32,7 @@ class ScheduleSpec(Spec):
         return True
 
 
-class Constant(ScheduleSpec):
+class ConstantSchedule(ScheduleSpec):
     """The same value throughout."""
 
     kind: Literal["constant"] = "constant"
@@ -132,12 +132,12 @@ def _from_number(value: Any) -> Any:
 
 SCHEDULES: Registry[type[ScheduleSpec]] = Registry(
     "schedule",
-    {"constant": Constant, "linear": Linear, "cosine": Cosine, "increments": Increments},
+    {"constant": ConstantSchedule, "linear": Linear, "cosine": Cosine, "increments": Increments},
     check_spec(ScheduleSpec),
 )
 """Every schedule by its name in a configuration."""
 Law = Annotated[
-    Annotated[Constant | Linear | Cosine | Increments, Field(discriminator="kind")],
+    Annotated[ConstantSchedule | Linear | Cosine | Increments, Field(discriminator="kind")],
     BeforeValidator(_from_number),
     Open(SCHEDULES),
 ]
@@ -185,7 +185,7 @@ class Piecewise(ScheduleSpec):
 
 SCHEDULES.built_in["piecewise"] = Piecewise
 Schedule = Annotated[
-    Annotated[Constant | Linear | Cosine | Increments | Piecewise, Field(discriminator="kind")],
+    Annotated[ConstantSchedule | Linear | Cosine | Increments | Piecewise, Field(discriminator="kind")],
     BeforeValidator(_from_number),
     Open(SCHEDULES),
 ]

@@ -14,7 +14,7 @@ from dyadnet.network.description import Network, Population, Projection
 
 
 @dataclass(frozen=True, slots=True)
-class BlockSpec:
+class BlockSlice:
     """One block: neurons ``start`` to ``stop`` of a population."""
 
     name: str
@@ -34,8 +34,8 @@ class Link:
     """The part of one projection between two blocks: `state` travels from `pre` to `post`, `feedback` back."""
 
     projection: Projection
-    pre: BlockSpec
-    post: BlockSpec
+    pre: BlockSlice
+    post: BlockSlice
 
 
 class Topology:
@@ -51,14 +51,14 @@ class Topology:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.blocks: dict[str, BlockSpec] = {}
-        self.of_population: dict[str, list[BlockSpec]] = {}
+        self.blocks: dict[str, BlockSlice] = {}
+        self.of_population: dict[str, list[BlockSlice]] = {}
         for population in network.populations:
             for part in range(population.blocks):
                 start = part * population.size // population.blocks
                 stop = (part + 1) * population.size // population.blocks
                 name = population.name if population.blocks == 1 else f"{population.name}.{part}"
-                spec = BlockSpec(name, population, start, stop, len(self.blocks))
+                spec = BlockSlice(name, population, start, stop, len(self.blocks))
                 self.blocks[name] = spec
                 self.of_population.setdefault(population.name, []).append(spec)
         self.links: list[Link] = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dyadnet.config import RunConfig
 from dyadnet.network.description import Network
 from dyadnet.process.console import in_notebook
-from dyadnet.runs.watcher import Silent, Watcher
+from dyadnet.runs.watcher import ProgressCallback, Silent
 
 
-def usual_watcher() -> Watcher:
+def usual_watcher() -> ProgressCallback:
     """Who watches a run that nobody was named for: a bar in a notebook, and nobody elsewhere."""
     from dyadnet.notebook.progress import NotebookProgress
 

@@ -16,7 +16,7 @@ LINES = 8
 
 
 class NotebookProgress:
-    """A `dyadnet.runs.watcher.Watcher` for a notebook.
+    """A `dyadnet.runs.watcher.ProgressCallback` for a notebook.
 
     Parameters
     ----------

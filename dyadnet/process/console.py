@@ -29,7 +29,7 @@ class UnprintedError(DyadnetError):
     """A result that standard output did not take."""
 
 
-class Stream(io.TextIOBase):
+class LastingStream(io.TextIOBase):
     """A stream that lasts: what cannot be printed is lost.
 
     Parameters
@@ -115,7 +115,7 @@ def for_people(*, results: bool = False, **options: Any) -> Console:
         stream = getattr(sys, name)
         return getattr(stream, "rich_proxied_file", stream)
 
-    stream = cast("TextIO", Stream(found, results=results))
+    stream = cast("TextIO", LastingStream(found, results=results))
     if in_notebook():
         # Its output takes text, and neither a terminal's codes nor widgets that may not be installed.
         options = {"force_jupyter": False, "force_terminal": False} | options
@@ -139,7 +139,7 @@ def hanging(head: str, text: str, indent: int) -> str:
 
 def say(text: str) -> None:
     """One line on standard error, whatever has become of that."""
-    stream = Stream(lambda: sys.stderr)
+    stream = LastingStream(lambda: sys.stderr)
     stream.write(f"{text}\n")
     stream.flush()
 
@@ -166,8 +166,8 @@ def lasting() -> Iterator[None]:
     """
     standing()
     before = sys.stdout, sys.stderr
-    sys.stdout = cast("TextIO", Stream(lambda: before[0], results=True))
-    sys.stderr = cast("TextIO", Stream(lambda: before[1]))
+    sys.stdout = cast("TextIO", LastingStream(lambda: before[0], results=True))
+    sys.stderr = cast("TextIO", LastingStream(lambda: before[1]))
     try:
         try:
             yield

@@ -18,7 +18,7 @@ from dyadnet.learning.block import Block
 from dyadnet.network.activations import PiecewiseLinear
 from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
-from dyadnet.network.topology import BlockSpec, Link, Topology
+from dyadnet.network.topology import BlockSlice, Link, Topology
 from dyadnet.numerics.blas import looped, turned
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS, NO_LOSS, PIECEWISE
 from dyadnet.numerics.rng import Stream
@@ -129,7 +129,7 @@ class Arena:
         self._regions: dict[int, tuple[int, Region]] = {}
         self.hosts = self._neighbours()
         self.shared = self._room.size
-        self.parameters = Parameters(self.blocks)
+        self.parameters = ParameterMemory(self.blocks)
         self.kappa = np.zeros(len(self.links))
         self.actual = self._tables()
         self.ideal = self._without_imperfections()
@@ -291,7 +291,7 @@ class Arena:
             blocks[number, c.B_WAITS_END] = len(found)
         return np.array(found, dtype=np.int64).reshape(-1, c.Y_WIDTH)
 
-    def _sender(self, row: Array, real: Array, spec: BlockSpec) -> None:
+    def _sender(self, row: Array, real: Array, spec: BlockSlice) -> None:
         """What is known of a block wherever it lives: its ring, and its clock."""
         host, depth = self.home.homes[spec.name], self.geometry.depth(spec.name)
         row[c.B_SIZE], row[c.B_DEPTH], row[c.B_HOST], row[c.B_ORDER] = spec.size, depth, host, spec.index
@@ -560,7 +560,7 @@ class Arena:
         )
 
 
-def seen(geometry: Geometry, own: Sequence[str]) -> tuple[list[BlockSpec], list[Link]]:
+def seen(geometry: Geometry, own: Sequence[str]) -> tuple[list[BlockSlice], list[Link]]:
     """Rows of the tables of a process: its blocks, then ghosts; links, by their post block in the same order."""
     blocks, mine = geometry.topology.blocks, set(own)
     links = [link for name in own for link in geometry.afferent[name]]
@@ -571,7 +571,7 @@ def seen(geometry: Geometry, own: Sequence[str]) -> tuple[list[BlockSpec], list[
     return [blocks[name] for name in own] + ghosts, links
 
 
-class Parameters:
+class ParameterMemory:
     """All parameters of some blocks, one after the other: θ₀, θ by presynaptic block, bias, block after block.
 
     Attributes

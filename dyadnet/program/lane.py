@@ -25,7 +25,7 @@ from dyadnet.program.arena import Arena
 from dyadnet.program.beginning import begin
 from dyadnet.program.executor import run
 from dyadnet.program.neurons import CHUNK
-from dyadnet.program.sync.crossing import Memory as Segments
+from dyadnet.program.sync.crossing import SegmentMemory as Segments
 from dyadnet.program.sync.words import own, tell
 from dyadnet.program.tables import Memory, State, Tables
 from dyadnet.program.views import View

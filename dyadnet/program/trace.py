@@ -26,7 +26,7 @@ MOST = 2**31
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class HostTrace:
     """What one host did.
 
     Attributes
@@ -62,7 +62,7 @@ class Script:
         return bytes(msgpack.packb(fields))
 
 
-class Scribe:
+class TraceRecorder:
     """Writes a script while its host runs.
 
     Parameters
@@ -80,10 +80,10 @@ class Scribe:
         """Take over what was written down."""
         self._rows.append(self._lane.recorded())
 
-    def script(self) -> Script:
+    def script(self) -> HostTrace:
         """What was written by the end."""
         self.take()
-        return Script(
+        return HostTrace(
             tuple(block.name for block in self._lane.blocks),
             self._weights,
             states_of(self._lane),
@@ -113,7 +113,7 @@ def _checksum(arrays: Iterable[NDArray[Any]]) -> int:
     return total
 
 
-def unpacked(data: bytes, phases: int) -> Script:
+def unpacked(data: bytes, phases: int) -> HostTrace:
     """The script that `packed` made, checked.
 
     Parameters
@@ -145,7 +145,7 @@ def unpacked(data: bytes, phases: int) -> Script:
     steps = np.diff(updates[:, c.TR_PHASE], prepend=0)
     last = int(updates[-1, c.TR_PHASE]) if len(updates) else -1
     check(bool(((steps == 0) | (steps == 1)).all()) and last == phases - 1, "phases are out of order")
-    return Script(tuple(blocks), tuple(weights), tuple(states), span, rows)
+    return HostTrace(tuple(blocks), tuple(weights), tuple(states), span, rows)
 
 
 def _rows(count: Any, packed: Any) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
 from dyadnet.reporting.probes import probes
-from dyadnet.reporting.reading import Reading, listed
+from dyadnet.reporting.reading import RunReading, listed
 from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
 from dyadnet.runs.record_lines import own_of
 from dyadnet.runs.status import Status
@@ -31,7 +31,7 @@ OF_BLOCK = tuple(column.recorded for column in RECORDED if not column.whole)
 COUNTS = ("messages", "values", "suppressed", "quantised", "delayed", "dropped", "duplicated", "stale")
 
 
-def contents(reading: Reading) -> dict[str, Any]:
+def contents(reading: RunReading) -> dict[str, Any]:
     """Everything that the page shows of one run.
 
     Returns
@@ -106,7 +106,7 @@ def _mixed(config: RunConfig | None, epochs: list[dict[str, Any]]) -> list[str]:
 
 
 def _sound(
-    reading: Reading, kind: str, take: Callable[[dict[str, Any]], dict[str, Any]], file: str, missing: list[str]
+    reading: RunReading, kind: str, take: Callable[[dict[str, Any]], dict[str, Any]], file: str, missing: list[str]
 ) -> list[dict[str, Any]]:
     """What `take` makes of the lines of a kind; lines that lack what it needs are counted as missing."""
     found, bad = [], 0

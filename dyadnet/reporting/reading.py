@@ -15,7 +15,7 @@ from dyadnet.runs.status import Status, read_status
 
 
 @dataclass(frozen=True)
-class Reading:
+class RunReading:
     """A run's folder as it was found.
 
     Attributes
@@ -46,7 +46,7 @@ class Reading:
         return self.path.resolve().name
 
 
-def read(run: Path) -> Reading:
+def read(run: Path) -> RunReading:
     """Read a run's folder; only one that holds no run at all is refused.
 
     Raises
@@ -73,7 +73,7 @@ def read(run: Path) -> Reading:
     machinery = _lines(run / MACHINERY, missing)
     manifests = _manifests(run, missing)
     status = None if config is None else read_status(run)
-    return Reading(run, config, metrics, machinery, manifests, missing, status)
+    return RunReading(run, config, metrics, machinery, manifests, missing, status)
 
 
 def _manifests(run: Path, missing: list[str]) -> dict[str, dict[str, Any]]:

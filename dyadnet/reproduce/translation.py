@@ -29,7 +29,7 @@ COLOURS = {
 
 
 @dataclass(frozen=True)
-class Course:
+class TranslationCurve:
     """One run, told from its first epoch or from the one at which λ begins to move.
 
     Attributes
@@ -65,7 +65,7 @@ class Course:
         return next((k + 1 for k in found), None)
 
 
-def course(curves: Mapping[str, Any], learned_epochs: int) -> Course:
+def course(curves: Mapping[str, Any], learned_epochs: int) -> TranslationCurve:
     """A run's course from what it kept; `learned_epochs` were those of the feedforward network, 0 from scratch."""
     start = learned_epochs
     last = curves["lambda"][-1]
@@ -74,7 +74,7 @@ def course(curves: Mapping[str, Any], learned_epochs: int) -> Course:
     validation, loss = curves["validation_accuracy"], curves["validation_loss"]
     before = test[_best(validation, loss, range(start))] if start else None
     learned = float(sum(sweeps[:start]))
-    return Course(test[start:], validation[start:], loss[start:], sweeps[start:], there, before, learned)
+    return TranslationCurve(test[start:], validation[start:], loss[start:], sweeps[start:], there, before, learned)
 
 
 def _best(validation: Sequence[float], loss: Sequence[float], epochs: Iterable[int]) -> int:
@@ -86,7 +86,7 @@ def write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Re
     """``translation.md``, ``translation.csv`` and ``translation.png`` in the study's folder."""
     data, study = folder.study.base.data or "", folder.study
     learned = {t.variant: _learned_epochs(t) for t in trials}
-    courses: dict[str, dict[int, Course]] = {
+    courses: dict[str, dict[int, TranslationCurve]] = {
         name: {
             trial.seed: course(result.values["curves"], learned[name])
             for trial, result in chosen(trials, results, name)
@@ -107,7 +107,7 @@ def _learned_epochs(trial: Trial) -> int:
     return rate.pieces[0].epochs if rate.kind == "piecewise" else 0
 
 
-def _rows(name: str, courses: Mapping[str, Mapping[int, Course]]) -> list[dict[str, Any]]:
+def _rows(name: str, courses: Mapping[str, Mapping[int, TranslationCurve]]) -> list[dict[str, Any]]:
     """One row a seed: accuracies in per cent, and what reaching the level took."""
     scratch = courses.get(f"{name.split('-')[0]}-scratch", {})
     rows = []
@@ -170,7 +170,9 @@ def _page(
 
 
 @spared
-def _draw(path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[int, Course]], data: str) -> None:
+def _draw(
+    path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[int, TranslationCurve]], data: str
+) -> None:
     """Test accuracy from the moment at which λ begins to move, one panel a target, from scratch in grey."""
     figure, (axes,) = panels(1, 2, (10, 3.6))
     for panel, model in zip(axes, ("sshm", "hm"), strict=True):

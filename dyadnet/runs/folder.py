@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.checkpoint.resume_point import Beginning
+from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.config import RunConfig
 from dyadnet.errors import RunFolderError
 from dyadnet.files import access as files
@@ -108,7 +108,7 @@ class RunFolder:
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         self.path = path
-        self.beginning: Beginning | None = None
+        self.beginning: ResumePoint | None = None
         self.begun = False
         self.on_end: Callable[[Summary], None] | None = None
         self.hooks: Hooks | None = None

@@ -10,7 +10,7 @@ from dyadnet.dynamics.request import Part
 from dyadnet.errors import DivergedError
 
 
-class Observer(Protocol):
+class MetricsCallback(Protocol):
     """Is told what a run does; it only looks, and must be quick, because training waits for it.
 
     Calls come from the thread that trains: `started` first; then, minibatch after minibatch, `relaxed`, `measures`
@@ -62,39 +62,39 @@ class Unobserved:
     """An observer that does not look."""
 
     def started(self, minibatches: int, updates: int = 0) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def measures(self, count: int) -> bool:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         return False
 
     def learned(self, settings: Mapping[str, Any], loss: float, scores: Mapping[str, float]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def recorded(self, line: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def epoch(self, line: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def machinery(self, line: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def saved(self, name: str, seconds: float, size: int) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def compares(self, count: int) -> bool:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         return False
 
     def measured(self) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
 
     def diverged(self, problem: DivergedError) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""

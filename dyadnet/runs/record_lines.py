@@ -44,7 +44,7 @@ _FREE = "free-running mode"
 _ACTORS = "engine ray"
 
 
-class OfBlock(TypedDict):
+class BlockEntry(TypedDict):
     """What a part of a line says of one block; a block metric of one's own is one more key, of its name."""
 
     saturated: Annotated[float, Key("fraction", "Compartments at either bound.")]
@@ -71,7 +71,7 @@ class OfChannel(TypedDict):
     stale: Annotated[int, _STALE]
 
 
-class Relaxed(TypedDict):
+class RelaxedEntry(TypedDict):
     """How relaxations ended."""
 
     loss: Annotated[float, Key("loss", "Mean over samples.")]
@@ -85,10 +85,10 @@ class Relaxed(TypedDict):
     ticks: Annotated[float, Key("ticks", "Of a relaxation's slowest lane: mean.")]
     phases: Annotated[int, Key("count", "Phases of all lanes.")]
     capped: Annotated[int, Key("count", "Phases that ended at their cap, unsettled.")]
-    blocks: Annotated[dict[str, OfBlock], Key("", "Of each block, by name; see below.")]
+    blocks: Annotated[dict[str, BlockEntry], Key("", "Of each block, by name; see below.")]
 
 
-class OfPart(Relaxed):
+class PartEntry(RelaxedEntry):
     """How the relaxations of a part of the data ended, in an epoch."""
 
     edges: Annotated[dict[str, OfChannel], Key("", "Of each channel, by name; see below.")]
@@ -114,17 +114,17 @@ class Epoch(Settings):
 
     kind: Annotated[Literal["epoch"], Key("", "`epoch`.")]
     epoch: Annotated[int, Key("from 1", "Which epoch.")]
-    train: Annotated[OfPart, Key("", "Of the minibatches as the epoch went on, with a nudge.")]
-    validation: Annotated[OfPart, Key("", "Of the validation part under the epoch's last weights, without a nudge.")]
-    test: Annotated[OfPart, Key("", "Of the test part, likewise.")]
-    validation_ideal: NotRequired[Annotated[OfPart, Key("", "Of the validation part without them.", _IMPERFECT)]]
-    test_ideal: NotRequired[Annotated[OfPart, Key("", "Of the test part without them.", _IMPERFECT)]]
+    train: Annotated[PartEntry, Key("", "Of the minibatches as the epoch went on, with a nudge.")]
+    validation: Annotated[PartEntry, Key("", "Of the validation part under the epoch's last weights, without a nudge.")]
+    test: Annotated[PartEntry, Key("", "Of the test part, likewise.")]
+    validation_ideal: NotRequired[Annotated[PartEntry, Key("", "Of the validation part without them.", _IMPERFECT)]]
+    test_ideal: NotRequired[Annotated[PartEntry, Key("", "Of the test part without them.", _IMPERFECT)]]
     weight_norm: Annotated[dict[str, float], Key("1", "Frobenius norm of the weights of each block.")]
     weights_sha256: Annotated[str, Key("hash", "Of all weights after the epoch.")]
     relaxations: Annotated[int, Key("count", "Relaxations since the run began.")]
 
 
-class Minibatch(Settings, Relaxed):
+class Minibatch(Settings, RelaxedEntry):
     """A line of ``metrics.jsonl`` of kind ``minibatch``: one relaxation, every ``record.every`` minibatches."""
 
     kind: Annotated[Literal["minibatch"], Key("", "`minibatch`.")]
@@ -148,7 +148,7 @@ class Seconds(TypedDict):
     radius: NotRequired[Annotated[float, Key("s", "Estimates of the spectral radius.", "the step rule needs it")]]
 
 
-class Pace(TypedDict):
+class PaceEntry(TypedDict):
     """The pace of a run in real time."""
 
     delay_ms: Annotated[float, Key("ms", "Mean delay δ between actors.")]
@@ -191,7 +191,7 @@ class Spent(TypedDict):
     messages: Annotated[int, Key("count", "Messages between blocks, evaluation included.")]
     bytes: Annotated[int, Key("bytes", "Size of the numbers in them.")]
     learning_epochs: Annotated[int, Key("count", "Epochs that the run is to have.")]
-    pace: NotRequired[Annotated[Pace, Key("", "See below.", _FREE)]]
+    pace: NotRequired[Annotated[PaceEntry, Key("", "See below.", _FREE)]]
     actors: NotRequired[Annotated[dict[str, OfActor], Key("", "By actor; see below.", _ACTORS)]]
 
 
@@ -205,7 +205,7 @@ class Checkpoint(TypedDict):
     bytes: Annotated[int, Key("bytes", "Size of its files.")]
 
 
-class Place(TypedDict):
+class PlaceEntry(TypedDict):
     """Where an actor runs."""
 
     node: Annotated[str, Key("", "Node of the Ray cluster.")]
@@ -219,14 +219,14 @@ class Placement(TypedDict):
     """A line of ``machinery.jsonl`` of kind ``placement``: actors were placed, at the beginning or after a failure."""
 
     kind: Annotated[Literal["placement"], Key("", "`placement`.")]
-    actors: Annotated[dict[str, Place], Key("", "By actor; see below.")]
+    actors: Annotated[dict[str, PlaceEntry], Key("", "By actor; see below.")]
     costs: NotRequired[
         Annotated[dict[str, float], Key("s", "Of a relaxation and an update, by block.", "blocks were measured first")]
     ]
     loads: NotRequired[Annotated[dict[str, float], Key("s", "The same by actor.", "with `costs`")]]
 
 
-class Recovery(TypedDict):
+class RecoveryEntry(TypedDict):
     """A line of ``machinery.jsonl`` of kind ``recovery``: the run goes on after a failure."""
 
     kind: Annotated[Literal["recovery"], Key("", "`recovery`.")]
@@ -234,7 +234,7 @@ class Recovery(TypedDict):
     seconds: Annotated[float, Key("s", "From the failure until all actors were there again.")]
 
 
-class Wait(TypedDict):
+class WaitEntry(TypedDict):
     """A wait of a chain."""
 
     who: Annotated[str, Key("", "Block or actor that waits.")]
@@ -243,11 +243,11 @@ class Wait(TypedDict):
     tick: Annotated[int, Key("tick", "At which it is sent.")]
 
 
-class Chain(TypedDict):
+class ChainEntry(TypedDict):
     """A chain of waits."""
 
     lane: Annotated[int | None, Key("from 0", "In which they wait; null if nobody does.")]
-    waits: Annotated[list[Wait], Key("", "From the longest wait on; see below.")]
+    waits: Annotated[list[WaitEntry], Key("", "From the longest wait on; see below.")]
     end: Annotated[str, Key("", "The actor at the end.")]
     cause: Annotated[str, Key("", "What is the matter with it.")]
     doing: Annotated[str, Key("", "The same in words.")]
@@ -260,7 +260,7 @@ class Stall(TypedDict):
     still: Annotated[float, Key("s", "For which nothing had moved.")]
     ends: Annotated[list[str], Key("", "Actors at the ends of the waiting, the most telling first.")]
     text: Annotated[str, Key("", "Why, in words.")]
-    chains: Annotated[list[Chain], Key("", "Who waits for whom; see below.")]
+    chains: Annotated[list[ChainEntry], Key("", "Who waits for whom; see below.")]
 
 
 LINES: dict[str, dict[str, type]] = {
@@ -269,12 +269,23 @@ LINES: dict[str, dict[str, type]] = {
         "epoch": Spent,
         "checkpoint": Checkpoint,
         "placement": Placement,
-        "recovery": Recovery,
+        "recovery": RecoveryEntry,
         "stall": Stall,
     },
 }
 """Every kind of line, by file."""
-PARTS: tuple[type, ...] = (OfPart, OfBlock, OfChannel, Seconds, Pace, OfActor, Read, Place, Chain, Wait)
+PARTS: tuple[type, ...] = (
+    PartEntry,
+    BlockEntry,
+    OfChannel,
+    Seconds,
+    PaceEntry,
+    OfActor,
+    Read,
+    PlaceEntry,
+    ChainEntry,
+    WaitEntry,
+)
 """What lines are made of."""
 
 
@@ -334,7 +345,7 @@ def placement(actors: Mapping[str, Line], costs: Mapping[str, float]) -> dict[st
     return line
 
 
-def recovery(life: int, seconds: float) -> Recovery:
+def recovery(life: int, seconds: float) -> RecoveryEntry:
     """The run goes on after a failure."""
     return {"kind": "recovery", "life": life, "seconds": seconds}
 

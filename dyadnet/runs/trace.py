@@ -30,7 +30,7 @@ import msgpack
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import ConfigError, TraceError, UntracedError
-from dyadnet.program.trace import Script, check, unpacked
+from dyadnet.program.trace import HostTrace, check, unpacked
 
 MAGIC = b"dyadnet trace\n"
 FORMAT = 2
@@ -140,7 +140,7 @@ class Recorded:
     number: int
     minibatch: int
     outcomes: tuple[PhaseOutcome, ...]
-    scripts: tuple[Script, ...]
+    scripts: tuple[HostTrace, ...]
 
 
 class Trace:

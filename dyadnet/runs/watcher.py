@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from dyadnet.config import RunConfig
 
 
-class Watcher(Protocol):
+class ProgressCallback(Protocol):
     """Is told how a run goes; a progress bar, say."""
 
     def started(self, config: RunConfig, minibatches: int) -> None:
@@ -33,19 +33,19 @@ class Silent:
     """A watcher that says nothing."""
 
     def started(self, config: RunConfig, minibatches: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
 
     def warning(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
 
     def note(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""

@@ -22,7 +22,7 @@ from dyadnet.data import Dataset, DataShape, validation_split
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.numerics.scores import SCORES, merit, variance
-from dyadnet.sklearn.parameters import Parameters, plain
+from dyadnet.sklearn.parameters import EstimatorParameters, plain
 from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.inference import outputs, precise
 
@@ -77,7 +77,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
     `_dataset` makes a data set of them.
     """
 
-    _kind: ClassVar[type[Parameters]]
+    _kind: ClassVar[type[EstimatorParameters]]
     """What its parameters may be."""
 
     early_stopping: bool
@@ -139,7 +139,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
         """What goes into a network that computes in `dtype`; shape (samples, features)."""
         return scaled("X", X, self.offset_, self.factor_, dtype, "feature")
 
-    def _parameters(self) -> Parameters:
+    def _parameters(self) -> EstimatorParameters:
         return self._kind.read(plain({name: getattr(self, name) for name in self._kind.model_fields}))
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, once: bool, **more: Any) -> None:

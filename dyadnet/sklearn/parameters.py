@@ -30,7 +30,7 @@ NOT_TAKEN = {
 """Settings of a run that would have no effect here, and why."""
 
 
-class Parameters(Spec):
+class EstimatorParameters(Spec):
     """What each parameter of any estimator may be; nothing that would have to be converted is."""
 
     model_config = {**Spec.model_config, "strict": True}
@@ -122,7 +122,7 @@ class Parameters(Spec):
         return config
 
 
-class ClassifierParameters(Parameters):
+class ClassifierParameters(EstimatorParameters):
     """What each parameter of `dyadnet.sklearn.DyadicClassifier` may be."""
 
     loss: str
@@ -141,7 +141,7 @@ class ClassifierParameters(Parameters):
         return {"loss": self.loss}
 
 
-class RegressorParameters(Parameters):
+class RegressorParameters(EstimatorParameters):
     """What each parameter of `dyadnet.sklearn.DyadicRegressor` may be."""
 
     target_scale: Literal["standard"] | None

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class StudyMetric:
     """A measured column.
 
     Attributes
@@ -29,30 +29,30 @@ class Metric:
 
 
 METRICS = {
-    "test_accuracy": Metric("test accuracy", "fraction", "more"),
-    "validation_accuracy": Metric("validation accuracy", "fraction", "more"),
-    "train_accuracy": Metric("training accuracy", "fraction", "more"),
-    "ideal_accuracy": Metric("test accuracy without imperfections", "fraction", "more"),
-    "test_r2": Metric("test R²", "number", "more"),
-    "validation_r2": Metric("validation R²", "number", "more"),
-    "train_r2": Metric("training R²", "number", "more"),
-    "ideal_r2": Metric("test R² without imperfections", "number", "more"),
-    "test_mae": Metric("test, mean absolute error", "number"),
-    "test_squared_error": Metric("test, mean squared error", "number"),
-    "train_loss": Metric("training loss", "number"),
-    "gap": Metric("generalisation gap", "fraction"),
-    "sweeps_mean": Metric("sweeps a minibatch, mean", "number"),
-    "sweeps_max": Metric("sweeps a minibatch, most", "number"),
-    "ticks_mean": Metric("ticks a minibatch, mean", "count"),
-    "capped": Metric("phases that did not settle", "fraction"),
-    "messages": Metric("messages sent", "count"),
-    "values": Metric("numbers sent", "count"),
-    "suppressed": Metric("numbers not sent", "count", "more"),
-    "saved": Metric("numbers saved", "fraction", "more"),
-    "dropped": Metric("messages lost", "count"),
-    "radius": Metric("spectral radius μ", "number"),
-    "step": Metric("step", "number", "more"),
-    "seconds": Metric("seconds", "number"),
+    "test_accuracy": StudyMetric("test accuracy", "fraction", "more"),
+    "validation_accuracy": StudyMetric("validation accuracy", "fraction", "more"),
+    "train_accuracy": StudyMetric("training accuracy", "fraction", "more"),
+    "ideal_accuracy": StudyMetric("test accuracy without imperfections", "fraction", "more"),
+    "test_r2": StudyMetric("test R²", "number", "more"),
+    "validation_r2": StudyMetric("validation R²", "number", "more"),
+    "train_r2": StudyMetric("training R²", "number", "more"),
+    "ideal_r2": StudyMetric("test R² without imperfections", "number", "more"),
+    "test_mae": StudyMetric("test, mean absolute error", "number"),
+    "test_squared_error": StudyMetric("test, mean squared error", "number"),
+    "train_loss": StudyMetric("training loss", "number"),
+    "gap": StudyMetric("generalisation gap", "fraction"),
+    "sweeps_mean": StudyMetric("sweeps a minibatch, mean", "number"),
+    "sweeps_max": StudyMetric("sweeps a minibatch, most", "number"),
+    "ticks_mean": StudyMetric("ticks a minibatch, mean", "count"),
+    "capped": StudyMetric("phases that did not settle", "fraction"),
+    "messages": StudyMetric("messages sent", "count"),
+    "values": StudyMetric("numbers sent", "count"),
+    "suppressed": StudyMetric("numbers not sent", "count", "more"),
+    "saved": StudyMetric("numbers saved", "fraction", "more"),
+    "dropped": StudyMetric("messages lost", "count"),
+    "radius": StudyMetric("spectral radius μ", "number"),
+    "step": StudyMetric("step", "number", "more"),
+    "seconds": StudyMetric("seconds", "number"),
 }
 """What a table holds of a trial.
 

@@ -27,7 +27,7 @@ EQUILIBRIA = 5
 PARTS = ("train", "validation", "test")
 
 
-class Best:
+class BestWeights:
     """A record that keeps nothing but the weights that were best on validation."""
 
     name = ""
@@ -91,7 +91,7 @@ def curves(network: Network, lines: Sequence[Line], seconds: Sequence[float]) ->
     return found | {"seconds": list(seconds)}
 
 
-def examined(coordinator: Coordinator, dataset: Dataset, best: Best, keep: Sequence[Keep]) -> dict[str, Any]:
+def examined(coordinator: Coordinator, dataset: Dataset, best: BestWeights, keep: Sequence[Keep]) -> dict[str, Any]:
     """What can be said of the best weights once training is over, by what is to be kept."""
     found: dict[str, Any] = {}
     coordinator.engine.load(best.parameters)
@@ -103,7 +103,7 @@ def examined(coordinator: Coordinator, dataset: Dataset, best: Best, keep: Seque
     return found
 
 
-def _constants(coordinator: Coordinator, dataset: Dataset, best: Best) -> dict[str, Any]:
+def _constants(coordinator: Coordinator, dataset: Dataset, best: BestWeights) -> dict[str, Any]:
     """Lipschitz constants without f′ (paper, table 1), and with f′ at the equilibria of test samples."""
     trained = Trained(ideal(coordinator.config, best.couplings), best.parameters)
     try:

@@ -20,8 +20,8 @@ from dyadnet.runs.observer import Unobserved
 from dyadnet.runs.record_lines import Epoch, epochs, spendings
 from dyadnet.runs.watcher import Silent
 from dyadnet.runs.weights import read, read_manifest
-from dyadnet.study.kept import Best
-from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.study.kept import BestWeights
+from dyadnet.training.checkpoint_writer import CheckpointWriter
 from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.opening import opened
 from dyadnet.training.reopening import reopened
@@ -64,7 +64,7 @@ def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) ->
             folder.beginning = stack.enter_context(opened(config, place))
         assert folder.beginning is not None
         observer = Unobserved()
-        keeper = Keeper(config, folder.beginning, folder, watcher, observer)
+        keeper = CheckpointWriter(config, folder.beginning, folder, watcher, observer)
         yield Coordinator(config, shape, engine, folder, watcher, observer, keeper, Outset(initial))
 
 
@@ -91,10 +91,10 @@ def worked(place: Path) -> list[float]:
     return list(itertools.accumulate(seconds["training"] + seconds["evaluation"] for seconds in spent))
 
 
-def best(place: Path, config: RunConfig) -> Best:
+def best(place: Path, config: RunConfig) -> BestWeights:
     """The weights of a trial that were best on validation."""
     saved = saved_weights(place, BEST)
-    found = Best()
+    found = BestWeights()
     found.couplings = tuple(read_manifest(saved)["couplings"])
     found.parameters = read(saved, Topology(config.network).blocks)
     return found

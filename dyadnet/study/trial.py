@@ -22,7 +22,7 @@ from dyadnet.runs.record_lines import Epoch, Line
 from dyadnet.runs.watcher import Silent
 from dyadnet.study.columns import METRICS
 from dyadnet.study.definition import Keep
-from dyadnet.study.kept import Best, curves, examined
+from dyadnet.study.kept import BestWeights, curves, examined
 from dyadnet.study.ongoing import best, ongoing, told
 from dyadnet.training.coordinator import Coordinator, Outset
 
@@ -90,7 +90,7 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), pl
     try:
         engine = engine_in_process(config, dataset, threads=1)
         try:
-            weights = Best() if {"constants", "generalisation"} & set(keep) else None
+            weights = BestWeights() if {"constants", "generalisation"} & set(keep) else None
             with _coordinated(config, dataset, engine, weights, epochs, place) as coordinator:
                 summary = coordinator.run()
             if weights is not None:
@@ -114,7 +114,12 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), pl
 
 @contextlib.contextmanager
 def _coordinated(
-    config: RunConfig, dataset: Dataset, engine: Engine, weights: Best | None, epochs: _Epochs, place: Path | None
+    config: RunConfig,
+    dataset: Dataset,
+    engine: Engine,
+    weights: BestWeights | None,
+    epochs: _Epochs,
+    place: Path | None,
 ) -> Iterator[Coordinator]:
     """Who trains, with the best weights in memory or in a folder; in the end all epochs are known."""
     if place is None:

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX, SWEEPS, Metric, catalogue, own_counter
-from dyadnet.telemetry.readings import Reading, Spread, readings
+from dyadnet.telemetry.readings import MetricReading, Spread, readings
 from dyadnet.telemetry.snapshot import Snapshot
 
 BOUNDS = {"relaxation_sweeps": SWEEPS, "message_age_seconds": AGES}
@@ -58,17 +58,19 @@ class RunsCollector(Collector):
                 yield families[name]
 
 
-def build() -> Reading:
+def build() -> MetricReading:
     """What runs here."""
     try:
         ours = version("dyadnet")
     except PackageNotFoundError:
         # The code was sent to this node, not installed on it.
         ours = "sent"
-    return Reading("build_info", (ours, platform.python_version(), np.__version__), 1)
+    return MetricReading("build_info", (ours, platform.python_version(), np.__version__), 1)
 
 
-def _put(families: dict[str, Family], metric: Metric, reading: Reading | Spread, run: tuple[str, ...] = ()) -> None:
+def _put(
+    families: dict[str, Family], metric: Metric, reading: MetricReading | Spread, run: tuple[str, ...] = ()
+) -> None:
     family = families.get(metric.name)
     if family is None:
         family = families[metric.name] = _family(metric)

@@ -14,7 +14,7 @@ from typing import Any, Self
 from dyadnet.config import RunConfig
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.errors import DivergedError, StoppedError, UsageError
-from dyadnet.runs.observer import Observer, Unobserved
+from dyadnet.runs.observer import MetricsCallback, Unobserved
 from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.discovery import listed
 from dyadnet.telemetry.page import page
@@ -105,7 +105,7 @@ class Endpoint:
 @contextlib.contextmanager
 def exposed(
     config: RunConfig, out: str, tell: Callable[[str], None], record: Callable[[dict[str, Any]], None]
-) -> Iterator[Observer]:
+) -> Iterator[MetricsCallback]:
     """The observer of one run, which is served while the context lasts and for `metrics.linger` seconds after.
 
     Parameters

@@ -16,7 +16,7 @@ BINS_A_BOUND = PER_DECADE // BOUNDS_A_DECADE
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MetricReading:
     """One value of one metric.
 
     Attributes
@@ -45,7 +45,7 @@ class Spread:
 Blocks = Mapping[str, OfBlock]
 
 
-def readings(snapshot: Snapshot) -> Iterator[Reading | Spread]:
+def readings(snapshot: Snapshot) -> Iterator[MetricReading | Spread]:
     """Everything that a run shows; of a still copy, if the run goes on."""
     blocks = snapshot.blocks
     yield from _run(snapshot)
@@ -55,19 +55,19 @@ def readings(snapshot: Snapshot) -> Iterator[Reading | Spread]:
     yield from _machinery(snapshot)
 
 
-def _run(s: Snapshot) -> Iterator[Reading]:
+def _run(s: Snapshot) -> Iterator[MetricReading]:
     config = s.config
-    yield Reading("run_info", (config.data.name, config.engine, config.dynamics.mode.kind, str(config.seed)), 1)
+    yield MetricReading("run_info", (config.data.name, config.engine, config.dynamics.mode.kind, str(config.seed)), 1)
     for state in STATES:
-        yield Reading("run_state", (state,), float(state == s.state))
-    yield Reading("run_started_timestamp_seconds", (), s.started_at)
-    yield Reading("run_progress_timestamp_seconds", (), s.progress_at)
-    yield Reading("epochs_planned", (), config.learning.epochs)
-    yield Reading("epochs_total", (), s.epochs)
-    yield Reading("epoch_minibatches", (), s.epoch_minibatches)
-    yield Reading("minibatches_total", (), s.minibatches)
+        yield MetricReading("run_state", (state,), float(state == s.state))
+    yield MetricReading("run_started_timestamp_seconds", (), s.started_at)
+    yield MetricReading("run_progress_timestamp_seconds", (), s.progress_at)
+    yield MetricReading("epochs_planned", (), config.learning.epochs)
+    yield MetricReading("epochs_total", (), s.epochs)
+    yield MetricReading("epoch_minibatches", (), s.epoch_minibatches)
+    yield MetricReading("minibatches_total", (), s.minibatches)
     for part, counts in s.parts.items():
-        yield Reading("samples_total", (part,), counts.samples)
+        yield MetricReading("samples_total", (part,), counts.samples)
 
 
 SCORES = {
@@ -79,48 +79,48 @@ SCORES = {
 """Metric that shows each score."""
 
 
-def _learning(s: Snapshot, blocks: Blocks) -> Iterator[Reading]:
+def _learning(s: Snapshot, blocks: Blocks) -> Iterator[MetricReading]:
     for part, value in s.loss.items():
-        yield Reading("loss", (part,), value)
+        yield MetricReading("loss", (part,), value)
     for score, name in SCORES.items():
         for part, value in s.scores.get(score, {}).items():
-            yield Reading(name, (part,), value)
+            yield MetricReading(name, (part,), value)
     if s.objective is not None:
-        yield Reading("objective", (), s.objective)
+        yield MetricReading("objective", (), s.objective)
     if s.settings:
-        yield Reading("learning_rate", (), s.settings["learning_rate"])
-        yield Reading("beta", (), s.settings["beta"])
+        yield MetricReading("learning_rate", (), s.settings["learning_rate"])
+        yield MetricReading("beta", (), s.settings["beta"])
         for projection, lam in zip(s.config.network.recurrent, s.settings["lambda"], strict=True):
-            yield Reading("lambda", (projection.name,), lam)
+            yield MetricReading("lambda", (projection.name,), lam)
     for name, block in blocks.items():
         norms = [(column.metric, block.shown[column.shown]) for column in SHOWN if column.perhaps]
         for metric, norm in norms:
             if norm is not None:
-                yield Reading(metric, (block.layer, name), norm)
+                yield MetricReading(metric, (block.layer, name), norm)
     if s.cosine is not None:
-        yield Reading("gradient_cosine", (), s.cosine)
+        yield MetricReading("gradient_cosine", (), s.cosine)
 
 
-def _settling(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
+def _settling(s: Snapshot, blocks: Blocks) -> Iterator[MetricReading | Spread]:
     for part, counts in s.parts.items():
         yield Spread("relaxation_sweeps", (part,), tuple(counts.sweeps), counts.total_sweeps)
-        yield Reading("phases_total", (part,), counts.phases)
-        yield Reading("capped_phases_total", (part,), counts.capped)
-    yield Reading("diverged_total", (), s.diverged_count)
+        yield MetricReading("phases_total", (part,), counts.phases)
+        yield MetricReading("capped_phases_total", (part,), counts.capped)
+    yield MetricReading("diverged_total", (), s.diverged_count)
     if s.settings:
-        yield Reading("spectral_radius", (), s.settings["radius"])
-        yield Reading("step", (), s.settings["step"])
-    yield Reading("tolerance", ("mean",), s.config.dynamics.tolerance)
-    yield Reading("tolerance", ("difference",), s.config.dynamics.tolerance_difference)
+        yield MetricReading("spectral_radius", (), s.settings["radius"])
+        yield MetricReading("step", (), s.settings["step"])
+    yield MetricReading("tolerance", ("mean",), s.config.dynamics.tolerance)
+    yield MetricReading("tolerance", ("difference",), s.config.dynamics.tolerance_difference)
     if s.settings:
         for column in SHOWN:
             if column.perhaps or column.whole:
                 continue
             for name, block in blocks.items():
-                yield Reading(column.metric, (block.layer, name), block.shown[column.shown] or 0.0)
+                yield MetricReading(column.metric, (block.layer, name), block.shown[column.shown] or 0.0)
         for name, block in blocks.items():
             for metric, value in block.own.items():
-                yield Reading(of_own(metric), (block.layer, name), value)
+                yield MetricReading(of_own(metric), (block.layer, name), value)
 
 
 EDGE_COUNTS = {
@@ -137,16 +137,16 @@ EDGE_COUNTS = {
 """Count of an edge that each metric shows."""
 
 
-def _messages(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
+def _messages(s: Snapshot, blocks: Blocks) -> Iterator[MetricReading | Spread]:
     for name, block in blocks.items():
-        yield Reading("updates_total", (block.layer, name), block.updates)
+        yield MetricReading("updates_total", (block.layer, name), block.updates)
     edges = s.edges
     for metric, count in EDGE_COUNTS.items():
         for edge, counts in edges.items():
-            yield Reading(metric, edge, counts[count])
+            yield MetricReading(metric, edge, counts[count])
     for counter in s.config.imperfections.counters:
         for edge, counts in edges.items():
-            yield Reading(own_counter(counter).name, edge, counts[counter.name])
+            yield MetricReading(own_counter(counter).name, edge, counts[counter.name])
     if s.settings and not s.free:
         for name, block in blocks.items():
             yield _age(name, block)
@@ -154,12 +154,12 @@ def _messages(s: Snapshot, blocks: Blocks) -> Iterator[Reading | Spread]:
         for source, (bins, total) in spent.ages.items():
             yield Spread("message_age_seconds", (f"{source}>{actor}",), _bounded(bins), total)
     if s.pace:
-        yield Reading("delay_seconds", (), 1e-3 * s.pace["delay_ms"])
-        yield Reading("time_constant_seconds", (), 1e-3 * s.pace["time_constant_ms"])
+        yield MetricReading("delay_seconds", (), 1e-3 * s.pace["delay_ms"])
+        yield MetricReading("time_constant_seconds", (), 1e-3 * s.pace["time_constant_ms"])
 
 
-def _age(name: str, block: OfBlock) -> Reading:
-    return Reading("message_age_ticks", (block.layer, name), block.shown["age"] or 0)
+def _age(name: str, block: OfBlock) -> MetricReading:
+    return MetricReading("message_age_ticks", (block.layer, name), block.shown["age"] or 0)
 
 
 def _bounded(bins: Sequence[int]) -> tuple[int, ...]:
@@ -170,24 +170,24 @@ def _bounded(bins: Sequence[int]) -> tuple[int, ...]:
     return (first, *pairs, sum(rest[inner:]))
 
 
-def _machinery(s: Snapshot) -> Iterator[Reading]:
+def _machinery(s: Snapshot) -> Iterator[MetricReading]:
     for actor, spent in s.actors.items():
         for activity, seconds in spent.seconds.items():
-            yield Reading("actor_seconds_total", (actor, activity), seconds)
+            yield MetricReading("actor_seconds_total", (actor, activity), seconds)
     for actor, spent in s.actors.items():
         if s.places:
-            yield Reading("actor_letters_total", (actor,), spent.letters)
-            yield Reading("actor_wire_bytes_total", (actor,), spent.bytes)
-            yield Reading("actor_incarnation", (actor,), s.life(actor))
+            yield MetricReading("actor_letters_total", (actor,), spent.letters)
+            yield MetricReading("actor_wire_bytes_total", (actor,), spent.bytes)
+            yield MetricReading("actor_incarnation", (actor,), s.life(actor))
         for reason, count in spent.refused.items():
-            yield Reading("messages_refused_total", (actor, reason), count)
+            yield MetricReading("messages_refused_total", (actor, reason), count)
     for what, count in s.failures.items():
-        yield Reading("failures_total", (what,), count)
+        yield MetricReading("failures_total", (what,), count)
     for actor, place in s.places.items():
-        yield Reading("actor_info", (actor, str(place["address"]), str(place["pid"])), 1)
+        yield MetricReading("actor_info", (actor, str(place["address"]), str(place["pid"])), 1)
     for activity, seconds in s.seconds.items():
-        yield Reading("coordinator_seconds_total", (activity,), seconds)
+        yield MetricReading("coordinator_seconds_total", (activity,), seconds)
     for weights, (when, took, size) in s.checkpoints.items():
-        yield Reading("checkpoint_timestamp_seconds", (weights,), when)
-        yield Reading("checkpoint_duration_seconds", (weights,), took)
-        yield Reading("checkpoint_bytes", (weights,), size)
+        yield MetricReading("checkpoint_timestamp_seconds", (weights,), when)
+        yield MetricReading("checkpoint_duration_seconds", (weights,), took)
+        yield MetricReading("checkpoint_bytes", (weights,), size)

@@ -19,7 +19,7 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.recovery import Failure, What
-from dyadnet.dynamics.outcome import Layout, Outcome, Reports, Spent
+from dyadnet.dynamics.outcome import Layout, Outcome, Reports, ResourceUsage
 from dyadnet.dynamics.request import Part
 from dyadnet.errors import DivergedError
 from dyadnet.network.description import MODELS
@@ -37,7 +37,7 @@ Saved = tuple[float, float, int]
 
 
 class Snapshot:
-    """One run as it stands; implements `dyadnet.runs.observer.Observer`.
+    """One run as it stands; implements `dyadnet.runs.observer.MetricsCallback`.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class Snapshot:
         self.latest: Reports | None = None
         self.updates = np.zeros(len(self.layout.blocks), dtype=np.int64)
         self.counts = np.zeros((len(self.layout.channels), len(self.layout.counted)), dtype=np.int64)
-        self.actors: dict[str, Spent] = {}
+        self.actors: dict[str, ResourceUsage] = {}
         self.places: dict[str, Mapping[str, Any]] = {}
         self.pace: dict[str, float] = {}
         self.seconds: dict[str, float] = {}

@@ -36,7 +36,7 @@ from dyadnet.runs.loading import check_fit, in_memory
 from dyadnet.runs.loading import load_data as load_data  # its old place
 from dyadnet.runs.status import read_status, reported
 from dyadnet.runs.summary import Summary
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.telemetry.snapshot import model_of
 from dyadnet.training.callbacks import Callback, Callbacks, check
 from dyadnet.training.opening import opened
@@ -44,14 +44,14 @@ from dyadnet.training.reopening import reopened
 from dyadnet.training.run import Run
 
 ENGINES = "dyadnet.engines"
-Launch = Callable[[RunConfig, Dataset, RunFolder, Watcher], Summary]
+Launch = Callable[[RunConfig, Dataset, RunFolder, ProgressCallback], Summary]
 """Trains, wherever it does so, and returns how that has ended; what an entry point of the group names."""
 
 
 def train(
     config: RunConfig,
     out: str | Path | None = None,
-    watcher: Watcher | None = None,
+    watcher: ProgressCallback | None = None,
     *,
     data: Data | None = None,
     callbacks: Sequence[Callback] = (),
@@ -148,7 +148,7 @@ def train(
 def resume(
     run: str | Path,
     changes: Mapping[str, Any] | None = None,
-    watcher: Watcher | None = None,
+    watcher: ProgressCallback | None = None,
     *,
     data: Data | None = None,
     callbacks: Sequence[Callback] = (),
@@ -218,7 +218,7 @@ def resume(
 
 
 @contextlib.contextmanager
-def _reported(config: RunConfig, folder: RunFolder, watcher: Watcher) -> Iterator[None]:
+def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback) -> Iterator[None]:
     """Write down how a run stands and ends, and draw it once it has ended well; a run that is left does so itself."""
     if config.cluster.detach:
         yield
@@ -246,7 +246,7 @@ def _check_callbacks(config: RunConfig, callbacks: Sequence[Callback]) -> None:
 
 
 @contextlib.contextmanager
-def _called(callbacks: Sequence[Callback], folder: RunFolder, watcher: Watcher) -> Iterator[None]:
+def _called(callbacks: Sequence[Callback], folder: RunFolder, watcher: ProgressCallback) -> Iterator[None]:
     """Have callbacks called while a run goes on, and in the end told how it ended."""
     if not callbacks:
         yield
@@ -275,7 +275,7 @@ def _begin(folder: RunFolder) -> None:
             raise CallbackError(problem)
 
 
-def _end(hooks: Callbacks, folder: RunFolder, watcher: Watcher) -> str | None:
+def _end(hooks: Callbacks, folder: RunFolder, watcher: ProgressCallback) -> str | None:
     """Tell callbacks how the run ended; what is wrong with one of them, if anything is."""
     if not (folder.path / CONFIG).exists():
         # It never began.
@@ -355,7 +355,7 @@ def _named(config: RunConfig, given: Dataset) -> RunConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"name": MEMORY, "memory": memory})})
 
 
-def draw(run: Path, watcher: Watcher) -> None:
+def draw(run: Path, watcher: ProgressCallback) -> None:
     """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report.
 
     What was trained is there without its pictures: of those that cannot be drawn or written the watcher is warned.

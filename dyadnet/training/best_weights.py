@@ -6,16 +6,16 @@ from typing import Any
 
 from dyadnet.checkpoint.blocks import PARAMETER, unpacked, verified
 from dyadnet.checkpoint.finding import named
-from dyadnet.checkpoint.resume_point import Beginning
+from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.config import RunConfig
-from dyadnet.dynamics.phase_plan import Regimen
+from dyadnet.dynamics.phase_plan import PhasePlan
 from dyadnet.errors import CheckpointError, RunFolderError
 from dyadnet.runs import weights
 from dyadnet.runs.folder import BEST, RunFolder, read_config, saved_weights
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 
 
-def put_back_best(folder: RunFolder, beginning: Beginning, watcher: Watcher) -> None:
+def put_back_best(folder: RunFolder, beginning: ResumePoint, watcher: ProgressCallback) -> None:
     """Make a run's best weights those that its checkpoint knows, if the run had gone on to better ones.
 
     It is to find these again; in free-running mode it may not.
@@ -47,7 +47,7 @@ def put_back_best(folder: RunFolder, beginning: Beginning, watcher: Watcher) -> 
         watcher.warning(f"the best weights so far, of epoch {best.line['epoch']}, are lost: {problem}")
         return
     config: RunConfig = read_config(folder.path)
-    couplings = Regimen(config).couplings(holding.position.at)
+    couplings = PhasePlan(config).couplings(holding.position.at)
     shape = there.get("target_shape")
     targets = None if shape is None else tuple(shape)
     about = weights.described(best.line, couplings, there.get("input_scale"), there.get("input_dtype"), targets)

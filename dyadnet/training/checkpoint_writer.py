@@ -16,15 +16,15 @@ import numpy as np
 from dyadnet.checkpoint.blocks import find
 from dyadnet.checkpoint.manifest import MANIFEST, File, Manifest
 from dyadnet.checkpoint.position import Best, Position
-from dyadnet.checkpoint.resume_point import Beginning
-from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
+from dyadnet.checkpoint.resume_point import ResumePoint
+from dyadnet.checkpoint.rhythm import CheckpointRef, CheckpointSchedule, superseded
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, DyadnetError, StoppedError, StoreError
 from dyadnet.files.store import Store
 from dyadnet.runs import record_lines
 from dyadnet.runs.folder import Recorder
-from dyadnet.runs.observer import Observer
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.observer import MetricsCallback
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.training.stop import Stop
 
 
@@ -41,7 +41,7 @@ class Blocks(Protocol):
         """Every block goes back to its file."""
 
 
-class Keeper:
+class CheckpointWriter:
     """Keeps the checkpoints of one run; asked by the coordinator between minibatches.
 
     Where the disk is full or the folder gone, training goes on with a warning, and the next one is tried in its time:
@@ -64,10 +64,10 @@ class Keeper:
     def __init__(
         self,
         config: RunConfig,
-        beginning: Beginning,
+        beginning: ResumePoint,
         recorder: Recorder,
-        watcher: Watcher,
-        observer: Observer,
+        watcher: ProgressCallback,
+        observer: MetricsCallback,
         stop: Stop | None = None,
         faults: Callable[[], Sequence[str]] = tuple,
     ) -> None:
@@ -84,7 +84,7 @@ class Keeper:
         self._faults = faults
         self._kept = list(beginning.kept)
         self._leftover = list(beginning.unusable)
-        self._rhythm = Rhythm(config.checkpoint, 0, time.monotonic())
+        self._rhythm = CheckpointSchedule(config.checkpoint, 0, time.monotonic())
 
     def begin(self, blocks: Blocks, position: Position) -> None:
         """Before anything is trained: whether all actors see the folder; they go on from the newest checkpoint, or the
@@ -194,7 +194,7 @@ class Keeper:
         )
         self.store.write(f"{name}/{MANIFEST}", manifest.encoded())
         self.newest = manifest
-        self._kept.append(Kept(name, None if position.best is None else position.best.checkpoint))
+        self._kept.append(CheckpointRef(name, None if position.best is None else position.best.checkpoint))
         seconds = time.perf_counter() - started
         self._observer.saved("checkpoint", seconds, manifest.size)
         self._recorder.machinery({**record_lines.checkpoint(name, position.updates, seconds, manifest.size)})

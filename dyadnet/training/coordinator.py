@@ -20,9 +20,9 @@ from dyadnet.checkpoint.manifest import Manifest
 from dyadnet.checkpoint.position import Best, Position
 from dyadnet.config import RunConfig
 from dyadnet.data import DataShape, validation_split
-from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.epoch_metrics import EpochMetrics
 from dyadnet.dynamics.outcome import Layout, Outcome
-from dyadnet.dynamics.phase_plan import Regimen
+from dyadnet.dynamics.phase_plan import PhasePlan
 from dyadnet.dynamics.request import Part, Phase, Relaxation
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engines.protocol import Engine
@@ -37,10 +37,10 @@ from dyadnet.runs import record_lines, weights
 from dyadnet.runs.folder import BEST, LAST, Recorder
 from dyadnet.runs.hooks import Hooks, Unhooked
 from dyadnet.runs.loading import check_fit
-from dyadnet.runs.observer import Observer, Unobserved
+from dyadnet.runs.observer import MetricsCallback, Unobserved
 from dyadnet.runs.summary import EVALUATED, Summary
-from dyadnet.runs.watcher import Silent, Watcher
-from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.runs.watcher import ProgressCallback, Silent
+from dyadnet.training.checkpoint_writer import CheckpointWriter
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
@@ -115,9 +115,9 @@ class Coordinator:
         data: DataShape,
         engine: Engine,
         folder: Recorder | None = None,
-        watcher: Watcher | None = None,
-        observer: Observer | None = None,
-        keeper: Keeper | None = None,
+        watcher: ProgressCallback | None = None,
+        observer: MetricsCallback | None = None,
+        keeper: CheckpointWriter | None = None,
         outset: Outset | None = None,
     ) -> None:
         check_fit(config, data)
@@ -125,8 +125,8 @@ class Coordinator:
         self.data = data
         self.engine = engine
         self.folder = folder
-        self.watcher: Watcher = watcher or Silent()
-        self.observer: Observer = observer or Unobserved()
+        self.watcher: ProgressCallback = watcher or Silent()
+        self.observer: MetricsCallback = observer or Unobserved()
         topology = Topology(config.network)
         self.timing = timing(config, topology)
         self._layout = Layout(topology, counters=config.imperfections.counters)
@@ -139,7 +139,7 @@ class Coordinator:
         self._patience = None if stopping is None else Patience(stopping)
         self._halt: str | None = None
         self._raised: str | None = None
-        self._regimen = Regimen(config)
+        self._regimen = PhasePlan(config)
         self.train_weights: NDArray[np.float64] | None = None
         start = outset.position or Position()
         if keeper is not None and keeper.newest is not None:
@@ -221,7 +221,7 @@ class Coordinator:
         out = "" if self.folder is None else self.folder.name
         return Summary.of(best, self._last, time.perf_counter() - started, out, self._halt or "")
 
-    def position(self, epoch: int, minibatch: int, tally: Tally | None = None) -> Position:
+    def position(self, epoch: int, minibatch: int, tally: EpochMetrics | None = None) -> Position:
         """Where the run stands once so many minibatches of an epoch were learned from."""
         return Position(
             epoch,
@@ -243,9 +243,9 @@ class Coordinator:
         started = time.perf_counter()
         resumed = self._start.tally is not None and epoch == self._start.epoch
         scale = self._scale("train")
-        tally = Tally(self._layout, scale)
+        tally = EpochMetrics(self._layout, scale)
         if self._start.tally is not None and resumed:
-            tally = Tally.from_plain(self._layout, self._start.tally, scale)
+            tally = EpochMetrics.from_plain(self._layout, self._start.tally, scale)
         done = self._start.minibatch if resumed else 0
         for index, rows in enumerate(self.shuffled(epoch)):
             if index < done:
@@ -284,7 +284,7 @@ class Coordinator:
             self._record_machinery(epoch, seconds)
         return line
 
-    def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None, *, ideal: bool = False) -> Tally:
+    def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None, *, ideal: bool = False) -> EpochMetrics:
         """Loss and scores at β = 0 of a part of the data, under the couplings in force unless others are given.
 
         Parameters
@@ -295,7 +295,7 @@ class Coordinator:
         rows = self.validation_rows if part == "validation" else np.arange(self.data.test)
         if part == "train":
             rows = self.train_rows
-        tally = Tally(self._layout, self._scale(part))
+        tally = EpochMetrics(self._layout, self._scale(part))
         phases = self._regimen.evaluating(ideal=ideal)
         size = self.config.learning.evaluation_batch
         if couplings is None:
@@ -333,7 +333,7 @@ class Coordinator:
         reason, self._raised = self._hooks.call(name, *arguments)
         self._halt = self._halt or reason
 
-    def _ended(self, epoch: int, minibatch: int, tally: Tally | None = None) -> None:
+    def _ended(self, epoch: int, minibatch: int, tally: EpochMetrics | None = None) -> None:
         """End the run here if somebody wants so, with a checkpoint."""
         if not (self._halt or self._raised):
             return
@@ -380,7 +380,7 @@ class Coordinator:
         """κ of each projection at a moment of the run, counted in epochs."""
         return self._regimen.couplings(at)
 
-    def _minibatch(self, rows: NDArray[np.int64], at: float, tally: Tally) -> None:
+    def _minibatch(self, rows: NDArray[np.int64], at: float, tally: EpochMetrics) -> None:
         self._at = at
         beta = self._regimen.beta(at)
         couplings = self.couplings(at)
@@ -462,7 +462,7 @@ class Coordinator:
         rule = self.timing.rule
         return {} if rule.prospective is None else {"gamma": rule.gamma(self.radius), "span": rule.prospective.span}
 
-    def _record_minibatch(self, epoch: int, index: int, at: float, tally: Tally) -> None:
+    def _record_minibatch(self, epoch: int, index: int, at: float, tally: EpochMetrics) -> None:
         assert self.folder is not None
         # It is of both compartments at once.
         has = self.config.dynamics.phases != "in-turn" and self.config.baseline is None

@@ -11,14 +11,14 @@ from dyadnet.errors import ConfigError
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.summary import Summary
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.telemetry.endpoint import exposed
-from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.checkpoint_writer import CheckpointWriter
 from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.stop import Stop, heeding
 
 
-def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
+def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: ProgressCallback) -> Summary:
     """Train in this process; the entry point ``local`` of the group ``dyadnet.engines``.
 
     Raises
@@ -48,7 +48,7 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watc
                 summary = Coordinator(config, shape, engine, folder, watcher, observer, outset=Outset(initial)).run()
             else:
                 stop = Stop()
-                keeper = Keeper(config, folder.beginning, folder, watcher, observer, stop, folder.fired)
+                keeper = CheckpointWriter(config, folder.beginning, folder, watcher, observer, stop, folder.fired)
                 with heeding(stop):
                     summary = Coordinator(
                         config, shape, engine, folder, watcher, observer, keeper, Outset(initial, folder.hooks)

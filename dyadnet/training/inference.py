@@ -77,5 +77,5 @@ class _Reader(Unobserved):
         (self._lane,) = engine.group.all_lanes(engine.config.network.output)
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
-        """See `dyadnet.runs.observer.Observer`."""
+        """See `dyadnet.runs.observer.MetricsCallback`."""
         self.outputs.append(self._lane.readout[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 from dyadnet.checkpoint.finding import look
 from dyadnet.checkpoint.lock import locked
 from dyadnet.checkpoint.manifest import MANIFEST, order
-from dyadnet.checkpoint.resume_point import Beginning
+from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, StoreError
 from dyadnet.files.store import Store, store
@@ -46,7 +46,7 @@ def opened(
     *,
     resume: bool = False,
     begun: Callable[[], bool] = lambda: True,
-) -> Iterator[Beginning]:
+) -> Iterator[ResumePoint]:
     """The beginning of a run, while it goes on.
 
     Parameters
@@ -70,7 +70,7 @@ def opened(
         If another run uses it, holds checkpoints in it, or there is none to go on from.
     """
     if not config.checkpoint.enabled:
-        yield Beginning()
+        yield ResumePoint()
         return
     place = store_of(config, out)
     nonce = NONCE + secrets.token_hex(8)
@@ -89,7 +89,7 @@ def opened(
                     "go on with that run: dyadnet resume"
                 )
             try:
-                yield Beginning(place, nonce)
+                yield ResumePoint(place, nonce)
             except BaseException:
                 if not begun():
                     for name in place.names():
@@ -105,4 +105,4 @@ def opened(
             raise CheckpointError(
                 f"{place.folder}: no intact checkpoint to resume from; begin anew: dyadnet train {out / 'config.yaml'}"
             )
-        yield Beginning(place, nonce, found.newest, found.kept, found.unusable)
+        yield ResumePoint(place, nonce, found.newest, found.kept, found.unusable)

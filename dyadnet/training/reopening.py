@@ -9,13 +9,13 @@ from pathlib import Path
 from dyadnet.checkpoint.continuing import check_length, check_same_run, check_tally
 from dyadnet.config import RunConfig
 from dyadnet.runs.folder import RECORDS, RunFolder, check_own
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.training.best_weights import put_back_best
 from dyadnet.training.opening import opened
 
 
 @contextlib.contextmanager
-def reopened(config: RunConfig, run: Path, watcher: Watcher) -> Iterator[RunFolder]:
+def reopened(config: RunConfig, run: Path, watcher: ProgressCallback) -> Iterator[RunFolder]:
     """The folder, with the beginning that the run has now; closed at the end.
 
     Parameters

@@ -25,10 +25,10 @@ from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
 from dyadnet.program.arena import seen
 from dyadnet.program.lane import Lane, Letter
-from dyadnet.program.trace import Script, check, states_of, weights_of
+from dyadnet.program.trace import HostTrace, check, states_of, weights_of
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.trace import Trace
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.training.coordinator import Coordinator
 
 
@@ -92,7 +92,7 @@ class Replayed:
         return self.weights_sha256 == self.recorded_sha256
 
 
-def replay(trace: Trace, config: RunConfig, dataset: Dataset, watcher: Watcher | None = None) -> Replayed:
+def replay(trace: Trace, config: RunConfig, dataset: Dataset, watcher: ProgressCallback | None = None) -> Replayed:
     """Repeat a run on the local engine.
 
     Parameters
@@ -157,7 +157,7 @@ class Repeating(LocalEngine):
         self.group.begin(relaxation)
         # More rows than there is room for make lanes anew.
         lane = self.group.lane(0)
-        scenes = [Scene(lane, script, relaxation) for script in recorded.scripts]
+        scenes = [HostReplay(lane, script, relaxation) for script in recorded.scripts]
         try:
             perform(lane, scenes)
         except TraceError as problem:
@@ -168,7 +168,11 @@ class Repeating(LocalEngine):
         return [recorded.outcomes]
 
     def _compare(
-        self, sums: tuple[int, ...], scripts: tuple[Script, ...], what: Literal["weights", "states"], evaluating: bool
+        self,
+        sums: tuple[int, ...],
+        scripts: tuple[HostTrace, ...],
+        what: Literal["weights", "states"],
+        evaluating: bool,
     ) -> None:
         """Note where blocks differ from what was recorded, if they do for the first time."""
         if self.difference is not None:
@@ -181,7 +185,7 @@ class Repeating(LocalEngine):
                     return
 
 
-class Scene:
+class HostReplay:
     """One host's part of a relaxation: what it does next, and what it needs for that.
 
     Parameters
@@ -197,7 +201,7 @@ class Scene:
         That it has made.
     """
 
-    def __init__(self, lane: Lane, script: Script, relaxation: Relaxation) -> None:
+    def __init__(self, lane: Lane, script: HostTrace, relaxation: Relaxation) -> None:
         arena, blocks = lane.arena, np.array([lane.arena.index[name] for name in script.blocks])
         self.script, self.updates = script, 0
         self._lane, self._blocks = lane, blocks
@@ -282,7 +286,7 @@ class Scene:
                     yield (channel, self.updates), self._lane.letter(channel)
 
 
-def perform(lane: Lane, scenes: list[Scene]) -> None:
+def perform(lane: Lane, scenes: list[HostReplay]) -> None:
     """Let all hosts do what they did.
 
     Raises

@@ -5,27 +5,27 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dyadnet.checkpoint.resume_point import Beginning
+from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import StoppedError
 from dyadnet.runs.folder import RunFolder
 from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.training.api import load_data
-from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.checkpoint_writer import CheckpointWriter
 from dyadnet.training.coordinator import Coordinator
 from dyadnet.training.opening import opened
 from dyadnet.training.stop import Stop
 from tests.checkpoint.runs import MINIBATCHES, Watching, settings
 
 
-def observed(beginning: Beginning, folder: RunFolder, watching: Watching, stop: Stop) -> dict[str, float]:
+def observed(beginning: ResumePoint, folder: RunFolder, watching: Watching, stop: Stop) -> dict[str, float]:
     """Metrics of a run that is stopped or not, by name and label."""
     config = settings()
     dataset = load_data(config)
     engine = LocalEngine(config, dataset)
     snapshot = Snapshot(config, "run")
-    keeper = Keeper(config, beginning, folder, watching, snapshot, stop)
+    keeper = CheckpointWriter(config, beginning, folder, watching, snapshot, stop)
     try:
         Coordinator(config, dataset.shape, engine, folder, watching, snapshot, keeper).run()
     except StoppedError:

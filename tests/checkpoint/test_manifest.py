@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dyadnet.checkpoint.manifest import File, Manifest, decoded
 from dyadnet.checkpoint.position import Best, Position
-from dyadnet.checkpoint.rhythm import Kept, Rhythm, superseded
+from dyadnet.checkpoint.rhythm import CheckpointRef, CheckpointSchedule, superseded
 from dyadnet.config.checkpoints import CheckpointSpec
 from dyadnet.errors import CheckpointError
 from dyadnet.files.store import checked, store
@@ -150,7 +150,7 @@ def test_a_store_keeps_whole_files(folder: str, tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 50)), max_size=30))
 def test_a_checkpoint_is_due_after_so_many_minibatches_or_seconds(steps: list[tuple[int, float]]) -> None:
-    rhythm = Rhythm(CheckpointSpec(every_minibatches=7, every_seconds=60), 0, 0.0)
+    rhythm = CheckpointSchedule(CheckpointSpec(every_minibatches=7, every_seconds=60), 0, 0.0)
     updates, now = 0, 0.0
     last = (0, 0.0)
     for minibatches, seconds in steps:
@@ -163,16 +163,16 @@ def test_a_checkpoint_is_due_after_so_many_minibatches_or_seconds(steps: list[tu
 
 
 def test_without_a_rhythm_none_is_due() -> None:
-    assert not Rhythm(CheckpointSpec(every_seconds=None), 0, 0.0).due(10**9, 1e12)
+    assert not CheckpointSchedule(CheckpointSpec(every_seconds=None), 0, 0.0).due(10**9, 1e12)
 
 
 @given(st.lists(st.booleans(), max_size=20), st.integers(1, 5))
 def test_what_a_kept_checkpoint_needs_is_kept(improves: list[bool], keep: int) -> None:
-    kept: list[Kept] = []
+    kept: list[CheckpointRef] = []
     best = None
     for index, improved in enumerate(improves):
         best = str(index) if improved else best
-        kept.append(Kept(str(index), best))
+        kept.append(CheckpointRef(str(index), best))
         gone = superseded(kept, keep)
         kept = [one for one in kept if one.name not in gone]
         names = {one.name for one in kept}

@@ -15,7 +15,7 @@ from prometheus_client.exposition import generate_latest
 
 import dyadnet as dn
 from dyadnet.dynamics.block_metrics import BLOCK_METRICS, COLUMNS, BlockMetric, BlockState, own
-from dyadnet.dynamics.epoch_metrics import Tally
+from dyadnet.dynamics.epoch_metrics import EpochMetrics
 from dyadnet.dynamics.outcome import Layout
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import MetricError
@@ -168,12 +168,12 @@ def test_sums_survive_a_checkpoint() -> None:
     layout = Layout(Topology(run.network))
     tally = coordinator.evaluate("train")
     engine.close()
-    again = Tally.from_plain(layout, json.loads(json.dumps(tally.plain())))
+    again = EpochMetrics.from_plain(layout, json.loads(json.dumps(tally.plain())))
     assert again.summary() == tally.summary()
     # One that was added later knows nothing of the part of the epoch before it.
     plain = tally.plain()
     del plain["own"]["h1"]["square"]
-    summary = Tally.from_plain(layout, plain).summary()["blocks"]
+    summary = EpochMetrics.from_plain(layout, plain).summary()["blocks"]
     assert np.isnan(summary["h1"]["square"])
     assert summary["h1"]["rows"] == tally.summary()["blocks"]["h1"]["rows"]
 

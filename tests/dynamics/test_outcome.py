@@ -8,8 +8,8 @@ import pickle
 import numpy as np
 import pytest
 
-from dyadnet.dynamics.epoch_metrics import Tally
-from dyadnet.dynamics.outcome import Joiner, Layout, Outcome, Predicted, Reports, Share, Spent
+from dyadnet.dynamics.epoch_metrics import EpochMetrics
+from dyadnet.dynamics.outcome import Joiner, Layout, Outcome, Predicted, Reports, ResourceUsage, Share
 from dyadnet.dynamics.request import Phase
 from dyadnet.network.description import Network, Population, Projection
 from dyadnet.network.topology import Topology
@@ -44,7 +44,7 @@ def relaxed(homes: list[list[str]]) -> tuple[Outcome, Reports]:
     for blocks in homes:
         lanes = {name: built.dyads[name] for name in blocks}
         reports = [block_report(active) for active in lanes.values()]
-        told = Share(*columns(Layout(topology, blocks), reports, lanes), Spent("+".join(blocks)))
+        told = Share(*columns(Layout(topology, blocks), reports, lanes), ResourceUsage("+".join(blocks)))
         shares.append(pickle.loads(pickle.dumps(told)))
     built.close()
     return outcome, Joiner(topology, homes).joined(shares)
@@ -81,12 +81,12 @@ def test_a_report_has_whole_counts_and_none_where_nothing_is_known() -> None:
 def test_sums_over_relaxations_survive_a_checkpoint() -> None:
     outcome, _ = relaxed(HOMES[0])
     layout = Layout(Topology(CYCLE))
-    tally, half = Tally(layout), Tally(layout)
+    tally, half = EpochMetrics(layout), EpochMetrics(layout)
     for _ in range(4):
         tally.add(outcome)
     for _ in range(2):
         half.add(outcome)
-    again = Tally.from_plain(layout, json.loads(json.dumps(half.plain())))
+    again = EpochMetrics.from_plain(layout, json.loads(json.dumps(half.plain())))
     for _ in range(2):
         again.add(outcome)
     assert again.summary() == tally.summary()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyadnet.learning.optimisers import SGD, Adam, Momentum
-from dyadnet.learning.schedules import Constant, Cosine, Increments, Linear, Piece, Piecewise
+from dyadnet.learning.schedules import ConstantSchedule, Cosine, Increments, Linear, Piece, Piecewise
 from dyadnet.numerics.kernels import FLUSH
 
 Array = np.ndarray[Any, Any]
@@ -82,7 +82,7 @@ def test_biases_do_not_decay() -> None:
 
 
 def test_schedules_go_where_they_say() -> None:
-    assert Constant(value=3.0).at(7.3, 10) == 3.0
+    assert ConstantSchedule(value=3.0).at(7.3, 10) == 3.0
     linear = Linear(start=0.5, end=0.0, begin=2, over=4)
     assert [linear.at(e, 10) for e in (0, 2, 4, 6, 9)] == [0.5, 0.5, 0.25, 0.0, 0.0]
     cosine = Cosine(start=1.0)
@@ -96,7 +96,7 @@ def test_schedules_go_where_they_say() -> None:
 def test_pieces_follow_each_other_as_runs_of_their_own() -> None:
     falling = Cosine(start=0.8, end=0.0)
     rising = Linear(start=0.5, end=1.0, over=2)
-    pieces = [(4, falling), (3, rising), (2, Constant(value=0.1))]
+    pieces = [(4, falling), (3, rising), (2, ConstantSchedule(value=0.1))]
     found = Piecewise(pieces=[Piece(epochs=epochs, of=of) for epochs, of in pieces])
     assert [found.at(epoch, 9) for epoch in (0, 2, 3.5)] == [falling.at(epoch, 4) for epoch in (0, 2, 3.5)]
     assert [found.at(epoch, 9) for epoch in (4, 5, 6, 6.9, 7, 9, 20)] == [0.5, 0.75, 1.0, 1.0, 0.1, 0.1, 0.1]

@@ -14,7 +14,7 @@ import pytest
 
 from dyadnet.cli.main import main
 from dyadnet.cli.progress import Bar
-from dyadnet.process.console import Stream, UnprintedError, for_people
+from dyadnet.process.console import LastingStream, UnprintedError, for_people
 from tests.checkpoint.runs import settings
 
 SHORT = ["--engine", "local", "--epochs", "2", "--hidden", "8", "--set", "data.limit_train=60"]
@@ -108,16 +108,16 @@ class Closing:
     ],
 )
 def test_a_stream_lasts_whatever_becomes_of_where_it_goes(problem: Exception) -> None:
-    stream = Stream(lambda: Closing(problem))
+    stream = LastingStream(lambda: Closing(problem))
     assert stream.write("text") == 4
     stream.flush()
     assert not stream.isatty()
     with pytest.raises((SystemExit, UnprintedError)):
-        Stream(lambda: Closing(problem), results=True).write("text")
+        LastingStream(lambda: Closing(problem), results=True).write("text")
 
 
 def test_a_stream_to_nowhere_takes_everything() -> None:
-    stream = Stream(lambda: None, results=True)
+    stream = LastingStream(lambda: None, results=True)
     stream.write("text")
     stream.flush()
     assert not stream.isatty()

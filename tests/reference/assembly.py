@@ -13,7 +13,7 @@ from dyadnet.dynamics.messages import KINDS, Kind
 from dyadnet.dynamics.request import Relaxation
 from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.engines.assembly import probes
-from dyadnet.network.topology import BlockSpec, Link, Topology
+from dyadnet.network.topology import BlockSlice, Link, Topology
 from dyadnet.numerics.rng import Stream
 from tests.reference.block import Block
 from tests.reference.channels import ReceivingEnd, SendingEnd
@@ -67,7 +67,7 @@ def samples(
 def _inbound(config: RunConfig, topology: Topology, timing: Timing, block: str) -> list[Inbound]:
     """Every channel that ends at `block`: state over its synapses, feedback over its axons."""
 
-    def channel(link: Link, source: BlockSpec, target: BlockSpec, kind: Kind) -> Inbound:
+    def channel(link: Link, source: BlockSlice, target: BlockSlice, kind: Kind) -> Inbound:
         entity = f"{source.name}>{target.name}"
         end = ReceivingEnd(
             delay_of(config.dynamics, link.projection),
@@ -89,7 +89,7 @@ def _inbound(config: RunConfig, topology: Topology, timing: Timing, block: str) 
 def _outbound(config: RunConfig, topology: Topology, block: str) -> dict[tuple[str, Kind], SendingEnd]:
     """The sending end of every channel that begins at `block`: state over its axons, feedback over its synapses."""
 
-    def end(link: Link, target: BlockSpec, kind: Kind) -> SendingEnd:
+    def end(link: Link, target: BlockSlice, kind: Kind) -> SendingEnd:
         rounding = Stream(config.seed, "rounding", f"{block}>{target.name}", kind)
         return SendingEnd(config.imperfections.channel_of(link.projection.name), rounding)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dyadnet.imperfections import realized as devices
 from dyadnet.imperfections.device import Device
 from dyadnet.network.description import Projection
-from dyadnet.network.topology import BlockSpec
+from dyadnet.network.topology import BlockSlice
 from dyadnet.numerics.elementwise import row_norm
 from dyadnet.numerics.rng import Stream
 from tests.reference.clocks import Moment
@@ -18,10 +18,10 @@ from tests.reference.clocks import Moment
 Array = NDArray[Any]
 
 
-class Hardware(devices.Hardware):
-    """The device of one block, with its noise; parameters as in `dyadnet.imperfections.realized.Hardware`."""
+class Hardware(devices.DeviceModel):
+    """The device of one block, with its noise; parameters as in `dyadnet.imperfections.realized.DeviceModel`."""
 
-    def __init__(self, device: Device, seed: int, spec: BlockSpec, dtype: np.dtype[Any]) -> None:
+    def __init__(self, device: Device, seed: int, spec: BlockSlice, dtype: np.dtype[Any]) -> None:
         super().__init__(device, seed, spec, dtype)
         self._seed = seed
         self._name = spec.name

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.dynamics.outcome import Joiner, Layout, Outcome, Share, Spent
+from dyadnet.dynamics.outcome import Joiner, Layout, Outcome, ResourceUsage, Share
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError
@@ -70,7 +70,7 @@ class ReferenceEngine:
                 block.keep()
         active = {name: self.lanes(name) for name in self.blocks}
         found = columns(self._layout, [block_report(lanes) for lanes in active.values()], active)
-        reports = self._joiner.joined([Share(*found, Spent("process"))])
+        reports = self._joiner.joined([Share(*found, ResourceUsage("process"))])
         return Outcome(tuple(phases), reports)
 
     def learn(self, update: Update) -> None:

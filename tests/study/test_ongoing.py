@@ -12,7 +12,7 @@ from dyadnet.study import Result, plan, run_trial
 from dyadnet.study.definition import Keep
 from dyadnet.study.ongoing import LONG, is_long
 from dyadnet.training.api import load_data
-from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.checkpoint_writer import CheckpointWriter
 from tests.study.definitions import tiny
 
 ALL: tuple[Keep, ...] = ("curves", "constants", "generalisation")
@@ -46,15 +46,15 @@ class CutOff(BaseException):
 
 def cut(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
     """End whatever trains after so many minibatches; the numbers of those that were trained."""
-    minibatch, done = Keeper.minibatch, []
+    minibatch, done = CheckpointWriter.minibatch, []
 
-    def counted(keeper: Keeper, blocks: Any, updates: int, position: Any) -> None:
+    def counted(keeper: CheckpointWriter, blocks: Any, updates: int, position: Any) -> None:
         minibatch(keeper, blocks, updates, position)
         done.append(updates)
         if updates == after:
             raise CutOff
 
-    monkeypatch.setattr(Keeper, "minibatch", counted)
+    monkeypatch.setattr(CheckpointWriter, "minibatch", counted)
     return done
 
 

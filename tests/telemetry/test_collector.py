@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dyadnet.config import RunConfig
 from dyadnet.config.recovery import Failure
 from dyadnet.data import load
-from dyadnet.dynamics.outcome import NUMBERS, Reports, Spent
+from dyadnet.dynamics.outcome import NUMBERS, Reports, ResourceUsage
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.numerics.histogram import BINS
@@ -55,7 +55,7 @@ def complete() -> Snapshot:
     layout = snapshot.layout
     ones = np.ones((len(layout.blocks), len(NUMBERS)))
     snapshot.latest = Reports(layout.blocks, layout.channels, ones, snapshot.counts, ())
-    snapshot.actors["h1"] = Spent("h1", 0, {"waiting": 1.0}, 2, 3, {"late": 1}, {"h2": ([1] * BINS, 4.0)})
+    snapshot.actors["h1"] = ResourceUsage("h1", 0, {"waiting": 1.0}, 2, 3, {"late": 1}, {"h2": ([1] * BINS, 4.0)})
     snapshot.machinery({"kind": "placement", "actors": {"h1": {"address": "10.0.0.1", "pid": 7}}})
     snapshot.machinery({"kind": "epoch", "pace": {"delay_ms": 2.0, "time_constant_ms": 4.0}})
     snapshot.saved("last", 0.1, 10)
@@ -166,7 +166,7 @@ def test_ages_fall_between_the_same_bounds_as_where_they_were_counted() -> None:
     for age in ages:
         counts[_bin(1e3 * age)] += 1
     snapshot = complete()
-    snapshot.actors["h1"] = Spent("h1", ages={"h2": (counts, sum(ages))})
+    snapshot.actors["h1"] = ResourceUsage("h1", ages={"h2": (counts, sum(ages))})
     (spread,) = [r for r in readings(snapshot) if isinstance(r, Spread) and r.metric == "message_age_seconds"]
     assert sum(spread.counts) == len(ages)
     for index, bound in enumerate(AGES):

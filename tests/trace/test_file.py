@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dyadnet.errors import ConfigError, DyadnetError, TraceError
 from dyadnet.program import tables as c
-from dyadnet.program.trace import Script, unpacked
+from dyadnet.program.trace import HostTrace, unpacked
 from dyadnet.runs.trace import FORMAT, MAGIC, Trace, TraceWriter
 from dyadnet.training.replay import replay
 from tests.trace.files import frames_of, written
@@ -31,11 +31,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def script(updates: int, messages: int) -> Script:
+def script(updates: int, messages: int) -> HostTrace:
     """A host that read so many messages before its first update."""
     read = [[c.TR_HOLD, 0, number + 1, 0, 0, 10**9] for number in range(messages)]
     made = [[c.TR_UPDATE, 200, number, 100, 0, 10**9 + 100 * number] for number in range(1, updates + 1)]
-    return Script(("h1",), (7,), (8,), 0.1, np.array(read + made, dtype=np.int64))
+    return HostTrace(("h1",), (7,), (8,), 0.1, np.array(read + made, dtype=np.int64))
 
 
 @given(updates=st.integers(1, 30), messages=st.integers(0, 30))

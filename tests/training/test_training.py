@@ -14,7 +14,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.data import load
-from dyadnet.dynamics.phase_plan import Regimen
+from dyadnet.dynamics.phase_plan import PhasePlan
 from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.folder import read_config, read_metrics
@@ -122,7 +122,7 @@ def test_beta_grows_by_the_epoch(tmp_path: Path) -> None:
 def test_a_warmup_leads_to_the_schedule_over_epochs_and_no_further() -> None:
     """The k-th of n minibatches has k/n of what the schedule says, whatever epoch it is in."""
     plain, warm = (
-        Regimen(small(learning={"warmup": warmup, "learning_rate": {"kind": "cosine", "start": 0.1}}))
+        PhasePlan(small(learning={"warmup": warmup, "learning_rate": {"kind": "cosine", "start": 0.1}}))
         for warmup in (0, 60)
     )
     for count in range(1, 136):
@@ -154,7 +154,7 @@ def test_a_warmup_is_what_a_run_takes_and_writes_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("last", "expected"), [(1.9, 0), (2.0, 1)])
 def test_a_nudge_too_strong_for_concavity_is_warned_of(last: float, expected: int) -> None:
     config = small(learning={"beta": {"kind": "linear", "start": 0.1, "end": last}})
-    warnings = Regimen(config).warnings()
+    warnings = PhasePlan(config).warnings()
     assert len(warnings) == expected
     assert all("no longer concave" in text for text in warnings)
 

@@ -99,7 +99,7 @@ def _row(model: str, config: RunConfig, relaxations: int, repetitions: int, data
     local = LocalEngine(config, data)
     try:
         workers.start(lambda text: None)
-        runs = [Course(engine, config, data) for engine in (local, actors)]
+        runs = [EngineTimer(engine, config, data) for engine in (local, actors)]
         for run in runs:
             run.rate(max(relaxations // 2, 1))
         found = [tuple(run.rate(relaxations) for run in runs) for _ in range(repetitions)]
@@ -117,7 +117,7 @@ def _row(model: str, config: RunConfig, relaxations: int, repetitions: int, data
         local.close()
 
 
-class Course:
+class EngineTimer:
     """One engine through the same relaxations as the other.
 
     Attributes

@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from dyadnet.bench.growth import Course, configuration, data, held
+from dyadnet.bench.growth import ChainTimer, configuration, data, held
 from dyadnet.bench.networks import machine
 from dyadnet.engines.local import LocalEngine
 from dyadnet_actors.cluster.actors import BlockActor
@@ -27,7 +27,7 @@ _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
+class SpreadChain:
     """What chains of any size have in common.
 
     Attributes
@@ -51,7 +51,7 @@ class Chain:
 
 def measure(
     sizes: Sequence[int],
-    chain: Chain,
+    chain: SpreadChain,
     sweeps: int,
     repetitions: int,
     told: Callable[[str], None] | None = None,
@@ -63,7 +63,7 @@ def measure(
     sizes
         Blocks of each chain; the first is what the others are compared with.
     sweeps
-        See `dyadnet.bench.growth.Course`.
+        See `dyadnet.bench.growth.ChainTimer`.
     """
     say = told or (lambda text: None)
     chains = [_Engines(chain, size, len(sizes)) for size in sizes]
@@ -121,7 +121,7 @@ def slopes(sizes: Sequence[int], values: Sequence[float]) -> list[float]:
 class _Engines:
     """A chain of so many blocks on both engines, one of several such chains."""
 
-    def __init__(self, chain: Chain, size: int, chains: int) -> None:
+    def __init__(self, chain: SpreadChain, size: int, chains: int) -> None:
         cpus = SHARE * ray.cluster_resources().get("CPU", 1.0) / (chain.actors * chains)
         cluster = {"actors": min(chain.actors, size), "cpus_per_actor": min(1.0, cpus), "transport": "fast"}
         self.config = configuration(chain.model, size, chain.neurons, chain.minibatch, chain.lanes, cluster)
@@ -132,10 +132,10 @@ class _Engines:
         self._actors = ActorEngine(self.config, self._workers)
         self._places: dict[str, dict[str, Any]] = {}
 
-    def start(self, sweeps: int) -> tuple[Course, Course]:
+    def start(self, sweeps: int) -> tuple[ChainTimer, ChainTimer]:
         """Create the actors; both engines, ready to be measured."""
         self._places = self._workers.start(lambda text: None)
-        return Course(self._local, self.config, sweeps), Course(self._actors, self.config, sweeps)
+        return ChainTimer(self._local, self.config, sweeps), ChainTimer(self._actors, self.config, sweeps)
 
     def resident(self) -> int | None:
         """Bytes of all actors, what several share divided among them; None where the system does not say."""

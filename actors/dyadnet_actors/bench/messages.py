@@ -24,7 +24,7 @@ from dyadnet.program.sync.crossing import Home
 from dyadnet.program.sync.words import ROOM, tell, wait
 from dyadnet_actors.hosts.host import Host
 from dyadnet_actors.transports.connection import Connection
-from dyadnet_actors.transports.endpoint import Network
+from dyadnet_actors.transports.endpoint import PeerNetwork
 from dyadnet_actors.transports.identity import Card
 from dyadnet_actors.transports.notices import SLOTS, pack
 
@@ -105,7 +105,7 @@ class Correspondent:
         if others:
             endpoint._taken = self._taken
             spec = ClusterSpec()
-            network = Network(ray.util.get_node_ip_address(), spec.ports, 2 * self._size + (1 << 20), insecure)
+            network = PeerNetwork(ray.util.get_node_ip_address(), spec.ports, 2 * self._size + (1 << 20), insecure)
             endpoint.open(network)
         return endpoint.card
 

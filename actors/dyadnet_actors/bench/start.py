@@ -13,7 +13,7 @@ from dyadnet.bench.networks import machine
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
 from dyadnet.data import Dataset, load
-from dyadnet_actors.bench.actors import Course
+from dyadnet_actors.bench.actors import EngineTimer
 from dyadnet_actors.cluster.actors import BlockActor
 from dyadnet_actors.cluster.placement import homes, release, reserve
 from dyadnet_actors.cluster.workers import RayWorkers
@@ -81,7 +81,7 @@ def _first_minibatch(config: RunConfig, data: Dataset) -> float:
     engine = ActorEngine(config, workers)
     try:
         workers.start(lambda text: None)
-        Course(engine, config, data).rate(1)
+        EngineTimer(engine, config, data).rate(1)
         return time.perf_counter() - began
     finally:
         engine.close()

@@ -17,7 +17,7 @@ from dyadnet_actors.chaos.strike import Ending
 HEAD, TRIALS = "chaos.json", "trials.jsonl"
 
 
-class Kept:
+class KeptTrials:
     """What a folder knows of its trials.
 
     Parameters

@@ -50,7 +50,7 @@ HELD = 100.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class FaultTrial:
     """One run with one fault.
 
     Attributes
@@ -81,12 +81,12 @@ def settings() -> dict[str, Any]:
     }
 
 
-def trials(count: int, seed: int, kinds: Sequence[Kind] = KINDS) -> list[Trial]:
+def trials(count: int, seed: int, kinds: Sequence[Kind] = KINDS) -> list[FaultTrial]:
     """So many trials, each kind in turn."""
     return [_trial(number, kinds[number % len(kinds)], seed) for number in range(count)]
 
 
-def _trial(number: int, kind: Kind, seed: int) -> Trial:
+def _trial(number: int, kind: Kind, seed: int) -> FaultTrial:
     draws = Stream(seed, "chaos", kind).at(tick=number)
     minibatch = int(draws.integers(1, MINIBATCHES + 1))
     tick = int(draws.integers(1, TICKS + 1))
@@ -99,4 +99,4 @@ def _trial(number: int, kind: Kind, seed: int) -> Trial:
     else:
         values |= {"kind": "slow", "block": block, "factor": HELD}
     victims = RAYS[draws.integers(len(RAYS))] if kind.startswith("ray-") else ()
-    return Trial(number, kind, Fault.read(values), victims)
+    return FaultTrial(number, kind, Fault.read(values), victims)

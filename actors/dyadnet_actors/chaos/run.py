@@ -20,7 +20,7 @@ LIMIT = 240.0
 COMMAND = (sys.executable, "-c", "from dyadnet.cli.main import main; main()")
 
 
-class Run:
+class RunProcess:
     """A process that trains, with its answer on standard output.
 
     Parameters
@@ -53,7 +53,7 @@ class Run:
             )
 
     @classmethod
-    def begin(cls, folder: Path, environment: Mapping[str, str], *flags: str, piped: bool = False) -> Run:
+    def begin(cls, folder: Path, environment: Mapping[str, str], *flags: str, piped: bool = False) -> RunProcess:
         """Train in a folder; its settings and log lie beside it."""
         path = folder.with_suffix(".yaml")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ class Run:
         return cls(environment, log, "train", str(path), "--out", str(folder), "--json", *flags)
 
     @classmethod
-    def resume(cls, folder: Path, environment: Mapping[str, str]) -> Run:
+    def resume(cls, folder: Path, environment: Mapping[str, str]) -> RunProcess:
         """Go on with the run of a folder."""
         return cls(environment, folder.with_suffix(".resumed.log"), "resume", str(folder), "--json")
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from dyadnet.errors import DyadnetError
 from dyadnet.runs.folder import CONFIG, EVENTS
 from dyadnet_actors.chaos.disk import Disk
-from dyadnet_actors.chaos.plan import ENDING, SURVIVED, Trial
-from dyadnet_actors.chaos.run import LIMIT, Run
+from dyadnet_actors.chaos.plan import ENDING, SURVIVED, FaultTrial
+from dyadnet_actors.chaos.run import LIMIT, RunProcess
 from dyadnet_actors.chaos.victims import COORDINATOR, below, hit, send
 from dyadnet_actors.cluster.connection import DEFAULTS, authentication
 
@@ -50,7 +50,7 @@ class Ending:
         The last line that was said, if it did not end well.
     """
 
-    trial: Trial
+    trial: FaultTrial
     weights: str
     struck: bool
     seconds: float
@@ -61,14 +61,14 @@ def undisturbed(folder: Path) -> str:
     """Hash of the run without a fault, on the local engine."""
     shutil.rmtree(folder, ignore_errors=True)
     with _surroundings() as environment:
-        run = Run.begin(folder, environment, "--engine", "local")
+        run = RunProcess.begin(folder, environment, "--engine", "local")
         weights = run.weights()
     if not weights:
         raise DyadnetError(f"the undisturbed run went wrong: {run.last()}")
     return weights
 
 
-def struck(trial: Trial, folder: Path) -> Ending:
+def struck(trial: FaultTrial, folder: Path) -> Ending:
     """Run a trial; what goes wrong around it goes wrong with it alone."""
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
@@ -79,7 +79,7 @@ def struck(trial: Trial, folder: Path) -> Ending:
     return Ending(trial, weights, happened, time.monotonic() - started, why)
 
 
-def _struck(trial: Trial, folder: Path) -> tuple[str, bool, str]:
+def _struck(trial: FaultTrial, folder: Path) -> tuple[str, bool, str]:
     """Hash of the last weights, whether the fault happened, and what was wrong."""
     with _surroundings() as environment, contextlib.ExitStack() as stack:
         flags = ["--fault", str(trial.fault)]
@@ -90,7 +90,7 @@ def _struck(trial: Trial, folder: Path) -> tuple[str, bool, str]:
         elif trial.kind == "disk-full":
             disk = stack.enter_context(Disk(folder))
             folder = disk.place
-        run = Run.begin(folder, environment, *flags, piped=trial.kind == "log-gone")
+        run = RunProcess.begin(folder, environment, *flags, piped=trial.kind == "log-gone")
         stack.callback(run.end)
         happened = trial.fault.kind != "slow"
         if not happened and _await(folder / EVENTS, run.process):
@@ -98,14 +98,14 @@ def _struck(trial: Trial, folder: Path) -> tuple[str, bool, str]:
             _strike(trial, run, nodes, disk)
         weights, why = run.weights(), run.last()
         if trial.kind in ENDING and not weights and (ADVICE in why or trial.kind == "driver"):
-            run = Run.resume(folder, environment)
+            run = RunProcess.resume(folder, environment)
             stack.callback(run.end)
             weights, why = run.weights(), run.last()
         happened = happened and _happened(folder, trial)
     return weights, happened, "" if weights else why
 
 
-def _strike(trial: Trial, run: Run, nodes: _Nodes | None, disk: Disk | None) -> None:
+def _strike(trial: FaultTrial, run: RunProcess, nodes: _Nodes | None, disk: Disk | None) -> None:
     """Do what the trial says to a run that is held at its point."""
     driver = run.process.pid
     blows: dict[str, Callable[[], object]] = {
@@ -133,7 +133,7 @@ def _suspend(driver: int) -> None:
     send(signal.SIGCONT, stopped)
 
 
-def _fill(disk: Disk, run: Run) -> None:
+def _fill(disk: Disk, run: RunProcess) -> None:
     """Fill a run's disk until it has noticed, and free it again."""
     disk.fill()
     deadline = time.monotonic() + LIMIT
@@ -152,7 +152,7 @@ def _await(events: Path, process: subprocess.Popen[str]) -> bool:
     return False
 
 
-def _happened(folder: Path, trial: Trial) -> bool:
+def _happened(folder: Path, trial: FaultTrial) -> bool:
     """Whether the record says that the fault happened, and, where actors died of it alone, that it was survived."""
     path = folder / EVENTS
     if not (folder / CONFIG).exists() or not path.exists():

@@ -160,9 +160,9 @@ def growth(
     number = number or 4
     console = for_people()
     with connected(ClusterSpec(address=address)), console.status("measuring") as status:
-        from dyadnet_actors.bench.growth import Chain, measure
+        from dyadnet_actors.bench.growth import SpreadChain, measure
 
-        chain = Chain(model, neurons, minibatch, lanes, number)
+        chain = SpreadChain(model, neurons, minibatch, lanes, number)
         results = measure(sizes, chain, sweeps, repetitions, lambda what: status.update(f"measuring: {what}"))
     title = f"{model}, blocks of {neurons} neurons, minibatch {minibatch}, {lanes} lanes: µs a block and tick (ratio)"
     table = Table(title=title)

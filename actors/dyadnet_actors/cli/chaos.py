@@ -56,10 +56,10 @@ def chaos(
 
 def _tried(count: int, seed: int, kinds: Sequence[Kind], folder: Path, at_most: int | None) -> dict[str, Any]:
     """The trials that are left, one after the other, and what came of all."""
-    from dyadnet_actors.chaos.kept import Kept
+    from dyadnet_actors.chaos.kept import KeptTrials
     from dyadnet_actors.chaos.strike import struck, undisturbed
 
-    kept = Kept(folder, seed, kinds)
+    kept = KeptTrials(folder, seed, kinds)
     try:
         if not kept.weights:
             kept.expect(undisturbed(folder / "undisturbed"))

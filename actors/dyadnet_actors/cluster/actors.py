@@ -20,7 +20,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from dyadnet.checkpoint.resume_point import Beginning
+from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, DataShape
@@ -36,14 +36,14 @@ from dyadnet_actors.cluster.connection import NAMESPACE
 from dyadnet_actors.cluster.detached import Ending, lived
 from dyadnet_actors.cluster.life import Life
 from dyadnet_actors.cluster.pinning import pin, usable
-from dyadnet_actors.cluster.recovering import Attempts, Past
+from dyadnet_actors.cluster.recovering import Past, RecoveringRun
 from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.callbacks import RelayedHooks, Told
-from dyadnet_actors.coordination.event_queue import Item, News
+from dyadnet_actors.coordination.event_queue import EventQueue, Item
 from dyadnet_actors.hosts.host import prepare
 from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.heartbeat import Pulse
-from dyadnet_actors.protocol.host_status import Standing
+from dyadnet_actors.protocol.host_status import HostStatus
 from dyadnet_actors.protocol.stall_diagnosis import diagnose
 from dyadnet_actors.transports.identity import Card
 
@@ -158,7 +158,7 @@ class BlockActor:
         return self._life.pulse()
 
     @ray.method(concurrency_group="control")
-    def status(self) -> Standing:
+    def status(self) -> HostStatus:
         """What this actor is doing or waiting for, while it does so."""
         standing = self._life.standing()
         asked = self._asked
@@ -202,7 +202,7 @@ class CoordinatorActor:
         dataset: Sequence[Any],
         out: str,
         events: Sequence[Mapping[str, Any]] = (),
-        beginning: Beginning | None = None,
+        beginning: ResumePoint | None = None,
         *,
         detached: bool = False,
         resumed: bool = False,
@@ -214,11 +214,11 @@ class CoordinatorActor:
         self._events = events
         self._beginning = beginning
         start = None if beginning is None else beginning.start
-        self._news = News(out, None if start is None else start.lengths, UNHEARD if detached else None)
+        self._news = EventQueue(out, None if start is None else start.lengths, UNHEARD if detached else None)
         self._hooks = None if hooked is None else RelayedHooks(hooked, self._news.hook)
         self._stop = Stop()
         self._workers: RayWorkers | None = None
-        self._attempts: Attempts | None = None
+        self._attempts: RecoveringRun | None = None
         self._snapshot = Snapshot(config, Path(out).name or "run", measuring=False)
         self._ending: Ending | None = None
         self._told = threading.Event()
@@ -250,14 +250,14 @@ class CoordinatorActor:
         me: ActorHandle[Any],
         recorder: Recorder,
         events: Sequence[Mapping[str, Any]],
-        beginning: Beginning | None,
+        beginning: ResumePoint | None,
     ) -> Summary:
         self._workers = RayWorkers(self._config, self._dataset, BlockActor)
         with exposed(self._config, self._news.name, self._news.note, recorder.machinery) as observer:
             if isinstance(observer, Snapshot):
                 self._snapshot = observer
             try:
-                self._attempts = Attempts(
+                self._attempts = RecoveringRun(
                     self._config,
                     self._shape,
                     self._workers,

@@ -15,7 +15,7 @@ from dyadnet.errors import DyadnetError
 from dyadnet_actors.hosts import orders
 from dyadnet_actors.hosts.shared_memory import DeskSegments
 from dyadnet_actors.protocol.failures import ActorLostError, cause_of, check_made
-from dyadnet_actors.protocol.host_status import Absence, Told
+from dyadnet_actors.protocol.host_status import NoAnswer, Told
 
 SOON = 0.1
 """Seconds within which most answers come together."""
@@ -138,7 +138,7 @@ class RayInquiry:
         try:
             told: Told = ray.get(reference, timeout=SOON)
         except GetTimeoutError:
-            return Absence(silence + time.monotonic() - self._asked)
+            return NoAnswer(silence + time.monotonic() - self._asked)
         except RayError as problem:
-            return Absence(silence, cause_of(problem))
+            return NoAnswer(silence, cause_of(problem))
         return told

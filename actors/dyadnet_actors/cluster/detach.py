@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from dyadnet.config import RunConfig
     from dyadnet.data import DataShape
     from dyadnet.runs.folder import RunFolder
-    from dyadnet.runs.watcher import Watcher
+    from dyadnet.runs.watcher import ProgressCallback
     from dyadnet_actors.cluster.detached import Ending
-    from dyadnet_actors.cluster.discovery import Run
+    from dyadnet_actors.cluster.discovery import ClusterRun
     from dyadnet_actors.cluster.watchdog import Watchdog
 
 LISTEN = 0.5
@@ -70,7 +70,7 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
     raise LeftError(f"the run continues on its cluster; come back with: dyadnet attach {out.name} --address {where}")
 
 
-def come_back(run: str, address: str, watcher: Watcher, *, stop: bool) -> dict[str, Any]:
+def come_back(run: str, address: str, watcher: ProgressCallback, *, stop: bool) -> dict[str, Any]:
     """Follow a run that was left to its cluster until it ends; its summary.
 
     Parameters
@@ -106,7 +106,7 @@ def come_back(run: str, address: str, watcher: Watcher, *, stop: bool) -> dict[s
     return dict(ending["summary"])
 
 
-def _followed(run: str, watcher: Watcher, watchdog: Watchdog, *, stop: bool) -> Ending:
+def _followed(run: str, watcher: ProgressCallback, watchdog: Watchdog, *, stop: bool) -> Ending:
     """Show how a run goes until it ends."""
     import ray
     from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
@@ -151,7 +151,7 @@ def _followed(run: str, watcher: Watcher, watchdog: Watchdog, *, stop: bool) -> 
             return ending
 
 
-def _chosen(name: str) -> Run:
+def _chosen(name: str) -> ClusterRun:
     """The run of a name; while one is started anew it does not tell its own."""
     from dyadnet_actors.cluster import discovery as cluster
 

@@ -17,7 +17,7 @@ from dyadnet.runs.folder import CONFIG, ENDING, RECORDS, RunFolder, whole
 from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.status import Reporter
 from dyadnet.runs.summary import Summary
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.training.api import draw
 from dyadnet.training.opening import opened, store_of
 
@@ -28,7 +28,7 @@ Ending = dict[str, Any]
 def lived(
     config: RunConfig,
     out: Path,
-    watcher: Watcher,
+    watcher: ProgressCallback,
     train: Callable[[RunFolder], Summary],
     *,
     resumed: bool,
@@ -97,7 +97,7 @@ def read_ending(out: Path) -> Ending | None:
 def _trained(
     config: RunConfig,
     out: Path,
-    watcher: Watcher,
+    watcher: ProgressCallback,
     train: Callable[[RunFolder], Summary],
     over: Callable[[Summary], None],
     *,

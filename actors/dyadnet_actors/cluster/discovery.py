@@ -16,7 +16,7 @@ ANSWER = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ClusterRun:
     """One run on a cluster.
 
     Attributes
@@ -41,7 +41,7 @@ class Run:
         return float(self.glance["now"] - self.glance["started"])
 
 
-def runs() -> list[Run]:
+def runs() -> list[ClusterRun]:
     """Every run on the cluster that Ray is connected to, oldest first; those that do not answer come last."""
     import ray
     from ray.exceptions import RayError
@@ -62,7 +62,7 @@ def runs() -> list[Run]:
             glance = ray.get(reference, timeout=max(0.0, deadline - time.monotonic()))
         except RayError:
             glance = {}
-        found.append(Run(name, glance))
+        found.append(ClusterRun(name, glance))
     return sorted(found, key=lambda run: run.glance.get("started", float("inf")))
 
 
@@ -98,7 +98,7 @@ def standing(coordinator: str) -> dict[str, Any]:
     return found
 
 
-def chosen(found: Sequence[Run], wanted: str | None) -> Run:
+def chosen(found: Sequence[ClusterRun], wanted: str | None) -> ClusterRun:
     """The run that a user means: by its folder's name or its coordinator's, or a beginning that only one has.
 
     Raises
@@ -123,13 +123,13 @@ def chosen(found: Sequence[Run], wanted: str | None) -> Run:
     )
 
 
-def _names(run: Run) -> tuple[str, str, str]:
+def _names(run: ClusterRun) -> tuple[str, str, str]:
     return run.name, run.coordinator, run.coordinator.removeprefix(COORDINATOR)
 
 
-def _exact(run: Run, wanted: str) -> bool:
+def _exact(run: ClusterRun, wanted: str) -> bool:
     return wanted in _names(run)
 
 
-def _begins(run: Run, wanted: str) -> bool:
+def _begins(run: ClusterRun, wanted: str) -> bool:
     return any(name.startswith(wanted) for name in _names(run))

@@ -20,7 +20,7 @@ from dyadnet.process.signals import interruptible
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.summary import Summary
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.training.opening import checkpoints_in
 from dyadnet.training.stop import Stop, heeding
 from dyadnet_actors.cluster.connection import NAMESPACE, connected, lost_with_the_job
@@ -37,7 +37,7 @@ LISTEN = 0.5
 """Seconds to wait for news before looking whether the run is over."""
 
 
-def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher) -> Summary:
+def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: ProgressCallback) -> Summary:
     """Train with every block in a Ray actor.
 
     Raises
@@ -74,7 +74,9 @@ def _way_on(config: RunConfig, folder: RunFolder) -> str:
     return f"{why}, so it cannot be resumed; what was saved is in {folder.path}"
 
 
-def _drive(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Watcher, watchdog: Watchdog) -> Summary:
+def _drive(
+    config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: ProgressCallback, watchdog: Watchdog
+) -> Summary:
     """Follow coordinators, one after the other if they die, until one tells how the run has ended."""
     import ray
 
@@ -92,7 +94,7 @@ def _attempts(
     dataset: Dataset,
     stored: Any,
     folder: RunFolder,
-    watcher: Watcher,
+    watcher: ProgressCallback,
     stop: Stop,
     watchdog: Watchdog,
 ) -> Summary:
@@ -160,7 +162,7 @@ def _followed(
     coordinator: Any,
     patience: float,
     folder: RunFolder,
-    watcher: Watcher,
+    watcher: ProgressCallback,
     reached: Reached,
     stop: Stop,
     watchdog: Watchdog,

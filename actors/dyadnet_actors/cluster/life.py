@@ -11,9 +11,9 @@ from dyadnet.errors import DivergedError
 from dyadnet.program.sync.crossing import Home
 from dyadnet_actors.hosts import orders
 from dyadnet_actors.hosts.host import Host, prepare
-from dyadnet_actors.protocol.failures import StoppedError
+from dyadnet_actors.protocol.failures import HostStoppedError
 from dyadnet_actors.protocol.heartbeat import Pulse
-from dyadnet_actors.protocol.host_status import Standing
+from dyadnet_actors.protocol.host_status import HostStatus
 from dyadnet_actors.transports import setup as fast
 from dyadnet_actors.transports.connection import Connection
 from dyadnet_actors.transports.identity import Card
@@ -92,7 +92,7 @@ class Life:
             number += 1
             while not box.wait(number, 0.05):
                 if self.host.stopped:
-                    raise StoppedError("stopped")
+                    raise HostStoppedError("stopped")
             method, arguments = orders.read_order(box.get())
             if method == orders.LEAVE:
                 return
@@ -110,7 +110,7 @@ class Life:
         """A sign of life, from any thread."""
         return self.host.pulse()
 
-    def standing(self) -> Standing:
+    def standing(self) -> HostStatus:
         """What the host is at, from any thread."""
         return self.host.standing()
 

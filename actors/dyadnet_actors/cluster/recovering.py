@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dyadnet.checkpoint.resume_point import Beginning
+from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.config import RunConfig
 from dyadnet.config.faults import Faults
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
@@ -17,9 +17,9 @@ from dyadnet.runs import record_lines
 from dyadnet.runs.folder import Recorder
 from dyadnet.runs.hooks import Hooks
 from dyadnet.runs.summary import Summary
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.telemetry.snapshot import Snapshot
-from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.checkpoint_writer import CheckpointWriter
 from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.stop import Stop
 from dyadnet_actors.cluster.workers import RayWorkers
@@ -43,11 +43,11 @@ class Past:
     """
 
     events: Sequence[Mapping[str, Any]] = ()
-    beginning: Beginning | None = None
+    beginning: ResumePoint | None = None
     hooks: Hooks | None = None
 
 
-class Attempts:
+class RecoveringRun:
     """Trains; after a failure begins a new life of all actors and goes on from the last checkpoint.
 
     Parameters
@@ -72,7 +72,7 @@ class Attempts:
         shape: DataShape,
         workers: RayWorkers,
         recorder: Recorder,
-        watcher: Watcher,
+        watcher: ProgressCallback,
         snapshot: Snapshot,
         past: Past | None = None,
         stop: Stop | None = None,
@@ -89,11 +89,13 @@ class Attempts:
         for failure in failures(past.events):
             snapshot.failed(failure)
         self._faults = Faults(config.faults, fired, self._fires)
-        self._keeper: Keeper | None = None
+        self._keeper: CheckpointWriter | None = None
         beginning = past.beginning
         self._outset = Outset(None if beginning is None else beginning.initial, past.hooks)
         if beginning is not None and beginning.store is not None:
-            self._keeper = Keeper(config, beginning, recorder, watcher, snapshot, stop, lambda: self._faults.fired)
+            self._keeper = CheckpointWriter(
+                config, beginning, recorder, watcher, snapshot, stop, lambda: self._faults.fired
+            )
         self._stopped = False
 
     def run(self) -> Summary:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet_actors.protocol.failures import RayLostError
-from dyadnet_actors.protocol.heartbeat import STEP, Heart
+from dyadnet_actors.protocol.heartbeat import STEP, HeartbeatMonitor
 
 ASK = 1.0
 """Most seconds between two questions to a part."""
@@ -177,7 +177,7 @@ class Watchdog:
     def _watch(self) -> None:
         signs = [(answers, part.worked()) for answers, part in zip(self._answers, self._parts, strict=True)]
         names = [part.name for part in self._parts]
-        alive, answering = Heart(names, 0.0), Heart(names, 0.0)
+        alive, answering = HeartbeatMonitor(names, 0.0), HeartbeatMonitor(names, 0.0)
         while self._why is None and not self._over.wait(LOOK):
             for heart in (alive, answering):
                 heart.tick(time.monotonic())
@@ -194,7 +194,7 @@ class Watchdog:
     def _deaths(self) -> str | None:
         return " and ".join(filter(None, (part.death() for part in self._parts))) or None
 
-    def _hang(self, heart: Heart, times: float) -> str | None:
+    def _hang(self, heart: HeartbeatMonitor, times: float) -> str | None:
         silent = [
             f"{part.name} hangs: no sign of life for {times * part.patience:g} s"
             for index, part in enumerate(self._parts)

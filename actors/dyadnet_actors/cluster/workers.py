@@ -28,9 +28,9 @@ from dyadnet_actors.hosts.block_cost import measured
 from dyadnet_actors.hosts.shared_memory import DeskSegments
 from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.failures import ActorLostError, FailedError, StalledError, cause_of
-from dyadnet_actors.protocol.heartbeat import Heart
+from dyadnet_actors.protocol.heartbeat import HeartbeatMonitor
 from dyadnet_actors.transports import setup as fast
-from dyadnet_actors.transports.connection import Desk
+from dyadnet_actors.transports.connection import CoordinatorTransport
 
 START = 120.0
 """Seconds within which every actor must have come up."""
@@ -86,7 +86,7 @@ class RayWorkers:
         self._name = ray.get_runtime_context().get_actor_name() or ""
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
-        self._desk: Desk | None = None
+        self._desk: CoordinatorTransport | None = None
         self._serving: RayAnswers | None = None
         self._questions = 0
         blocks = by_host(self.homes)
@@ -98,7 +98,7 @@ class RayWorkers:
         self._complete = False
         self._places: list[dict[str, Any]] = []
         self._lost_nodes: set[str] = set()
-        self._heart = Heart(self.labels, config.recovery.heartbeat)
+        self._heart = HeartbeatMonitor(self.labels, config.recovery.heartbeat)
         self._pulses: dict[int, Any] = {}
         self._next_look = 0.0
         self._come: list[int] = []
@@ -212,7 +212,7 @@ class RayWorkers:
             fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
         if self._config.cluster.pin:
             self._pin()
-        self._heart = Heart(self.labels, self._config.recovery.heartbeat)
+        self._heart = HeartbeatMonitor(self.labels, self._config.recovery.heartbeat)
         self._complete = True
         return dict(zip(self.labels, self._places, strict=True))
 

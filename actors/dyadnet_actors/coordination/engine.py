@@ -20,13 +20,13 @@ from dyadnet.dynamics.outcome import Joiner, Outcome
 from dyadnet.dynamics.request import Relaxation, lane_slices
 from dyadnet.dynamics.step_size import REAL_AGE
 from dyadnet.dynamics.virtual_time import Timing, timing
-from dyadnet.engines.protocol import Machinery
+from dyadnet.engines.protocol import PerformanceRecord
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.program.sync.crossing import by_host
 from dyadnet.runs.trace import recorded
-from dyadnet_actors.coordination.unresponsive import Inquiry, Lookout
+from dyadnet_actors.coordination.unresponsive import Inquiry, ResponseMonitor
 from dyadnet_actors.protocol.failures import StalledError
 from dyadnet_actors.protocol.pace import Pacer
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
@@ -135,7 +135,7 @@ class ActorEngine:
         self._pacer = Pacer(mode, _span(self.timing)) if isinstance(mode, FreeRunning) else None
         # Who runs freely waits for nobody.
         patience = config.recovery.stalled if self._pacer is None else float("inf")
-        self.lookout = Lookout(workers, patience, stalled)
+        self.lookout = ResponseMonitor(workers, patience, stalled)
         self._seconds: dict[str, float] = {}
         self._messages = self._values = 0
         self._joiner = Joiner(self.topology, by_host(workers.homes), config.imperfections.counters)
@@ -228,7 +228,7 @@ class ActorEngine:
         merged = {name: series for part in found for name, series in part.items()}
         return {name: merged[name] for name in self.topology.blocks if name in merged}
 
-    def machinery(self) -> Machinery:
+    def machinery(self) -> PerformanceRecord:
         """Seconds and traffic since this was last called; what went over the wire is with the actors that sent it."""
         parts = self._result(self._ask("machinery"))
         values = self._values * (4 if self.config.dynamics.dtype == "float32" else 8)
@@ -238,7 +238,7 @@ class ActorEngine:
             pacer = self._pacer
             seconds = {"delay": pacer.delay, "longest": pacer.longest, "time_constant": pacer.last.time_constant}
             pace = {f"{name}_ms": 1e3 * value for name, value in seconds.items()}
-        spent = Machinery(self._seconds, self._messages, values, actors, pace)
+        spent = PerformanceRecord(self._seconds, self._messages, values, actors, pace)
         self._seconds, self._messages, self._values = {}, 0, 0
         return spent
 

@@ -13,18 +13,18 @@ from dyadnet.errors import DyadnetError
 from dyadnet.files.jsonl import encoded
 from dyadnet.runs.folder import MACHINERY, METRICS, RECORDS, Recorder
 from dyadnet.runs.summary import Summary
-from dyadnet.runs.watcher import Watcher
+from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.runs.weights import Parameters
 
 Item = tuple[str, tuple[Any, ...]]
-"""Name of a method of `Recorder` or `Watcher`, and its arguments."""
+"""Name of a method of `Recorder` or `ProgressCallback`, and its arguments."""
 
 KEPT = 60.0
 """Seconds within which whoever keeps the record has taken it."""
 _RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind", "trace", "ended")
 
 
-class News:
+class EventQueue:
     """A recorder and a watcher at once: keeps every call until somebody takes it.
 
     Parameters
@@ -131,28 +131,28 @@ class News:
         self._tell(("hook", (number, method, arguments)))
 
     def started(self, config: RunConfig, minibatches: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.introduction = ("started", (config, minibatches))
         self._tell(self.introduction)
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._tell(("minibatch", (epoch, index, loss, accuracy, sweeps)))
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._tell(("evaluating", (epoch, part)))
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._tell(("epoch", (line,)))
 
     def warning(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._tell(("warning", (text,)))
 
     def note(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._tell(("note", (text,)))
 
     def _tell(self, item: Item) -> None:
@@ -166,10 +166,10 @@ class News:
 def relay(
     items: list[Item],
     folder: Recorder | None,
-    watcher: Watcher,
+    watcher: ProgressCallback,
     hook: Callable[[int, str, tuple[Any, ...]], None] | None = None,
 ) -> None:
-    """Make the calls that `News` kept, in their order; without a folder there are none of a recorder's among them.
+    """Make the calls that `EventQueue` kept, in their order; without a folder, none of a recorder's among them.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from dyadnet_actors.protocol.failures import FailedError
 from dyadnet_actors.protocol.host_status import Told
-from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, Vigil, diagnose
+from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, StallTimer, diagnose
 
 ANSWER = 0.9
 """Seconds within which an actor that is not hung answers, as a rule."""
@@ -44,7 +44,7 @@ class Watched(Protocol):
         """Ask every host what it is doing; does not wait."""
 
 
-class Lookout:
+class ResponseMonitor:
     """Looks after actors while they are waited for.
 
     Parameters
@@ -67,7 +67,7 @@ class Lookout:
         self._workers = workers
         self._patience = patience
         self._told = told
-        self._vigil = Vigil(patience)
+        self._vigil = StallTimer(patience)
         self._inquiry: Inquiry | None = None
         self._asked = 0.0
 

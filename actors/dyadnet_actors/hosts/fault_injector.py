@@ -33,7 +33,7 @@ class Process:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
-class Sabotage:
+class FaultInjector:
     """The faults of one host in one relaxation.
 
     Parameters

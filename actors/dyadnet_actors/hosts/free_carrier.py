@@ -29,7 +29,7 @@ REMEMBERED = 32
 
 
 @dataclass
-class Line:
+class PeerClock:
     """What a host knows of its way to another.
 
     Attributes
@@ -65,7 +65,7 @@ class FreeCarrier(Carrier):
 
     def __init__(self, group: Group, segments: Segments, others: Sequence[int], send: Send) -> None:
         super().__init__(group, segments, others, send)
-        self._lines = {host: Line() for host in others}
+        self._lines = {host: PeerClock() for host in others}
 
     def flush(self) -> bool:
         """Ship the newest to whoever has acknowledged enough; whether there was anything."""
@@ -81,7 +81,7 @@ class FreeCarrier(Carrier):
         for line in self._lines.values():
             line.shipped = max(line.shipped, value)
 
-    def _ship_newest(self, host: int, line: Line, word: int) -> bool:
+    def _ship_newest(self, host: int, line: PeerClock, word: int) -> bool:
         if word <= line.shipped or len(line.pending) >= UNDER_WAY:
             return False
         if word >> 32 != line.shipped >> 32:

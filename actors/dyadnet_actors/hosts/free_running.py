@@ -18,7 +18,7 @@ from dyadnet.program.free_running import run_freely
 from dyadnet.program.lane import Lane
 from dyadnet.program.sync.verdicts import LEADER
 from dyadnet.program.sync.words import MOST, ROOM, tell
-from dyadnet.program.trace import Scribe
+from dyadnet.program.trace import TraceRecorder
 from dyadnet_actors.protocol.pace import Delays
 
 LOOK = 50_000_000
@@ -68,10 +68,10 @@ class FreeRun:
         self._waited, self._look = waited, look
         self._words, self._room = np.zeros((2, MOST), dtype=np.int64), np.zeros(ROOM, dtype=np.int64)
         lane.measure(pace, mode.budget, mode.updates, settle=mode.settle)
-        self._scribe: Scribe | None = None
+        self._scribe: TraceRecorder | None = None
         if config.record.trace is not None:
             lane.record(ROWS * lane.rows_of_trace)
-            self._scribe = Scribe(lane)
+            self._scribe = TraceRecorder(lane)
 
     def begin(self) -> None:
         """Come to the first states, which need those of other hosts; then time begins."""

@@ -24,7 +24,7 @@ from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.outcome import SENT, Share
 from dyadnet.dynamics.request import Pace, Phase, PhaseOutcome, Relaxation
-from dyadnet.dynamics.stopping import Settling
+from dyadnet.dynamics.stopping import PhaseSequence
 from dyadnet.dynamics.virtual_time import settling
 from dyadnet.engines.group import Group
 from dyadnet.files.store import Store
@@ -37,15 +37,15 @@ from dyadnet.program.lane import Lane
 from dyadnet.program.sync.crossing import Home
 from dyadnet.program.sync.words import MOST, ROOM, wait
 from dyadnet_actors.hosts.carrier import Carrier, Send
-from dyadnet_actors.hosts.fault_injector import Effects, Process, Sabotage
+from dyadnet_actors.hosts.fault_injector import Effects, FaultInjector, Process
 from dyadnet_actors.hosts.free_carrier import FreeCarrier
 from dyadnet_actors.hosts.free_running import LOOK, FreeRun
-from dyadnet_actors.hosts.shared_memory import Layout, Segments
-from dyadnet_actors.hosts.usage_meter import Ages, Ledger
+from dyadnet_actors.hosts.shared_memory import SegmentLayout, Segments
+from dyadnet_actors.hosts.usage_meter import Ages, UsageMeter
 from dyadnet_actors.hosts.vectors import Paths, Vectors
-from dyadnet_actors.protocol.failures import StoppedError
+from dyadnet_actors.protocol.failures import HostStoppedError
 from dyadnet_actors.protocol.heartbeat import Pulse
-from dyadnet_actors.protocol.host_status import LaneStanding, Standing, Want
+from dyadnet_actors.protocol.host_status import ExpectedMessage, HostStatus, LaneStatus
 from dyadnet_actors.protocol.pace import Delays
 
 Array = NDArray[Any]
@@ -98,11 +98,11 @@ class Host:
         self._blas = threadpool_limits(limits=1, user_api="blas")
         self.group = Group(config, dataset, lambda work, items: [work(item) for item in items], 1, home)
         self.blocks = self.group.blocks
-        self.segments = Segments(Layout(self.group.arena.geometry, home))
-        self.ledger = Ledger(home)
+        self.segments = Segments(SegmentLayout(self.group.arena.geometry, home))
+        self.ledger = UsageMeter(home)
         slow = [factor for name, factor in config.cluster.slow.items() if name in self.blocks]
         self._slowness = max(slow, default=1.0)
-        self._sabotage = Sabotage(home, effects or Process(), self._slow_down, self.segments.cut)
+        self._sabotage = FaultInjector(home, effects or Process(), self._slow_down, self.segments.cut)
         self._stopped = threading.Event()
         layout = self.group.layout
         rows = {channel: row for row, channel in enumerate(layout.channels)}
@@ -118,7 +118,7 @@ class Host:
         self._free = isinstance(config.dynamics.mode, FreeRunning)
         self._run: FreeRun | None = None
         self._lanes: list[Lane] = []
-        self._courses: list[Settling] = []
+        self._courses: list[PhaseSequence] = []
         self._table = np.zeros((0, c.ADVANCE_WIDTH), dtype=np.int64)
         self._waited = np.zeros(1, dtype=np.int64)
         self._words, self._room = np.zeros((2, MOST), dtype=np.int64), np.zeros(ROOM, dtype=np.int64)
@@ -150,7 +150,7 @@ class Host:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """End what this host is doing; it raises `StoppedError`."""
+        """End what this host is doing; it raises `HostStoppedError`."""
         self._stopped.set()
 
     # Settling and learning
@@ -412,7 +412,7 @@ class Host:
         return {name: probe.take() for name, probe in self.group.probes.items()}
 
     def machinery(self) -> dict[str, Any]:
-        """What was spent since this was last called; see `Ledger.take`."""
+        """What was spent since this was last called; see `UsageMeter.take`."""
         return self.ledger.take()
 
     # What others ask meanwhile
@@ -424,33 +424,33 @@ class Host:
         mine = come.pop(own)
         return Pulse(dict.fromkeys(come, mine), come, self._looks, waiting=True)
 
-    def standing(self) -> Standing:
+    def standing(self) -> HostStatus:
         """What this host is doing or waiting for, while it does."""
         activity, still = self._activity, time.monotonic() - self._moved_at
-        lanes: tuple[LaneStanding, ...] = ()
+        lanes: tuple[LaneStatus, ...] = ()
         if self._free and activity.startswith("relaxation"):
             # Who runs freely waits for nobody.
             run = self._run
-            return Standing(activity if run is None else f"{activity}, {run}", self._round, still, busy=True)
+            return HostStatus(activity if run is None else f"{activity}, {run}", self._round, still, busy=True)
         if activity.startswith("relaxation"):
             table, courses = self._table, self._courses
             lanes = tuple(
                 self._lane_standing(lane, int(table[k, c.ADVANCE_STAGE]), done=courses[k].done)
                 for k, lane in enumerate(self._lanes)
             )
-        return Standing(activity, self._round, still, lanes)
+        return HostStatus(activity, self._round, still, lanes)
 
-    def _lane_standing(self, lane: Lane, stage: int, *, done: bool) -> LaneStanding:
+    def _lane_standing(self, lane: Lane, stage: int, *, done: bool) -> LaneStatus:
         index = int(lane.state.reg[c.REG_LANE])
         beginning = stage == c.ADVANCE_BEGINNING
         wants, unborn = lane.wants(lambda host: self.segments.come(host, index), beginning=beginning)
         tick = lane.begun
         if done:
-            return LaneStanding(index, tick, "done")
+            return LaneStatus(index, tick, "done")
         if lane.checking and self._waiting:
-            return LaneStanding(index, tick, "checking")
-        found = tuple(Want(*want) for want in wants)
-        return LaneStanding(index, tick, "waiting" if found and self._waiting else "computing", found, unborn)
+            return LaneStatus(index, tick, "checking")
+        found = tuple(ExpectedMessage(*want) for want in wants)
+        return LaneStatus(index, tick, "waiting" if found and self._waiting else "computing", found, unborn)
 
     def close(self) -> None:
         """Let go of what is shared."""
@@ -460,7 +460,7 @@ class Host:
 
     def _look(self) -> None:
         if self._stopped.is_set():
-            raise StoppedError("stopped")
+            raise HostStoppedError("stopped")
 
     def _slow_down(self, factor: float) -> None:
         self._slowness = factor

@@ -13,7 +13,7 @@ import msgpack
 import numpy as np
 
 from dyadnet.dynamics.messages import MessageError
-from dyadnet.dynamics.outcome import SENT, Layout, Share, Spent
+from dyadnet.dynamics.outcome import SENT, Layout, ResourceUsage, Share
 from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet_actors.hosts.host import Relaxed
@@ -107,7 +107,7 @@ def _relaxed(found: Any, layout: Layout) -> Relaxed:
     told = {str(name): float(value) for name, value in _mapping(seconds)}
     refusals = {str(reason): int(count) for reason, count in _mapping(refused)}
     edges = {str(label): ([int(count) for count in counts], float(sum_)) for label, (counts, sum_) in _mapping(ages)}
-    spent = Spent(str(actor), int(incarnation), told, int(letters), int(size), refusals, edges)
+    spent = ResourceUsage(str(actor), int(incarnation), told, int(letters), int(size), refusals, edges)
     phases = [tuple(_phase(*phase) for phase in lane) for lane in lanes]
     measured = None if delays is None else Delays(*([_finite(number) for number in part] for part in delays))
     return Relaxed(Share(table, begun, ended, spent), phases, measured)

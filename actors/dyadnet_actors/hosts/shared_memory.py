@@ -103,7 +103,7 @@ def nameless(size: int, what: str, mapped: Callable[[int], Made], seals: int) ->
         ) from None
 
 
-class Layout:
+class SegmentLayout:
     """Where words, boards and regions lie in the segment of each host.
 
     Parameters
@@ -214,7 +214,7 @@ def _put(address, value):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 class Segments:
-    """The segments of all hosts, as one of them has them; implements `dyadnet.program.sync.crossing.Memory`.
+    """The segments of all hosts, as one of them has them; implements `dyadnet.program.sync.crossing.SegmentMemory`.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ class Segments:
         Of the own segment, for others on this machine; −1 where memory is not shared.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: SegmentLayout) -> None:
         self.layout = layout
         self.index = layout.home.index
         size = layout.size(self.index)
@@ -428,7 +428,7 @@ class DeskSegments:
         Where each host answers, by index.
     """
 
-    def __init__(self, layout: Layout, largest: int) -> None:
+    def __init__(self, layout: SegmentLayout, largest: int) -> None:
         self.layout = layout
         size = pages(LINE + 8 + largest)
         self.descriptor, start = create(size, "what the coordinator asks")

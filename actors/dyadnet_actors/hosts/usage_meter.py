@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.dynamics.outcome import Spent
+from dyadnet.dynamics.outcome import ResourceUsage
 from dyadnet.program import tables as c
 from dyadnet.program.lane import Lane
 from dyadnet.program.sync.crossing import Home
@@ -62,7 +62,7 @@ class Ages:
         }
 
 
-class Ledger:
+class UsageMeter:
     """What a host spends.
 
     Parameters
@@ -121,11 +121,11 @@ class Ledger:
         traffic.clear()
         return spent
 
-    def total(self) -> Spent:
+    def total(self) -> ResourceUsage:
         """What was spent since this host began."""
         self.collect()
         refused, traffic = self._refused_earlier + self.refused, self._traffic_earlier + self.traffic
-        return Spent(
+        return ResourceUsage(
             self._home.label(self._home.index),
             self._home.incarnation,
             {name: self._earlier[name] for name in ACTIVITIES},

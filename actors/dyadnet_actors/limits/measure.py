@@ -60,7 +60,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Experiment:
+class RealTimeExperiment:
     """A trained network, and how to settle it.
 
     Attributes
@@ -100,7 +100,7 @@ def prepared(
     dataset: Dataset,
     samples: int,
     cluster: ClusterSpec,
-) -> tuple[Experiment, float]:
+) -> tuple[RealTimeExperiment, float]:
     """The experiment on the first test samples, and the largest |e| at their equilibria."""
     inputs, labels = inputs_of(dataset, "test", np.arange(samples))
     shown = replace(dataset, test=Split(inputs, labels), train=Split(inputs, labels), scale=1.0)
@@ -111,11 +111,11 @@ def prepared(
     finally:
         trained.close()
     radius = max(float(np.abs(stability.modes(network, slope)).max()) for slope in slopes)
-    return Experiment(config, parameters, couplings, shown, cluster), radius
+    return RealTimeExperiment(config, parameters, couplings, shown, cluster), radius
 
 
 def measure(
-    experiment: Experiment,
+    experiment: RealTimeExperiment,
     radius: float,
     delays: Sequence[float],
     watchdog: Watchdog,

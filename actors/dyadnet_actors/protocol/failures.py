@@ -112,5 +112,5 @@ class MemoryShortError(DyadnetError):
     """The machine has no room for what actors share."""
 
 
-class StoppedError(DyadnetError):
+class HostStoppedError(DyadnetError):
     """A host was told to stop while it computed."""

@@ -38,7 +38,7 @@ class Pulse:
 
 
 @dataclass(slots=True)
-class Lack:
+class MissingMessages:
     """Letters that one host sent and another has not received.
 
     Attributes
@@ -65,7 +65,7 @@ class Lack:
         return waited or pulse.looks >= first.looks + 2
 
 
-class Heart:
+class HeartbeatMonitor:
     """Judges by signs of life; knows the time only from its caller.
 
     Parameters
@@ -83,7 +83,7 @@ class Heart:
         self._seen: float | None = None
         self._heard = dict.fromkeys(range(len(labels)), 0.0)
         self._pulses: dict[int, Pulse] = {}
-        self._lacking: dict[tuple[int, int], Lack] = {}
+        self._lacking: dict[tuple[int, int], MissingMessages] = {}
 
     def tick(self, now: float) -> None:
         """Time has passed, of which no more than `STEP` counts."""
@@ -122,7 +122,7 @@ class Heart:
 
     def _compare(self) -> None:
         """Note since when a host has received nothing of what another sent it."""
-        lacking: dict[tuple[int, int], Lack] = {}
+        lacking: dict[tuple[int, int], MissingMessages] = {}
         for source, pulse in self._pulses.items():
             for target, sent in pulse.sent.items():
                 if target not in self._pulses:
@@ -131,5 +131,7 @@ class Heart:
                 if sent > received:
                     before = self._lacking.get((source, target))
                     same = before is not None and before.received == received
-                    lacking[source, target] = before if before is not None and same else Lack(received, self._clock)
+                    lacking[source, target] = (
+                        before if before is not None and same else MissingMessages(received, self._clock)
+                    )
         self._lacking = lacking

@@ -14,7 +14,7 @@ SHOWN = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ExpectedMessage:
     """A message that a block waits for.
 
     Attributes
@@ -34,7 +34,7 @@ class Want:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneStanding:
+class LaneStatus:
     """How far one lane of an actor has come.
 
     Attributes
@@ -50,7 +50,7 @@ class LaneStanding:
     lane: int
     tick: int
     doing: Doing
-    wants: tuple[Want, ...] = ()
+    wants: tuple[ExpectedMessage, ...] = ()
     unborn: tuple[str, ...] = ()
 
     def has_sent(self, source: str, tick: int) -> bool:
@@ -66,7 +66,7 @@ class LaneStanding:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HostStatus:
     """What an actor is at.
 
     Attributes
@@ -86,7 +86,7 @@ class Standing:
     activity: str
     round: int = 0
     still: float = 0.0
-    lanes: tuple[LaneStanding, ...] = ()
+    lanes: tuple[LaneStatus, ...] = ()
     busy: bool = False
 
     @property
@@ -104,7 +104,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Absence:
+class NoAnswer:
     """In place of what an actor would say, had it answered.
 
     Attributes
@@ -125,4 +125,4 @@ class Absence:
         return f"does not answer: no sign of life for {self.seconds:.1f} s"
 
 
-Told = Standing | Absence
+Told = HostStatus | NoAnswer

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from dyadnet_actors.protocol.host_status import Absence, LaneStanding, Standing, Told, Want
+from dyadnet_actors.protocol.host_status import ExpectedMessage, HostStatus, LaneStatus, NoAnswer, Told
 
 Cause = Literal["dead", "silent", "lost", "idle", "computing", "verdict", "circle"]
 CAUSES: tuple[Cause, ...] = ("dead", "silent", "lost", "idle", "computing", "verdict", "circle")
@@ -117,16 +117,16 @@ def diagnose(homes: Mapping[str, int], labels: Sequence[str], told: Sequence[Tol
     tracer = _Tracer(homes, labels, told)
     found: list[Chain] = []
     for host, one in enumerate(told):
-        if isinstance(one, Absence) or one.computing:
+        if isinstance(one, NoAnswer) or one.computing:
             found.append(tracer.end(host))
         else:
             found += [tracer.chain(host, lane.lane) for lane in one.lanes if lane.doing in ("waiting", "checking")]
     chains = sorted(_longest(found), key=lambda chain: CAUSES.index(chain.cause))
-    still = [one.still if isinstance(one, Standing) else one.seconds for one in told]
+    still = [one.still if isinstance(one, HostStatus) else one.seconds for one in told]
     return Diagnosis(min(still, default=0.0), tuple(chains))
 
 
-class Vigil:
+class StallTimer:
     """Says when a standstill has lasted so long that it is to be looked into; knows the time only from its caller.
 
     A run that went on by itself after that was slow, and did not stand still: it is given twice as long from then on.
@@ -199,7 +199,7 @@ class _Tracer:
     def end(self, host: int) -> Chain:
         """An actor that waits for nobody."""
         one, label = self._told[host], self._labels[host]
-        if isinstance(one, Standing):
+        if isinstance(one, HostStatus):
             lanes = [str(lane) for lane in one.lanes if lane.doing == "computing"]
             what = ", ".join([one.activity, *lanes[:1]])
             doing = f"actor {label} computes ({what}), nothing has moved there for {one.still:.1f} s"
@@ -209,7 +209,7 @@ class _Tracer:
 
     def _steps(self, host: int, lane: int, above: frozenset[int]) -> Iterator[tuple[Wait, Chain]]:
         one = self._told[host]
-        assert isinstance(one, Standing)
+        assert isinstance(one, HostStatus)
         mine = _lane(one, lane)
         assert mine is not None
         if mine.doing == "checking":
@@ -222,10 +222,10 @@ class _Tracer:
             wait = Wait(want.block, want.source, want.kind, want.tick)
             yield wait, self._from(other, lane, one.round, want, above)
 
-    def _from(self, other: int, lane: int, number: int, want: Want | None, above: frozenset[int]) -> Chain:
+    def _from(self, other: int, lane: int, number: int, want: ExpectedMessage | None, above: frozenset[int]) -> Chain:
         """What an actor that is waited for is at."""
         one, label = self._told[other], self._labels[other]
-        if isinstance(one, Absence) or one.computing:
+        if isinstance(one, NoAnswer) or one.computing:
             return self.end(other)
         if one.round < number:
             return Chain(None, (), label, "idle", f"actor {label} has not begun this round and is {one.activity}")
@@ -240,13 +240,13 @@ class _Tracer:
         return self.chain(other, lane, above)
 
 
-def _lane(one: Standing, lane: int) -> LaneStanding | None:
+def _lane(one: HostStatus, lane: int) -> LaneStatus | None:
     return next((found for found in one.lanes if found.lane == lane), None)
 
 
-def _reported(their: Told, number: int, mine: LaneStanding) -> bool:
+def _reported(their: Told, number: int, mine: LaneStatus) -> bool:
     """Whether an actor has reported to the check at which another waits."""
-    if isinstance(their, Absence) or their.round < number:
+    if isinstance(their, NoAnswer) or their.round < number:
         return False
     if their.round > number:
         return True

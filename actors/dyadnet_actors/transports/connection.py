@@ -17,8 +17,8 @@ from typing import Any
 
 from dyadnet.dynamics.messages import MessageError
 from dyadnet_actors.hosts.host import Host
-from dyadnet_actors.hosts.shared_memory import Box, DeskSegments, Layout, attached
-from dyadnet_actors.transports.endpoint import Endpoint, Network
+from dyadnet_actors.hosts.shared_memory import Box, DeskSegments, SegmentLayout, attached
+from dyadnet_actors.transports.endpoint import HostEndpoint, PeerNetwork
 from dyadnet_actors.transports.identity import Card
 from dyadnet_actors.transports.local import PeerLostError
 from dyadnet_actors.transports.notices import SEGMENT, SLOTS, pack
@@ -39,7 +39,7 @@ class Connection:
     """
 
     def __init__(self, host: Host) -> None:
-        self.endpoint = Endpoint(host.home.index, host.home.label(host.home.index), self._taken)
+        self.endpoint = HostEndpoint(host.home.index, host.home.label(host.home.index), self._taken)
         self.orders: Box | None = None
         self._host = host
         self._hosts = host.home.hosts
@@ -54,12 +54,12 @@ class Connection:
         """By which others find it."""
         return self.endpoint.card
 
-    def open(self, network: Network) -> None:
-        """Take frames from other machines, too; see `Endpoint.open`."""
+    def open(self, network: PeerNetwork) -> None:
+        """Take frames from other machines, too; see `HostEndpoint.open`."""
         self.endpoint.open(network)
 
     def know(self, cards: Sequence[Card]) -> None:
-        """Learn of all endpoints; see `Endpoint.know`."""
+        """Learn of all endpoints; see `HostEndpoint.know`."""
         self.endpoint.know(cards)
         self._together = all(self.endpoint.near(peer) for peer in self.endpoint.peers)
         self._lacking = {peer for peer in self.endpoint.peers if self._shares(peer)}
@@ -148,7 +148,7 @@ class Connection:
                 os.close(descriptor)
 
 
-class Desk:
+class CoordinatorTransport:
     """The coordinator's way to all hosts.
 
     Parameters
@@ -164,16 +164,16 @@ class Desk:
         What it shares with all hosts; None before `greet`, or where one of them is on another machine.
     """
 
-    def __init__(self, layout: Layout, largest: int) -> None:
+    def __init__(self, layout: SegmentLayout, largest: int) -> None:
         self.hosts = layout.home.hosts
         self.segments: DeskSegments | None = None
         self._layout, self._largest = layout, largest
-        self.endpoint = Endpoint(self.hosts, "the coordinator", self._taken)
+        self.endpoint = HostEndpoint(self.hosts, "the coordinator", self._taken)
         self._ended = False
         self._lacking: set[int] = set()
 
     def know(self, cards: Sequence[Card]) -> None:
-        """Learn of all hosts; see `Endpoint.know`."""
+        """Learn of all hosts; see `HostEndpoint.know`."""
         self.endpoint.know(cards)
         if all(self.endpoint.near(peer) for peer in self.endpoint.peers):
             self.segments = DeskSegments(self._layout, self._largest)

@@ -26,7 +26,7 @@ MOST_LOGGED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class PeerNetwork:
     """How an endpoint is reached from other machines.
 
     Attributes
@@ -47,7 +47,7 @@ class Network:
     insecure: bool
 
 
-class Endpoint:
+class HostEndpoint:
     """One life of a host's, or the coordinator's, way to the others.
 
     Parameters
@@ -74,7 +74,7 @@ class Endpoint:
         self._cards: dict[int, Card] = {}
         self._greeted: dict[int, str] = {}
 
-    def open(self, network: Network) -> None:
+    def open(self, network: PeerNetwork) -> None:
         """Take letters from other machines too.
 
         Raises

@@ -12,9 +12,9 @@ from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engines.group import shared_rows as rows
 from dyadnet.network.topology import Topology
 from dyadnet.program.sync.crossing import Geometry, Home
-from dyadnet_actors.hosts.shared_memory import Layout
-from dyadnet_actors.transports.connection import Desk
-from dyadnet_actors.transports.endpoint import Network
+from dyadnet_actors.hosts.shared_memory import SegmentLayout
+from dyadnet_actors.transports.connection import CoordinatorTransport
+from dyadnet_actors.transports.endpoint import PeerNetwork
 from dyadnet_actors.transports.identity import Card
 
 SPARE = 4 << 20
@@ -25,27 +25,27 @@ PATIENCE = 30.0
 """Seconds within which everybody must have heard of everybody."""
 
 
-def desk(config: RunConfig, homes: Mapping[str, int]) -> Desk:
+def desk(config: RunConfig, homes: Mapping[str, int]) -> CoordinatorTransport:
     """The coordinator's way to all hosts."""
     hosts = max(homes.values()) + 1
     topology = Topology(config.network)
     geometry = Geometry(config, topology, timing(config, topology), rows(config))
     # Numbers of rows, and settings.
     largest = (64 << 10) + 16 * rows(config) * config.dynamics.lanes
-    return Desk(Layout(geometry, Home(hosts, homes)), largest)
+    return CoordinatorTransport(SegmentLayout(geometry, Home(hosts, homes)), largest)
 
 
-def network(config: RunConfig, host: str) -> Network:
+def network(config: RunConfig, host: str) -> PeerNetwork:
     """How an endpoint is to be reached from other machines."""
     topology = Topology(config.network)
     # A host's messages of several ticks travel together.
     widths = sum(block.size for block in topology.blocks.values()) + sum(link.pre.size for link in topology.links)
     largest = 2 * rows(config) * widths * np.dtype(config.dynamics.dtype).itemsize * FRAMES
     cluster = config.cluster
-    return Network(host, cluster.ports, SPARE + largest, cluster.insecure_transport)
+    return PeerNetwork(host, cluster.ports, SPARE + largest, cluster.insecure_transport)
 
 
-def acquaint(desk: Desk, ask: Callable[..., Sequence[Any]], host: str, config: RunConfig) -> None:
+def acquaint(desk: CoordinatorTransport, ask: Callable[..., Sequence[Any]], host: str, config: RunConfig) -> None:
     """Introduce every endpoint to every other.
 
     Parameters

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.virtual_time import Timing, delay_of
-from dyadnet.network.topology import BlockSpec, Link, Topology
+from dyadnet.network.topology import BlockSlice, Link, Topology
 from dyadnet.program import tables as c
 from dyadnet.timing.clocks import Periodic
 
@@ -88,7 +88,7 @@ def by_host(homes: Mapping[str, int]) -> list[list[str]]:
     return [[name for name, host in homes.items() if host == index] for index in range(max(homes.values()) + 1)]
 
 
-class Memory(Protocol):
+class SegmentMemory(Protocol):
     """The segments of a network's hosts, as one of them has them."""
 
     def arena(self, lane: int, hosts: list[int], private: int) -> Array:
@@ -169,7 +169,7 @@ class Geometry:
         """Whether a link's messages are sent coarser than they are computed."""
         return bool(self.config.imperfections.channel_of(link.projection.name).coarse)
 
-    def reads(self, spec: BlockSpec) -> bool:
+    def reads(self, spec: BlockSlice) -> bool:
         """Whether reading a block's synapses is noisy."""
         return not self.config.imperfections.device_of(spec.name).read_noise.ideal()
 

@@ -17,7 +17,7 @@ from dyadnet.cli.main import main
 from dyadnet.config import RunConfig
 from dyadnet.errors import ConfigError
 from dyadnet_actors.chaos import disk, plan, strike
-from dyadnet_actors.chaos.kept import Kept
+from dyadnet_actors.chaos.kept import KeptTrials
 from dyadnet_actors.chaos.strike import Ending
 from dyadnet_actors.cli import chaos as cli
 
@@ -76,7 +76,7 @@ def test_ray_itself_is_struck_in_every_way() -> None:
     assert all(trial.victims == () for trial in plan.trials(100, 0, ["actor", "disk-full"]))
 
 
-def ended(trial: plan.Trial, weights: str = "right") -> Ending:
+def ended(trial: plan.FaultTrial, weights: str = "right") -> Ending:
     """A trial that ended so."""
     return Ending(trial, weights, True, 1.0, "" if weights else "dyadnet: it went wrong")
 
@@ -84,9 +84,9 @@ def ended(trial: plan.Trial, weights: str = "right") -> Ending:
 def test_trials_in_pieces_are_the_same_as_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run: list[plan.Trial] = []
+    run: list[plan.FaultTrial] = []
 
-    def struck(trial: plan.Trial, folder: Path) -> Ending:
+    def struck(trial: plan.FaultTrial, folder: Path) -> Ending:
         run.append(trial)
         return ended(trial)
 
@@ -107,7 +107,7 @@ def test_trials_in_pieces_are_the_same_as_at_once(
 
 @pytest.mark.parametrize("other", [["--seed", "8"], ["--kinds", "actor"]])
 def test_a_folder_of_other_trials_is_refused(other: list[str], tmp_path: Path) -> None:
-    Kept(tmp_path, 7, ["hang-up"]).expect("right")
+    KeptTrials(tmp_path, 7, ["hang-up"]).expect("right")
     code, line = refused("--seed", "7", "--kinds", "hang-up", *other, "--out", str(tmp_path))
     assert code == 2
     assert "it holds trials of seed 7 and kinds hang-up; name another folder" in line
@@ -140,7 +140,7 @@ def test_a_small_disk_is_full_and_free_again_and_keeps_what_was_on_it(tmp_path: 
 
 
 def test_what_went_wrong_is_told(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, 0, ["hang-up"])
+    kept = KeptTrials(tmp_path, 0, ["hang-up"])
     kept.expect("right")
     (one,) = plan.trials(1, 0, ["hang-up"])
     found = [kept.add(ending) for ending in (ended(one), ended(one, "wrong"), ended(one, ""), ended(one))]

@@ -19,7 +19,7 @@ from dyadnet.telemetry.view import view
 from dyadnet.training.api import load_data
 from dyadnet.training.coordinator import Coordinator
 from dyadnet_actors.cli.screen import ACTIVITIES, BARS, board, chains, duration, overview, rates, sparkline, waiting
-from dyadnet_actors.cluster.discovery import Run, chosen
+from dyadnet_actors.cluster.discovery import ClusterRun, chosen
 from tests.actors.clusters import DYADNET, clean_environment
 from tests.telemetry.runs import settings
 
@@ -131,7 +131,8 @@ def test_durations(seconds: float, said: str) -> None:
 
 
 RUNS = [
-    Run(f"coordinator-{key}", {"run": name}) for key, name in (("aa1", "digits"), ("ab2", "digits-hm"), ("c3", "mnist"))
+    ClusterRun(f"coordinator-{key}", {"run": name})
+    for key, name in (("aa1", "digits"), ("ab2", "digits-hm"), ("c3", "mnist"))
 ]
 
 
@@ -153,7 +154,7 @@ def test_a_run_is_meant_by_its_name_its_coordinator_or_a_beginning(wanted: str, 
         ([], "x", "there is: nothing"),
     ],
 )
-def test_any_other_name_is_refused_with_what_runs(runs: list[Run], wanted: str | None, said: str) -> None:
+def test_any_other_name_is_refused_with_what_runs(runs: list[ClusterRun], wanted: str | None, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         chosen(runs, wanted)
 

@@ -17,7 +17,7 @@ from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.summary import Summary
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.training.api import load_data, train
-from dyadnet_actors.cluster.recovering import Attempts
+from dyadnet_actors.cluster.recovering import RecoveringRun
 from dyadnet_actors.cluster.workers import Casualties
 from dyadnet_actors.protocol.failures import ActorLostError, FailedError
 from dyadnet_actors.transports.local import PeerLostError
@@ -73,7 +73,7 @@ def attempted(
     """A run whose first lives do not come up: its summary, its events, what was told, and its lives."""
     workers, watching = Lives(config, troubles), Watching()
     with RunFolder(out, config) as folder:
-        attempts = Attempts(
+        attempts = RecoveringRun(
             config,
             workers._dataset.shape,
             workers,  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dyadnet.checkpoint.resume_point import Beginning
+from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, StoppedError
@@ -19,7 +19,7 @@ from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.observer import Unobserved
 from dyadnet.runs.watcher import Silent
 from dyadnet.training.api import load_data, resume, train
-from dyadnet.training.checkpoint_writer import Keeper
+from dyadnet.training.checkpoint_writer import CheckpointWriter
 from dyadnet.training.coordinator import Coordinator
 from dyadnet_actors.coordination.engine import ActorEngine
 from tests.actors.clusters import DYADNET, clean_environment, heed_ctrl_c
@@ -36,9 +36,9 @@ def test_hosts_write_and_read_what_one_process_does(values: dict[str, object], t
     local, hosts = LocalEngine(config, dataset), threaded(config, dataset)
     first, second = store(str(tmp_path / "first")), store(str(tmp_path / "second"))
 
-    def keeper(place: object, name: str, **start: object) -> Keeper:
-        beginning = Beginning(place, "nonce-1", **start)  # type: ignore[arg-type]
-        return Keeper(config, beginning, RunFolder(tmp_path / name, config), Silent(), Unobserved())
+    def keeper(place: object, name: str, **start: object) -> CheckpointWriter:
+        beginning = ResumePoint(place, "nonce-1", **start)  # type: ignore[arg-type]
+        return CheckpointWriter(config, beginning, RunFolder(tmp_path / name, config), Silent(), Unobserved())
 
     try:
         first.write("nonce-1", b"nonce-1")

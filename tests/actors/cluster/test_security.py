@@ -24,7 +24,7 @@ from dyadnet.runs.folder import read_config
 from dyadnet.runs.watcher import Silent
 from dyadnet_actors.hosts import orders
 from dyadnet_actors.transports import notices as letters
-from dyadnet_actors.transports.endpoint import Endpoint, Network
+from dyadnet_actors.transports.endpoint import HostEndpoint, PeerNetwork
 from tests.actors import clusters
 from tests.actors.clusters import Address, descends
 from tests.actors.coordination.test_lockstep import settings_of
@@ -63,9 +63,9 @@ def test_on_one_machine_everything_listens_on_the_loopback_interface(tmp_path: P
 
 def test_an_address_that_is_not_ours_is_refused_and_nothing_stays_open() -> None:
     before = list(Path("/proc/self/fd").iterdir())
-    endpoint = Endpoint(0, "h1", lambda *packet: None)
+    endpoint = HostEndpoint(0, "h1", lambda *packet: None)
     with pytest.raises(dn.ConfigError, match=r"cluster\.ports: '20000-20999' .* tcp://192\.0\.2\.1:\d+ cannot be op"):
-        endpoint.open(Network("192.0.2.1", (20000, 20999), 1 << 16, False))
+        endpoint.open(PeerNetwork("192.0.2.1", (20000, 20999), 1 << 16, False))
     endpoint.close()
     gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) <= len(before)
@@ -75,9 +75,9 @@ def test_an_address_that_is_not_ours_is_refused_and_nothing_stays_open() -> None
 @pytest.mark.parametrize("insecure", [False, True])
 def test_for_other_machines_the_nodes_own_address_listens_and_no_other(host: str, insecure: bool) -> None:
     before = {(address, port) for address, port, _ in listening()}
-    endpoint = Endpoint(0, "h1", lambda *packet: None)
+    endpoint = HostEndpoint(0, "h1", lambda *packet: None)
     try:
-        endpoint.open(Network(host, (20000, 20999), 1 << 16, insecure))
+        endpoint.open(PeerNetwork(host, (20000, 20999), 1 << 16, insecure))
         found = {(address, port) for address, port, _ in listening()} - before
         assert {address for address, _ in found} == {ipaddress.ip_address(host)}
         (port,) = {port for _, port in found}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dyadnet.errors import DyadnetError
 from dyadnet.runs.watcher import Silent
-from dyadnet_actors.coordination.event_queue import News, relay
+from dyadnet_actors.coordination.event_queue import EventQueue, relay
 
 
 class Kept(Silent):
@@ -40,7 +40,7 @@ class Kept(Silent):
 
 @given(st.lists(st.one_of(st.integers(0, 9), st.text(max_size=3), st.none()), max_size=40))
 def test_every_line_comes_once_and_in_order(calls: list[int | str | None]) -> None:
-    news, kept = News("run"), Kept()
+    news, kept = EventQueue("run"), Kept()
     told: list[Any] = []
     for call in calls:
         if call is None:
@@ -57,7 +57,7 @@ def test_every_line_comes_once_and_in_order(calls: list[int | str | None]) -> No
 
 @given(st.integers(1, 30), st.integers(1, 40))
 def test_nobody_needs_to_listen(limit: int, count: int) -> None:
-    news = News("run", limit=limit)
+    news = EventQueue("run", limit=limit)
     for number in range(count):
         news.warning(str(number))
     told = [arguments[0] for _, arguments in news.take(0)]
@@ -65,7 +65,7 @@ def test_nobody_needs_to_listen(limit: int, count: int) -> None:
 
 
 def test_of_progress_only_the_newest_is_told() -> None:
-    news, kept = News("run"), Kept()
+    news, kept = EventQueue("run"), Kept()
     for index in range(5):
         news.minibatch(0, index, 0.0, 0.0, 1.0)
     news.warning("careful")
@@ -75,7 +75,7 @@ def test_of_progress_only_the_newest_is_told() -> None:
 
 
 def test_it_is_settled_once_the_next_is_asked_for_and_not_before() -> None:
-    news = News("run")
+    news = EventQueue("run")
     news.metrics({"number": 1})
     settled = threading.Event()
 
@@ -97,4 +97,4 @@ def test_it_is_settled_once_the_next_is_asked_for_and_not_before() -> None:
 
 def test_a_record_that_nobody_takes_ends_the_run() -> None:
     with pytest.raises(DyadnetError, match=r"nobody has taken the record for 0\.01 s"):
-        News("run").settle(0.01)
+        EventQueue("run").settle(0.01)

@@ -18,7 +18,7 @@ from dyadnet.errors import ConfigError
 from dyadnet.program import tables as c
 from dyadnet.training.coordinator import Coordinator
 from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.hosts.free_carrier import Line
+from dyadnet_actors.hosts.free_carrier import PeerClock
 from dyadnet_actors.protocol.pace import GUESS, MEMORY, QUIET, Delays, Pacer, around
 from tests.actors.coordination.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers, threaded
@@ -29,7 +29,7 @@ from tests.actors.threads import ThreadWorkers, threaded
 @given(ahead=st.integers(-(10**12), 10**12), there=st.integers(10**5, 10**8), back=st.integers(10**5, 10**8))
 def test_ages_need_no_common_clock(ahead: int, there: int, back: int) -> None:
     """A clock is known up to half of the difference between the ways there and back."""
-    line = Line()
+    line = PeerClock()
     sent = 10**13
     theirs = sent + there + ahead
     line.trips.append((there + back, theirs - (sent + sent + there + back) // 2))
@@ -39,7 +39,7 @@ def test_ages_need_no_common_clock(ahead: int, there: int, back: int) -> None:
 
 
 def test_no_more_than_two_packets_are_under_way() -> None:
-    line = Line()
+    line = PeerClock()
     line.pending.extend([7, 9])
     line.acknowledge(6)
     assert list(line.pending) == [7, 9]

@@ -10,7 +10,7 @@ from dyadnet.data import load
 from dyadnet.engines.local import LocalEngine
 from dyadnet.training.coordinator import Coordinator
 from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.hosts.fault_injector import Sabotage
+from dyadnet_actors.hosts.fault_injector import FaultInjector
 from dyadnet_actors.hosts.host import Host
 from tests.actors.coordination.test_lockstep import Notes, record, settings_of
 from tests.actors.threads import ThreadWorkers
@@ -91,7 +91,7 @@ def test_only_hosts_of_the_blocks_are_hit() -> None:
     cut: dict[int, list[int]] = {}
     for host in workers(config).hosts:
         cut[host.home.index] = []
-        sabotage = Sabotage(host.home, Strikes(), lambda factor: None, cut[host.home.index].append)
+        sabotage = FaultInjector(host.home, Strikes(), lambda factor: None, cut[host.home.index].append)
         sabotage.arm(config.faults)
         sabotage.reach(2)
         assert cut[host.home.index] == []

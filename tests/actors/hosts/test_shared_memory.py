@@ -22,8 +22,8 @@ from dyadnet.program.sync import words
 from dyadnet.program.sync.crossing import Home, Region
 from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.hosts.host import Host, prepare
-from dyadnet_actors.hosts.shared_memory import Box, Layout, Segments, create, join
-from dyadnet_actors.protocol.failures import StalledError, StoppedError
+from dyadnet_actors.hosts.shared_memory import Box, SegmentLayout, Segments, create, join
+from dyadnet_actors.protocol.failures import HostStoppedError, StalledError
 from tests.actors.coordination.test_lockstep import IMPERFECT, settings_of
 from tests.actors.threads import ThreadWorkers
 from tests.actors.transports.hosts import open_descriptors
@@ -76,7 +76,7 @@ def test_what_one_writes_the_other_reads_in_place() -> None:
 
 
 def test_a_segment_of_another_size_or_without_seals_is_refused(tmp_path: Path) -> None:
-    segments = Segments(Layout(hosts(config())[0].group.arena.geometry, Home(0, HOMES)))
+    segments = Segments(SegmentLayout(hosts(config())[0].group.arena.geometry, Home(0, HOMES)))
     size = segments.layout.size(1)
     short, _ = create(size - 4096, "a test")
     file = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
@@ -123,7 +123,7 @@ def test_nonsense_of_a_peer_is_numbers_and_no_crash(seed: int) -> None:
             for number in (1, 2, 3):
                 phases = (Phase("dyadic", 0.1, 30),)
                 host.relax(number, Relaxation(number, "train", np.arange(11), phases, (-1.0, -1.0), 0.2))
-        except (DivergedError, StoppedError) as problem:
+        except (DivergedError, HostStoppedError) as problem:
             raised.append(problem)
         finally:
             ended.release()
@@ -150,7 +150,7 @@ def test_words_from_the_future_make_nobody_wait_or_read_beyond() -> None:
     found = hosts(config())
     words.tell(found[1].segments.word(1, 0), 2**62)
     found[0].stop()
-    with pytest.raises(StoppedError):
+    with pytest.raises(HostStoppedError):
         found[0].relax(1, Relaxation(1, "train", np.arange(11), (Phase("dyadic", 0.1, 5),), (-1.0, -1.0), 0.2))
     for host in found:
         host.close()

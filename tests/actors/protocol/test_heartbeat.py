@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dyadnet_actors.protocol.failures import ActorLostError, LinkLostError
-from dyadnet_actors.protocol.heartbeat import STEP, Heart, Pulse
+from dyadnet_actors.protocol.heartbeat import STEP, HeartbeatMonitor, Pulse
 
 PATIENCE = 6.0
 
 
-def look(heart: Heart, now: float, pulses: dict[int, Pulse]) -> Exception | None:
+def look(heart: HeartbeatMonitor, now: float, pulses: dict[int, Pulse]) -> Exception | None:
     """One look at a time, at which these hosts answer."""
     heart.tick(now)
     for host, pulse in pulses.items():
@@ -22,7 +22,7 @@ def look(heart: Heart, now: float, pulses: dict[int, Pulse]) -> Exception | None
 
 @given(st.lists(st.floats(0.0, 100.0), max_size=60))
 def test_whoever_answers_at_every_look_is_well(pauses: list[float]) -> None:
-    heart = Heart(["h1", "h2"], PATIENCE)
+    heart = HeartbeatMonitor(["h1", "h2"], PATIENCE)
     now = 0.0
     for pause in pauses:
         now += pause
@@ -31,7 +31,7 @@ def test_whoever_answers_at_every_look_is_well(pauses: list[float]) -> None:
 
 @given(st.floats(0.01, STEP), st.integers(0, 20))
 def test_a_silent_host_is_named_once_its_time_is_over(pause: float, before: int) -> None:
-    heart = Heart(["h1", "h2", "out"], PATIENCE)
+    heart = HeartbeatMonitor(["h1", "h2", "out"], PATIENCE)
     now = 0.0
     for _ in range(before + 1):
         now += pause
@@ -47,14 +47,14 @@ def test_a_silent_host_is_named_once_its_time_is_over(pause: float, before: int)
 
 
 def test_a_coordinator_that_was_held_up_itself_blames_nobody() -> None:
-    heart = Heart(["h1"], PATIENCE)
+    heart = HeartbeatMonitor(["h1"], PATIENCE)
     look(heart, 0.0, {0: Pulse()})
     assert look(heart, 1000.0, {}) is None
     assert heart.silent(STEP) == [0]
 
 
 def test_letters_that_were_sent_and_never_come_are_lost() -> None:
-    heart = Heart(["h1", "h2"], PATIENCE)
+    heart = HeartbeatMonitor(["h1", "h2"], PATIENCE)
     problem, now = None, 0.0
     while problem is None:
         now += 1.0
@@ -66,7 +66,7 @@ def test_letters_that_were_sent_and_never_come_are_lost() -> None:
 
 
 def test_letters_that_a_busy_host_has_not_looked_for_are_not_lost() -> None:
-    heart = Heart(["h1", "h2"], PATIENCE)
+    heart = HeartbeatMonitor(["h1", "h2"], PATIENCE)
     sent, busy = Pulse({1: 12}), Pulse({}, {0: 11}, looks=7, waiting=False)
     for now in range(60):
         assert look(heart, float(now), {0: sent, 1: busy}) is None
@@ -77,7 +77,7 @@ def test_letters_that_a_busy_host_has_not_looked_for_are_not_lost() -> None:
 
 @pytest.mark.parametrize(("looks", "waiting"), [((7, 7), True), ((7, 8, 9), False)])
 def test_letters_that_a_host_has_looked_for_in_vain_are(looks: tuple[int, ...], waiting: bool) -> None:
-    heart = Heart(["h1", "h2"], PATIENCE)
+    heart = HeartbeatMonitor(["h1", "h2"], PATIENCE)
     sent = Pulse({1: 12})
     for now in range(int(PATIENCE)):
         look(heart, float(now), {0: sent, 1: Pulse({}, {0: 11}, looks=7, waiting=False)})
@@ -91,7 +91,7 @@ def test_letters_that_a_host_has_looked_for_in_vain_are(looks: tuple[int, ...], 
 
 @given(st.lists(st.tuples(st.floats(0.01, 5.9), st.integers(1, 9)), min_size=1, max_size=60))
 def test_a_link_that_still_delivers_is_sound_however_far_behind(steps: list[tuple[float, int]]) -> None:
-    heart = Heart(["h1", "h2"], PATIENCE)
+    heart = HeartbeatMonitor(["h1", "h2"], PATIENCE)
     now, received = 0.0, 0
     for pause, more in steps:
         now, received = now + pause, received + more

@@ -20,9 +20,9 @@ from dyadnet.data import load
 from dyadnet.runs.watcher import Silent
 from dyadnet.training.coordinator import Coordinator
 from dyadnet_actors.coordination.engine import ActorEngine
-from dyadnet_actors.protocol.failures import StoppedError
-from dyadnet_actors.protocol.host_status import Absence, LaneStanding, Standing, Told, Want
-from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, Vigil, diagnose
+from dyadnet_actors.protocol.failures import HostStoppedError
+from dyadnet_actors.protocol.host_status import ExpectedMessage, HostStatus, LaneStatus, NoAnswer, Told
+from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, StallTimer, diagnose
 from tests.actors.clusters import named
 from tests.actors.coordination.test_lockstep import settings_of
 from tests.actors.threads import ThreadWorkers
@@ -35,24 +35,24 @@ def diagnosed(*told: Told, names: list[str] = NAMES) -> Diagnosis:
     return diagnose({name: index for index, name in enumerate(names)}, names, told)
 
 
-def waiting(block: str, source: str, tick: int, *, at: int | None = None, lane: int = 0) -> Standing:
+def waiting(block: str, source: str, tick: int, *, at: int | None = None, lane: int = 0) -> HostStatus:
     """A block that waits for the state of another, sent at a tick."""
-    want = Want(block, source, "state", tick)
-    found = LaneStanding(lane, tick if at is None else at, "waiting", (want,))
-    return Standing("relaxation 1", 1, 9.0, (found,))
+    want = ExpectedMessage(block, source, "state", tick)
+    found = LaneStatus(lane, tick if at is None else at, "waiting", (want,))
+    return HostStatus("relaxation 1", 1, 9.0, (found,))
 
 
-def lane(doing: Any, tick: int, *, number: int = 1) -> Standing:
+def lane(doing: Any, tick: int, *, number: int = 1) -> HostStatus:
     """An actor whose only lane does something."""
-    return Standing(f"relaxation {number}", number, 9.0, (LaneStanding(0, tick, doing),))
+    return HostStatus(f"relaxation {number}", number, 9.0, (LaneStatus(0, tick, doing),))
 
 
-TWO = (LaneStanding(0, 4, "done"), LaneStanding(1, 4, "checking"))
+TWO = (LaneStatus(0, 4, "done"), LaneStatus(1, 4, "checking"))
 """Of two lanes one is over."""
 
 
 def test_both_neighbours_of_an_actor_that_does_not_answer_wait_for_it() -> None:
-    found = diagnosed(waiting("h1", "h2", 4), Absence(7.25), waiting("out", "h2", 4))
+    found = diagnosed(waiting("h1", "h2", 4), NoAnswer(7.25), waiting("out", "h2", 4))
     assert found.ends == ["h2"]
     assert {chain.cause for chain in found.chains} == {"silent"}
     assert found.text == (
@@ -62,7 +62,7 @@ def test_both_neighbours_of_an_actor_that_does_not_answer_wait_for_it() -> None:
 
 
 def test_waiting_is_followed_to_the_one_that_waits_for_nobody() -> None:
-    found = diagnosed(Absence(1.0, "killed"), waiting("h2", "h1", 4), waiting("out", "h2", 5, at=4))
+    found = diagnosed(NoAnswer(1.0, "killed"), waiting("h2", "h1", 4), waiting("out", "h2", 5, at=4))
     (chain,) = found.chains
     assert [(wait.who, wait.source, wait.tick) for wait in chain.waits] == [("out", "h2", 5), ("h2", "h1", 4)]
     assert (chain.end, chain.cause) == ("h1", "dead")
@@ -73,11 +73,11 @@ def test_waiting_is_followed_to_the_one_that_waits_for_nobody() -> None:
     ("told", "cause", "said"),
     [
         (lane("computing", 3), "computing", "h2 computes .*lane 0 at tick 3.*9.0 s"),
-        (Standing("learning", 0, 2.0), "computing", "h2 computes .learning., nothing has moved there for 2.0 s"),
-        (Standing("idle", 0, 9.0), "idle", "h2 has not begun this round and is idle"),
-        (Standing("idle", 1, 9.0), "lost", "h2 has sent state of tick 4 to out: under way, or lost"),
+        (HostStatus("learning", 0, 2.0), "computing", "h2 computes .learning., nothing has moved there for 2.0 s"),
+        (HostStatus("idle", 0, 9.0), "idle", "h2 has not begun this round and is idle"),
+        (HostStatus("idle", 1, 9.0), "lost", "h2 has sent state of tick 4 to out: under way, or lost"),
         (lane("checking", 4, number=2), "lost", "under way, or lost"),
-        (Standing("relaxation 1", 1, 9.0, TWO), "lost", "under way, or lost"),
+        (HostStatus("relaxation 1", 1, 9.0, TWO), "lost", "under way, or lost"),
         (waiting("h2", "out", 7, at=6), "lost", "h2 has sent state of tick 4"),
         (waiting("h2", "out", 4, at=2), "circle", "in a circle"),
     ],
@@ -91,9 +91,9 @@ def test_what_the_neighbour_is_doing_is_told(told: Told, cause: str, said: str) 
 
 
 def test_of_several_that_a_block_waits_for_the_dead_one_is_followed() -> None:
-    wants = (Want("h2", "h1", "state", 2), Want("h2", "out", "feedback", 2))
-    both = Standing("relaxation 1", 1, 9.0, (LaneStanding(0, 2, "waiting", wants),))
-    found = diagnosed(lane("computing", 1), both, Absence(1.0, "killed"))
+    wants = (ExpectedMessage("h2", "h1", "state", 2), ExpectedMessage("h2", "out", "feedback", 2))
+    both = HostStatus("relaxation 1", 1, 9.0, (LaneStatus(0, 2, "waiting", wants),))
+    found = diagnosed(lane("computing", 1), both, NoAnswer(1.0, "killed"))
     (first, *rest) = found.chains
     assert (first.end, first.cause) == ("out", "dead")
     assert {chain.cause for chain in rest} == {"computing"}
@@ -108,7 +108,7 @@ def test_at_a_check_tick_the_one_that_has_not_reported_is_named() -> None:
 
 
 def test_an_initial_state_is_owed_until_its_block_has_begun() -> None:
-    unborn = Standing("relaxation 1", 1, 9.0, (LaneStanding(0, 0, "waiting", (), ("h1",)),))
+    unborn = HostStatus("relaxation 1", 1, 9.0, (LaneStatus(0, 0, "waiting", (), ("h1",)),))
     late = diagnosed(unborn, waiting("h2", "h1", 0), names=["h1", "h2"])
     assert {chain.cause for chain in late.chains} != {"lost"}
     assert diagnosed(lane("checking", 1), waiting("h2", "h1", 0), names=["h1", "h2"]).chains[0].cause == "lost"
@@ -122,7 +122,7 @@ def test_in_a_chain_of_any_length_the_one_that_is_stuck_is_the_only_end(count: i
     for index, name in enumerate(names):
         distance = abs(index - stuck)
         source = names[index + (1 if index < stuck else -1)] if distance else ""
-        told.append(waiting(name, source, 100 + distance - 1, at=100 + distance - 1) if distance else Absence(3.0))
+        told.append(waiting(name, source, 100 + distance - 1, at=100 + distance - 1) if distance else NoAnswer(3.0))
     found = diagnosed(*told, names=names)
     assert found.ends == [names[stuck]]
     assert sum(len(chain.waits) for chain in found.chains) == count - 1
@@ -132,10 +132,10 @@ def test_in_a_chain_of_any_length_the_one_that_is_stuck_is_the_only_end(count: i
 @given(
     told=st.lists(
         st.one_of(
-            st.builds(Absence, st.floats(0, 10), st.sampled_from(["", "killed"])),
+            st.builds(NoAnswer, st.floats(0, 10), st.sampled_from(["", "killed"])),
             st.builds(lane, st.sampled_from(["computing", "checking", "done"]), st.integers(0, 9)),
             st.builds(waiting, st.sampled_from(NAMES), st.sampled_from(NAMES), st.integers(0, 9)),
-            st.builds(Standing, st.sampled_from(["idle", "learning"]), st.integers(0, 2)),
+            st.builds(HostStatus, st.sampled_from(["idle", "learning"]), st.integers(0, 2)),
         ),
         min_size=3,
         max_size=3,
@@ -144,18 +144,18 @@ def test_in_a_chain_of_any_length_the_one_that_is_stuck_is_the_only_end(count: i
 def test_whatever_actors_say_there_is_a_diagnosis_of_plain_values(told: list[Told]) -> None:
     found = diagnosed(*told)
     assert json.loads(json.dumps(found.plain()))["ends"] == found.ends
-    held = [one for one in told if isinstance(one, Absence) or one.computing]
+    held = [one for one in told if isinstance(one, NoAnswer) or one.computing]
     assert len(found.ends) >= len({id(one) for one in held}) > 0 or not held
 
 
 def test_a_standstill_is_looked_into_once_and_again_when_it_is_twice_as_old() -> None:
-    vigil = Vigil(4.0)
+    vigil = StallTimer(4.0)
     vigil.moved(100.0)
     assert [now for now in range(100, 140) if vigil.due(float(now))] == [104, 108, 116, 132]
 
 
 def test_who_goes_on_by_itself_is_slow_and_gets_twice_the_time() -> None:
-    vigil = Vigil(4.0)
+    vigil = StallTimer(4.0)
     vigil.moved(0.0)
     assert vigil.due(5.0)
     vigil.moved(6.0)
@@ -181,7 +181,7 @@ def test_hosts_that_lose_a_letter_name_it(source: str, lanes: int) -> None:
 
     engine = ActorEngine(config, workers, Faults(config.faults), stalled=told)
     try:
-        with pytest.raises(StoppedError):
+        with pytest.raises(HostStoppedError):
             Coordinator(config, dataset.shape, engine).run()
     finally:
         engine.close()

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 from dyadnet.dynamics.messages import MessageError
 from dyadnet.program.sync.crossing import PAGE
 from dyadnet_actors.hosts.shared_memory import create
-from dyadnet_actors.transports.endpoint import Endpoint, Network
+from dyadnet_actors.transports.endpoint import HostEndpoint, PeerNetwork
 from dyadnet_actors.transports.local import STRANGERS, PeerLostError
 from dyadnet_actors.transports.notices import HELLO, LARGEST, SEGMENT, SLOTS, VERSION, pack
 from tests.actors.transports.hosts import machines, open_descriptors
 
-NETWORK = Network("127.0.0.1", (20000, 20999), 1 << 16, False)
+NETWORK = PeerNetwork("127.0.0.1", (20000, 20999), 1 << 16, False)
 WHOLE = pack(SLOTS)
 
 
@@ -34,7 +34,7 @@ class Victim:
     """Host 0 of two, which takes what a host sends and no more."""
 
     def __init__(self, index: int = 0) -> None:
-        self.endpoint = Endpoint(index, f"host {index}", self._taken)
+        self.endpoint = HostEndpoint(index, f"host {index}", self._taken)
         self.refused = self.endpoint.refused
         self.heard: list[int] = []
 
@@ -201,13 +201,13 @@ def test_silent_strangers_use_up_no_more_than_their_share(victim: Victim) -> Non
 # Between machines
 
 
-def far(insecure: bool = False) -> tuple[Endpoint, Endpoint, list[Any]]:
+def far(insecure: bool = False) -> tuple[HostEndpoint, HostEndpoint, list[Any]]:
     """Two endpoints that take each other to be on different machines, and what the second one hears."""
     taken: list[Any] = []
-    network = Network(NETWORK.host, NETWORK.ports, NETWORK.largest, insecure)
+    network = PeerNetwork(NETWORK.host, NETWORK.ports, NETWORK.largest, insecure)
     with machines(apart=True):
-        one = Endpoint(0, "one", lambda *found: None)
-        two = Endpoint(
+        one = HostEndpoint(0, "one", lambda *found: None)
+        two = HostEndpoint(
             1, "two", lambda peer, fields, fd, frames: taken.append((peer, fields, [bytes(f) for f in frames]))
         )
     for endpoint in (one, two):
@@ -215,7 +215,7 @@ def far(insecure: bool = False) -> tuple[Endpoint, Endpoint, list[Any]]:
     return one, two, taken
 
 
-def until(endpoint: Endpoint, done: Callable[[], bool]) -> None:
+def until(endpoint: HostEndpoint, done: Callable[[], bool]) -> None:
     """Let an endpoint listen until something has happened."""
     deadline = time.monotonic() + 20
     while not done():
@@ -227,8 +227,8 @@ def until(endpoint: Endpoint, done: Callable[[], bool]) -> None:
 def test_only_who_is_known_is_heard(insecure: bool, caplog: pytest.LogCaptureFixture) -> None:
     one, two, taken = far(insecure)
     with machines(apart=True):
-        stranger = Endpoint(0, "stranger", lambda *found: None)
-    stranger.open(Network(NETWORK.host, NETWORK.ports, NETWORK.largest, insecure))
+        stranger = HostEndpoint(0, "stranger", lambda *found: None)
+    stranger.open(PeerNetwork(NETWORK.host, NETWORK.ports, NETWORK.largest, insecure))
     try:
         two.know([one.card, two.card])
         for endpoint in (one, stranger):
@@ -285,7 +285,7 @@ def test_a_frame_that_is_too_large_is_never_read() -> None:
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_peer_that_never_answers_is_named(apart: bool) -> None:
     with machines(apart=apart):
-        one, two = Endpoint(0, "h1", lambda *found: None), Endpoint(1, "h2", lambda *found: None)
+        one, two = HostEndpoint(0, "h1", lambda *found: None), HostEndpoint(1, "h2", lambda *found: None)
     try:
         if apart:
             one.open(NETWORK)
@@ -314,7 +314,7 @@ def test_a_greeting_comes_though_its_sender_has_closed(insecure: bool) -> None:
 
 
 def test_a_peer_of_this_machine_that_is_gone_is_named() -> None:
-    one, two = Endpoint(0, "h1", lambda *found: None), Endpoint(1, "h2", lambda *found: None)
+    one, two = HostEndpoint(0, "h1", lambda *found: None), HostEndpoint(1, "h2", lambda *found: None)
     one.know([one.card, two.card])
     two.close()
     with pytest.raises(PeerLostError, match="h2 is gone"):
