@@ -21,7 +21,7 @@ from dyadnet.runs.record_lines import LINES
 from dyadnet_actors.hosts.usage_meter import REASONS
 from dyadnet_actors.protocol.stall_diagnosis import Chain, Diagnosis, Wait
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "record.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "record.md"
 LINKS = {
     "train": record_lines.PartEntry,
     "validation": record_lines.PartEntry,
