@@ -98,7 +98,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return self.built_in | self._added
 
     def _points(self) -> list[Any]:
-        return list(entry_points(group=f"dyadnet.{self.kind}"))
+        return list(entry_points(group=f"dyadnet.{self.kind.replace(' ', '_')}"))
 
     def _installed(self, name: str) -> dict[str, Thing]:
         for point in self._points():
