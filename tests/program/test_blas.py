@@ -233,7 +233,7 @@ WAY = """
 from llvmlite import binding
 from numba import carray, cfunc, types
 import numpy as np
-from dyadnet.program import blas
+from dyadnet.numerics import blas
 
 @cfunc(blas._signature(types.float32, types.int64))
 def marked(order, form_a, form_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
@@ -252,7 +252,7 @@ for name, looped in ("times", blas.looped), ("times_transposed", blas.looped), (
 CACHE = """
 import json
 import numpy as np
-from dyadnet.program import blas
+from dyadnet.numerics import blas
 
 X, W, Y = np.random.default_rng(0).normal(size=(3, 4000))
 blas.times(X, 1, 40, 37, W, 2, 41, Y, 3)
