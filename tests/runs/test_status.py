@@ -244,7 +244,7 @@ def test_a_folder_that_is_not_there_is_said_not_to_be(
 ALONE = """
 import sys
 from ray._private import services
-from dyadnet.cli.main.main.main import main
+from dyadnet.cli.main import main
 
 # Ray looks through all processes of the machine for a cluster, and other tests have some.
 services._find_address_from_flag = lambda flag: set()

@@ -15,7 +15,7 @@ Told = tuple[Any, str | None]
 
 
 class RelayedHooks:
-    """The coordinator's side; implements `dyadnet.training.callbacks.Hooks`.
+    """The coordinator's side; implements `dyadnet.runs.hooks.Hooks`.
 
     Parameters
     ----------
