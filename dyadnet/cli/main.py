@@ -461,7 +461,7 @@ def schema(
     if out is None:
         typer.echo(text)
         return
-    check_file(out, "dyadnet.config.json_schema.json", ".json")
+    check_file(out, "dyadnet.schema.json", ".json")
     with whole(out) as fresh:
         out.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(text, encoding="utf-8")

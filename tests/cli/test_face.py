@@ -368,8 +368,8 @@ def test_the_schema_says_what_settings_mean(validator: Draft202012Validator) -> 
 def test_the_schema_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command("schema") == 0
     assert json.loads(capsys.readouterr().out) == schema()
-    assert command("schema", "--out", str(tmp_path / "dyadnet.config.json_schema.json")) == 0
-    assert json.loads((tmp_path / "dyadnet.config.json_schema.json").read_text()) == schema()
+    assert command("schema", "--out", str(tmp_path / "dyadnet.schema.json")) == 0
+    assert json.loads((tmp_path / "dyadnet.schema.json").read_text()) == schema()
     assert "--out" in complaint(capsys, "schema", "--out", str(tmp_path / "schema.txt"))
 
 
