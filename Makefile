@@ -78,5 +78,5 @@ lock: ## Renew constraints.txt from the newest versions that pyproject.toml allo
 	@rm -rf build/lock
 
 clean: ## Remove the environment, caches and build products, but no runs.
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
