@@ -154,6 +154,11 @@ def registered() -> list[tuple[str, str, Any]]:
     return [(kind, name, thing) for kind, kept in _REGISTRIES.items() for name, thing in kept.added.items()]
 
 
+def forget(kind: str, name: str) -> None:
+    """Take away what this process has registered under a name."""
+    _REGISTRIES[kind].forget(name)
+
+
 class Registrations:
     """All that this process has registered; where it is unpickled, it is registered as well."""
 

@@ -33,6 +33,18 @@ def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(importlib.import_module("dyadnet.training.api"), "draw", lambda run, watcher: None)
 
 
+@pytest.fixture(autouse=True)
+def registrations() -> Iterator[None]:
+    """What a test registers is gone after it, whatever becomes of it: others list all that there is."""
+    from dyadnet.registry import forget, registered
+
+    before = {found[:2] for found in registered()}
+    yield
+    for kind, name, _ in registered():
+        if (kind, name) not in before:
+            forget(kind, name)
+
+
 @pytest.fixture(scope="session")
 def ray_session() -> Iterator[Watchdog]:
     """Ray on this machine, which `dyadnet_actors.cluster.launch` finds connected, and what watches it."""
