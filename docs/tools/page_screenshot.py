@@ -75,7 +75,7 @@ class Stop(Silent):
         self.told = threading.Event()
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if self.told.is_set():
             raise SystemExit
 

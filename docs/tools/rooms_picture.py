@@ -20,7 +20,7 @@ def said(package: str, room: str) -> str:
     """The first line of a room's docstring."""
     folder = FOLDERS[package] / room
     file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
-    return (ast.get_docstring(ast.parse(file.read_text())) or "").splitlines()[0]
+    return (ast.get_docstring(ast.parse(file.read_text())) or "").splitlines()[0].replace("``", "")
 
 
 def layers() -> list[tuple[str, list[str]]]:

@@ -43,7 +43,7 @@ class Photographer(Silent):
         self._first: dict[str, Any] | None = None
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._seen += 1
         if self._seen < AFTER:
             return

@@ -131,7 +131,7 @@ class _Run(Silent):
         return self._seconds, line["train"]["sweeps"]
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if self._seconds is None:
             self._seconds = sum(self._engine.machinery().seconds.values())
 

@@ -89,22 +89,22 @@ class _Scraper(Silent):
         self._over = threading.Event()
 
     def started(self, config: RunConfig, minibatches: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._since, self._training = _clocks(), True
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if self._training:
             now = _clocks()
             self.spent = {clock: self.spent[clock] + now[clock] - self._since[clock] for clock in now}
         self._training = False
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._since, self._training = _clocks(), True
 
     def note(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         found = [word for word in text.split() if word.endswith("/metrics")]
         if found:
             self._thread = threading.Thread(target=self._scrape, args=found)

@@ -107,7 +107,7 @@ class Snapshot:
     # As an observer
 
     def started(self, minibatches: int, updates: int = 0) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self.state = "training"
             self.epoch_minibatches = minibatches
@@ -120,7 +120,7 @@ class Snapshot:
             self._clock = time.perf_counter()
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             training = part == "train"
             self._spend("training" if training else "evaluation")
@@ -141,11 +141,11 @@ class Snapshot:
             self.cosine = figures.cosine(outcome)
 
     def measures(self, count: int) -> bool:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         return self._measuring and (count % self.config.metrics.norms == 0 or count == 1)
 
     def learned(self, settings: Mapping[str, Any], loss: float, scores: Mapping[str, float]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self._spend("training")
             self.minibatches += 1
@@ -168,19 +168,19 @@ class Snapshot:
             )
 
     def recorded(self, line: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self._spend("training")
             self.objective = line.get("objective")
 
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self.loss[part] = summary["loss"]
             self._score(part, scores(summary))
 
     def epoch(self, line: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self._spend("evaluation")
             self.epochs = line["epoch"]
@@ -195,31 +195,31 @@ class Snapshot:
             self.ended = {"epoch": line["epoch"], "loss": {part: line[part]["loss"] for part in parts}, **told}
 
     def machinery(self, line: Mapping[str, Any]) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             if line["kind"] == "placement":
                 self.places = dict(line["actors"])
             self.pace = dict(line.get("pace", self.pace))
 
     def saved(self, name: str, seconds: float, size: int) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self._spend("checkpoint")
             self.checkpoints[name] = (time.time(), seconds, size)
 
     def compares(self, count: int) -> bool:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         every = self.config.metrics.cosine
         return every is not None and (count % every == 0 or count == 1)
 
     def measured(self) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self._spend("measuring")
             self.progress_at = time.time()
 
     def diverged(self, problem: DivergedError) -> None:
-        """See `Observer`."""
+        """See `MetricsCallback`."""
         with self._lock:
             self.diverged_count += 1
             self.state, self.why = "diverged", str(problem)

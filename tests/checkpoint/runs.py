@@ -57,17 +57,17 @@ class Watching(Silent):
         self._strike = strike
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.count += 1
         if self.count == self._after:
             self._strike()
 
     def warning(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.warnings.append(text)
 
     def note(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.notes.append(text)
 
 

@@ -49,7 +49,7 @@ class Slowly(Silent):
     """Takes its time over every epoch; a run waits at its checkpoints until its record is kept."""
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         time.sleep(PACE)
 
 

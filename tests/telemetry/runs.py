@@ -46,14 +46,14 @@ class Found(Silent):
         self._seen = 0
 
     def note(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.address = text.split()[2].rstrip("/")
         self.there.set()
         if self._act is not None and self._after == 0:
             self._act(self.address)
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._seen += 1
         if self._act is not None and self._seen == self._after:
             self._act(self.address)

@@ -78,7 +78,7 @@ class Scraper(Found):
         self.samples: list[float] = []
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.samples.append(value(scraped(self.address), "samples_total", part="train"))
 
 

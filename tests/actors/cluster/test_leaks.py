@@ -148,7 +148,7 @@ class Scale(Silent):
         self._minibatches = minibatches
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if self._moments and epoch * self._minibatches + index + 1 >= self._moments[0]:
             self._moments.pop(0)
             self.weights.append(resident())

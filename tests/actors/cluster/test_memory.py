@@ -52,11 +52,11 @@ class Scales(Silent):
         self.sizes: list[list[float]] = []
 
     def started(self, config: RunConfig, minibatches: int) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self._per_epoch = minibatches
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`; told of the newest minibatch only, so some numbers are never seen."""
+        """See `ProgressCallback`; told of the newest minibatch only, so some numbers are never seen."""
         now = epoch * self._per_epoch + index + 1
         due = {mark for mark in self._at if mark <= now}
         if due:

@@ -56,7 +56,7 @@ class Looking(Silent):
         self.seen: list[list[set[int]]] = []
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if index == 1:
             self.seen.append([os.sched_getaffinity(pid) for pid in named("ray::BlockActor")])
 

@@ -45,13 +45,13 @@ class Warned(Silent):
         self._strike = strike
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if self._strike is not None and 6 * epoch + index + 1 >= self._after:
             strike, self._strike = self._strike, None
             strike()
 
     def warning(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if "nice" not in text:
             self.told.append(text)
 

@@ -45,7 +45,7 @@ class Look(Silent):
         self.found: list[tuple[Address, int, str]] = []
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.found = self.found or list(listening())
 
 

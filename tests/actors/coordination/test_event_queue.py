@@ -30,11 +30,11 @@ class Kept(Silent):
         """See `Recorder`."""
 
     def warning(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.lines.append(text)
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         self.lines.append(index)
 
 

@@ -122,7 +122,7 @@ class Striker(Silent):
         self._struck = False
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if not self._struck:
             self._struck = True
             self._strike(named("ray::BlockActor")[0])

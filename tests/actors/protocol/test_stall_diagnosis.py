@@ -211,7 +211,7 @@ class Stopper(Silent):
         self._process = 0
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if not self._process:
             from dyadnet_actors.cluster import discovery as runs
 
@@ -221,7 +221,7 @@ class Stopper(Silent):
             os.kill(self._process, signal.SIGSTOP)
 
     def warning(self, text: str) -> None:
-        """See `Watcher`."""
+        """See `ProgressCallback`."""
         if "does not answer" in text and not self.told:
             from dyadnet_actors.cli.status import status
 
