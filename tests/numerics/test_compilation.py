@@ -110,10 +110,14 @@ def power(x):
 
 
 def powered(folder: Path, *, start: str = "") -> list[str]:
-    """What the tiny package's function gives in a process of its own, and how often it was found compiled."""
+    """What the tiny package's function gives in a process of its own, and how often it was found compiled.
+
+    Without bytecode: Python would take that of a file of the same length and second for the new file's.
+    """
     call = "from dyadnet.program.executor import power; print(int(power(3.0)), sum(power.stats.cache_hits.values()))"
     command = [sys.executable, "-c", start + call]
     environment = os.environ | {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "kept")}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
