@@ -149,10 +149,8 @@ class Trained:
         self.nudge(inputs, targets, beta)
         total = np.zeros_like(inputs)
         for name, block in self.engine.blocks.items():
-            if block.input_weights is not None:
-                total += self.engine.lanes(name)[0].state[1] @ block.input_weights
-            if block.input_synapses is not None:
-                total += block.input_synapses.backward(self.engine.lanes(name)[0].state[1])
+            if block.entry is not None:
+                total += block.entry.transposed(self.engine.lanes(name)[0].state[1], inputs)
         return -total / beta
 
     def close(self) -> None:

@@ -7,11 +7,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.network.connectivity import DENSE, connectivity
 from dyadnet.network.description import Network, Population, Projection, layered
 from dyadnet.schema import Spec
+from dyadnet.synapses.dense import DENSE
+from dyadnet.synapses.kinds import kind_of
 
 Positive = Annotated[int, Field(ge=1)]
+Image = tuple[Positive, Positive, Positive]
+"""Channels, height and width."""
 
 
 class _LayeredSpec(Spec):
@@ -33,6 +36,8 @@ class _PopulationSpec(Spec):
     size: int | None = None
     activation: str = "tempered-hard-sigmoid"
     blocks: int = 1
+    shape: Image | None = None
+    shared_bias: bool | None = None
 
 
 class _ProjectionSpec(Spec):
@@ -45,7 +50,7 @@ class _ProjectionSpec(Spec):
 
 
 class _NetworkSpec(Spec):
-    inputs: int | None = None
+    inputs: int | Image | None = None
     populations: list[_PopulationSpec]
     projections: list[_ProjectionSpec]
     output: str = ""
@@ -95,24 +100,30 @@ def network_from(values: Any) -> Network:
                     "give lam or kappa, not both",
                 )
             lam = (projection.kappa + 1.0) / 2.0
-        kind = connectivity(projection.kind, f"network.projections[{index}].kind")
+        kind = kind_of(projection.kind, f"network.projections[{index}].kind")
         projections.append(Projection(projection.pre, projection.post, lam, projection.gain, kind))
     output = spec.output or (spec.populations[-1].name if spec.populations else "")
     from_data: tuple[str, ...] = ("inputs",) if spec.inputs is None else ()
     for index, population in enumerate(spec.populations):
-        if population.size is None and population.name != output:
-            legal = "a whole number of at least 1; only the output's may be left out, to come from the data"
+        given = population.size is not None or population.shape is not None
+        if not given and population.name != output:
+            legal = "a whole number of at least 1, or a shape; only the output's may be left out, to come from the data"
             raise ConfigError(f"network.populations[{index}].size", None, legal)
-        from_data += ("outputs",) if population.size is None else ()
+        from_data += () if given else ("outputs",)
     return Network(
-        1 if spec.inputs is None else spec.inputs,
-        tuple(Population(p.name, 1 if p.size is None else p.size, p.activation, p.blocks) for p in spec.populations),
+        1 if spec.inputs is None else spec.inputs,  # type: ignore[arg-type]
+        tuple(_population(p) for p in spec.populations),
         tuple(projections),
         spec.output,
         spec.loss,
         spec.bias,
         from_data,
     )
+
+
+def _population(spec: _PopulationSpec) -> Population:
+    size = (0 if spec.shape else 1) if spec.size is None else spec.size
+    return Population(spec.name, size, spec.activation, spec.blocks, spec.shape, spec.shared_bias)
 
 
 def _misspelt(key: str) -> str:
@@ -130,11 +141,15 @@ def _as_written(problem: ConfigError, chain: dict[str, Any]) -> ConfigError:
     return problem
 
 
+def _listed(shape: tuple[int, ...] | None) -> list[int] | None:
+    return None if shape is None else list(shape)
+
+
 def network_to(network: Network) -> dict[str, Any]:
     """Plain values that `network_from` reads back; a size that is to come from the data is none."""
     open_output = network.output if "outputs" in network.from_data else None
     return {
-        "inputs": None if "inputs" in network.from_data else network.inputs,
+        "inputs": None if "inputs" in network.from_data else _listed(network.input_shape) or network.inputs,
         "populations": [
             {
                 "name": p.name,
@@ -142,6 +157,7 @@ def network_to(network: Network) -> dict[str, Any]:
                 "activation": p.activation,
                 "blocks": p.blocks,
             }
+            | ({} if p.shape is None else {"shape": list(p.shape), "shared_bias": p.shared_bias})
             for p in network.populations
         ],
         "projections": [
