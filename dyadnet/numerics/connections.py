@@ -20,7 +20,7 @@ import numpy as np
 from dyadnet.numerics.blas import outer, times, times_transposed
 from dyadnet.numerics.kernels import compiled
 
-CONVOLUTION, POOLING, SPARSE = range(3)
+CONVOLUTION, POOLING, SPARSE, TRANSPOSED = range(4)
 """Forms of a plan."""
 
 # A plan's form; numbers of post- and presynaptic neurons, and of parameters; room that products need.
@@ -35,6 +35,8 @@ N_POOL, N_LARGEST, N_CHOICES, N_TOGETHER = range(16, 20)
 # Of sparse synapses: where those of each postsynaptic neuron begin, and the end; the presynaptic neuron of each. Then
 # the same by presynaptic neurons: where theirs begin, the postsynaptic neuron of each, and which synapse it is.
 N_STARTS = 5
+# Of a transposed projection: the plan of what is transposed.
+N_INNER = 5
 
 COLUMNS = 512
 """Columns of patches that are multiplied at a time, at least, if there are so many."""
@@ -52,7 +54,7 @@ _u = np.uint64
 @compiled
 def has_switches(P, p):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Whether a plan's θ depends on the means."""
-    return P[p + N_FORM] != SPARSE and P[p + N_LARGEST] == 1
+    return P[p + N_FORM] <= POOLING and P[p + N_LARGEST] == 1
 
 
 @compiled
@@ -76,6 +78,14 @@ def forward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: igno
     Z
         Room of `N_ROOM` numbers.
     """
+    if P[p] == TRANSPOSED:
+        _back(P, p + N_INNER, X, x, rows, period, W, w, Y, y, S, s, Z)
+    else:
+        _onward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z)
+
+
+@compiled
+def _onward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     if P[p] == SPARSE:
         _sparse_forward(P, p, X, x, rows, W, w, Y, y, Z)
         return
@@ -105,6 +115,14 @@ def forward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: igno
 @compiled
 def backward(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Y[y:] = θᵀD[d:] of each row; see `forward`."""
+    if P[p] == TRANSPOSED:
+        _onward(P, p + N_INNER, D, d, rows, 0, period, W, w, Y, y, S, s, Z)
+    else:
+        _back(P, p, D, d, rows, period, W, w, Y, y, S, s, Z)
+
+
+@compiled
+def _back(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     if P[p] == SPARSE:
         _sparse_backward(P, p, D, d, rows, W, w, Y, y, Z)
         return
@@ -146,7 +164,18 @@ def contrast(P, p, L, l, rows, period, R, r, G, g, S, s, Z, first):  # type: ign
     size = P[p + N_SIZE]
     if first:
         G[g : g + size] = G.dtype.type(0)
-    if P[p] == POOLING or rows < 1:
+    if rows < 1:
+        return
+    if P[p] == TRANSPOSED:
+        _correlate(P, p + N_INNER, R, r, rows, period, L, l, G, g, S, s, Z)
+    else:
+        _correlate(P, p, L, l, rows, period, R, r, G, g, S, s, Z)
+
+
+@compiled
+def _correlate(P, p, L, l, rows, period, R, r, G, g, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: E741
+    size = P[p + N_SIZE]
+    if P[p] == POOLING:
         return
     if P[p] == SPARSE:
         _sparse_contrast(P, p, L, l, rows, R, r, G, g, Z)

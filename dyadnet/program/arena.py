@@ -21,7 +21,7 @@ from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import BlockSlice, Link, Topology
 from dyadnet.numerics.blas import looped, turned
-from dyadnet.numerics.connections import N_FORM, N_LARGEST, N_POST, N_PRE, N_ROOM, N_SIZE, SPARSE
+from dyadnet.numerics.connections import N_POST, N_PRE, N_ROOM, N_SIZE, has_switches
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS, NO_LOSS, PIECEWISE
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
@@ -402,8 +402,7 @@ class Arena:
         post, pre = int(plan[N_POST]), int(plan[N_PRE])
         if block.actual.reads:
             self.spread = max(self.spread, int(plan[N_SIZE]) + 2 * self.rows * (post + pre))
-        switched = plan[N_FORM] != SPARSE and plan[N_LARGEST]
-        return place, self._room.take(self.rows * post) if switched else NONE
+        return place, self._room.take(self.rows * post) if has_switches(plan, 0) else NONE
 
     def _channel(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from dyadnet.numerics import connections
-from dyadnet.numerics.connections import N_CHOICES, N_LARGEST, N_POOL, N_SIZE, SPARSE, has_switches
+from dyadnet.numerics.connections import N_CHOICES, N_INNER, N_LARGEST, N_POOL, N_SIZE, SPARSE, TRANSPOSED, has_switches
 from dyadnet.numerics.draws import seek
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import drawn
@@ -32,8 +32,9 @@ def switched(t, link):  # type: ignore[no-untyped-def]  # pragma: no cover
 @compiled
 def chooses(t, s, link):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Whether the means that a link's receiver holds set its switches, still."""
-    choices = t.plans[t.links[link, L_PLAN] + N_CHOICES]
-    return switched(t, link) and s.blocks[t.links[link, L_POST], S_COUNT] < choices
+    if not switched(t, link):
+        return False
+    return s.blocks[t.links[link, L_POST], S_COUNT] < t.plans[t.links[link, L_PLAN] + N_CHOICES]
 
 
 @compiled
@@ -118,8 +119,9 @@ def planned_noise(  # type: ignore[no-untyped-def]  # pragma: no cover
     else:
         connections.backward(t.plans, plan, Q, squares, count, rows, Q, 0, Q, sums, m.X, switches, m.room)
     # A mean of k numbers has a kth of each one's noise, and its square so much of the sum of squares.
-    averaged = t.plans[plan] != SPARSE and t.plans[plan + N_LARGEST] == 0
-    share = 1.0 / t.plans[plan + N_POOL] if averaged else 1.0
+    of = plan + N_INNER if t.plans[plan] == TRANSPOSED else plan
+    averaged = t.plans[of] != SPARSE and t.plans[of + N_LARGEST] == 0
+    share = 1.0 / t.plans[of + N_POOL] if averaged else 1.0
     seek(s.draw, t.keys[key, 0], t.keys[key, 1], at[0], at[1], at[2], at[3])
     for stream in range(streams):
         factor = scale * share * (weight if stream == 0 else 1.0)

@@ -19,6 +19,7 @@ from dyadnet.synapses.sparse import (
     PairwiseBernoulli,
     PairwiseDistance,
 )
+from dyadnet.synapses.transposed import Transposed
 
 
 def _lacking(name: str, thing: Any) -> str | None:
@@ -40,6 +41,7 @@ PROJECTIONS: Registry[type[ProjectionKind]] = Registry(
         "one_to_one": OneToOne,
         "pairwise_distance": PairwiseDistance,
         "pairs": Pairs,
+        "transposed": Transposed,
     },
     _lacking,
 )
