@@ -502,8 +502,8 @@ def wrong(method: str, result: Any) -> None:
         ("forward", lambda self, p, x: np.full((len(x), 6), np.nan), "backward is not the transpose"),
         ("contrast", lambda self, p, post, pre: {"U": p["U"], "V": p["V"]}, "contrast is not the gradient"),
         ("contrast", lambda self, p, post, pre: {"U": p["U"]}, r"contrast, 'V': shape \(0,\) for 2 rows, not \(5, 2\)"),
-        ("initial", lambda self, post, pre, gain, draws: {}, "initial does not make the arrays"),
-        ("shapes", lambda self, post, pre: {"0": (2,)}, "its parameter '0' needs a name"),
+        ("initial", lambda self, ends, gain, draws: {}, "initial does not make the arrays"),
+        ("shapes", lambda self, ends: {"0": (2,)}, "its parameter '0' needs a name"),
     ],
 )
 def test_methods_that_do_not_belong_together_are_refused(method: str, result: Any, problem: str) -> None:
