@@ -8,6 +8,7 @@ from pydantic import Field
 
 from dyadnet.errors import ConfigError, guessed
 from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.network.layers import from_layers
 from dyadnet.schema import Spec
 from dyadnet.synapses.dense import DENSE
 from dyadnet.synapses.kinds import kind_of
@@ -29,6 +30,18 @@ class _LayeredSpec(Spec):
     input_gain: float | None = None
     bias: float = 0.0
     blocks: Positive = 1
+
+
+class _LayersSpec(Spec):
+    layers: list[str | dict[str, Any]]
+    inputs: Positive | Image | None = None
+    lam: float = 0.0
+    activation: str = "tempered-hard-sigmoid"
+    output_activation: str | None = None
+    loss: str = "squared-error"
+    gain: float = 1.0
+    input_gain: float | None = None
+    bias: float = 0.0
 
 
 class _PopulationSpec(Spec):
@@ -58,12 +71,12 @@ class _NetworkSpec(Spec):
     bias: float = 0.0
 
 
-SPECS = (_LayeredSpec, _NetworkSpec)
-"""The two ways to write a network."""
+SPECS = (_LayeredSpec, _LayersSpec, _NetworkSpec)
+"""The ways to write a network."""
 
 
 def network_from(values: Any) -> Network:
-    """A network from plain values: ``layered: {…}`` for a chain, or populations and projections.
+    """A network from plain values: ``layered: {…}`` or ``layers: […]`` for a chain, or populations and projections.
 
     Raises
     ------
@@ -78,6 +91,8 @@ def network_from(values: Any) -> Network:
             return layered(*sizes, **chain).with_blocks(blocks)
         except ConfigError as problem:
             raise _as_written(problem, chain) from None
+    if isinstance(values, dict) and "layers" in values:
+        return _of_layers(values)
     if isinstance(values, dict) and "layered" in values:
         key = next(key for key in values if key != "layered")
         legal = f"'layered' has no other keys beside it; write it as network.layered.{key}"
@@ -121,6 +136,20 @@ def network_from(values: Any) -> Network:
     )
 
 
+def _of_layers(values: dict[str, Any]) -> Network:
+    """A network that is written as layers."""
+    for key in values:
+        if key in _NetworkSpec.model_fields and key not in _LayersSpec.model_fields:
+            legal = "a network is written either as layers or by populations and projections; keep one of the two"
+            raise ConfigError(f"network.{key}", values[key], legal)
+    chain = _LayersSpec.read(values, "network").model_dump()
+    layers = chain.pop("layers")
+    try:
+        return from_layers(layers, **chain)
+    except ConfigError as problem:
+        raise _as_written(problem, chain, "network") from None
+
+
 def _population(spec: _PopulationSpec) -> Population:
     size = (0 if spec.shape else 1) if spec.size is None else spec.size
     return Population(spec.name, size, spec.activation, spec.blocks, spec.shape, spec.shared_bias)
@@ -132,12 +161,12 @@ def _misspelt(key: str) -> str:
     return f"unknown key; remove it or check its spelling{guess}" if guess else ""
 
 
-def _as_written(problem: ConfigError, chain: dict[str, Any]) -> ConfigError:
+def _as_written(problem: ConfigError, chain: dict[str, Any], where: str = "network.layered") -> ConfigError:
     """A complaint about a population or an argument of a chain, under the name by which the chain was given it."""
     last = problem.field.rpartition(".")[2]
     for key in (last, f"output_{last}"):
         if key in chain and chain[key] == problem.value:
-            return ConfigError(f"network.layered.{key}", problem.value, problem.legal)
+            return ConfigError(f"{where}.{key}", problem.value, problem.legal)
     return problem
 
 

@@ -58,10 +58,14 @@ class Windows(CompiledKind):
         """What keeps the window from moving over the presynaptic population."""
         if len(ends.post) != 3 or len(ends.pre) != 3:
             return NOT_IMAGES
+        return self.unfit_window_of(ends.pre)
+
+    def unfit_window_of(self, pre: Shape) -> str | None:
+        """What keeps the window from moving over images of this shape."""
         kernel = sides(self.kernel)
         if self.padding == "same" and (self.stride != 1 or not all(side % 2 for side in kernel)):
             return "padding: same only with stride 1 and an odd kernel"
-        padded = [size + 2 * margin for size, margin in zip(ends.pre[1:], self.margins(), strict=True)]
+        padded = [size + 2 * margin for size, margin in zip(pre[1:], self.margins(), strict=True)]
         if any(side > size for side, size in zip(kernel, padded, strict=True)):
             return f"a kernel of at most {padded[0]}x{padded[1]}, the image with its padding, not {_times(kernel)}"
         return None
