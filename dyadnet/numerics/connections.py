@@ -38,6 +38,8 @@ N_STARTS = 5
 # Of a transposed projection: the plan of what is transposed.
 N_INNER = 5
 
+_pasted = partial(compiled, forceinline=True)
+
 COLUMNS = 512
 """Columns of patches that are multiplied at a time, at least, if there are so many."""
 ABREAST = 64
@@ -197,6 +199,40 @@ def _correlate(P, p, L, l, rows, period, R, r, G, g, S, s, Z):  # type: ignore[n
             G[g + j] += Z[part + j]
 
 
+@_pasted
+def _copy_run(X, x, n, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Y[y:] = X[x:], a few numbers: eight at a time, which are one instruction each way."""
+    j = 0
+    while j + 8 <= n:
+        a, b = _u(x + j), _u(y + j)
+        v0, v1, v2, v3 = X[a], X[a + _u(1)], X[a + _u(2)], X[a + _u(3)]
+        v4, v5, v6, v7 = X[a + _u(4)], X[a + _u(5)], X[a + _u(6)], X[a + _u(7)]
+        Y[b], Y[b + _u(1)], Y[b + _u(2)], Y[b + _u(3)] = v0, v1, v2, v3
+        Y[b + _u(4)], Y[b + _u(5)], Y[b + _u(6)], Y[b + _u(7)] = v4, v5, v6, v7
+        j += 8
+    while j < n:
+        Y[_u(y + j)] = X[_u(x + j)]
+        j += 1
+
+
+@_pasted
+def _add_run(X, x, n, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Y[y:] += X[x:], as `_copy_run` copies."""
+    j = 0
+    while j + 8 <= n:
+        a, b = _u(x + j), _u(y + j)
+        v0, v1, v2, v3 = X[a], X[a + _u(1)], X[a + _u(2)], X[a + _u(3)]
+        v4, v5, v6, v7 = X[a + _u(4)], X[a + _u(5)], X[a + _u(6)], X[a + _u(7)]
+        w0, w1, w2, w3 = Y[b], Y[b + _u(1)], Y[b + _u(2)], Y[b + _u(3)]
+        w4, w5, w6, w7 = Y[b + _u(4)], Y[b + _u(5)], Y[b + _u(6)], Y[b + _u(7)]
+        Y[b], Y[b + _u(1)], Y[b + _u(2)], Y[b + _u(3)] = w0 + v0, w1 + v1, w2 + v2, w3 + v3
+        Y[b + _u(4)], Y[b + _u(5)], Y[b + _u(6)], Y[b + _u(7)] = w4 + v4, w5 + v5, w6 + v6, w7 + v7
+        j += 8
+    while j < n:
+        Y[_u(y + j)] += X[_u(x + j)]
+        j += 1
+
+
 @compiled
 def _patches(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The windows of one row as columns of a matrix, from its column `z` on."""
@@ -212,20 +248,20 @@ def _patches(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # prag
                 last = max(first, min(across, (width - 1 - left) // stride + 1))
                 for a in range(down):
                     at = a * stride + i - P[p + N_TOP]
-                    line = Z[into + a * across : into + (a + 1) * across]
+                    line = into + a * across
                     if at < 0 or at >= height:
-                        line[:] = zero
+                        Z[line : line + across] = zero
                         continue
                     start = x + (channel * height + at) * width + left
-                    if stride == 1 and first == 0 and last == across:
-                        source = X[start : start + across]
-                        for b in range(across):
-                            line[b] = source[b]
+                    for b in range(first):
+                        Z[_u(line + b)] = zero
+                    if stride == 1:
+                        _copy_run(X, start + first, last - first, Z, line + first)
                     else:
-                        line[:first] = zero
-                        line[last:] = zero
                         for b in range(first, last):
-                            line[b] = X[start + b * stride]
+                            Z[_u(line + b)] = X[_u(start + b * stride)]
+                    for b in range(last, across):
+                        Z[_u(line + b)] = zero
                 into += columns
 
 
@@ -245,15 +281,12 @@ def _put_back(P, p, Z, z, columns, Y, y):  # type: ignore[no-untyped-def]  # pra
                     at = a * stride + i - P[p + N_TOP]
                     if at < 0 or at >= height:
                         continue
-                    line = Z[at_column + a * across : at_column + (a + 1) * across]
-                    start = y + (channel * height + at) * width + left
+                    line, start = at_column + a * across, y + (channel * height + at) * width + left
                     if stride == 1:
-                        target = Y[start + first : start + last]
-                        for b in range(last - first):
-                            target[b] += line[first + b]
+                        _add_run(Z, line + first, last - first, Y, start + first)
                     else:
                         for b in range(first, last):
-                            Y[start + b * stride] += line[b]
+                            Y[_u(start + b * stride)] += Z[_u(line + b)]
                 at_column += columns
 
 

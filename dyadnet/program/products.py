@@ -18,6 +18,7 @@ from dyadnet.program.tables import (
     L_SWITCHES,
     L_WEIGHTS,
     NONE,
+    REG_PHASE,
     REG_ROWS,
     S_COUNT,
 )
@@ -31,8 +32,8 @@ def switched(t, link):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def chooses(t, s, link):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether the means that a link's receiver holds set its switches, still."""
-    if not switched(t, link):
+    """Whether the means that a link's receiver holds set its switches, still: early in the first phase."""
+    if s.reg[REG_PHASE] > 0 or not switched(t, link):
         return False
     return s.blocks[t.links[link, L_POST], S_COUNT] < t.plans[t.links[link, L_PLAN] + N_CHOICES]
 

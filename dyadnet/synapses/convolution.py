@@ -14,7 +14,7 @@ from dyadnet.synapses.compiled import CompiledKind, Plan
 
 Side = Positive | tuple[Positive, Positive]
 """Of a window: one number, or height and width."""
-CHOICES = 32
+CHOICES = 8
 NOT_IMAGES = "populations of the shape (channels, height, width); give both a shape"
 
 
@@ -82,8 +82,9 @@ class Convolution(Windows):
     average_pool, max_pool
         Side of the windows, side by side, of whose results the mean or the largest number is put out; 1: every result.
     choices
-        Firings of the postsynaptic block in a relaxation in which the means that it holds choose the largest number;
-        then the choice stays. Where feedback is negative it weakens who was chosen, and nothing would ever settle.
+        Firings of the postsynaptic block, in the first phase of a relaxation, in which the means that it holds choose
+        the largest number; then the choice stays. Where feedback is negative it weakens who was chosen, and nothing
+        would ever settle.
     """
 
     kind: Literal["convolution"] = "convolution"
