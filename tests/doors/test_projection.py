@@ -435,7 +435,7 @@ def test_what_is_not_there_or_not_possible_is_refused(values: dict[str, Any], pr
 
 
 def test_populations_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(dn.ConfigError, match=r"projections\[1\].kind: 'diagonal from 5 to 6' .*one size, not of 5 and 6"):
+    with pytest.raises(dn.ConfigError, match=r"\[1\].kind: 'diagonal from 5 to 6' .*one size, not of 5 and 6"):
         Network(
             4,
             (Population("a", 5), Population("b", 6)),

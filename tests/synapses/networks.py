@@ -11,7 +11,9 @@ AVERAGED = CONVOLUTION | {"average_pool": 2}
 LARGEST = CONVOLUTION | {"max_pool": 2}
 
 
-def images(lam: float = 0.0, loss: str = "squared-error", pooled: dict[str, Any] = AVERAGED, blocks: int = 1) -> Network:
+def images(
+    lam: float = 0.0, loss: str = "squared-error", pooled: dict[str, Any] = AVERAGED, blocks: int = 1
+) -> Network:
     """Two convolutions, the first of the input, pooling, local synapses beside a skip, and a dense output."""
     populations = (
         Population("a", shape=(4, 4, 4), activation="tanh", blocks=blocks),

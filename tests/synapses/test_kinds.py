@@ -144,7 +144,8 @@ def test_pairs_depend_on_the_seed_of_the_kind_and_on_the_projection() -> None:
         np.stack(one.pairs(where)).tolist()  # type: ignore[attr-defined]
         for one, where in [(kind, ends), (kind, other), (kind.model_copy(update={"seed": 1}), ends)]
     ]
-    assert pairs[0] != pairs[1] and pairs[0] != pairs[2]
+    assert pairs[0] != pairs[1]
+    assert pairs[0] != pairs[2]
 
 
 def test_near_neurons_have_more_synapses() -> None:
