@@ -59,7 +59,7 @@ class Settler:
         rule = engine.timing.rule
         radius = 0.0
         if rule.needs_radius:
-            radius = engine.spectral_radius(self.couplings, engine.timing.symmetric_radius, 100)
+            radius = engine.timing.radius(engine, self.couplings, 100)
         self.step = rule.step(radius) if step is None else step
         self.gamma = rule.gamma(radius)
         self.number = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import (
@@ -21,6 +21,7 @@ from dyadnet.config.steps import Circumstances
 from dyadnet.dynamics.ages import mean_age
 from dyadnet.dynamics.prospective import Modes
 from dyadnet.dynamics.request import Phase
+from dyadnet.dynamics.spectral_radius import Measurable, skew_norm
 from dyadnet.dynamics.step_size import (
     ONE_WAY,
     REAL_AGE,
@@ -85,6 +86,12 @@ class Timing:
     rule: StepRule
     symmetric_radius: bool
     span: int = 0
+
+    def radius(self, engine: Measurable, couplings: tuple[float, ...], iterations: int) -> float:
+        """The ρ that the rule is made for, by a power iteration; see `dyadnet.dynamics.spectral_radius`."""
+        if self.rule.of_skew:
+            return skew_norm(engine, couplings, iterations)
+        return engine.spectral_radius(couplings, self.symmetric_radius, iterations)
 
 
 def delay_of(dynamics: Dynamics, projection: Projection) -> Delay:
@@ -164,7 +171,15 @@ def circumstances(config: RunConfig, topology: Topology, clocks: dict[str, Clock
         is_forest(config.network),
         red_black,
         all(isinstance(clock, Periodic) and clock.interval == 1 for clock in clocks.values()),
+        is_two_way(config.network),
     )
+
+
+def is_two_way(network: Network) -> bool:
+    """Whether projections run both ways between some populations, and the graph has no cycle but those."""
+    pairs = {(p.pre, p.post) for p in network.recurrent}
+    once = [p for p in network.projections if (p.post, p.pre) not in pairs or p.pre < p.post]
+    return len(once) < len(network.projections) and is_forest(replace(network, projections=tuple(once)))
 
 
 def _random_delays(config: RunConfig) -> bool:

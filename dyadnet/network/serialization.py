@@ -8,7 +8,7 @@ from pydantic import Field
 
 from dyadnet.errors import ConfigError, guessed
 from dyadnet.network.connectivity import DENSE, connectivity
-from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.network.description import Asymmetric, Network, Population, Projection, layered
 from dyadnet.schema import Spec
 
 Positive = Annotated[int, Field(ge=1)]
@@ -18,11 +18,12 @@ class _LayeredSpec(Spec):
     inputs: Positive | None = None
     hidden: list[Positive]
     outputs: Positive | None = None
-    lam: float | list[float] = 0.0
+    lam: float | list[float] | Asymmetric = 0.0
     activation: str = "tempered-hard-sigmoid"
     output_activation: str | None = None
     loss: str = "squared-error"
     gain: float = 1.0
+    feedback_gain: float | None = None
     input_gain: float | None = None
     bias: float = 0.0
     blocks: Positive = 1
