@@ -22,6 +22,7 @@ from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.engines.protocol import PerformanceRecord
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
@@ -139,7 +140,7 @@ class BackpropEngine:
                     back[called.source] += called.backward(delta) * self._dtype.type(samples)
         return {name: block.gradient for name, block in self.blocks.items()}
 
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """Of no response: nothing comes back to a layer."""
         return 0.0
 

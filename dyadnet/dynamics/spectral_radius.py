@@ -7,39 +7,23 @@ converging.
 
 Where Young's theory is used, M is θ+θᵀ with each projection weighed by √|κ|. Elsewhere it is the mean dynamics
 W_κ = θ + κθᵀ followed by its transpose, the difference dynamics, whose norm bounds every eigenvalue. The norm of
-W's skew part bounds their imaginary parts (`skew_norm`); both bounds hold for every slope between 0 and the largest.
+W's skew part (W_κ − W_κᵀ)/2 bounds their imaginary parts. Both bounds hold for every slope between 0 and the largest.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
-Application = Literal["symmetric", "means", "differences"]
-ITERATION: dict[bool, tuple[Application, Application]] = {
-    True: ("symmetric", "symmetric"),
-    False: ("means", "differences"),
+Operator = Literal["symmetric", "norm", "skew"]
+Application = Literal["symmetric", "means", "differences", "skew"]
+ITERATION: dict[Operator, tuple[Application, Application]] = {
+    "symmetric": ("symmetric", "symmetric"),
+    "norm": ("means", "differences"),
+    "skew": ("skew", "skew"),
 }
-"""The two applications of one iteration, for a symmetric operator and for the norm of any other."""
-
-
-class Measurable(Protocol):
-    """What carries a power iteration out: an engine."""
-
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
-        """ρ by a power iteration."""
-
-
-def skew_norm(engine: Measurable, couplings: Sequence[float], iterations: int) -> float:
-    """‖√F·(W − Wᵀ)/2·√F‖ of a network whose couplings are all 0: half of what its θ are at κ = −1.
-
-    Parameters
-    ----------
-    couplings
-        κ of each projection; only how many they are counts.
-    """
-    return 0.5 * engine.spectral_radius((-1.0,) * len(couplings), False, iterations)
+"""The two applications of one iteration."""
 
 
 def factors(application: Application, coupling: float) -> tuple[float, float]:
@@ -47,6 +31,8 @@ def factors(application: Application, coupling: float) -> tuple[float, float]:
     if application == "symmetric":
         root = math.sqrt(abs(coupling))
         return root, root
+    if application == "skew":
+        return (1.0 - coupling) / 2.0, (coupling - 1.0) / 2.0
     return (1.0, coupling) if application == "means" else (coupling, 1.0)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dyadnet.config.steps import LARGEST_STEP, Circumstances, OwnStep
 from dyadnet.dynamics.prospective import Modes, Setting, tuned
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.errors import UsageError
 
 MARGIN = 1.1
@@ -74,8 +75,8 @@ class StepRule(ABC):
         Its name.
     may_circle
         Whether a residual that stops falling means that a relaxation diverges.
-    of_skew
-        Whether ρ is that of W's skew part alone; see `dyadnet.dynamics.spectral_radius.skew_norm`.
+    operator
+        What ρ is of where Young's theory does not hold; see `dyadnet.dynamics.spectral_radius`.
     why
         In words, for the record.
     prospective
@@ -86,7 +87,7 @@ class StepRule(ABC):
 
     kind: ClassVar[str]
     may_circle: ClassVar[bool] = True
-    of_skew: ClassVar[bool] = False
+    operator: ClassVar[Operator] = "norm"
     why: str = ""
     prospective: Extrapolation | None = None
     lag: int = 0
@@ -181,7 +182,7 @@ class TwoWay(OverRelaxed):
 
     kind: ClassVar[str] = "two-way"
     may_circle: ClassVar[bool] = False
-    of_skew: ClassVar[bool] = True
+    operator: ClassVar[Operator] = "skew"
 
     @classmethod
     def suited(cls, about: Circumstances) -> TwoWay | None:

@@ -21,7 +21,7 @@ from dyadnet.config.steps import Circumstances
 from dyadnet.dynamics.ages import mean_age
 from dyadnet.dynamics.prospective import Modes
 from dyadnet.dynamics.request import Phase
-from dyadnet.dynamics.spectral_radius import Measurable, skew_norm
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.dynamics.step_size import (
     ONE_WAY,
     REAL_AGE,
@@ -71,8 +71,8 @@ class Timing:
         firing descends the energy, which may linger on a plateau but cannot circle.
     rule
         How the step follows from the spectral radius.
-    symmetric_radius
-        Which operator that radius is of; see `dyadnet.dynamics.spectral_radius`.
+    operator
+        What that radius is of; see `dyadnet.dynamics.spectral_radius`.
     span
         Firings of a sender that prospective neurons look back; 0: they are not.
     """
@@ -84,14 +84,8 @@ class Timing:
     random: bool
     may_circle: bool
     rule: StepRule
-    symmetric_radius: bool
+    operator: Operator
     span: int = 0
-
-    def radius(self, engine: Measurable, couplings: tuple[float, ...], iterations: int) -> float:
-        """The ρ that the rule is made for, by a power iteration; see `dyadnet.dynamics.spectral_radius`."""
-        if self.rule.of_skew:
-            return skew_norm(engine, couplings, iterations)
-        return engine.spectral_radius(couplings, self.symmetric_radius, iterations)
 
 
 def delay_of(dynamics: Dynamics, projection: Projection) -> Delay:
@@ -130,9 +124,8 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     window = largest + sweep * max((_repeats(channel.loss.p) for channel in channels), default=0)
     span = 0 if rule.prospective is None else rule.prospective.span
     window += span * sweep
-    return Timing(
-        clocks, largest, window, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign, span=span
-    )
+    operator: Operator = "symmetric" if forest and one_sign else rule.operator
+    return Timing(clocks, largest, window, sweep, random, may_circle, rule, operator, span)
 
 
 def step_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> StepRule:
