@@ -188,7 +188,7 @@ def prospective(
     radii: Annotated[
         list[float] | None, typer.Option("--radius", min=0.0, help="μ of the network; 2.4 and 5 unless given.")
     ] = None,
-    model: Annotated[str, typer.Option(help="sshm, hm or asymmetric: in ffm nothing flows back.")] = "sshm",
+    model: Annotated[str, typer.Option(help="sshm or hm.")] = "sshm",
     minibatch: Annotated[int, typer.Option(min=1)] = 20,
     cap: Annotated[int, typer.Option(min=1, help="Ticks after which a relaxation counts as never settling.")] = 30000,
     data_name: Annotated[str, typer.Option("--data", help="Inputs of the network's size.")] = "mnist",
@@ -206,8 +206,8 @@ def prospective(
 
     if table not in TABLES:
         raise ConfigError("--table", table, f"one of {', '.join(TABLES)}")
-    if known("--model", model) == "ffm":
-        raise ConfigError("--model", model, "sshm, hm or asymmetric: nothing flows back in ffm, μ is 0")
+    if known("--model", model) not in ("sshm", "hm"):
+        raise ConfigError("--model", model, "sshm or hm: ffm has no feedback, and no single μ stands for asymmetric")
     if any(radius <= 0 for radius in radii or ()):
         raise ConfigError("--radius", min(radii or ()), "above 0")
     inputs, hidden = sizes(network)
