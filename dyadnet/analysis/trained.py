@@ -112,9 +112,7 @@ class Trained:
         self.engine = LocalEngine(config, self._dataset(*nothing))
         self.engine.load(parameters)
         self.couplings = tuple(p.coupling for p in config.network.recurrent)
-        self.radius = self.engine.spectral_radius(
-            self.couplings, self.engine.timing.symmetric_radius, 2 * COLD_ITERATIONS
-        )
+        self.radius = self.engine.spectral_radius(self.couplings, self.engine.timing.operator, 2 * COLD_ITERATIONS)
         self.step = self.engine.timing.rule.step(self.radius)
         self.gamma = self.engine.timing.rule.gamma(self.radius)
         self._free = Phase("free", 0.0, config.dynamics.sweeps)

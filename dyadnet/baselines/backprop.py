@@ -22,6 +22,7 @@ from dyadnet.data import Dataset, minibatch
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.engines.protocol import PerformanceRecord
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
@@ -134,7 +135,7 @@ class BackpropEngine:
         for made in block.projections:
             yield made, self._states[made.source]
 
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """Of no response: nothing comes back to a layer."""
         return 0.0
 

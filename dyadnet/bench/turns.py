@@ -105,7 +105,7 @@ def _contrast(
         couplings = tuple(projection.coupling for projection in config.network.recurrent)
         step = 1.0
         if engine.timing.rule.needs_radius:
-            radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, COLD_ITERATIONS)
+            radius = engine.spectral_radius(couplings, engine.timing.operator, COLD_ITERATIONS)
             step = engine.timing.rule.step(radius)
         phases = [Phase("free", 0.0, CAP)] if any(kappa > 0 for kappa in couplings) else []
         if way == "at once":

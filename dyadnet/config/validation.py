@@ -38,6 +38,9 @@ def check_consistency(config: Settings) -> None:
         low, high = schedule.extremes(epochs)
         if low < 0 or high > 1:
             raise ConfigError("learning.lam", low if low < 0 else high, "λ must stay from 0 to 1 throughout the run")
+    if lam is not None and not isinstance(lam, dict) and network.asymmetric:
+        legal = "by projection, such as {h1->h2: 0.5}; this network has two between neighbours, and no single λ"
+        raise ConfigError("learning.lam", lam.model_dump(mode="json"), legal)
     if config.learning.beta.extremes(epochs)[0] <= 0:
         raise ConfigError("learning.beta", config.learning.beta.extremes(epochs)[0], "β must stay above 0")
     if config.learning.learning_rate.extremes(epochs)[0] < 0:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.dynamics.spectral_radius import ITERATION, factor, factors, radius
+from dyadnet.dynamics.spectral_radius import ITERATION, Operator, factor, factors, radius
 from dyadnet.learning.block import Block
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import calls
@@ -67,7 +67,7 @@ class PowerIteration:
         return self.vector[self.starts[number] : self.starts[number + 1]]
 
     def estimate(
-        self, table: int, kappa: Array, symmetric: bool, iterations: int, exchange: Exchange | None = None
+        self, table: int, kappa: Array, operator: Operator, iterations: int, exchange: Exchange | None = None
     ) -> float:
         """An estimate of ρ from below, after `iterations` of two applications each.
 
@@ -81,7 +81,7 @@ class PowerIteration:
             With other processes; None if there are none.
         """
         kappas, of = np.unique(kappa, return_inverse=True)
-        ways = [np.array([factors(way, kappa) for kappa in kappas])[of] for way in ITERATION[symmetric]]
+        ways = [np.array([factors(way, kappa) for kappa in kappas])[of] for way in ITERATION[operator]]
         v, feedback, drive, *products = self._scratch
         squares = self._scaled(exchange)
         for _ in range(iterations):

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from dyadnet.errors import ConfigError
 from dyadnet.network.activations import ACTIVATIONS, Activation
@@ -21,6 +21,7 @@ from dyadnet.synapses.base import Ends, ProjectionKind, Shape, Shapes
 from dyadnet.synapses.compiled import CompiledKind
 from dyadnet.synapses.dense import DENSE, Dense
 from dyadnet.synapses.kinds import kind_of
+from dyadnet.synapses.transposed import Transposed
 
 INPUT = "input"
 """The reserved name of the data's side of an input projection θ₀."""
@@ -31,8 +32,17 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 SYMMETRIC, FEEDFORWARD, SKEW = 1.0, 0.5, 0.0
 """λ of the symmetric Hopfield, the feedforward and the skew-symmetric Hopfield model."""
 
-MODELS = {"hm": SYMMETRIC, "ffm": FEEDFORWARD, "sshm": SKEW}
-"""λ by the model's short name."""
+Asymmetric = Literal["asymmetric"]
+ASYMMETRIC: Asymmetric = "asymmetric"
+"""In place of a λ: neighbours are joined by two feedforward projections, one each way, with weights of their own."""
+
+MODELS: dict[str, float | Asymmetric] = {
+    "hm": SYMMETRIC,
+    "ffm": FEEDFORWARD,
+    "sshm": SKEW,
+    ASYMMETRIC: ASYMMETRIC,
+}
+"""What `layered` takes for λ, by the model's short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +215,12 @@ class Network:
         return tuple(p for p in self.projections if not p.from_input)
 
     @property
+    def asymmetric(self) -> bool:
+        """Whether every projection between populations has λ = ½ and one back: W has no structure but the graph's."""
+        pairs = {(p.pre, p.post) for p in self.recurrent}
+        return bool(pairs) and all(p.coupling == 0 and (p.post, p.pre) in pairs for p in self.recurrent)
+
+    @property
     def classes(self) -> int:
         """Size of the output population."""
         return self.by_name[self.output].size
@@ -244,11 +260,12 @@ def layered(
     hidden: Sequence[int] = (),
     outputs: int | None = None,
     *,
-    lam: float | Sequence[float] = SKEW,
+    lam: float | Sequence[float] | Asymmetric = SKEW,
     activation: str = "tempered-hard-sigmoid",
     output_activation: str | None = None,
     loss: str = "squared-error",
     gain: float = 1.0,
+    feedback_gain: float | None = None,
     input_gain: float | None = None,
     bias: float = 0.0,
 ) -> Network:
@@ -260,11 +277,14 @@ def layered(
         Sizes: features, hidden layers from the bottom up, classes. `inputs` and `outputs` come from the data that the
         network is trained on unless given.
     lam
-        λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them).
+        λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them). Or
+        ``"asymmetric"``: neighbours are joined by two projections with λ = ½, one each way.
     output_activation
         What the loss wants (linear, for cross-entropy), or else that of the hidden layers, unless given.
     gain, input_gain
         Initial weights have standard deviation gain/√n_pre; `input_gain` is that of θ₀ (as `gain` unless given).
+    feedback_gain
+        That of the projections back of an asymmetric chain; as `gain` unless given.
 
     Raises
     ------
@@ -278,9 +298,8 @@ def layered(
     from_data = tuple(name for name, size in given.items() if size is None)
     names = [f"h{k}" for k in range(1, len(hidden) + 1)] + ["out"]
     sizes = [*hidden, 1 if outputs is None else outputs]
-    lams = [lam] * len(hidden) if isinstance(lam, int | float) else list(lam)
-    if len(lams) != len(hidden):
-        raise ConfigError("lam", lams, f"give one number, or one for each of the {len(hidden)} projections")
+    check_feedback(lam, feedback_gain)
+    lams = _lambdas(lam, len(hidden))
     populations = tuple(
         Population(name, size, output_activation if name == "out" else activation)
         for name, size in zip(names, sizes, strict=True)
@@ -290,8 +309,65 @@ def layered(
         Projection(pre, post, lam=float(value), gain=gain)
         for pre, post, value in zip(names, names[1:], lams, strict=False)
     ]
+    if lam == ASYMMETRIC:
+        projections = two_way(projections, gain if feedback_gain is None else feedback_gain)
     features = 1 if inputs is None else inputs
     return Network(features, populations, tuple(projections), "out", loss, bias, from_data)
+
+
+def check_feedback(lam: float | Sequence[float] | Asymmetric, feedback_gain: float | None) -> None:
+    """Refuse what makes no sense of an asymmetric chain, or of one that is not.
+
+    Raises
+    ------
+    ConfigError
+        If λ is a word, but not this one, or other feedback than an asymmetric chain's has a gain.
+    """
+    if isinstance(lam, str) and lam != ASYMMETRIC:
+        raise ConfigError("lam", lam, f"a number from 0 to 1, one for each projection, or {ASYMMETRIC}")
+    if feedback_gain is not None and lam != ASYMMETRIC:
+        legal = f"only a chain with lam: {ASYMMETRIC} has weights of their own for its feedback; leave it out"
+        raise ConfigError("feedback_gain", feedback_gain, legal)
+
+
+def two_way(projections: Sequence[Projection], gain: float) -> list[Projection]:
+    """Every projection between populations with λ = ½, followed by one back unless there is one already.
+
+    Parameters
+    ----------
+    gain
+        Of the projections back.
+    """
+    pairs = {(p.pre, p.post) for p in projections}
+    found: list[Projection] = []
+    for p in projections:
+        found.append(p if p.from_input else replace(p, lam=FEEDFORWARD))
+        if not p.from_input and (p.post, p.pre) not in pairs:
+            found.append(Projection(p.post, p.pre, FEEDFORWARD, gain, _back(p)))
+    return found
+
+
+def _back(projection: Projection) -> str | ProjectionKind:
+    """The kind of the way back: between the same neurons."""
+    kind = projection.connectivity
+    if projection.is_dense:
+        return DENSE
+    if isinstance(kind, Transposed):
+        return kind.of
+    where = f"projection {projection.post}->{projection.pre}: kind"
+    if not isinstance(kind, CompiledKind):
+        raise ConfigError(where, kind.kind, "a built-in kind; others have no way back")
+    return Transposed.read({"of": kind}, where)
+
+
+def _lambdas(lam: float | Sequence[float] | Asymmetric, count: int) -> list[float]:
+    """λ of each projection up."""
+    if isinstance(lam, str):
+        return [FEEDFORWARD] * count
+    lams = [lam] * count if isinstance(lam, int | float) else list(lam)
+    if len(lams) != count:
+        raise ConfigError("lam", lams, f"give one number, or one for each of the {count} projections")
+    return lams
 
 
 def validate(network: Network) -> None:

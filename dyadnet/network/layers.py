@@ -8,7 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.network.description import INPUT, SKEW, Network, Population, Projection
+from dyadnet.network.description import (
+    ASYMMETRIC,
+    FEEDFORWARD,
+    INPUT,
+    SKEW,
+    Asymmetric,
+    Network,
+    Population,
+    Projection,
+    check_feedback,
+    two_way,
+)
 from dyadnet.network.losses import LOSSES
 from dyadnet.synapses.base import Shape
 from dyadnet.synapses.convolution import Convolution, Pooling
@@ -35,11 +46,12 @@ def from_layers(
     layers: Sequence[str | Mapping[str, Any]],
     *,
     inputs: int | Sequence[int] | None = None,
-    lam: float = SKEW,
+    lam: float | Asymmetric = SKEW,
     activation: str = "tempered-hard-sigmoid",
     output_activation: str | None = None,
     loss: str = "squared-error",
     gain: float = 1.0,
+    feedback_gain: float | None = None,
     input_gain: float | None = None,
     bias: float = 0.0,
 ) -> Network:
@@ -58,11 +70,13 @@ def from_layers(
         Features of a sample, or (channels, height, width); from the data unless given, but for the windows of ``conv``,
         ``local`` and ``pool``.
     lam
-        λ of all projections between layers.
+        λ of all projections between layers, or ``"asymmetric"``: neighbours are joined by two with λ = ½, one each way.
     output_activation
         What the loss wants (linear, for cross-entropy), or else that of the other layers, unless given.
     gain, input_gain
         Initial weights have standard deviation gain/√(synapses of a neuron); `input_gain` is that of the first layer.
+    feedback_gain
+        That of the projections back of an asymmetric chain; as `gain` unless given.
 
     Raises
     ------
@@ -73,7 +87,14 @@ def from_layers(
     wanted = LOSSES[loss].output if loss in LOSSES else None
     last = output_activation or (activation if wanted is None else wanted)
     shape = _entrance(inputs)
-    chain = _Chain(shape, lam, gain, gain if input_gain is None else input_gain, activation)
+    check_feedback(lam, feedback_gain)
+    chain = _Chain(
+        shape,
+        FEEDFORWARD if isinstance(lam, str) else lam,
+        gain,
+        gain if input_gain is None else input_gain,
+        activation,
+    )
     if not layers:
         raise ConfigError("network.layers", [], "at least one layer, the output")
     given = [_Layer.read(layer, f"network.layers[{number}]") for number, layer in enumerate(layers)]
@@ -84,9 +105,12 @@ def from_layers(
         raise ConfigError("network.layers", [layer.text for layer in given], "at least one layer with neurons")
     output = chain.populations[-1]
     chain.populations[-1] = replace(output, activation=chain.own.get(output.name, last))
+    projections = chain.projections
+    if lam == ASYMMETRIC:
+        projections = two_way(projections, gain if feedback_gain is None else feedback_gain)
     from_data = (("inputs",) if shape is None else ()) + (("outputs",) if chain.open_output else ())
     entrance: Any = 1 if shape is None else shape if len(shape) == 3 else shape[0]
-    return Network(entrance, tuple(chain.populations), tuple(chain.projections), output.name, loss, bias, from_data)
+    return Network(entrance, tuple(chain.populations), tuple(projections), output.name, loss, bias, from_data)
 
 
 @dataclass(frozen=True)

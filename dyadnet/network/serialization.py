@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.network.description import Asymmetric, Network, Population, Projection, layered
 from dyadnet.network.layers import from_layers
 from dyadnet.schema import Spec
 from dyadnet.synapses.dense import DENSE
@@ -22,11 +22,12 @@ class _LayeredSpec(Spec):
     inputs: Positive | None = None
     hidden: list[Positive]
     outputs: Positive | None = None
-    lam: float | list[float] = 0.0
+    lam: float | list[float] | Asymmetric = 0.0
     activation: str = "tempered-hard-sigmoid"
     output_activation: str | None = None
     loss: str = "squared-error"
     gain: float = 1.0
+    feedback_gain: float | None = None
     input_gain: float | None = None
     bias: float = 0.0
     blocks: Positive = 1
@@ -35,11 +36,12 @@ class _LayeredSpec(Spec):
 class _LayersSpec(Spec):
     layers: list[str | dict[str, Any]]
     inputs: Positive | Image | None = None
-    lam: float = 0.0
+    lam: float | Asymmetric = 0.0
     activation: str = "tempered-hard-sigmoid"
     output_activation: str | None = None
     loss: str = "squared-error"
     gain: float = 1.0
+    feedback_gain: float | None = None
     input_gain: float | None = None
     bias: float = 0.0
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from dyadnet.numerics import connections as c
 from dyadnet.synapses.base import Ends
@@ -30,7 +30,7 @@ class Transposed(CompiledKind):
     """
 
     kind: Literal["transposed"] = "transposed"
-    of: Inner
+    of: Annotated[Inner, Field(discriminator="kind")]
 
     @field_validator("of")
     @classmethod

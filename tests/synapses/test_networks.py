@@ -69,7 +69,7 @@ def test_they_settle_where_dense_synapses_of_the_same_matrix_do(network: Any, la
         block.bias += 0.1 * np.arange(len(block.bias))
     other = as_dense(own)
     np.testing.assert_allclose(assemble(own.blocks).W, assemble(other.blocks).W, rtol=1e-12)
-    radii = [Settler(one).engine.spectral_radius(Settler(one).couplings, False, 200) for one in (own, other)]
+    radii = [Settler(one).engine.spectral_radius(Settler(one).couplings, "norm", 200) for one in (own, other)]
     np.testing.assert_allclose(radii[0], radii[1], rtol=1e-6)
     for one in (own, other):
         assert Settler(one).nudged(0.1).capped == 0
