@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, minibatch
+from dyadnet.data import Dataset
+from dyadnet.data.images import drawn
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
@@ -80,9 +81,10 @@ class BackpropEngine:
             If a layer is no longer finite.
         """
         started = time.perf_counter()
-        split = self._dataset.part(relaxation.part)
-        self._x = minibatch(split, relaxation.rows, self._dtype, self._dataset.scale)
-        self._targets = self._dataset.targets(split, relaxation.rows, self._dtype)
+        split, rows = self._dataset.part(relaxation.part), relaxation.rows
+        moves = drawn(self.config.data.augment, self.config.seed, relaxation.epoch, rows)
+        self._x = self._dataset.inputs(split, rows, self._dtype, moves)
+        self._targets = self._dataset.targets(split, rows, self._dtype)
         for name in self._order:
             block = self.blocks[name]
             drive = np.tile(block.bias, (len(self._x), 1))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.data.images import Moves, Normalisation, Shape, moved, normalisation
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.scores import variance
 
@@ -78,6 +79,10 @@ class DataShape:
         What raw values are multiplied by to become network inputs, and their type.
     numbers
         What targets are made of, if they are numbers; None if they are classes.
+    shape
+        Of an image, (channels, height, width); None if samples are rows of numbers.
+    normalisation
+        Of the channels of images, if inputs are normalised.
     """
 
     name: str
@@ -88,6 +93,8 @@ class DataShape:
     scale: float = 1.0
     dtype: str = "float64"
     numbers: Numbers | None = None
+    shape: Shape | None = None
+    normalisation: Normalisation | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,10 @@ class Dataset:
         The labels that a user knows the classes by, in the order of the outputs; none if they are 0, 1, 2, ….
     numbers
         What targets are made of, if they are numbers; None if they are classes.
+    shape
+        Of an image, (channels, height, width), in C order within a row of features; None for tables of features.
+    normalisation
+        What inputs are normalised by after they are scaled; None: by nothing. See `normalised`.
     """
 
     name: str
@@ -116,6 +127,8 @@ class Dataset:
     notes: tuple[str, ...] = ()
     names: tuple[Any, ...] = ()
     numbers: Numbers | None = None
+    shape: Shape | None = None
+    normalisation: Normalisation | None = None
 
     @property
     def outputs(self) -> int:
@@ -133,11 +146,11 @@ class Dataset:
         return int(self.train.images.shape[1])
 
     @property
-    def shape(self) -> DataShape:
+    def sizes(self) -> DataShape:
         """Its sizes."""
         samples = len(self.train.labels), len(self.test.labels)
-        dtype = self.train.images.dtype.name
-        return DataShape(self.name, self.features, self.outputs, *samples, self.scale, dtype, self.numbers)
+        found = DataShape(self.name, self.features, self.outputs, *samples, self.scale, self.train.images.dtype.name)
+        return replace(found, numbers=self.numbers, shape=self.shape, normalisation=self.normalisation)
 
     def shape_for(self, seed: int, fraction: float) -> DataShape:
         """Its sizes and, if targets are numbers, their variances in the parts that a run makes of it.
@@ -147,18 +160,44 @@ class Dataset:
         seed, fraction
             Of the split; see `validation_split`.
         """
-        shape = self.shape
+        sizes = self.sizes
         if self.numbers is None:
-            return shape
-        train, validation = validation_split(shape.train, seed, fraction)
+            return sizes
+        train, validation = validation_split(sizes.train, seed, fraction)
         parts = {"train": self.train.labels[train], "validation": self.train.labels[validation]}
         parts["test"] = self.test.labels
         found = {name: variance(targets, self.numbers.scale) for name, targets in parts.items()}
-        return replace(shape, numbers=replace(self.numbers, variances=found))
+        return replace(sizes, numbers=replace(self.numbers, variances=found))
 
     def part(self, name: str) -> Split:
         """The split that holds a part: validation rows are rows of the training split."""
         return self.test if name == "test" else self.train
+
+    def inputs(
+        self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], moves: Moves | None = None
+    ) -> NDArray[Any]:
+        """Network inputs of some rows, shape (rows, features): raw images that are moved, scaled, then normalised.
+
+        Parameters
+        ----------
+        moves
+            Flips and shifts of these rows; None leaves images as they are, as every evaluation does.
+        """
+        images = split.images[rows]
+        if moves is not None and self.shape is not None:
+            images = moved(images, self.shape, moves)
+        inputs = scaled(images, dtype, self.scale)
+        return inputs if self.normalisation is None else self.normalisation.of(inputs)
+
+    def normalised(self) -> Dataset:
+        """The same set with inputs of mean 0 and variance 1 in each channel of the training part.
+
+        Raises
+        ------
+        ConfigError
+            If its samples are no images, or a channel is the same everywhere.
+        """
+        return replace(self, normalisation=normalisation(self.train.images, self.shape, self.scale, self.name))
 
     def targets(self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
         """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers."""

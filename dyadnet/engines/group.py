@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, minibatch
+from dyadnet.data import Dataset
+from dyadnet.data.images import drawn
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import AGREEMENT, COLUMN, COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
@@ -174,7 +175,8 @@ class Group:
         inputs = targets = np.zeros((0, 0), dtype=self.dtype)
         if dataset is not None:
             split = dataset.part(relaxation.part)
-            inputs = minibatch(split, rows, self.dtype, dataset.scale)
+            moves = drawn(self.config.data.augment, self.config.seed, relaxation.epoch, rows)
+            inputs = dataset.inputs(split, rows, self.dtype, moves)
             targets = dataset.targets(split, rows, self.dtype)
         lane.seen = self._probe if index == 0 and relaxation.probed and self.probes else None
         lane.state.reg[c.REG_PROBING] = lane.seen is not None
