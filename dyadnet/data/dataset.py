@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.images import Moves, Normalisation, Shape, moved, normalisation
+from dyadnet.data.images import Moves, Normalisation, Shape, moved, need_shape, normalisation
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.scores import variance
 
@@ -184,8 +184,8 @@ class Dataset:
             Flips and shifts of these rows; None leaves images as they are, as every evaluation does.
         """
         images = split.images[rows]
-        if moves is not None and self.shape is not None:
-            images = moved(images, self.shape, moves)
+        if moves is not None:
+            images = moved(images, need_shape("data.augment", "flip or shift", self.name, self.shape), moves)
         inputs = scaled(images, dtype, self.scale)
         return inputs if self.normalisation is None else self.normalisation.of(inputs)
 

@@ -60,7 +60,7 @@ class AugmentSpec(Spec):
         if self.neutral:
             return
         field, value = ("flip", self.flip) if self.flip else ("shift", self.shift)
-        _need_shape(f"data.augment.{field}", value, name, shape)
+        need_shape(f"data.augment.{field}", value, name, shape)
         if shape is not None and self.shift >= min(shape[1:]):
             legal = f"fewer pixels than images of {name} are high and wide ({shape[1]}×{shape[2]})"
             raise ConfigError("data.augment.shift", self.shift, legal)
@@ -172,7 +172,7 @@ def normalisation(images: NDArray[Any], shape: Shape | None, scale: float, name:
     ConfigError
         If the data are no images, or a channel is the same everywhere.
     """
-    shape = _need_shape("data.normalise", True, name, shape)
+    shape = need_shape("data.normalise", True, name, shape)
     channels, count = shape[0], len(images) * shape[1] * shape[2]
     parts = [images[at : at + _ROWS].reshape(-1, channels, count // len(images)) for at in range(0, len(images), _ROWS)]
     mean = sum(part.sum(axis=(0, 2), dtype=np.float64) for part in parts) / count
@@ -185,7 +185,14 @@ def normalisation(images: NDArray[Any], shape: Shape | None, scale: float, name:
     return Normalisation(tuple((mean * scale).tolist()), tuple((std * scale).tolist()))
 
 
-def _need_shape(field: str, value: Any, name: str, shape: Shape | None) -> Shape:
+def need_shape(field: str, value: Any, name: str, shape: Shape | None) -> Shape:
+    """The shape of the images of a data set.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting that needs it, if there is none.
+    """
     if shape is None:
         legal = "data whose samples are images of shape (height, width) or (channels, height, width)"
         raise ConfigError(field, value, f"{legal}; those of {name} are rows of numbers, so leave it out")

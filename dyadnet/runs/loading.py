@@ -24,7 +24,7 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
     DataError
         If it cannot be read, holds numbers that are none in the run's type, or was in memory and is not given.
     ConfigError
-        If other data are given than those of the run, or data that are no images are to be normalised.
+        If other data are given than those of the run, or data that are no images are to be normalised or varied.
     """
     if given is None:
         dataset = datasets.load(config.data.name, config.data.dir, config.dynamics.dtype)
@@ -35,6 +35,7 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
         dataset = in_memory(config, given)
         check_same(config.data.memory, dataset)
     dataset = dataset.limited(config.data.limit_train, config.data.limit_test)
+    config.data.augment.check(dataset.name, dataset.shape)
     return dataset.normalised() if config.data.normalise else dataset
 
 
@@ -66,7 +67,6 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
     if config.network.classes != data.outputs:
         legal = f"{data.name} has {data.outputs} {'classes' if data.numbers is None else 'numbers a target'}"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
-    config.data.augment.check(data.name, data.shape)
     wanted = CLASSES if data.numbers is None else NUMBERS
     if wanted not in LOSSES[config.network.loss].targets:
         usable = " or ".join(name for name, loss in LOSSES.items() if wanted in loss.targets)
