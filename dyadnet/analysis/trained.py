@@ -59,7 +59,7 @@ def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Arr
     targets = split.labels[rows]
     if dataset.numbers is not None:
         targets = dataset.targets(split, rows, np.dtype(np.float64))
-    return dataset.inputs(split, rows, np.dtype(np.float64)), targets
+    return dataset.inputs(part, rows, np.dtype(np.float64)), targets
 
 
 def input_range(dataset: Dataset) -> tuple[Bound, Bound]:

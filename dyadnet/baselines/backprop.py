@@ -19,7 +19,6 @@ from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
-from dyadnet.data.images import drawn
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
@@ -81,10 +80,10 @@ class BackpropEngine:
             If a layer is no longer finite.
         """
         started = time.perf_counter()
-        split, rows = self._dataset.part(relaxation.part), relaxation.rows
-        moves = drawn(self.config.data.augment, self.config.seed, relaxation.epoch, rows)
-        self._x = self._dataset.inputs(split, rows, self._dtype, moves)
-        self._targets = self._dataset.targets(split, rows, self._dtype)
+        part, rows, data = relaxation.part, relaxation.rows, self._dataset
+        drawn = self.config.seed, relaxation.epoch
+        self._x = data.inputs(part, rows, self._dtype, drawn)
+        self._targets = data.targets(data.part(part), rows, self._dtype, drawn)
         for name in self._order:
             block = self.blocks[name]
             drive = np.tile(block.bias, (len(self._x), 1))

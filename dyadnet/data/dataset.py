@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.images import Moves, Normalisation, Shape, moved, need_shape, normalisation
+from dyadnet.data.images import AS_THEY_ARE, AugmentSpec, Moves, Normalisation, Shape, moved, moves_of, normalisation
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.scores import variance
 
+MOST_CHANNELS = 4
+"""That a last axis is taken for channels up to, where the first is longer."""
 _ENOUGH = 5
 """Samples a class of which each should be there."""
 
@@ -117,6 +119,8 @@ class Dataset:
         Of an image, (channels, height, width), in C order within a row of features; None for tables of features.
     normalisation
         What inputs are normalised by after they are scaled; None: by nothing. See `normalised`.
+    augment
+        How images are flipped and shifted where they are trained on; see `varied`.
     """
 
     name: str
@@ -129,6 +133,7 @@ class Dataset:
     numbers: Numbers | None = None
     shape: Shape | None = None
     normalisation: Normalisation | None = None
+    augment: AugmentSpec = AS_THEY_ARE
 
     @property
     def outputs(self) -> int:
@@ -174,20 +179,26 @@ class Dataset:
         return self.test if name == "test" else self.train
 
     def inputs(
-        self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], moves: Moves | None = None
+        self, part: str, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
     ) -> NDArray[Any]:
-        """Network inputs of some rows, shape (rows, features): raw images that are moved, scaled, then normalised.
+        """Network inputs of some rows of a part, shape (rows, features): flipped and shifted, scaled, then normalised.
 
         Parameters
         ----------
-        moves
-            Flips and shifts of these rows; None leaves images as they are, as every evaluation does.
+        drawn
+            The run's seed, and the epoch that is trained, from 1, which flips and shifts depend on; 0 where nothing is
+            learned: images as they are.
         """
-        images = split.images[rows]
-        if moves is not None:
-            images = moved(images, need_shape("data.augment", "flip or shift", self.name, self.shape), moves)
+        moves = self._moves(rows, drawn)
+        images = self.part(part).images[rows]
+        if moves is not None and self.shape is not None:
+            images = moved(images, self.shape, moves)
         inputs = scaled(images, dtype, self.scale)
         return inputs if self.normalisation is None else self.normalisation.of(inputs)
+
+    def _moves(self, rows: NDArray[np.int64], drawn: tuple[int, int]) -> Moves | None:
+        seed, epoch = drawn
+        return moves_of(self.augment, seed, epoch, rows) if epoch and not self.augment.neutral else None
 
     def normalised(self) -> Dataset:
         """The same set with inputs of mean 0 and variance 1 in each channel of the training part.
@@ -199,11 +210,35 @@ class Dataset:
         """
         return replace(self, normalisation=normalisation(self.train.images, self.shape, self.scale, self.name))
 
-    def targets(self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers."""
+    def varied(self, augment: AugmentSpec) -> Dataset:
+        """The same set whose images are flipped and shifted wherever they are trained on.
+
+        Raises
+        ------
+        ConfigError
+            If its samples are no images, or smaller than the shift.
+        """
+        augment.check(self.name, self.shape)
+        return replace(self, augment=augment)
+
+    def targets(
+        self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
+    ) -> NDArray[Any]:
+        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers.
+
+        Targets that are images as high and wide as the inputs are flipped and shifted with these.
+
+        Parameters
+        ----------
+        drawn
+            See `inputs`.
+        """
         if self.numbers is None:
             return one_hot(split.labels[rows], self.classes, dtype)
-        return scaled(split.labels[rows], dtype, self.numbers.scale)
+        raw, shape, moves = split.labels[rows], image_shape(self.numbers.shape), self._moves(rows, drawn)
+        if moves is not None and shape is not None and self.shape is not None and shape[1:] == self.shape[1:]:
+            raw = moved(raw, shape, moves)
+        return scaled(raw, dtype, self.numbers.scale)
 
     def limited(self, train: int | None = None, test: int | None = None) -> Dataset:
         """The same set with only the first samples of each part; that some classes are not among them is noted.
@@ -231,6 +266,17 @@ class Dataset:
                 what = f"the first {limit} samples are of {left} classes, all {len(split.labels)} are of {there}"
                 notes.append(f"data.limit_{part}: {what}; are they sorted? shuffle the file, or take more")
         return replace(self, train=parts["train"], test=parts["test"], notes=tuple(notes))
+
+
+def image_shape(shape: tuple[int, ...]) -> Shape | None:
+    """(channels, height, width) of a sample of shape (height, width) or (channels, height, width); None if it is none.
+
+    Samples with their channels last, (height, width, channels), are no images here: their numbers lie in another order.
+    """
+    whole = (1, *shape) if len(shape) == 2 else shape
+    if len(whole) != 3 or (whole[0] > MOST_CHANNELS >= whole[2]):
+        return None
+    return whole[0], whole[1], whole[2]
 
 
 def minibatch(split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], scale: float) -> NDArray[Any]:

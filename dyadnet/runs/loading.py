@@ -35,7 +35,7 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
         dataset = in_memory(config, given)
         check_same(config.data.memory, dataset)
     dataset = dataset.limited(config.data.limit_train, config.data.limit_test)
-    config.data.augment.check(dataset.name, dataset.shape)
+    dataset = dataset.varied(config.data.augment)
     return dataset.normalised() if config.data.normalise else dataset
 
 
