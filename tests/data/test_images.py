@@ -24,6 +24,7 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError, StoppedError
 from dyadnet.runs.export.files import export
 from dyadnet.runs.loading import load_data
+from dyadnet.runs.observer import Unobserved
 from dyadnet.training.api import resume, train
 from dyadnet.training.coordinator import Coordinator
 from dyadnet.training.inference import outputs, precise
@@ -217,21 +218,32 @@ class Seeing(LocalEngine):
         return found
 
 
+class Comparing(Unobserved):
+    """Has every update compared with the exact gradient."""
+
+    def compares(self, count: int) -> bool:
+        return True
+
+
 def test_only_what_is_learned_from_is_varied_and_anew_in_every_epoch() -> None:
     config = settings(data={"augment": {"flip": True, "shift": 2}})
     dataset = load_data(config)
     engine = Seeing(config, dataset)
     try:
-        Coordinator(config, dataset.sizes, engine).run()
+        Coordinator(config, dataset.sizes, engine, observer=Comparing()).run()
     finally:
         engine.close()
+    exact = [inputs for relaxation, inputs in engine.seen if relaxation.exact]
+    learned = [inputs for relaxation, inputs in engine.seen if relaxation.minibatch]
+    assert len(exact) == len(learned) == 14
+    assert all(map(np.array_equal, exact, learned))
     shown: dict[int, dict[int, NDArray[Any]]] = {}
     for relaxation, inputs in engine.seen:
         plain = dataset.inputs(relaxation.part, relaxation.rows, np.dtype(np.float32))
         if relaxation.minibatch:
             assert not np.array_equal(inputs, plain)
             shown.setdefault(relaxation.epoch, {}).update(zip(relaxation.rows.tolist(), inputs, strict=True))
-        else:
+        elif not relaxation.exact:
             assert np.array_equal(inputs, plain)
     assert set(shown) == {1, 2}
     assert set(shown[1]) == set(shown[2])
