@@ -23,6 +23,7 @@ from dyadnet.runs.weights import Parameters
 from dyadnet.training.coordinator import COLD_ITERATIONS
 
 Array = NDArray[np.float64]
+Bound = float | Array
 TIGHT: dict[str, Any] = {
     "dtype": "float64",
     "tolerance": 1e-6,
@@ -58,13 +59,21 @@ def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Arr
     targets = split.labels[rows]
     if dataset.numbers is not None:
         targets = dataset.targets(split, rows, np.dtype(np.float64))
-    return split.images[rows].astype(np.float64) * dataset.scale, targets
+    return dataset.inputs(part, rows, np.dtype(np.float64)), targets
 
 
-def input_range(dataset: Dataset) -> tuple[float, float]:
-    """Smallest and largest input that the training part has, in input units."""
-    images = dataset.train.images
-    return float(images.min()) * dataset.scale, float(images.max()) * dataset.scale
+def input_range(dataset: Dataset) -> tuple[Bound, Bound]:
+    """Smallest and largest input that the training part has, in input units.
+
+    Each is one number unless inputs are normalised: then that of each feature's channel, shape (features,).
+    """
+    images, normalisation = dataset.train.images, dataset.normalisation
+    if normalisation is None:
+        return float(images.min()) * dataset.scale, float(images.max()) * dataset.scale
+    by_channel = images.reshape(len(images), len(normalisation.mean), -1)
+    ends = (by_channel.min(axis=(0, 2)), by_channel.max(axis=(0, 2)))
+    low, high = (np.repeat(end * dataset.scale, by_channel.shape[2])[None] for end in ends)
+    return normalisation.of(low)[0], normalisation.of(high)[0]
 
 
 @dataclass(frozen=True)

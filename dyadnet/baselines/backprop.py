@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, minibatch
+from dyadnet.data import Dataset
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
@@ -80,9 +80,10 @@ class BackpropEngine:
             If a layer is no longer finite.
         """
         started = time.perf_counter()
-        split = self._dataset.part(relaxation.part)
-        self._x = minibatch(split, relaxation.rows, self._dtype, self._dataset.scale)
-        self._targets = self._dataset.targets(split, relaxation.rows, self._dtype)
+        part, rows, data = relaxation.part, relaxation.rows, self._dataset
+        drawn = self.config.seed, relaxation.epoch
+        self._x = data.inputs(part, rows, self._dtype, drawn)
+        self._targets = data.targets(data.part(part), rows, self._dtype, drawn)
         for name in self._order:
             block = self.blocks[name]
             drive = np.tile(np.repeat(block.bias, block.spec.population.sharing), (len(self._x), 1))

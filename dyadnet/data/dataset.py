@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.data.images import AS_THEY_ARE, AugmentSpec, Moves, Normalisation, Shape, moved, moves_of, normalisation
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.scores import variance
 
+MOST_CHANNELS = 4
+"""That a last axis is taken for channels up to, where the first is longer."""
 _ENOUGH = 5
 """Samples a class of which each should be there."""
 
@@ -78,6 +81,10 @@ class DataShape:
         What raw values are multiplied by to become network inputs, and their type.
     numbers
         What targets are made of, if they are numbers; None if they are classes.
+    shape
+        Of an image, (channels, height, width); None if samples are rows of numbers.
+    normalisation
+        Of the channels of images, if inputs are normalised.
     """
 
     name: str
@@ -88,6 +95,8 @@ class DataShape:
     scale: float = 1.0
     dtype: str = "float64"
     numbers: Numbers | None = None
+    shape: Shape | None = None
+    normalisation: Normalisation | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,12 @@ class Dataset:
         The labels that a user knows the classes by, in the order of the outputs; none if they are 0, 1, 2, ….
     numbers
         What targets are made of, if they are numbers; None if they are classes.
+    shape
+        Of an image, (channels, height, width), in C order within a row of features; None for tables of features.
+    normalisation
+        What inputs are normalised by after they are scaled; None: by nothing. See `normalised`.
+    augment
+        How images are flipped and shifted where they are trained on; see `varied`.
     """
 
     name: str
@@ -116,6 +131,9 @@ class Dataset:
     notes: tuple[str, ...] = ()
     names: tuple[Any, ...] = ()
     numbers: Numbers | None = None
+    shape: Shape | None = None
+    normalisation: Normalisation | None = None
+    augment: AugmentSpec = AS_THEY_ARE
 
     @property
     def outputs(self) -> int:
@@ -133,11 +151,11 @@ class Dataset:
         return int(self.train.images.shape[1])
 
     @property
-    def shape(self) -> DataShape:
+    def sizes(self) -> DataShape:
         """Its sizes."""
         samples = len(self.train.labels), len(self.test.labels)
-        dtype = self.train.images.dtype.name
-        return DataShape(self.name, self.features, self.outputs, *samples, self.scale, dtype, self.numbers)
+        found = DataShape(self.name, self.features, self.outputs, *samples, self.scale, self.train.images.dtype.name)
+        return replace(found, numbers=self.numbers, shape=self.shape, normalisation=self.normalisation)
 
     def shape_for(self, seed: int, fraction: float) -> DataShape:
         """Its sizes and, if targets are numbers, their variances in the parts that a run makes of it.
@@ -147,24 +165,82 @@ class Dataset:
         seed, fraction
             Of the split; see `validation_split`.
         """
-        shape = self.shape
+        sizes = self.sizes
         if self.numbers is None:
-            return shape
-        train, validation = validation_split(shape.train, seed, fraction)
+            return sizes
+        train, validation = validation_split(sizes.train, seed, fraction)
         parts = {"train": self.train.labels[train], "validation": self.train.labels[validation]}
         parts["test"] = self.test.labels
         found = {name: variance(targets, self.numbers.scale) for name, targets in parts.items()}
-        return replace(shape, numbers=replace(self.numbers, variances=found))
+        return replace(sizes, numbers=replace(self.numbers, variances=found))
 
     def part(self, name: str) -> Split:
         """The split that holds a part: validation rows are rows of the training split."""
         return self.test if name == "test" else self.train
 
-    def targets(self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers."""
+    def inputs(
+        self, part: str, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
+    ) -> NDArray[Any]:
+        """Network inputs of some rows of a part, shape (rows, features): flipped and shifted, scaled, then normalised.
+
+        Parameters
+        ----------
+        drawn
+            The run's seed, and the epoch that is trained, from 1, which flips and shifts depend on; 0 where nothing is
+            learned: images as they are.
+        """
+        moves = self._moves(rows, drawn)
+        images = self.part(part).images[rows]
+        if moves is not None and self.shape is not None:
+            images = moved(images, self.shape, moves)
+        inputs = scaled(images, dtype, self.scale)
+        return inputs if self.normalisation is None else self.normalisation.of(inputs)
+
+    def _moves(self, rows: NDArray[np.int64], drawn: tuple[int, int]) -> Moves | None:
+        seed, epoch = drawn
+        if not epoch or self.augment.neutral:
+            return None
+        return moves_of(self.augment, seed, epoch, len(self.train.labels)).of(rows)
+
+    def normalised(self) -> Dataset:
+        """The same set with inputs of mean 0 and variance 1 in each channel of the training part.
+
+        Raises
+        ------
+        ConfigError
+            If its samples are no images, or a channel is the same everywhere.
+        """
+        return replace(self, normalisation=normalisation(self.train.images, self.shape, self.scale, self.name))
+
+    def varied(self, augment: AugmentSpec) -> Dataset:
+        """The same set whose images are flipped and shifted wherever they are trained on.
+
+        Raises
+        ------
+        ConfigError
+            If its samples are no images, or smaller than the shift.
+        """
+        augment.check(self.name, self.shape)
+        return replace(self, augment=augment)
+
+    def targets(
+        self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
+    ) -> NDArray[Any]:
+        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers.
+
+        Targets that are images as high and wide as the inputs are flipped and shifted with these.
+
+        Parameters
+        ----------
+        drawn
+            See `inputs`.
+        """
         if self.numbers is None:
             return one_hot(split.labels[rows], self.classes, dtype)
-        return scaled(split.labels[rows], dtype, self.numbers.scale)
+        raw, shape, moves = split.labels[rows], image_shape(self.numbers.shape), self._moves(rows, drawn)
+        if moves is not None and shape is not None and self.shape is not None and shape[1:] == self.shape[1:]:
+            raw = moved(raw, shape, moves)
+        return scaled(raw, dtype, self.numbers.scale)
 
     def limited(self, train: int | None = None, test: int | None = None) -> Dataset:
         """The same set with only the first samples of each part; that some classes are not among them is noted.
@@ -192,6 +268,17 @@ class Dataset:
                 what = f"the first {limit} samples are of {left} classes, all {len(split.labels)} are of {there}"
                 notes.append(f"data.limit_{part}: {what}; are they sorted? shuffle the file, or take more")
         return replace(self, train=parts["train"], test=parts["test"], notes=tuple(notes))
+
+
+def image_shape(shape: tuple[int, ...]) -> Shape | None:
+    """(channels, height, width) of a sample of shape (height, width) or (channels, height, width); None if it is none.
+
+    Samples with their channels last, (height, width, channels), are no images here: their numbers lie in another order.
+    """
+    whole = (1, *shape) if len(shape) == 2 else shape
+    if len(whole) != 3 or (whole[0] > MOST_CHANNELS >= whole[2]):
+        return None
+    return whole[0], whole[1], whole[2]
 
 
 def minibatch(split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], scale: float) -> NDArray[Any]:

@@ -2,17 +2,20 @@
 
 Targets are classes, whole numbers of shape (samples,), or numbers (regression): floats of shape (samples, …), or bytes
 of images, which are scaled by 1/255 as bytes of samples are.
+
+Samples of shape (n, height, width) are images of one channel, those of shape (n, channels, height, width) of several.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.dataset import Dataset, Numbers, Split
+from dyadnet.data.dataset import Dataset, Numbers, Split, image_shape
 from dyadnet.errors import DataError
 from dyadnet.numerics.scores import variance
 
@@ -56,6 +59,7 @@ def dataset(
         Naming array and row.
     """
     regression = are_numbers(y[1])
+    shape = image_shape(x[1].shape[1:])
     images, labels = _part(where, x, y, dtype)
     if test is None:
         order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(labels))
@@ -71,6 +75,9 @@ def dataset(
         if images_test.shape[1] != images.shape[1]:
             sizes = f"{of_test} has {images_test.shape[1]} features, {x[0]} {images.shape[1]}"
             raise DataError(f"{where}: {sizes}")
+        if image_shape(test[0][1].shape[1:]) != shape:
+            # Either part may be flat, and then nobody says what the images of the other are.
+            shape = None
         if images_test.dtype != images.dtype:
             if np.uint8 in (images_test.dtype, images.dtype):
                 kinds = f"{of_test} holds {images_test.dtype}, {x[0]} {images.dtype}"
@@ -82,7 +89,7 @@ def dataset(
     scale = _scale(images)
     if regression:
         parts = Split(images, labels), Split(images_test, labels_test)
-        return _of_numbers(where, name, parts, y, None if test is None else test[1], scale)
+        return replace(_of_numbers(where, name, parts, y, None if test is None else test[1], scale), shape=shape)
     classes = int(labels.max()) + 1 if classes is None else classes
     if classes < 2:
         raise DataError(f"{where}: {y[0]} holds one class only; at least 2 are needed")
@@ -91,7 +98,8 @@ def dataset(
         found = f"{of_test} holds label {int(labels_test.max())}, {y[0]} only labels up to {classes - 1}"
         raise DataError(f"{where}: {found}" + ("" if test else " in the samples that are trained on"))
     notes = _gaps(where, y[0], labels, classes)
-    return Dataset(name, Split(images, labels), Split(images_test, labels_test), scale, classes, notes)
+    parts = Split(images, labels), Split(images_test, labels_test)
+    return Dataset(name, *parts, scale, classes, notes, shape=shape)
 
 
 def are_numbers(y: NDArray[Any]) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, minibatch
+from dyadnet.data import Dataset
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import AGREEMENT, COLUMN, COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
@@ -174,9 +174,9 @@ class Group:
         lane, dataset = self._lanes[index], self.dataset
         inputs = targets = np.zeros((0, 0), dtype=self.dtype)
         if dataset is not None:
-            split = dataset.part(relaxation.part)
-            inputs = minibatch(split, rows, self.dtype, dataset.scale)
-            targets = dataset.targets(split, rows, self.dtype)
+            drawn = self.config.seed, relaxation.epoch
+            inputs = dataset.inputs(relaxation.part, rows, self.dtype, drawn)
+            targets = dataset.targets(dataset.part(relaxation.part), rows, self.dtype, drawn)
         lane.seen = self._probe if index == 0 and relaxation.probed and self.probes else None
         lane.state.reg[c.REG_PROBING] = lane.seen is not None
         lane.begin(

@@ -12,7 +12,7 @@ from dyadnet.network.losses import CLASSES, LOSSES, NUMBERS
 
 
 def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
-    """The data set of a run, limited as its configuration says.
+    """The data set of a run, limited and normalised as its configuration says.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
     DataError
         If it cannot be read, holds numbers that are none in the run's type, or was in memory and is not given.
     ConfigError
-        If other data are given than those of the run.
+        If other data are given than those of the run, or data that are no images are to be normalised or varied.
     """
     if given is None:
         dataset = datasets.load(config.data.name, config.data.dir, config.dynamics.dtype)
@@ -34,7 +34,9 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
             raise ConfigError("data.name", config.data.name, legal)
         dataset = in_memory(config, given)
         check_same(config.data.memory, dataset)
-    return dataset.limited(config.data.limit_train, config.data.limit_test)
+    dataset = dataset.limited(config.data.limit_train, config.data.limit_test)
+    dataset = dataset.varied(config.data.augment)
+    return dataset.normalised() if config.data.normalise else dataset
 
 
 def shape_for(config: RunConfig, dataset: Dataset) -> DataShape:

@@ -386,6 +386,8 @@ class Coordinator:
         couplings = self.couplings(at)
         probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
         relaxation = self._relaxation("train", rows, self._regimen.training(beta, couplings), couplings, probed)
+        # What is compared with the exact gradient is of the same images.
+        relaxation = replace(relaxation, epoch=int(at) + 1)
         if self.observer.compares(self._updates + 1):
             self._relax_exactly(relaxation)
         outcome = self._relax(replace(relaxation, minibatch=self._updates + 1))
@@ -486,7 +488,8 @@ class Coordinator:
         parameters = self.engine.parameters()
         numbers = self.data.numbers
         shape = None if numbers is None else numbers.shape
-        about = weights.described(line, self.couplings(self._at), self.data.scale, self.data.dtype, shape)
+        known = self.data.scale, self.data.dtype, shape, self.data.normalisation
+        about = weights.described(line, self.couplings(self._at), *known)
         self.folder.save(name, about, parameters)
         size = sum(array.nbytes for named in parameters.values() for array in named.values())
         self.observer.saved(name, time.perf_counter() - started, size)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning, Lockstep
 from dyadnet.data import Dataset, Split
+from dyadnet.data.images import Normalisation
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
 from dyadnet.engines.local import LocalEngine
@@ -36,7 +37,12 @@ def precise(config: RunConfig) -> RunConfig:
 
 
 def outputs(
-    config: RunConfig, parameters: Parameters, couplings: tuple[float, ...], inputs: NDArray[Any], scale: float = 1.0
+    config: RunConfig,
+    parameters: Parameters,
+    couplings: tuple[float, ...],
+    inputs: NDArray[Any],
+    scale: float = 1.0,
+    normalisation: Normalisation | None = None,
 ) -> NDArray[np.float64]:
     """Means of the output dyads, settled at β = 0 in this process.
 
@@ -52,6 +58,8 @@ def outputs(
         Samples, shape (samples, features).
     scale
         What they are multiplied by to become network inputs.
+    normalisation
+        What these are normalised by, if they are.
 
     Returns
     -------
@@ -61,11 +69,11 @@ def outputs(
     classes = config.network.classes
     samples = Split(inputs, np.zeros(len(inputs), dtype=np.int64))
     unused = Split(inputs[:1].repeat(2, axis=0), np.zeros(2, dtype=np.int64))
-    shown = Dataset("X", unused, samples, scale, classes)
+    shown = Dataset("X", unused, samples, scale, classes, normalisation=normalisation)
     with closing(LocalEngine(config, shown)) as engine:
         reader = _Reader(engine)
         engine.load(parameters)
-        Coordinator(config, shown.shape, engine, observer=reader).evaluate("test", couplings)
+        Coordinator(config, shown.sizes, engine, observer=reader).evaluate("test", couplings)
     return np.concatenate(reader.outputs).astype(np.float64)
 
 

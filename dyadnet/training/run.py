@@ -258,7 +258,8 @@ class Run:
         config = precise(self.config)
         parameters = split(self._arrays, Topology(config.network))
         inputs, scale = self._inputs(X)
-        return outputs(config, parameters, tuple(self._manifest["couplings"]), inputs, scale)
+        couplings = tuple(self._manifest["couplings"])
+        return outputs(config, parameters, couplings, inputs, scale, saved.normalised_by(self._manifest))
 
     def plot(self, ax: Axes | None = None, what: str = "both") -> Axes:
         """Draw what the run's epochs tell, on one pair of axes.

@@ -136,7 +136,7 @@ def test_classes_have_no_r2() -> None:
     stopping = config(network=dn.layered(4, [4], 3), learning={"early_stopping": {"monitor": "validation_r2"}})
     labels = as_dataset((X, np.arange(240) % 3))
     with pytest.raises(ConfigError, match="targets are classes: name their loss or accuracy"):
-        check_fit(stopping, labels.shape)
+        check_fit(stopping, labels.sizes)
 
 
 def test_early_stopping_watches_the_loss_of_numbers(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _run(
             with StudyBar(trials, results, workers) as bar:
 
                 def place(trial: Trial) -> Path | None:
-                    shape = datasets[data_key(trial.config)].shape
+                    shape = datasets[data_key(trial.config)].sizes
                     return folder.place(trial) if is_long(trial.config, shape) else None
 
                 def ended(trial: Trial, result: Result) -> None:
@@ -196,7 +196,7 @@ def _load(trials: list[Trial]) -> tuple[list[Trial], dict[str, Dataset]]:
         key = data_key(trial.config)
         if key not in found:
             found[key] = load_data(trial.config)
-        shape = found[key].shape
+        shape = found[key].sizes
         sized.append(replace(trial, config=trial.config.sized(shape.features, shape.outputs)))
         check_fit(sized[-1].config, shape)
     return sized, found
