@@ -10,7 +10,7 @@ from dyadnet.dynamics import prospective
 from dyadnet.network.topology import Link, Topology
 from dyadnet.numerics.rng import Stream
 from dyadnet.timing.clocks import Clock
-from dyadnet.timing.delays import Constant, Delay, Geometric, OwnDelay, sampled
+from dyadnet.timing.delays import Constant, Delay, Distance, Geometric, OwnDelay, by_number, sampled
 
 SAMPLES = 4096
 """By which the mean age under a registered law is estimated."""
@@ -37,8 +37,9 @@ def _age(config: RunConfig, link: Link, source: str, target: str, kind: str, clo
     if not delay.fixed and getattr(delay, "draw", "channel") == "message":
         lost = channel.loss.p, channel.duplication.p
         return prospective.mean_age(distribution(delay), sends=clock.rate, loss=lost[0], duplication=lost[1])
-    size = link.pre.size if getattr(delay, "draw", "channel") == "neuron" else 1
-    each = sampled(delay, Stream(config.seed, "delay", f"{source}>{target}", kind).at(), size)
+    stream = Stream(config.seed, "delay", f"{source}>{target}", kind)
+    by_neuron = getattr(delay, "draw", "channel") == "neuron"
+    each = by_number(delay, link, stream) if by_neuron else sampled(delay, stream.at(), 1)
     mean = float(each.mean())
     fixed = np.zeros(round(mean))
     fixed[-1] = 1.0
@@ -49,6 +50,7 @@ def _age(config: RunConfig, link: Link, source: str, target: str, kind: str, clo
 def distribution(delay: Delay) -> NDArray[np.float64]:
     """Probabilities of the delays 1, 2, …, the largest; of a registered law as many samples have them."""
     found = np.zeros(delay.largest)
+    assert not isinstance(delay, Distance), "each number has a delay of its own"
     if isinstance(delay, Constant):
         found[-1] = 1.0
     elif isinstance(delay, Geometric):

@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Population, Projection
+from dyadnet.synapses.base import positions
 from dyadnet.synapses.compiled import CompiledKind
 
 
@@ -35,6 +39,11 @@ class BlockSlice:
         return slice(self.start, self.stop)
 
     @property
+    def positions(self) -> NDArray[np.float64]:
+        """Where they lie in a square of side 1, shape (n, 2)."""
+        return positions(self.population.extent)[self.neurons]
+
+    @property
     def biases(self) -> int:
         """Number of biases: one for each neuron or, where these are shared, for each channel."""
         return self.size // self.population.sharing
@@ -47,6 +56,11 @@ class Link:
     projection: Projection
     pre: BlockSlice
     post: BlockSlice
+
+    @property
+    def distances(self) -> NDArray[np.float64]:
+        """Of each presynaptic neuron from the centre of the postsynaptic block: sides of a square, shape (n_pre,)."""
+        return np.asarray(np.linalg.norm(self.pre.positions - self.post.positions.mean(axis=0), axis=1))
 
 
 class Topology:

@@ -29,7 +29,7 @@ from dyadnet.program.prospective import keep_histories
 from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.tables import NONE, Tables
 from dyadnet.timing.clocks import Bernoulli, CalledClock
-from dyadnet.timing.delays import CalledDelay, Constant, Delay, Geometric, OwnDelay, Uniform, sampled
+from dyadnet.timing.delays import CalledDelay, Constant, Geometric, OwnDelay, Uniform, by_number, sampled
 from dyadnet.timing.real_time import ExponentialTime, RealDelay
 
 Array = NDArray[Any]
@@ -537,7 +537,7 @@ class Arena:
                 row[column] = int(sampled(delay, stream.at(), 1)[0])
             elif draw == "neuron":
                 row[c.C_LAW] = c.BY_NEURON
-                row[start], row[start + 1] = _grouped(delay, stream, link.pre.size, groups, members)
+                row[start], row[start + 1] = _grouped(by_number(delay, link, stream), groups, members)
             elif isinstance(delay, OwnDelay):
                 row[c.C_LAW] = c.CALLED_LAW
                 place = c.C_AHEAD if purpose == "delay" else c.C_COPY_AHEAD
@@ -625,11 +625,8 @@ class ParameterMemory:
         self.size = size
 
 
-def _grouped(
-    delay: Delay, stream: Stream, width: int, groups: list[tuple[int, int, int]], members: list[Array]
-) -> tuple[int, int]:
+def _grouped(each: Array, groups: list[tuple[int, int, int]], members: list[Array]) -> tuple[int, int]:
     """Groups of neurons of one delay each, shortest first; where they begin and end."""
-    each = sampled(delay, stream.at(), width)
     first = len(groups)
     place = sum(len(part) for part in members)
     for ticks in np.unique(each):

@@ -128,3 +128,15 @@ class ProjectionKind(Spec):
     def dense(self, p: Any, ends: Ends) -> NDArray[np.float64]:
         """θ as a matrix of shape (n_post, n_pre)."""
         return np.asarray(self.forward(p, np.eye(ends.n_pre)), dtype=np.float64).T
+
+
+def positions(shape: Shape) -> NDArray[np.float64]:
+    """Where neurons lie in a square of side 1, shape (neurons, 2): down and across.
+
+    Those of the shape (channels, height, width) lie on a grid, the channels above one another; those of a population
+    without a shape on a line in the middle.
+    """
+    channels, height, width = shape if len(shape) == 3 else (1, 1, shape[0])
+    down, across = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+    grid = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.tile(grid, (channels, 1))

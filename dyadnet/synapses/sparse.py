@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from dyadnet.numerics import connections as c
 from dyadnet.numerics.rng import Stream
 from dyadnet.schema import Positive
-from dyadnet.synapses.base import Ends
+from dyadnet.synapses.base import Ends, positions
 from dyadnet.synapses.compiled import CompiledKind, Plan
 from dyadnet.synapses.convolution import Windows, length, sides
 
@@ -191,8 +191,7 @@ class FixedOutdegree(Drawn):
 class PairwiseDistance(Drawn):
     """A pair of neurons has a synapse with probability p·exp(−distance²/(2·sigma²)).
 
-    Neurons of a population of the shape (channels, height, width) lie on a grid in a square of side 1, the channels
-    above one another; those of a population without a shape lie on a line in its middle.
+    Neurons lie in a square of side 1, see `dyadnet.synapses.base.positions`.
 
     Attributes
     ----------
@@ -293,14 +292,6 @@ class Pairs(Sparse):
         """As they were given."""
         post, pre = _unpacked(self.packed).T
         return post.copy(), pre.copy()
-
-
-def positions(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Where neurons lie in a square of side 1, shape (neurons, 2)."""
-    channels, height, width = shape if len(shape) == 3 else (1, 1, shape[0])
-    down, across = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
-    grid = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1).reshape(-1, 2)
-    return np.tile(grid, (channels, 1))
 
 
 def _listed(others: Iterator[Neurons]) -> tuple[Neurons, Neurons]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dyadnet.errors import UsageError
 from dyadnet.files.documents import number
+from dyadnet.network.topology import Link
 from dyadnet.numerics.rng import Moment, Stream
 from dyadnet.registry import Open, Registry, check_spec
 from dyadnet.schema import Spec
@@ -93,6 +95,44 @@ class Geometric(Spec):
         return np.minimum(generator.geometric(self.p, size=size), self.maximum)
 
 
+class Distance(Spec):
+    """Ticks grow with the distance of a neuron from the centre of the block at the other end of the channel.
+
+    Neurons lie in a square of side 1, see `dyadnet.synapses.base.positions`: those of an image on its grid, others on a
+    line in its middle. A block's centre is the mean of its neurons.
+
+    Attributes
+    ----------
+    nearest
+        Ticks at distance 0.
+    per_side
+        Further ticks for each side of the square; the sum is rounded.
+    """
+
+    kind: Literal["distance"] = "distance"
+    nearest: int = Field(1, ge=1)
+    per_side: float = Field(gt=0, le=10_000)
+
+    @property
+    def draw(self) -> Draw:
+        """Each number of a channel has a delay of its own."""
+        return "neuron"
+
+    @property
+    def largest(self) -> int:
+        """The delay from corner to corner."""
+        return self.nearest + math.ceil(self.per_side * math.sqrt(2))
+
+    @property
+    def fixed(self) -> bool:
+        """Whether all messages of a channel take the same time."""
+        return False
+
+    def ticks(self, distances: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Delays of so many sides."""
+        return np.rint(self.nearest + self.per_side * distances).astype(np.int64)
+
+
 class OwnDelay(Spec, ABC):
     """A law that a user writes and registers: ``dyadnet.register("delay", name)``.
 
@@ -123,7 +163,9 @@ class OwnDelay(Spec, ABC):
 
 
 DELAYS: Registry[type[Spec]] = Registry(
-    "delay", {"constant": Constant, "uniform": Uniform, "geometric": Geometric}, check_spec(OwnDelay)
+    "delay",
+    {"constant": Constant, "uniform": Uniform, "geometric": Geometric, "distance": Distance},
+    check_spec(OwnDelay),
 )
 """Every law by its name in a configuration."""
 
@@ -154,14 +196,19 @@ def _from_number(value: Any) -> Any:
 
 
 if TYPE_CHECKING:
-    Delay = Constant | Uniform | Geometric | OwnDelay
+    Delay = Constant | Uniform | Geometric | Distance | OwnDelay
 else:
     Delay = Annotated[
-        Annotated[Constant | Uniform | Geometric, Field(discriminator="kind")],
+        Annotated[Constant | Uniform | Geometric | Distance, Field(discriminator="kind")],
         Open(DELAYS),
         BeforeValidator(_from_number),
     ]
 """A delay as a configuration writes it: a number of ticks, or a law with its parameters."""
+
+
+def by_number(delay: Delay, link: Link, stream: Stream) -> NDArray[np.int64]:
+    """The delay of each number of a channel under a law that has one for each, shape (presynaptic neurons,)."""
+    return delay.ticks(link.distances) if isinstance(delay, Distance) else sampled(delay, stream.at(), link.pre.size)
 
 
 def sampled(delay: Delay, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
@@ -172,6 +219,7 @@ def sampled(delay: Delay, generator: np.random.Generator, size: int) -> NDArray[
     UsageError
         If a registered law gives what is no delay, or one beyond its largest.
     """
+    assert not isinstance(delay, Distance), "nothing is drawn of it: see by_number"
     found = delay.sample(generator, size)
     if isinstance(delay, OwnDelay):
         each = np.asarray(found)

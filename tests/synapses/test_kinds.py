@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from dyadnet.synapses.base import Ends
+from dyadnet.synapses.base import Ends, positions
 from dyadnet.synapses.compiled import CompiledKind
 from tests.synapses.kinds import LARGEST, LINEAR, built
 
@@ -150,8 +150,6 @@ def test_pairs_depend_on_the_seed_of_the_kind_and_on_the_projection() -> None:
 
 def test_near_neurons_have_more_synapses() -> None:
     kind, ends = built("pairwise_distance")
-    from dyadnet.synapses.sparse import positions
-
     post, pre = kind.pairs(ends)  # type: ignore[attr-defined]
     there, here = positions(ends.post), positions(ends.pre)
     joined = np.linalg.norm(there[post] - here[pre], axis=1).mean()
