@@ -102,7 +102,7 @@ def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = la
         engine.load(saved.parameters)
         coordinator = Coordinator(own, shape_for(own, saved.dataset), engine)
         rows = {"train": coordinator.train_rows, "validation": coordinator.validation_rows}.get(
-            questions.part, np.arange(saved.dataset.shape.test)
+            questions.part, np.arange(saved.dataset.sizes.test)
         )
         if not 1 <= questions.samples <= len(rows):
             legal = f"a number from 1 to {len(rows)}, what the {questions.part} part holds"
@@ -189,7 +189,7 @@ def _settling(
 
 def _gradient(saved: Saved, own: RunConfig) -> dict[str, Any]:
     """Cosine to the exact gradient: of the update that the run itself takes, and of an ideal one at a small β."""
-    rows = np.arange(min(MINIBATCH, saved.dataset.shape.train))
+    rows = np.arange(min(MINIBATCH, saved.dataset.sizes.train))
     learning, dynamics = saved.config.learning, own.dynamics
     beta = learning.beta.at(min(saved.manifest["epoch"], learning.epochs), learning.epochs)
 

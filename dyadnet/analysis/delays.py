@@ -193,7 +193,7 @@ def _train(experiment: Experiment, kappa: float, dataset: Dataset) -> tuple[RunC
     config = RunConfig.read(values)
     engine = LocalEngine(config, dataset)
     try:
-        Coordinator(config, dataset.shape, engine).run()
+        Coordinator(config, dataset.sizes, engine).run()
         return config, engine.parameters()
     finally:
         engine.close()
@@ -272,7 +272,7 @@ def _rest(
     try:
         engine.load(parameters)
         assert engine.timing.sweep == sweep
-        coordinator = Coordinator(under_delay, dataset.shape, engine)
+        coordinator = Coordinator(under_delay, dataset.sizes, engine)
         summary = coordinator.evaluate("test").summary()
         step = engine.timing.rule.step(coordinator.radius)
         ticks = None if summary["capped"] else round(summary["most_sweeps"] * sweep)

@@ -54,11 +54,9 @@ def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Arr
 
     Targets are labels of shape (rows,), or numbers of shape (rows, outputs).
     """
-    split = dataset.part(part)
-    targets = split.labels[rows]
-    if dataset.numbers is not None:
-        targets = dataset.targets(split, rows, np.dtype(np.float64))
-    return split.images[rows].astype(np.float64) * dataset.scale, targets
+    split, dtype = dataset.part(part), np.dtype(np.float64)
+    targets = split.labels[rows] if dataset.numbers is None else dataset.targets(split, rows, dtype)
+    return dataset.inputs(part, rows, dtype), targets
 
 
 def input_range(dataset: Dataset) -> tuple[float, float]:

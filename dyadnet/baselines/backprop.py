@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from dyadnet.checkpoint.blocks import find, restore, save
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, minibatch
+from dyadnet.data import Dataset
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
@@ -30,6 +30,7 @@ from dyadnet.learning.update import Update
 from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology, feedforward_order
+from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
 from dyadnet.synapses.base import CalledSynapses
 
@@ -80,9 +81,9 @@ class BackpropEngine:
             If a layer is no longer finite.
         """
         started = time.perf_counter()
-        split = self._dataset.part(relaxation.part)
-        self._x = minibatch(split, relaxation.rows, self._dtype, self._dataset.scale)
-        self._targets = self._dataset.targets(split, relaxation.rows, self._dtype)
+        part, rows, data = relaxation.part, relaxation.rows, self._dataset
+        self._x = data.inputs(part, rows, self._dtype, (self.config.seed, relaxation.epoch))
+        self._targets = data.targets(data.part(part), rows, self._dtype)
         for name in self._order:
             block = self.blocks[name]
             drive = np.tile(block.bias, (len(self._x), 1))
@@ -196,11 +197,12 @@ class BackpropEngine:
 
     def _report(self, block: Block) -> BlockReport:
         drive, state = self._drives[block.name], self._states[block.name]
-        loss = correct = squared = absolute = None
+        loss = correct = squared = absolute = psnr = ssim = None
         if block.is_output:
             loss = float(np.sum(self._loss.value(state, self._targets)))
             correct = int(np.count_nonzero(state.argmax(axis=1) == self._targets.argmax(axis=1)))
             squared, absolute = errors(state, self._targets)
+            psnr, ssim = image_scores(state, self._targets, self._dataset.image)
         return BlockReport(
             block=block.name,
             samples=len(state),
@@ -218,6 +220,8 @@ class BackpropEngine:
             correct=correct,
             squared=squared,
             absolute=absolute,
+            psnr=psnr,
+            ssim=ssim,
             weight_norm=block.measured[0],
             update_norm=block.measured[1],
             own=self._own(block.name),

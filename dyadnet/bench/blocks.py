@@ -114,7 +114,7 @@ class _Run(Silent):
         # Of the rest, a sample is enough: it is not timed.
         dataset = load("digits").limited(test=1)
         self._engine = LocalEngine(config, dataset)
-        self._coordinator = Coordinator(config, dataset.shape, self._engine, watcher=self)
+        self._coordinator = Coordinator(config, dataset.sizes, self._engine, watcher=self)
         size = config.learning.minibatch
         if minibatches is not None:
             self._coordinator.train_rows = self._coordinator.train_rows[: minibatches * size]

@@ -60,7 +60,7 @@ class Training(Silent):  # type: ignore[misc]
             dataset = images(inputs, minibatches * MINIBATCH * 10 // 9 + 10)
         dataset = dataset.limited(test=1)
         self._engine = LocalEngine(config, dataset)
-        self._coordinator = Coordinator(config, dataset.shape, self._engine, watcher=self)
+        self._coordinator = Coordinator(config, dataset.sizes, self._engine, watcher=self)
         rows = self._coordinator.train_rows
         self._coordinator.train_rows = rows[: minibatches * config.learning.minibatch]
         self._coordinator.validation_rows = self._coordinator.validation_rows[:1]

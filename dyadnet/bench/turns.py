@@ -81,7 +81,7 @@ def _trained(config: RunConfig, dataset: Dataset) -> dict[str, dict[str, NDArray
 
     engine = LocalEngine(config, dataset)
     try:
-        Coordinator(config, dataset.shape, engine).run()
+        Coordinator(config, dataset.sizes, engine).run()
         return {
             block: {key: array.copy() for key, array in named.items()} for block, named in engine.parameters().items()
         }

@@ -336,7 +336,10 @@ def train(
     from dyadnet.cli.progress import Bar
     from dyadnet.training.api import train as run
 
-    values = starting_point(config, model, lam, data, data_dir)
+    asked: dict[str, Any] = {}
+    for assignment in settings or []:
+        asked = assigned(asked, assignment)
+    values = starting_point(config, model, lam, data, data_dir, asked)
     if mode is not None:
         values = _in_mode(values, mode, preset_only=config is None)
     flags: dict[str, Any] = {

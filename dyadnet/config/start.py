@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from dyadnet.network.description import MODELS
 
 
 def starting_point(
-    config: Path | None, model: str | None, lam: float | None, data: str | None, data_dir: Path | None = None
+    config: Path | None,
+    model: str | None,
+    lam: float | None,
+    data: str | None,
+    data_dir: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Settings before the flags: a file's, or the preset of a data set and a model.
 
@@ -21,6 +27,8 @@ def starting_point(
     ----------
     data_dir
         Where a user's own data may be.
+    settings
+        Plain values that are laid over these afterwards: a preset's outputs fit the task (``data.task``) among them.
 
     Raises
     ------
@@ -33,10 +41,12 @@ def starting_point(
         raise ConfigError("--model", model, f"one of {', '.join(MODELS)}")
     if lam is not None and not 0.0 <= lam <= 1.0:
         raise ConfigError("--lam", lam, "a number from 0 to 1")
+    asked = (settings or {}).get("data")
+    task = asked.get("task") if isinstance(asked, Mapping) else None
     chosen = model or ("sshm" if lam is None else nearest_model(lam))
     if config is None:
         values = preset(data or "digits", chosen)
-        values = _fitted(values, data, data_dir)
+        values = _fitted(values, data, data_dir, task)
     else:
         values = spelled_out(read_yaml(config))
         if data is not None:
@@ -46,20 +56,24 @@ def starting_point(
                 given = DataSpec.read(values.get("data", {}), "data")
             except ConfigError as problem:
                 raise located(problem, config) from None
-            values = merged(_fitted(preset(given.name, chosen), given.name, data_dir or given.dir), values)
+            fitted = _fitted(preset(given.name, chosen), given.name, data_dir or given.dir, task or given.task)
+            values = merged(fitted, values)
     value = MODELS[model] if model is not None else lam
     return values if value is None else _with_lambda(values, value)
 
 
-def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None) -> dict[str, Any]:
-    """A preset's chain with the sizes of data that it is not made for."""
+def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None, task: Any) -> dict[str, Any]:
+    """A preset's chain with the sizes of data, and for a task, that it is not made for."""
     from dyadnet.data import KNOWN, MEMORY, load
 
-    if data is None or data in (*KNOWN, MEMORY):
-        return values
-    dataset = load(data, data_dir)
-    chain: dict[str, Any] = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}
-    if dataset.numbers is not None:
+    numbers, chain = task == "denoise", {"inputs": values["network"]["layered"]["inputs"]}
+    if data is not None and data not in (*KNOWN, MEMORY):
+        dataset = load(data, data_dir)
+        numbers = numbers or dataset.numbers is not None
+        chain = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}
+    if task == "denoise":
+        chain["outputs"] = chain["inputs"]
+    if numbers:
         # What presets say of outputs is meant for classes.
         chain |= {"output_activation": "linear", "loss": "squared-error"}
     return merged(values, {"network": {"layered": chain}})

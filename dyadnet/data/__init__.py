@@ -11,6 +11,7 @@ from typing import Any
 
 from dyadnet.data import digits, folder, mnist, npz
 from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, minibatch, one_hot, validation_split
+from dyadnet.data.denoising import denoising
 from dyadnet.data.memory import MEMORY, Data, MemorySpec, as_dataset
 from dyadnet.errors import ConfigError, DataError, UsageError
 from dyadnet.registry import Registry
@@ -28,6 +29,7 @@ __all__ = [
     "Split",
     "as_dataset",
     "available",
+    "denoising",
     "input_scale",
     "is_folder",
     "is_own",

@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.data.noise import noisy
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.scores import variance
 
+Shape = tuple[int, int, int]
+"""Channels, height and width of an image."""
+CHANNELS = (1, 3)
+"""How many an image may have: grey, or red, green and blue."""
 _ENOUGH = 5
 """Samples a class of which each should be there."""
 
@@ -63,6 +68,11 @@ class Numbers:
         """Numbers of one target."""
         return math.prod(self.shape)
 
+    @property
+    def image(self) -> Shape | None:
+        """Shape of a target that is an image: of values from 0 to 1, of an `image_shape`; None of all others."""
+        return image_shape(self.shape) if self.lowest >= 0 and self.highest <= 1 else None
+
 
 @dataclass(frozen=True, slots=True)
 class DataShape:
@@ -78,6 +88,8 @@ class DataShape:
         What raw values are multiplied by to become network inputs, and their type.
     numbers
         What targets are made of, if they are numbers; None if they are classes.
+    shape
+        Of an image, (channels, height, width); None if samples are rows of numbers.
     """
 
     name: str
@@ -88,6 +100,7 @@ class DataShape:
     scale: float = 1.0
     dtype: str = "float64"
     numbers: Numbers | None = None
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +119,11 @@ class Dataset:
         The labels that a user knows the classes by, in the order of the outputs; none if they are 0, 1, 2, ….
     numbers
         What targets are made of, if they are numbers; None if they are classes.
+    shape
+        Of an image, (channels, height, width), in C order within a row of features; None for tables of features.
+    noise
+        Standard deviation of the Gaussian noise that inputs have, in input units; 0: none. See
+        `dyadnet.data.noise`.
     """
 
     name: str
@@ -116,11 +134,18 @@ class Dataset:
     notes: tuple[str, ...] = ()
     names: tuple[Any, ...] = ()
     numbers: Numbers | None = None
+    shape: Shape | None = None
+    noise: float = 0.0
 
     @property
     def outputs(self) -> int:
         """Outputs that it asks of a network: classes, or numbers of a target."""
         return self.classes if self.numbers is None else self.numbers.count
+
+    @property
+    def image(self) -> Shape | None:
+        """Shape of a target that is an image; None if targets are none. See `Numbers.image`."""
+        return None if self.numbers is None else self.numbers.image
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -133,11 +158,11 @@ class Dataset:
         return int(self.train.images.shape[1])
 
     @property
-    def shape(self) -> DataShape:
+    def sizes(self) -> DataShape:
         """Its sizes."""
         samples = len(self.train.labels), len(self.test.labels)
         dtype = self.train.images.dtype.name
-        return DataShape(self.name, self.features, self.outputs, *samples, self.scale, dtype, self.numbers)
+        return DataShape(self.name, self.features, self.outputs, *samples, self.scale, dtype, self.numbers, self.shape)
 
     def shape_for(self, seed: int, fraction: float) -> DataShape:
         """Its sizes and, if targets are numbers, their variances in the parts that a run makes of it.
@@ -147,18 +172,32 @@ class Dataset:
         seed, fraction
             Of the split; see `validation_split`.
         """
-        shape = self.shape
+        sizes = self.sizes
         if self.numbers is None:
-            return shape
-        train, validation = validation_split(shape.train, seed, fraction)
+            return sizes
+        train, validation = validation_split(sizes.train, seed, fraction)
         parts = {"train": self.train.labels[train], "validation": self.train.labels[validation]}
         parts["test"] = self.test.labels
         found = {name: variance(targets, self.numbers.scale) for name, targets in parts.items()}
-        return replace(shape, numbers=replace(self.numbers, variances=found))
+        return replace(sizes, numbers=replace(self.numbers, variances=found))
 
     def part(self, name: str) -> Split:
         """The split that holds a part: validation rows are rows of the training split."""
         return self.test if name == "test" else self.train
+
+    def inputs(
+        self, part: str, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
+    ) -> NDArray[Any]:
+        """Network inputs of some rows of a part, shape (rows, features): scaled, with their noise if there is any.
+
+        Parameters
+        ----------
+        drawn
+            The run's seed, and the epoch that is trained, from 1; 0 where nothing is learned. See
+            `dyadnet.data.noise`.
+        """
+        inputs = minibatch(self.part(part), rows, dtype, self.scale)
+        return noisy(inputs, self.noise, part, rows, drawn) if self.noise else inputs
 
     def targets(self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
         """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers."""
@@ -192,6 +231,17 @@ class Dataset:
                 what = f"the first {limit} samples are of {left} classes, all {len(split.labels)} are of {there}"
                 notes.append(f"data.limit_{part}: {what}; are they sorted? shuffle the file, or take more")
         return replace(self, train=parts["train"], test=parts["test"], notes=tuple(notes))
+
+
+def image_shape(shape: tuple[int, ...]) -> Shape | None:
+    """(channels, height, width) of a sample of shape (height, width) or (channels, height, width) with 1 or 3 channels.
+
+    None if it is no image; one is at least 3 pixels high and wide.
+    """
+    whole = (1, *shape) if len(shape) == 2 else shape
+    if len(whole) != 3 or whole[0] not in CHANNELS or min(whole[1:]) < 3:
+        return None
+    return whole[0], whole[1], whole[2]
 
 
 def minibatch(split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], scale: float) -> NDArray[Any]:

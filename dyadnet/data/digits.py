@@ -18,4 +18,5 @@ def load() -> Dataset:
         images, labels = data["x"], data["y"].astype(np.int64)
     order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(labels))
     train, test = order[:_TRAIN], order[_TRAIN:]
-    return Dataset("digits", Split(images[train], labels[train]), Split(images[test], labels[test]), 1.0 / 16.0, 10)
+    parts = Split(images[train], labels[train]), Split(images[test], labels[test])
+    return Dataset("digits", *parts, 1.0 / 16.0, 10, shape=(1, 8, 8))

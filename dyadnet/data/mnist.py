@@ -83,7 +83,8 @@ def load(name: str, data_dir: Path | None = None, mirrors: Sequence[str] | None 
         labels = idx.read(_path(folder, label_file), 1, images.checksums[label_file])
         return Split(pixels.reshape(len(pixels), -1), labels.astype(np.int64))
 
-    return Dataset(name, part(TRAIN_IMAGES, TRAIN_LABELS), part(TEST_IMAGES, TEST_LABELS), SCALE, 10)
+    parts = part(TRAIN_IMAGES, TRAIN_LABELS), part(TEST_IMAGES, TEST_LABELS)
+    return Dataset(name, *parts, SCALE, 10, shape=(1, 28, 28))
 
 
 def find(name: str, data_dir: Path | None = None) -> Path | None:

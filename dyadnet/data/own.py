@@ -7,12 +7,13 @@ of images, which are scaled by 1/255 as bytes of samples are.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.dataset import Dataset, Numbers, Split
+from dyadnet.data.dataset import Dataset, Numbers, Split, image_shape
 from dyadnet.errors import DataError
 from dyadnet.numerics.scores import variance
 
@@ -82,7 +83,8 @@ def dataset(
     scale = _scale(images)
     if regression:
         parts = Split(images, labels), Split(images_test, labels_test)
-        return _of_numbers(where, name, parts, y, None if test is None else test[1], scale)
+        made = _of_numbers(where, name, parts, y, None if test is None else test[1], scale)
+        return replace(made, shape=image_shape(x[1].shape[1:]))
     classes = int(labels.max()) + 1 if classes is None else classes
     if classes < 2:
         raise DataError(f"{where}: {y[0]} holds one class only; at least 2 are needed")
@@ -91,7 +93,8 @@ def dataset(
         found = f"{of_test} holds label {int(labels_test.max())}, {y[0]} only labels up to {classes - 1}"
         raise DataError(f"{where}: {found}" + ("" if test else " in the samples that are trained on"))
     notes = _gaps(where, y[0], labels, classes)
-    return Dataset(name, Split(images, labels), Split(images_test, labels_test), scale, classes, notes)
+    parts = Split(images, labels), Split(images_test, labels_test)
+    return Dataset(name, *parts, scale, classes, notes, shape=image_shape(x[1].shape[1:]))
 
 
 def are_numbers(y: NDArray[Any]) -> bool:
@@ -120,6 +123,9 @@ def _of_numbers(
     low = min(float(part.labels.min()) for part in (train, test)) * factor
     high = max(float(part.labels.max()) for part in (train, test)) * factor
     notes = _odd_numbers(where, y[0], train.labels, factor)
+    if image_shape(shape) is not None and (low < 0 or high > 1):
+        what = f"{y[0]} has the shape of images and goes from {low:.3g} to {high:.3g}, so there is no PSNR and no SSIM"
+        notes += (f"{where}: {what}; for these, bring its values to 0 to 1",)
     return Dataset(name, train, test, scale, 0, notes, numbers=Numbers(shape, low, high, factor))
 
 

@@ -66,6 +66,9 @@ class Relaxation:
         Of the run's training, counted from 1 over all epochs; 0 for whatever is not learned from.
     gamma
         γ of prospective neurons; 0: nothing is extrapolated.
+    epoch
+        That its minibatch is trained in, from 1, which what is drawn for samples depends on; 0 for whatever is not
+        learned from.
     """
 
     number: int
@@ -79,6 +82,7 @@ class Relaxation:
     exact: bool = False
     minibatch: int = 0
     gamma: float = 0.0
+    epoch: int = 0
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, minibatch
+from dyadnet.data import Dataset
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import AGREEMENT, COLUMN, COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
@@ -26,6 +26,7 @@ from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet.learning.update import Update
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology
+from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
 from dyadnet.program import called, calls
 from dyadnet.program import tables as c
@@ -44,7 +45,7 @@ WORTH_A_THREAD = 50_000
 
 STEPS: dict[str, Callable[..., None]] = {"momentum": calls.step_momentum, "adam": calls.step_adam}
 """The compiled forms that an `OptimiserSpec` names."""
-OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute")]
+OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute", "psnr", "ssim")]
 
 
 class Group:
@@ -173,9 +174,8 @@ class Group:
         lane, dataset = self._lanes[index], self.dataset
         inputs = targets = np.zeros((0, 0), dtype=self.dtype)
         if dataset is not None:
-            split = dataset.part(relaxation.part)
-            inputs = minibatch(split, rows, self.dtype, dataset.scale)
-            targets = dataset.targets(split, rows, self.dtype)
+            inputs = dataset.inputs(relaxation.part, rows, self.dtype, (self.config.seed, relaxation.epoch))
+            targets = dataset.targets(dataset.part(relaxation.part), rows, self.dtype)
         lane.seen = self._probe if index == 0 and relaxation.probed and self.probes else None
         lane.state.reg[c.REG_PROBING] = lane.seen is not None
         lane.begin(
@@ -331,11 +331,12 @@ class Group:
 
     def _report_output(self, row: Array, output: int, lanes: Sequence[Lane]) -> None:
         row[OF_OUTPUT] = 0.0
+        image = None if self.dataset is None else self.dataset.image
         for lane in lanes:
             m = lane.readout(output)[0]
             loss = float(np.sum(self._loss.value(m, lane.targets)))
             correct = np.count_nonzero(m.argmax(axis=1) == lane.targets.argmax(axis=1))
-            row[OF_OUTPUT] += loss, correct, *errors(m, lane.targets)
+            row[OF_OUTPUT] += loss, correct, *errors(m, lane.targets), *image_scores(m, lane.targets, image)
 
     # Further phases
 

@@ -148,7 +148,7 @@ class LocalEngine:
         ConfigError
             If its features or classes do not fit the network.
         """
-        check_fit(self.config, dataset.shape)
+        check_fit(self.config, dataset.sizes)
         self.group.dataset = dataset
 
     def find(self, store: Store, nonce: str) -> None:

@@ -13,7 +13,7 @@ from dyadnet.config import RunConfig
 from dyadnet.dynamics.block_metrics import RECORDED, own
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
-from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
+from dyadnet.numerics.scores import OF_CLASSES, OF_IMAGES, OF_NUMBERS, SCORES
 from dyadnet.reporting.probes import probes
 from dyadnet.reporting.reading import RunReading, listed
 from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
@@ -129,7 +129,7 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
     found["norms"] = {name: float(value) for name, value in line.get("weight_norm", {}).items()}
     found["epoch"] = int(line["epoch"])
     found |= {name: {} for name in SCORES}
-    for key in ("loss", *(OF_NUMBERS if "r2" in line["validation"] else OF_CLASSES)):
+    for key in ("loss", *_scored(line["validation"])):
         found[key] = {part: float(line[part][key]) for part in PARTS}
         found[key] |= {part: float(line[part][key]) for part in IDEAL if part in line}
     found |= {key: float(train[key]) for key in ("sweeps", "most_sweeps", "phases", "capped")}
@@ -147,12 +147,17 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _scored(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the scores that an entry has to have."""
+    return OF_CLASSES if "r2" not in entry else (*OF_NUMBERS, *(OF_IMAGES if "psnr" in entry else ()))
+
+
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
 def _minibatch(line: dict[str, Any]) -> dict[str, Any]:
-    found = {key: float(line[key]) for key in ("loss", *(OF_NUMBERS if "r2" in line else OF_CLASSES), "sweeps")}
+    found = {key: float(line[key]) for key in ("loss", *_scored(line), "sweeps")}
     return found | {
         "epoch": int(line["epoch"]),
         "index": int(line["minibatch"]),

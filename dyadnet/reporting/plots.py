@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dyadnet.config.pictures import formats
 from dyadnet.errors import DyadnetError
 from dyadnet.numerics.histogram import AGES, BINS, PER_DECADE, lower_edges
+from dyadnet.numerics.scores import headline
 from dyadnet.process.console import say
 from dyadnet.runs.folder import whole
 from dyadnet.runs.record_lines import Line, epochs, spendings
@@ -89,15 +90,21 @@ def loss(axis: Axes, epochs: Sequence[Line]) -> None:
 
 
 def error(axis: Axes, epochs: Sequence[Line]) -> None:
-    """Draw the part of wrong predictions, or of variance that is not explained, in per cent, over epochs."""
+    """Draw the part of wrong predictions, or of variance that is not explained, in per cent, over epochs.
+
+    Of images draw the PSNR in dB.
+    """
     x = [line["epoch"] for line in epochs]
-    classes = all("accuracy" in line["validation"] for line in epochs)
+    name = headline(epochs[0]["validation"])[0] if epochs else "accuracy"
     for part, colour in COLOURS.items():
-        missed = [100 * (1 - line[part]["accuracy" if classes else "r2"]) for line in epochs]
-        axis.plot(x, missed, color=colour, label=part, marker=".")
-    over_epochs(axis, "error (%)" if classes else "variance not explained, 1 − R² (%)")
-    axis.set_yscale("log")
+        found = [line[part][name] if name == "psnr" else 100 * (1 - line[part][name]) for line in epochs]
+        axis.plot(x, found, color=colour, label=part, marker=".")
+    over_epochs(axis, _ERRORS[name])
+    axis.set_yscale("linear" if name == "psnr" else "log")
     axis.legend(frameon=False)
+
+
+_ERRORS = {"accuracy": "error (%)", "psnr": "PSNR (dB)", "r2": "variance not explained, 1 − R² (%)"}
 
 
 def sweeps(axis: Axes, epochs: Sequence[Line]) -> None:

@@ -37,7 +37,7 @@ class Key:
 _MESSAGES = Key("count", "Messages sent.")
 _VALUES = Key("count", "Numbers in these messages.")
 _STALE = Key("count", "Messages that came after a newer one was held.")
-_CLASSES, _NUMBERS = "targets are classes", "targets are numbers"
+_CLASSES, _NUMBERS, _IMAGES = "targets are classes", "targets are numbers", "targets are images"
 _IMPERFECT = "the run has imperfections"
 _PROSPECTIVE = "neurons are prospective"
 _FREE = "free-running mode"
@@ -79,6 +79,8 @@ class RelaxedEntry(TypedDict):
     r2: NotRequired[Annotated[float, Key("1", "1 − mean squared error / variance of the targets.", _NUMBERS)]]
     mae: NotRequired[Annotated[float, Key("target", "Mean absolute error.", _NUMBERS)]]
     squared_error: NotRequired[Annotated[float, Key("target²", "Mean squared error.", _NUMBERS)]]
+    psnr: NotRequired[Annotated[float, Key("dB", "10·log₁₀(1/MSE) of an image, mean over images.", _IMAGES)]]
+    ssim: NotRequired[Annotated[float, Key("1", "Structural similarity of an image, mean over images.", _IMAGES)]]
     samples: Annotated[int, Key("count", "Samples that were relaxed.")]
     sweeps: Annotated[float, Key("sweeps", "Of a relaxation, over all phases of its slowest lane: mean.")]
     most_sweeps: Annotated[float, Key("sweeps", "The same: largest.")]

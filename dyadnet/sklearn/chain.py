@@ -247,7 +247,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
 
 def _shape(dataset: Dataset, rows: tuple[NDArray[np.int64], NDArray[np.int64]]) -> DataShape:
     """The sizes of a data set; of numbers with their variances among the rows to train and to validate on."""
-    shape = dataset.shape
+    shape = dataset.sizes
     if shape.numbers is None:
         return shape
     parts = {part: dataset.train.labels[chosen] for part, chosen in zip(("train", "validation"), rows, strict=True)}

@@ -15,7 +15,7 @@ from dyadnet.files.documents import number
 from dyadnet.network.description import MODELS
 from dyadnet.schema import Spec
 from dyadnet.study.axes import Axis
-from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_NUMBERS
+from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_IMAGES, OF_NUMBERS
 from dyadnet.study.intervals import Interval
 
 Positive = Annotated[int, Field(ge=1)]
@@ -155,8 +155,10 @@ class Study(Spec):
         """Axes with a grid."""
         return [axis for axis in self.axes if axis.grid is not None]
 
-    def scored(self, *, numbers: bool) -> Study:
-        """The same study with metrics that its targets have, numbers or classes: R² where it asks for none.
+    def scored(self, *, numbers: bool, images: bool = False) -> Study:
+        """The same study with metrics that its targets have, classes, numbers or images.
+
+        Where it asks for none, R² of numbers and PSNR of images.
 
         Raises
         ------
@@ -164,11 +166,12 @@ class Study(Spec):
             If it asks for a metric of the other kind of targets.
         """
         if numbers and "metrics" not in self.model_fields_set:
-            return self.model_copy(update={"metrics": ["test_r2"]})
-        own, others = (OF_NUMBERS, OF_CLASSES) if numbers else (OF_CLASSES, OF_NUMBERS)
+            return self.model_copy(update={"metrics": ["test_psnr" if images else "test_r2"]})
+        kind = "images" if images else "numbers" if numbers else "classes"
+        own = {"classes": OF_CLASSES, "numbers": OF_NUMBERS, "images": (*OF_NUMBERS, *OF_IMAGES)}[kind]
         for metric in self.metrics:
-            if metric in others:
-                legal = f"targets are {'numbers' if numbers else 'classes'}; name one of {', '.join(own)}, or another"
+            if metric in (*OF_CLASSES, *OF_NUMBERS, *OF_IMAGES) and metric not in own:
+                legal = f"targets are {kind}; name one of {', '.join(own)}, or another"
                 raise ConfigError("metrics", metric, legal)
         return self
 

@@ -108,7 +108,7 @@ def _constants(coordinator: Coordinator, dataset: Dataset, best: BestWeights) ->
     trained = Trained(ideal(coordinator.config, best.couplings), best.parameters)
     try:
         network = assemble(trained.engine.blocks)
-        inputs, targets = inputs_of(dataset, "test", np.arange(min(EQUILIBRIA, dataset.shape.test)))
+        inputs, targets = inputs_of(dataset, "test", np.arange(min(EQUILIBRIA, dataset.sizes.test)))
         slopes = trained.settle(inputs, targets).slopes
         local = lipschitz.local(network, slopes)
         return {

@@ -112,7 +112,7 @@ def train(
     dataset = load_data(config, data)
     config = config.sized(dataset.features, dataset.outputs)
     check_room(config)
-    check_fit(config, dataset.shape)
+    check_fit(config, dataset.sizes)
     config, initial = initial_weights(config)
     if watcher is None:
         watcher = usual_watcher()
@@ -193,7 +193,7 @@ def resume(
     check_room(config)
     _check_callbacks(config, callbacks)
     dataset = load_data(config, data)
-    check_fit(config, dataset.shape)
+    check_fit(config, dataset.sizes)
     with contextlib.ExitStack() as held:
         held.enter_context(_guest(config))
         folder = held.enter_context(reopened(config, run, watcher))

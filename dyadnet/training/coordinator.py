@@ -324,7 +324,9 @@ class Coordinator:
     def _scale(self, part: Part) -> Scale | None:
         """What errors on a part are measured by, if targets are numbers."""
         numbers = self.data.numbers
-        return None if numbers is None else Scale(numbers.count, numbers.variances.get(part, math.nan))
+        if numbers is None:
+            return None
+        return Scale(numbers.count, numbers.variances.get(part, math.nan), numbers.image is not None)
 
     def _hook(self, name: str, *arguments: Any) -> None:
         """Have the callbacks do something; what they want is done at the next occasion."""
@@ -386,6 +388,7 @@ class Coordinator:
         couplings = self.couplings(at)
         probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
         relaxation = self._relaxation("train", rows, self._regimen.training(beta, couplings), couplings, probed)
+        relaxation = replace(relaxation, epoch=int(at) + 1)
         if self.observer.compares(self._updates + 1):
             self._relax_exactly(relaxation)
         outcome = self._relax(replace(relaxation, minibatch=self._updates + 1))

@@ -92,7 +92,7 @@ def load(
     shown = changed(config, changes or {})
     check_room(config)
     dataset = load_data(shown, data)
-    check_fit(config, dataset.shape)
+    check_fit(config, dataset.sizes)
     if len(manifest["couplings"]) != len(config.network.recurrent):
         raise RunFolderError(f"{folder}: these are weights of another network")
     engine = LocalEngine(config, dataset, threads=1)

@@ -65,7 +65,7 @@ def outputs(
     with closing(LocalEngine(config, shown)) as engine:
         reader = _Reader(engine)
         engine.load(parameters)
-        Coordinator(config, shown.shape, engine, observer=reader).evaluate("test", couplings)
+        Coordinator(config, shown.sizes, engine, observer=reader).evaluate("test", couplings)
     return np.concatenate(reader.outputs).astype(np.float64)
 
 

@@ -110,7 +110,7 @@ def replay(trace: Trace, config: RunConfig, dataset: Dataset, watcher: ProgressC
     started = time.perf_counter()
     if not isinstance(config.dynamics.mode, FreeRunning):
         raise TraceError(f"{trace.path}: damaged: it is of a run in lockstep")
-    check_fit(config, dataset.shape)
+    check_fit(config, dataset.sizes)
     # Who looks changes no bit, and nobody fetches what a probe would see.
     config = config.model_copy(update={"probe": ProbeSpec()})
     engine = Repeating(trace, config, dataset)

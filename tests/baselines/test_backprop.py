@@ -99,7 +99,7 @@ def test_it_begins_and_goes_through_the_data_as_the_run_does(tmp_path: Path) -> 
     assert other.weights_sha256 == one.weights_sha256
     dataset = load("digits").limited(150, 40)
     orders = [
-        [rows.tolist() for rows in Coordinator(run.config, dataset.shape, engine("squared-error")).shuffled(0)]
+        [rows.tolist() for rows in Coordinator(run.config, dataset.sizes, engine("squared-error")).shuffled(0)]
         for run in (one, other)
     ]
     assert orders[0] == orders[1]

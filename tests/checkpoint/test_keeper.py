@@ -27,7 +27,7 @@ def observed(beginning: ResumePoint, folder: RunFolder, watching: Watching, stop
     snapshot = Snapshot(config, "run")
     keeper = CheckpointWriter(config, beginning, folder, watching, snapshot, stop)
     try:
-        Coordinator(config, dataset.shape, engine, folder, watching, snapshot, keeper).run()
+        Coordinator(config, dataset.sizes, engine, folder, watching, snapshot, keeper).run()
     except StoppedError:
         pass
     finally:

@@ -222,7 +222,7 @@ def test_open_sizes_are_written_and_read_back_open() -> None:
     with pytest.raises(ConfigError, match=r"network\.populations\[0\]\.size: None .* only the output's"):
         dn.RunConfig.read({"network": {"inputs": 3, "populations": [{"name": "a"}, {"name": "b"}], "projections": []}})
     with pytest.raises(ConfigError, match=r"network \(inputs\): None .* an engine by itself does not"):
-        check_fit(found, data.load("digits").shape)
+        check_fit(found, data.load("digits").sizes)
 
 
 def test_a_probed_output_of_open_size_is_checked_once_its_size_is_known(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_prometheus_the_page_and_the_report_show_it(tmp_path: Path) -> None:
     run = config()
     dataset = load_data(run)
     snapshot, engine = Snapshot(run, "watched"), LocalEngine(run, dataset)
-    line = Coordinator(run, dataset.shape, engine, observer=snapshot).epoch(0)
+    line = Coordinator(run, dataset.sizes, engine, observer=snapshot).epoch(0)
     engine.close()
     text = generate_latest(RunsCollector(lambda: [snapshot]).registry()).decode()
     assert "# HELP dyadnet_block_square Of a test." in text
@@ -146,7 +146,7 @@ def test_many_blocks_that_are_shown_as_one_layer() -> None:
     run = config(network=network)
     dataset = load_data(run)
     snapshot, engine = Snapshot(run, "watched"), LocalEngine(run, dataset)
-    Coordinator(run, dataset.shape, engine, observer=snapshot).epoch(0)
+    Coordinator(run, dataset.sizes, engine, observer=snapshot).epoch(0)
     engine.close()
     single = {name: block.own for name, block in snapshot.blocks.items()}
     snapshot.names.by_block = False
@@ -164,7 +164,7 @@ def test_sums_survive_a_checkpoint() -> None:
     run = config()
     dataset = load_data(run)
     engine = LocalEngine(run, dataset)
-    coordinator = Coordinator(run, dataset.shape, engine)
+    coordinator = Coordinator(run, dataset.sizes, engine)
     layout = Layout(Topology(run.network))
     tally = coordinator.evaluate("train")
     engine.close()

@@ -55,7 +55,7 @@ def test_it_gets_the_folder_of_data(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", samples)
     np.save(tmp_path / "y.npy", labels)
     with registered(SETS, "kept", kept):
-        assert load("kept", tmp_path).shape.train + load("kept", tmp_path).shape.test == 120
+        assert load("kept", tmp_path).sizes.train + load("kept", tmp_path).sizes.test == 120
 
 
 def test_what_it_returns_is_checked() -> None:

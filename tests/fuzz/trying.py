@@ -184,7 +184,7 @@ def _checked_only() -> Iterator[None]:
 
 def _begun(config: RunConfig, out: Path, watcher: Any) -> Any:
     check_room(config)
-    check_fit(config, load_data(config).shape)
+    check_fit(config, load_data(config).sizes)
     with RunFolder(out, config):
         if read_config(out) != config:
             raise AssertionError("the configuration does not come back")

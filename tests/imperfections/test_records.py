@@ -182,12 +182,12 @@ def test_a_run_is_also_judged_without_its_imperfections() -> None:
     values = settings_of(imperfections={"channel": {"additive": {"mean": 0.5}}}, dynamics={"sweeps": 40})
     config = RunConfig.read(values)
     engine = LocalEngine(config, dataset)
-    line = Coordinator(config, dataset.shape, engine).epoch(0)
+    line = Coordinator(config, dataset.sizes, engine).epoch(0)
     plain = RunConfig.read(values | {"imperfections": {}})
     other = LocalEngine(plain, dataset)
     other.load(engine.parameters())
     for part in ("validation", "test"):
-        expected = Coordinator(plain, dataset.shape, other).evaluate(part).summary()
+        expected = Coordinator(plain, dataset.sizes, other).evaluate(part).summary()
         assert line[f"{part}_ideal"]["accuracy"] == expected["accuracy"]
         assert line[f"{part}_ideal"]["loss"] == pytest.approx(expected["loss"], rel=1e-3)
         assert line[f"{part}_ideal"]["capped"] == 0
@@ -212,7 +212,7 @@ def test_under_noise_every_phase_runs_all_its_sweeps_and_a_run_says_so() -> None
     config = RunConfig.read(settings_of(imperfections={"device": {"read_noise": 0.1}}, dynamics={"sweeps": 9}))
     told: list[str] = []
     engine = LocalEngine(config, dataset)
-    coordinator = Coordinator(config, dataset.shape, engine)
+    coordinator = Coordinator(config, dataset.sizes, engine)
     coordinator.watcher.warning = told.append  # type: ignore[method-assign, assignment]
     coordinator.run()
     assert told == [

@@ -64,7 +64,7 @@ def test_what_is_read_back_is_what_was_trained(run: Path, tmp_path: Path, kind: 
     try:
         engine.load(found.parameters())
         assert engine.weights_sha256() == found.manifest["weights_sha256"] == manifest["weights_sha256"]
-        accuracy = Coordinator(found.config, dataset.shape, engine).evaluate("test", found.couplings).accuracy
+        accuracy = Coordinator(found.config, dataset.sizes, engine).evaluate("test", found.couplings).accuracy
     finally:
         engine.close()
     assert accuracy == evaluate(run, name)["accuracy"]

@@ -92,7 +92,7 @@ def test_a_folder_of_other_settings_is_begun_anew(config: RunConfig, whole: Resu
 
 
 def test_only_long_trials_are_worth_it(config: RunConfig) -> None:
-    shape = load_data(config).shape
+    shape = load_data(config).sizes
     assert not is_long(config, shape)
     epochs = -(-LONG // shape.train)
     long = config.model_copy(update={"learning": config.learning.model_copy(update={"epochs": epochs})})

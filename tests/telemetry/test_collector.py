@@ -192,7 +192,7 @@ def test_a_large_network_is_shown_by_layers() -> None:
     dataset = load("digits").limited(40, 20)
     engine = LocalEngine(config, dataset)
     try:
-        Coordinator(config, dataset.shape, engine, observer=snapshot).epoch(0)
+        Coordinator(config, dataset.sizes, engine, observer=snapshot).epoch(0)
     finally:
         engine.close()
     assert {edge for edge, _ in snapshot.edges} == {"h1>h2", "h2>h1", "h2>out", "out>h2"}
@@ -212,7 +212,7 @@ def test_what_is_done_again_is_drawn_once() -> None:
     config = RunConfig.read(settings(learning={"epochs": 5}))
     dataset = load_data(config)
     snapshot = Snapshot(config, "run")
-    Coordinator(config, dataset.shape, LocalEngine(config, dataset), None, None, snapshot).run()
+    Coordinator(config, dataset.sizes, LocalEngine(config, dataset), None, None, snapshot).run()
     assert (snapshot.ended["epoch"], snapshot.training, snapshot.under_way) == (5, 5, 5)
     # As after a death: the run goes on from the middle of its third epoch.
     size = snapshot.epoch_minibatches

@@ -112,7 +112,7 @@ def trained(phases: str, lam: float, **dynamics: Any) -> tuple[dict[str, Any], d
     dataset = data(network, samples=40)
     runner = LocalEngine(config, dataset)
     try:
-        coordinator = Coordinator(config, dataset.shape, runner)
+        coordinator = Coordinator(config, dataset.sizes, runner)
         lines = [coordinator.epoch(0), coordinator.epoch(1)]
         weights = {
             f"{block} {key}": array.copy()

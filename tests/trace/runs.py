@@ -40,7 +40,7 @@ def traced(config: RunConfig) -> str:
     writer = TraceWriter(config.record.trace, config)
     engine = ActorEngine(config, ThreadWorkers(config, dataset), trace=writer.append)
     try:
-        summary = Coordinator(config, dataset.shape, engine).run()
+        summary = Coordinator(config, dataset.sizes, engine).run()
     finally:
         engine.close()
     writer.finish(summary.weights_sha256)

@@ -78,7 +78,7 @@ def test_a_run_learns_numbers_and_records_their_scores(trained: dn.Run) -> None:
 def test_scores_are_those_of_the_predictions(trained: dn.Run) -> None:
     test = as_dataset((X, Y)).test
     found = trained.predict(test.images)
-    assert found.shape == test.labels.shape
+    assert found.shape == test.labels.sizes
     assert trained.test_r2 == pytest.approx(r2(test.labels, found), abs=1e-3)
     assert trained.test_mae == pytest.approx(np.mean(np.abs(found - test.labels)), rel=1e-2)
     assert trained.test_squared_error == pytest.approx(np.mean((found - test.labels) ** 2), rel=1e-2)
@@ -136,7 +136,7 @@ def test_classes_have_no_r2() -> None:
     stopping = config(network=dn.layered(4, [4], 3), learning={"early_stopping": {"monitor": "validation_r2"}})
     labels = as_dataset((X, np.arange(240) % 3))
     with pytest.raises(ConfigError, match="targets are classes: name their loss or accuracy"):
-        check_fit(stopping, labels.shape)
+        check_fit(stopping, labels.sizes)
 
 
 def test_early_stopping_watches_the_loss_of_numbers(tmp_path: Path) -> None:

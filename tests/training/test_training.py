@@ -270,7 +270,7 @@ def test_memory_does_not_grow_with_ticks() -> None:
     peaks = []
     for sweeps in (20, 400):
         engine = LocalEngine(config, load("digits"))
-        coordinator = Coordinator(config, load("digits").shape, engine)
+        coordinator = Coordinator(config, load("digits").sizes, engine)
         relaxation = coordinator._relaxation(
             "train", np.arange(20), (Phase("dyadic", 0.1, sweeps, True),), (-1.0, -1.0)
         )

@@ -130,7 +130,7 @@ class EngineTimer:
         self.sweeps: list[float] = []
         self._engine = engine
         self._minibatch = config.learning.minibatch
-        self._samples = data.shape.train
+        self._samples = data.sizes.train
         self._couplings = tuple(p.coupling for p in config.network.recurrent)
         found = timing(config, Topology(config.network))
         radius = 0.0

@@ -49,7 +49,7 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Prog
     DyadnetError
         If a relaxation diverges, or an actor dies or hangs.
     """
-    check_fit(config, dataset.shape)
+    check_fit(config, dataset.sizes)
     if lost_with_the_job(folder.path):
         watcher.warning(
             f"{folder.path} is in the job's copy of its folder, which Ray removes after the job; name another by --out"

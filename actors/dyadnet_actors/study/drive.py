@@ -84,8 +84,9 @@ def drive(
     """
     started = time.monotonic()
     trials, datasets = _load(plan(study, data_dir))
-    for numbers in {dataset.numbers is not None for dataset in datasets.values()}:
-        study = study.scored(numbers=numbers)
+    # Images are numbers too, and have all their metrics.
+    for numbers, images in sorted({(one.numbers is not None, one.image is not None) for one in datasets.values()}):
+        study = study.scored(numbers=numbers, images=images)
     for note in dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes):
         for_people().print(f"warning: {note}", style="yellow", soft_wrap=True)
     folder = StudyFolder(out, study, trials)
@@ -166,7 +167,7 @@ def _run(
             with StudyBar(trials, results, workers) as bar:
 
                 def place(trial: Trial) -> Path | None:
-                    shape = datasets[data_key(trial.config)].shape
+                    shape = datasets[data_key(trial.config)].sizes
                     return folder.place(trial) if is_long(trial.config, shape) else None
 
                 def ended(trial: Trial, result: Result) -> None:
@@ -196,7 +197,7 @@ def _load(trials: list[Trial]) -> tuple[list[Trial], dict[str, Dataset]]:
         key = data_key(trial.config)
         if key not in found:
             found[key] = load_data(trial.config)
-        shape = found[key].shape
+        shape = found[key].sizes
         sized.append(replace(trial, config=trial.config.sized(shape.features, shape.outputs)))
         check_fit(sized[-1].config, shape)
     return sized, found

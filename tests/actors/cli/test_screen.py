@@ -37,7 +37,7 @@ def glance() -> dict[str, Any]:
     config = RunConfig.read(settings())
     dataset = load_data(config)
     snapshot = Snapshot(config, "a-run")
-    Coordinator(config, dataset.shape, LocalEngine(config, dataset), None, None, snapshot).run()
+    Coordinator(config, dataset.sizes, LocalEngine(config, dataset), None, None, snapshot).run()
     return view(snapshot) | {"out": "runs/a-run", "places": {}}
 
 

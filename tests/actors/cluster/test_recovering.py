@@ -75,7 +75,7 @@ def attempted(
     with RunFolder(out, config) as folder:
         attempts = RecoveringRun(
             config,
-            workers._dataset.shape,
+            workers._dataset.sizes,
             workers,  # type: ignore[arg-type]
             folder,
             watching,

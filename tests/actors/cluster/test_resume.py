@@ -43,7 +43,7 @@ def test_hosts_write_and_read_what_one_process_does(values: dict[str, object], t
     try:
         first.write("nonce-1", b"nonce-1")
         one = keeper(first, "one")
-        Coordinator(config, dataset.shape, local, keeper=one).run()
+        Coordinator(config, dataset.sizes, local, keeper=one).run()
         two = keeper(first, "two", start=one.newest)
         two.begin(hosts, one.newest.position)  # type: ignore[union-attr]
         assert hosts.weights_sha256() == local.weights_sha256()

@@ -142,7 +142,7 @@ def free(**values: Any) -> RunConfig:
 def settled(config: RunConfig, dataset: Dataset, *, carried: bool = False) -> tuple[ActorEngine, Coordinator]:
     """A coordinator over free-running threads."""
     engine = threaded(config, dataset, carried=carried)
-    return engine, Coordinator(config, dataset.shape, engine)
+    return engine, Coordinator(config, dataset.sizes, engine)
 
 
 @pytest.mark.parametrize("prospective", ["none", "auto"])
@@ -158,7 +158,7 @@ def test_it_settles_where_lockstep_settles(lam: float, carried: bool, prospectiv
     try:
         for _ in range(2):
             found = coordinator.evaluate("test")
-        expected = Coordinator(alone, dataset.shape, local).evaluate("test")
+        expected = Coordinator(alone, dataset.sizes, local).evaluate("test")
         assert found.summary()["capped"] == 0
         assert found.loss == pytest.approx(expected.loss, rel=2e-3)
         assert found.accuracy == pytest.approx(expected.accuracy, abs=0.051)
@@ -210,7 +210,7 @@ def test_a_straggler_is_held_up_and_updates_no_oftener_than_others() -> None:
     workers = ThreadWorkers(config, dataset)
     engine = ActorEngine(config, workers)
     try:
-        blocks = Coordinator(config, dataset.shape, engine).evaluate("test").summary()["blocks"]
+        blocks = Coordinator(config, dataset.sizes, engine).evaluate("test").summary()["blocks"]
         # Others may keep its pace, because they follow the age of what they read, but none is slower than it is.
         assert blocks["h2"]["updates"] <= 1.1 * min(blocks["h1"]["updates"], blocks["out"]["updates"])
         spent = engine.machinery().actors
@@ -257,7 +257,7 @@ def test_it_settles_to_the_same_loss_behind_delays_and_losses() -> None:
     local = LocalEngine(alone, dataset)
     try:
         found = coordinator.evaluate("test")
-        expected = Coordinator(alone, dataset.shape, local).evaluate("test")
+        expected = Coordinator(alone, dataset.sizes, local).evaluate("test")
         assert found.summary()["capped"] == 0
         assert found.loss == pytest.approx(expected.loss, rel=5e-3)
         edges = found.summary()["edges"].values()
@@ -278,10 +278,10 @@ def test_it_learns_from_averages_under_noise() -> None:
     workers = ThreadWorkers(config, dataset)
     engine = ActorEngine(config, workers)
     try:
-        line = Coordinator(config, dataset.shape, engine).epoch(0)
+        line = Coordinator(config, dataset.sizes, engine).epoch(0)
         assert all(count > 0 for counts in line["train"]["edges"].values() for count in counts.values())
         assert "test_ideal" in line
-        relaxation = Coordinator(config, dataset.shape, engine)
+        relaxation = Coordinator(config, dataset.sizes, engine)
         relaxation.evaluate("test")
         for host in workers.hosts:
             for block in host.group.lane(0).state.blocks[: len(host.blocks)]:

@@ -62,7 +62,7 @@ def record(config: RunConfig, dataset: Dataset, engine: Engine) -> list[dict[str
     """The scientific record of a run, weights' hash included."""
     notes = Notes()
     try:
-        Coordinator(config, dataset.shape, engine, notes).run()
+        Coordinator(config, dataset.sizes, engine, notes).run()
     finally:
         engine.close()
     return notes.lines

@@ -84,7 +84,7 @@ def test_bad_packets_are_counted_and_dropped(what: str) -> None:
     engine = ActorEngine(spread, ThreadWorkers(spread, dataset, incarnation=2, carried=True, spoil=spoil))
     counts = Counts()
     try:
-        Coordinator(spread, dataset.shape, engine, counts).run()
+        Coordinator(spread, dataset.sizes, engine, counts).run()
     finally:
         engine.close()
     assert counts.lines == record(alone, dataset, LocalEngine(alone, dataset))

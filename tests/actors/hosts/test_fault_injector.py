@@ -57,7 +57,7 @@ def test_it_happens_before_its_tick_of_its_minibatch(kind: str, tick: int) -> No
     hosts = workers(config)
     recorded: list[str] = []
     engine = ActorEngine(config, hosts, Faults(config.faults, record=recorded.append))
-    coordinator = Coordinator(config, load("digits").limited(60, 20).shape, engine, Notes())
+    coordinator = Coordinator(config, load("digits").limited(60, 20).sizes, engine, Notes())
     with pytest.raises(StruckError):
         coordinator.run()
     assert coordinator.updates == 1

@@ -182,7 +182,7 @@ def test_hosts_that_lose_a_letter_name_it(source: str, lanes: int) -> None:
     engine = ActorEngine(config, workers, Faults(config.faults), stalled=told)
     try:
         with pytest.raises(HostStoppedError):
-            Coordinator(config, dataset.shape, engine).run()
+            Coordinator(config, dataset.sizes, engine).run()
     finally:
         engine.close()
     assert engine.lookout.unresolved == found[0]
