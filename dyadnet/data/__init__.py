@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.data import digits, folder, mnist, npz
-from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, minibatch, one_hot, validation_split
+from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, image_shape, minibatch, one_hot, validation_split
 from dyadnet.data.denoising import denoising
 from dyadnet.data.memory import MEMORY, Data, MemorySpec, as_dataset
 from dyadnet.errors import ConfigError, DataError, UsageError
@@ -30,6 +30,7 @@ __all__ = [
     "as_dataset",
     "available",
     "denoising",
+    "image_shape",
     "input_scale",
     "is_folder",
     "is_own",

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 from dyadnet.dynamics.block_metrics import RECORDED
 
 Line = Mapping[str, Any]
+SCORED = ("train", "validation", "test", "validation_ideal", "test_ideal")
+"""Keys of an epoch's line that are parts of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,3 +390,11 @@ _BUILT_IN = {column.recorded for column in RECORDED}
 def own_of(block: Line) -> dict[str, float]:
     """Block metrics of one's own, by name, of what a line says of a block."""
     return {name: float(value) for name, value in block.items() if name not in _BUILT_IN}
+
+
+def numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    """Single numbers of an epoch's line of the record, those of a part under its name."""
+    found = {key: value for key, value in line.items() if isinstance(value, int | float)}
+    for part in SCORED:
+        found |= {f"{part}_{key}": value for key, value in line.get(part, {}).items() if isinstance(value, int | float)}
+    return found

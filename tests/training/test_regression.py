@@ -78,7 +78,7 @@ def test_a_run_learns_numbers_and_records_their_scores(trained: dn.Run) -> None:
 def test_scores_are_those_of_the_predictions(trained: dn.Run) -> None:
     test = as_dataset((X, Y)).test
     found = trained.predict(test.images)
-    assert found.shape == test.labels.sizes
+    assert found.shape == test.labels.shape
     assert trained.test_r2 == pytest.approx(r2(test.labels, found), abs=1e-3)
     assert trained.test_mae == pytest.approx(np.mean(np.abs(found - test.labels)), rel=1e-2)
     assert trained.test_squared_error == pytest.approx(np.mean((found - test.labels) ** 2), rel=1e-2)

@@ -393,6 +393,14 @@ function configuration(run) {
   return panel("Configuration", "what differs from the defaults, the network aside", rows, whole, ...hash);
 }
 
+// A few test images: what the network was given, what it made of them, and what was wanted.
+function images(run) {
+  const picture = element("img", "strip");
+  picture.src = run.images;
+  picture.alt = "Rows of test images: input, output, target";
+  return panel("Images", "the first ones of the test part, under the weights that are best on validation", picture);
+}
+
 // Everything about one run.
 function everything(run) {
   const parts = [];
@@ -401,6 +409,7 @@ function everything(run) {
     parts.push(figures(run), overview(run), layers(run), course(run));
     if (run.channels.length) parts.push(messages(run));
   }
+  if (run.images) parts.push(images(run));
   if (run.probes.length) parts.push(probes(run));
   if (run.ages.length) parts.push(ages(run));
   if (run.machinery.length) parts.push(spending(run));
