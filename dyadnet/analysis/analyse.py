@@ -245,7 +245,12 @@ def _robustness(
         )
         noise = robustness.noisy(trained, inputs, targets, questions.sigmas, questions.draws, tell)
         masked = robustness.masked(trained, inputs, targets)
-        found = {"range": list(bounds), "masked": masked, "adversarial": attacked, "noise": noise}
+        found = {
+            "range": [float(np.min(bounds[0])), float(np.max(bounds[1]))],
+            "masked": masked,
+            "adversarial": attacked,
+            "noise": noise,
+        }
         found["measure"] = robustness.measure(targets)
         return found | {"capped": trained.capped}
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.analysis.trained import Array, Trained
+from dyadnet.analysis.trained import Array, Bound, Trained
 from dyadnet.numerics.rng import Stream
 from dyadnet.numerics.scores import errors
 
@@ -24,13 +24,13 @@ REACH = 2.5
 """Length of all PGD steps together, over ε: enough to cross the ball and to come back."""
 
 
-def fgsm(trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[float, float]) -> Array:
+def fgsm(trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[Bound, Bound]) -> Array:
     """One step of ε along the sign of the input gradient, kept within the data's range."""
     return np.clip(inputs + epsilon * np.sign(trained.input_gradient(inputs, targets, BETA)), *bounds)
 
 
 def pgd(
-    trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[float, float], steps: int
+    trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[Bound, Bound], steps: int
 ) -> Array:
     """Projected gradient ascent of the loss within ε of the inputs in L∞ and within the data's range.
 
@@ -66,7 +66,7 @@ def adversarial(
     inputs: Array,
     targets: Targets,
     epsilons: Sequence[float],
-    bounds: tuple[float, float],
+    bounds: tuple[Bound, Bound],
     steps: int,
     told: Callable[[], None],
 ) -> list[dict[str, float]]:

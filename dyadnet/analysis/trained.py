@@ -23,6 +23,7 @@ from dyadnet.runs.weights import Parameters
 from dyadnet.training.coordinator import COLD_ITERATIONS
 
 Array = NDArray[np.float64]
+Bound = float | Array
 TIGHT: dict[str, Any] = {
     "dtype": "float64",
     "tolerance": 1e-6,
@@ -55,14 +56,22 @@ def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Arr
     Targets are labels of shape (rows,), or numbers of shape (rows, outputs).
     """
     split, dtype = dataset.part(part), np.dtype(np.float64)
-    targets = split.labels[rows] if dataset.numbers is None else dataset.targets(split, rows, dtype)
-    return dataset.inputs(part, rows, dtype), targets
+    inputs, targets = dataset.samples(part, rows, dtype)
+    return inputs, split.labels[rows] if dataset.numbers is None else targets
 
 
-def input_range(dataset: Dataset) -> tuple[float, float]:
-    """Smallest and largest input that the training part has, in input units."""
-    images = dataset.train.images
-    return float(images.min()) * dataset.scale, float(images.max()) * dataset.scale
+def input_range(dataset: Dataset) -> tuple[Bound, Bound]:
+    """Smallest and largest input that the training part has, in input units.
+
+    Each is one number unless inputs are normalised: then that of each feature's channel, shape (features,).
+    """
+    images, normalisation = dataset.train.images, dataset.normalisation
+    if normalisation is None:
+        return float(images.min()) * dataset.scale, float(images.max()) * dataset.scale
+    by_channel = images.reshape(len(images), len(normalisation.mean), -1)
+    ends = (by_channel.min(axis=(0, 2)), by_channel.max(axis=(0, 2)))
+    low, high = (np.repeat(end * dataset.scale, by_channel.shape[2])[None] for end in ends)
+    return normalisation.of(low)[0], normalisation.of(high)[0]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ class Training(Silent):  # type: ignore[misc]
             dataset = images(inputs, minibatches * MINIBATCH * 10 // 9 + 10)
         dataset = dataset.limited(test=1)
         self._engine = LocalEngine(config, dataset)
-        self._coordinator = Coordinator(config, dataset.sizes, self._engine, watcher=self)
+        # Up to version 0.1 its sizes were called shape.
+        sizes = dataset.sizes if hasattr(dataset, "sizes") else dataset.shape
+        self._coordinator = Coordinator(config, sizes, self._engine, watcher=self)
         rows = self._coordinator.train_rows
         self._coordinator.train_rows = rows[: minibatches * config.learning.minibatch]
         self._coordinator.validation_rows = self._coordinator.validation_rows[:1]

@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from dyadnet.cli.completion import WEIGHTS, among
-from dyadnet.data import image_shape
+from dyadnet.data import image_target
 from dyadnet.data.own import are_numbers
 from dyadnet.errors import ConfigError, DataError
 from dyadnet.files.arrays import Archive, ArraysError
@@ -85,7 +85,7 @@ def scored(where: str, found: NDArray[Any], targets: NDArray[Any], *, numbers: b
     scale = 1.0 / 255.0 if targets.dtype == np.uint8 and are_numbers(targets) else 1.0
     wanted = targets.reshape(len(targets), -1) * scale
     outputs = found.reshape(wanted.shape)
-    image = image_shape(found.shape[1:]) if wanted.min() >= 0 and wanted.max() <= 1 else None
+    image = image_target(found.shape[1:]) if wanted.min() >= 0 and wanted.max() <= 1 else None
     of_outputs = Scale(wanted.shape[1], variance(wanted), image is not None)
     return of_outputs.scores(len(wanted), *errors(outputs, wanted), *image_scores(outputs, wanted, image))
 

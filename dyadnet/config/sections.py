@@ -15,7 +15,7 @@ from dyadnet.config.faults import FaultSpec
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.config.pictures import Format
 from dyadnet.config.recovery import RecoverySpec
-from dyadnet.data import MEMORY, MemorySpec, is_folder, is_own
+from dyadnet.data import MEMORY, AugmentSpec, MemorySpec, is_folder, is_own
 from dyadnet.errors import ConfigError
 from dyadnet.files import documents as document
 from dyadnet.imperfections.network import Imperfections
@@ -77,14 +77,18 @@ class DataSpec(Spec):
     Attributes
     ----------
     name
-        ``digits``, ``mnist``, ``fashion-mnist``, or the path of an ``.npz`` file or of a folder with IDX files, which
-        is kept as an absolute one.
+        A data set's, such as ``digits``, ``mnist`` or ``cifar-10``, or the path of an ``.npz`` file or of a folder
+        with IDX files, which is kept as an absolute one.
     dir
         Where to look for image sets, and for own data that is not at its path any more.
     limit_train, limit_test
         Use only the first so many samples.
     validation
         Fraction of the training part that is kept for choosing the best weights.
+    normalise
+        Give each channel of images mean 0 and variance 1 over the training part; the same numbers for the test part.
+    augment
+        How images are varied each time they are trained on. Evaluations never vary them.
     memory
         Written down by a run whose data were given in memory (``name: memory``): what they are known by.
     task
@@ -99,6 +103,8 @@ class DataSpec(Spec):
     limit_train: Positive | None = None
     limit_test: Positive | None = None
     validation: float = Field(0.1, gt=0, lt=1)
+    normalise: bool = False
+    augment: AugmentSpec = AugmentSpec()
     memory: MemorySpec | None = None
     task: Literal["as-given", "denoise"] = "as-given"
     noise: float | None = Field(None, ge=0)

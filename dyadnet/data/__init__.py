@@ -1,4 +1,4 @@
-"""Data sets: bundled digits, MNIST and Fashion-MNIST in IDX format, and a user's own, in ``.npz`` or IDX."""
+"""Data sets: bundled digits, MNIST and its kin, CIFAR, and a user's own, in ``.npz`` or IDX."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dyadnet.data import digits, folder, mnist, npz
-from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, image_shape, minibatch, one_hot, validation_split
+from dyadnet.data import cifar, digits, folder, mnist, npz, places
+from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, image_target, minibatch, one_hot, validation_split
 from dyadnet.data.denoising import denoising
+from dyadnet.data.images import AugmentSpec
 from dyadnet.data.memory import MEMORY, Data, MemorySpec, as_dataset
 from dyadnet.errors import ConfigError, DataError, UsageError
 from dyadnet.registry import Registry
 
 __all__ = [
     "KNOWN",
+    "KNOWN_IMAGES",
     "MEMORY",
     "SETS",
+    "AugmentSpec",
     "Data",
     "DataShape",
     "Dataset",
@@ -30,7 +33,7 @@ __all__ = [
     "as_dataset",
     "available",
     "denoising",
-    "image_shape",
+    "image_target",
     "input_scale",
     "is_folder",
     "is_own",
@@ -56,11 +59,20 @@ def _problem(name: str, thing: Any) -> str | None:
 
 SETS: Registry[Loader] = Registry(
     "data",
-    {"digits": lambda data_dir: digits.load(), **{name: partial(mnist.load, name) for name in mnist.IMAGE_SETS}},
+    {
+        "digits": lambda data_dir: digits.load(),
+        **{name: partial(mnist.load, name) for name in mnist.IMAGE_SETS},
+        **{name: partial(cifar.load, name) for name in cifar.CIFAR_SETS},
+    },
     _problem,
 )
 """What loads each data set that has a name."""
 KNOWN = tuple(SETS.built_in)
+KNOWN_IMAGES: dict[str, tuple[int, int]] = {
+    **{name: (mnist.SIDE**2, images.classes) for name, images in mnist.IMAGE_SETS.items()},
+    **{name: (cifar.PIXELS, images.labels[-1]) for name, images in cifar.CIFAR_SETS.items()},
+}
+"""Features and classes of the published image sets, which nobody has to read them for."""
 
 
 def load(name: str, data_dir: Path | None = None, dtype: str = "float64") -> Dataset:
@@ -144,7 +156,7 @@ def input_scale(name: str, memory: MemorySpec | None = None) -> float | None:
     """
     if memory is not None:
         return 1.0 / 255.0 if memory.dtype == "uint8" else 1.0
-    if name in mnist.IMAGE_SETS:
+    if name in KNOWN_IMAGES:
         return mnist.SCALE
     try:
         return load(name).scale
@@ -155,9 +167,9 @@ def input_scale(name: str, memory: MemorySpec | None = None) -> float | None:
 def available(data_dir: Path | None = None) -> dict[str, str]:
     """Where each set is found, without downloading anything."""
     found = {"digits": "bundled"}
-    for name in mnist.IMAGE_SETS:
-        folder = mnist.find(name, data_dir)
-        found[name] = str(folder) if folder else f"not found (--data-dir, {mnist.ENVIRONMENT} or {mnist.cache()})"
+    for name in KNOWN_IMAGES:
+        place = (cifar if name in cifar.CIFAR_SETS else mnist).find(name, data_dir)
+        found[name] = str(place) if place else f"not found (--data-dir, {places.ENVIRONMENT} or {places.cache()})"
     for name in SETS:
         if name not in SETS.built_in:
             found[name] = f"registered by {getattr(SETS[name], '__module__', 'a program')}"

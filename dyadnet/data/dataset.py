@@ -10,12 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.noise import noisy
+from dyadnet.data.images import (
+    NEUTRAL,
+    AugmentSpec,
+    Moves,
+    Normalisation,
+    Shape,
+    drawn,
+    moved,
+    need_shape,
+    normalisation,
+)
+from dyadnet.data.noise import standard_normal
 from dyadnet.errors import ConfigError
-from dyadnet.numerics.scores import variance
+from dyadnet.numerics.scores import Scale, variance
 
-Shape = tuple[int, int, int]
-"""Channels, height and width of an image."""
 CHANNELS = (1, 3)
 """How many an image may have: grey, or red, green and blue."""
 _ENOUGH = 5
@@ -70,8 +79,12 @@ class Numbers:
 
     @property
     def image(self) -> Shape | None:
-        """Shape of a target that is an image: of values from 0 to 1, of an `image_shape`; None of all others."""
-        return image_shape(self.shape) if self.lowest >= 0 and self.highest <= 1 else None
+        """Shape of a target that is an image: of values from 0 to 1, of an `image_target`; None of all others."""
+        return image_target(self.shape) if self.lowest >= 0 and self.highest <= 1 else None
+
+    def measure(self, part: str) -> Scale:
+        """What errors on a part are measured by."""
+        return Scale(self.count, self.variances.get(part, math.nan), self.image is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,8 @@ class DataShape:
         What targets are made of, if they are numbers; None if they are classes.
     shape
         Of an image, (channels, height, width); None if samples are rows of numbers.
+    normalisation
+        Of the channels of images, if inputs are normalised.
     """
 
     name: str
@@ -101,6 +116,7 @@ class DataShape:
     dtype: str = "float64"
     numbers: Numbers | None = None
     shape: Shape | None = None
+    normalisation: Normalisation | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +140,8 @@ class Dataset:
     noise
         Standard deviation of the Gaussian noise that inputs have, in input units; 0: none. See
         `dyadnet.data.noise`.
+    normalisation
+        What inputs are normalised by after they are scaled and have their noise; None: by nothing. See `normalised`.
     """
 
     name: str
@@ -136,6 +154,7 @@ class Dataset:
     numbers: Numbers | None = None
     shape: Shape | None = None
     noise: float = 0.0
+    normalisation: Normalisation | None = None
 
     @property
     def outputs(self) -> int:
@@ -146,6 +165,13 @@ class Dataset:
     def image(self) -> Shape | None:
         """Shape of a target that is an image; None if targets are none. See `Numbers.image`."""
         return None if self.numbers is None else self.numbers.image
+
+    @property
+    def moving(self) -> Shape | None:
+        """Shape of a target that is flipped and shifted with its sample, because it has its height and width."""
+        if self.numbers is None or self.shape is None or self.numbers.shape[-2:] != self.shape[1:]:
+            return None
+        return (self.numbers.count // (self.shape[1] * self.shape[2]), *self.shape[1:])
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -161,8 +187,8 @@ class Dataset:
     def sizes(self) -> DataShape:
         """Its sizes."""
         samples = len(self.train.labels), len(self.test.labels)
-        dtype = self.train.images.dtype.name
-        return DataShape(self.name, self.features, self.outputs, *samples, self.scale, dtype, self.numbers, self.shape)
+        found = DataShape(self.name, self.features, self.outputs, *samples, self.scale, self.train.images.dtype.name)
+        return replace(found, numbers=self.numbers, shape=self.shape, normalisation=self.normalisation)
 
     def shape_for(self, seed: int, fraction: float) -> DataShape:
         """Its sizes and, if targets are numbers, their variances in the parts that a run makes of it.
@@ -186,24 +212,78 @@ class Dataset:
         return self.test if name == "test" else self.train
 
     def inputs(
-        self, part: str, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
+        self,
+        split: Split,
+        rows: NDArray[np.int64],
+        dtype: np.dtype[Any],
+        moves: Moves | None = None,
+        noise: NDArray[np.float64] | None = None,
     ) -> NDArray[Any]:
-        """Network inputs of some rows of a part, shape (rows, features): scaled, with their noise if there is any.
+        """Network inputs of some rows, shape (rows, features): raw images moved, scaled, with noise, then normalised.
 
         Parameters
         ----------
-        drawn
-            The run's seed, and the epoch that is trained, from 1; 0 where nothing is learned. See
-            `dyadnet.data.noise`.
+        moves
+            Flips and shifts of these rows; None leaves images as they are, as every evaluation does.
+        noise
+            That is added, shape (rows, features), in input units.
         """
-        inputs = minibatch(self.part(part), rows, dtype, self.scale)
-        return noisy(inputs, self.noise, part, rows, drawn) if self.noise else inputs
+        images = split.images[rows]
+        if moves is not None:
+            images = moved(images, need_shape("data.augment", "flip or shift", self.name, self.shape), moves)
+        inputs = scaled(images, dtype, self.scale)
+        if noise is not None:
+            inputs += noise.astype(dtype)
+        return inputs if self.normalisation is None else self.normalisation.of(inputs)
 
-    def targets(self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers."""
+    def samples(
+        self,
+        part: str,
+        rows: NDArray[np.int64],
+        dtype: np.dtype[Any],
+        augment: AugmentSpec = NEUTRAL,
+        seed: int = 0,
+        epoch: int = 0,
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Network inputs and targets of some rows of a part, with all that is drawn for them.
+
+        Parameters
+        ----------
+        augment
+            How images are varied where they are learned from.
+        seed, epoch
+            The run's seed, and the epoch that is trained, from 1; epoch 0 where nothing is learned.
+        """
+        split, moves = self.part(part), drawn(augment, seed, epoch, rows)
+        noise = self.noise * standard_normal(part, rows, self.features, seed, epoch) if self.noise else None
+        return self.inputs(split, rows, dtype, moves, noise), self.targets(split, rows, dtype, moves)
+
+    def normalised(self) -> Dataset:
+        """The same set with inputs of mean 0 and variance 1 in each channel of the training part.
+
+        Raises
+        ------
+        ConfigError
+            If its samples are no images, or a channel is the same everywhere.
+        """
+        return replace(self, normalisation=normalisation(self.train.images, self.shape, self.scale, self.name))
+
+    def targets(
+        self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], moves: Moves | None = None
+    ) -> NDArray[Any]:
+        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers.
+
+        Parameters
+        ----------
+        moves
+            Flips and shifts of these rows, which images as targets follow.
+        """
         if self.numbers is None:
             return one_hot(split.labels[rows], self.classes, dtype)
-        return scaled(split.labels[rows], dtype, self.numbers.scale)
+        numbers = split.labels[rows]
+        if moves is not None and self.moving is not None:
+            numbers = moved(numbers, self.moving, moves)
+        return scaled(numbers, dtype, self.numbers.scale)
 
     def limited(self, train: int | None = None, test: int | None = None) -> Dataset:
         """The same set with only the first samples of each part; that some classes are not among them is noted.
@@ -233,10 +313,11 @@ class Dataset:
         return replace(self, train=parts["train"], test=parts["test"], notes=tuple(notes))
 
 
-def image_shape(shape: tuple[int, ...]) -> Shape | None:
-    """(channels, height, width) of a sample of shape (height, width) or (channels, height, width) with 1 or 3 channels.
+def image_target(shape: tuple[int, ...]) -> Shape | None:
+    """(channels, height, width) of a target that is an image; None if it is none.
 
-    None if it is no image; one is at least 3 pixels high and wide.
+    An image has shape (height, width), or (channels, height, width) with 1 or 3 channels, and at least 3 pixels either
+    way.
     """
     whole = (1, *shape) if len(shape) == 2 else shape
     if len(whole) != 3 or whole[0] not in CHANNELS or min(whole[1:]) < 3:

@@ -7,22 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dyadnet.data.dataset import Dataset, Numbers, Shape, Split
+from dyadnet.data.dataset import Dataset, Numbers, Split
+from dyadnet.data.images import need_shape
 from dyadnet.errors import ConfigError
-
-
-def shape_of(dataset: Dataset) -> Shape:
-    """Channels, height and width of a data set's images.
-
-    Raises
-    ------
-    ConfigError
-        If its samples are no images.
-    """
-    if dataset.shape is None:
-        legal = f"images, and samples of {dataset.name} are rows of {dataset.features} numbers"
-        raise ConfigError("data.task", "denoise", f"{legal}; give arrays of shape (samples, height, width)")
-    return dataset.shape
 
 
 def denoising(dataset: Dataset, deviation: float) -> Dataset:
@@ -40,7 +27,7 @@ def denoising(dataset: Dataset, deviation: float) -> Dataset:
     ConfigError
         If its samples are no images, or it has numbers as targets already.
     """
-    shape = shape_of(dataset)
+    shape = need_shape("data.task", "denoise", dataset.name, dataset.shape)
     if dataset.numbers is not None:
         legal = f"data whose targets are classes: those of {dataset.name} are numbers, which are learned as they are"
         raise ConfigError("data.task", "denoise", f"{legal}; leave it out")

@@ -7,8 +7,6 @@ whatever the seed of the run is: all models and seeds are scored on the same noi
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,30 +15,19 @@ from dyadnet.numerics.rng import Stream
 PURPOSE = "noise of inputs"
 
 
-def noisy(
-    inputs: NDArray[Any], deviation: float, part: str, rows: NDArray[np.int64], drawn: tuple[int, int]
-) -> NDArray[Any]:
-    """Network inputs with Gaussian noise; what a row is given depends on no other row.
+def standard_normal(part: str, rows: NDArray[np.int64], features: int, seed: int, epoch: int) -> NDArray[np.float64]:
+    """ξ of some rows, shape (rows, features); what a row is given depends on no other row.
 
     Parameters
     ----------
-    inputs
-        Of some rows, shape (rows, features). They are changed in place.
-    deviation
-        σ, in input units.
     part
-        Of the data that the rows are of: ``train`` or ``test``.
-    drawn
-        The run's seed, and the epoch that is trained, from 1; of epoch 0, where nothing is learned, the noise is the
+        Of the data that the rows are of: ``test``, or any other for rows of the training part.
+    seed, epoch
+        The run's seed, and the epoch that is trained, from 1. Of epoch 0, where nothing is learned, the noise is the
         same whatever the seed is.
-
-    Returns
-    -------
-    ndarray
-        `inputs`.
     """
-    seed, epoch = drawn
     stream = Stream(seed if epoch else 0, PURPOSE, "test" if part == "test" else "train")
-    for values, row in zip(inputs, rows.tolist(), strict=True):
-        values += (deviation * stream.at(tick=epoch, relaxation=row).standard_normal(len(values))).astype(values.dtype)
-    return inputs
+    found = np.empty((len(rows), features))
+    for values, row in zip(found, rows.tolist(), strict=True):
+        stream.at(tick=epoch, relaxation=row).standard_normal(out=values)
+    return found

@@ -2,6 +2,8 @@
 
 Targets are classes, whole numbers of shape (samples,), or numbers (regression): floats of shape (samples, …), or bytes
 of images, which are scaled by 1/255 as bytes of samples are.
+
+Samples of shape (n, height, width) are images of one channel, those of shape (n, channels, height, width) of several.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.dataset import Dataset, Numbers, Split, image_shape
+from dyadnet.data.dataset import Dataset, Numbers, Split, image_target
 from dyadnet.errors import DataError
 from dyadnet.numerics.scores import variance
 
@@ -57,6 +59,7 @@ def dataset(
         Naming array and row.
     """
     regression = are_numbers(y[1])
+    shape = image_shape(x[1])
     images, labels = _part(where, x, y, dtype)
     if test is None:
         order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(labels))
@@ -72,6 +75,9 @@ def dataset(
         if images_test.shape[1] != images.shape[1]:
             sizes = f"{of_test} has {images_test.shape[1]} features, {x[0]} {images.shape[1]}"
             raise DataError(f"{where}: {sizes}")
+        if image_shape(test[0][1]) != shape:
+            # Either part may be flat, and then nobody says what the images of the other are.
+            shape = None
         if images_test.dtype != images.dtype:
             if np.uint8 in (images_test.dtype, images.dtype):
                 kinds = f"{of_test} holds {images_test.dtype}, {x[0]} {images.dtype}"
@@ -83,8 +89,7 @@ def dataset(
     scale = _scale(images)
     if regression:
         parts = Split(images, labels), Split(images_test, labels_test)
-        made = _of_numbers(where, name, parts, y, None if test is None else test[1], scale)
-        return replace(made, shape=image_shape(x[1].shape[1:]))
+        return replace(_of_numbers(where, name, parts, y, None if test is None else test[1], scale), shape=shape)
     classes = int(labels.max()) + 1 if classes is None else classes
     if classes < 2:
         raise DataError(f"{where}: {y[0]} holds one class only; at least 2 are needed")
@@ -94,7 +99,21 @@ def dataset(
         raise DataError(f"{where}: {found}" + ("" if test else " in the samples that are trained on"))
     notes = _gaps(where, y[0], labels, classes)
     parts = Split(images, labels), Split(images_test, labels_test)
-    return Dataset(name, *parts, scale, classes, notes, shape=image_shape(x[1].shape[1:]))
+    return Dataset(name, *parts, scale, classes, notes, shape=shape)
+
+
+def image_shape(x: NDArray[Any]) -> tuple[int, int, int] | None:
+    """Channels, height and width of samples; None if they are no images.
+
+    Parameters
+    ----------
+    x
+        Shape (n, height, width), one channel, or (n, channels, height, width); any other is of tables.
+    """
+    if x.ndim not in (3, 4):
+        return None
+    height, width = map(int, x.shape[-2:])
+    return (1 if x.ndim == 3 else int(x.shape[1])), height, width
 
 
 def are_numbers(y: NDArray[Any]) -> bool:
@@ -123,7 +142,7 @@ def _of_numbers(
     low = min(float(part.labels.min()) for part in (train, test)) * factor
     high = max(float(part.labels.max()) for part in (train, test)) * factor
     notes = _odd_numbers(where, y[0], train.labels, factor)
-    if image_shape(shape) is not None and (low < 0 or high > 1):
+    if image_target(shape) is not None and (low < 0 or high > 1):
         what = f"{y[0]} has the shape of images and goes from {low:.3g} to {high:.3g}, so there is no PSNR and no SSIM"
         notes += (f"{where}: {what}; for these, bring its values to 0 to 1",)
     return Dataset(name, train, test, scale, 0, notes, numbers=Numbers(shape, low, high, factor))

@@ -12,7 +12,7 @@ from dyadnet.network.losses import CLASSES, LOSSES, NUMBERS
 
 
 def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
-    """The data set of a run, with the targets of its task, limited as its configuration says.
+    """The data set of a run with the targets of its task, limited and normalised as its configuration says.
 
     Parameters
     ----------
@@ -24,7 +24,8 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
     DataError
         If it cannot be read, holds numbers that are none in the run's type, or was in memory and is not given.
     ConfigError
-        If other data are given than those of the run, or its task is none for such data.
+        If other data are given than those of the run, or data that are no images are to be denoised, normalised or
+        varied.
     """
     if given is None:
         dataset = datasets.load(config.data.name, config.data.dir, config.dynamics.dtype)
@@ -36,7 +37,12 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
         check_same(config.data.memory, dataset)
     if config.data.noise is not None:
         dataset = denoising(dataset, config.data.noise)
-    return dataset.limited(config.data.limit_train, config.data.limit_test)
+    dataset = dataset.limited(config.data.limit_train, config.data.limit_test)
+    config.data.augment.check(dataset.name, dataset.shape)
+    if not config.data.augment.neutral and dataset.image is not None and dataset.moving is None:
+        found = f"{dataset.name} has images of {dataset.shape} and targets of {dataset.image}"
+        raise ConfigError("data.augment", "flip or shift", f"samples and targets of one height and width; {found}")
+    return dataset.normalised() if config.data.normalise else dataset
 
 
 def shape_for(config: RunConfig, dataset: Dataset) -> DataShape:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.data.images import Normalisation
 from dyadnet.errors import RunFolderError
 from dyadnet.files import access as files
 from dyadnet.files import arrays
@@ -33,6 +34,8 @@ TOLD: dict[str, Callable[[Any], bool]] = {
 """What a manifest says beside its format, and whether that can be true; see `described`."""
 SCORED = {f"{part}_{name}": is_finite for part in ("validation", "test") for name in SCORES}
 """What it may say of how good they are: the accuracy of classes, the rest of numbers."""
+NORMALISED = ("input_mean", "input_std")
+"""What it says, by channel, if inputs are normalised."""
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """Arrays by block, then by name."""
@@ -44,6 +47,7 @@ def described(
     scale: float | None = None,
     dtype: str | None = None,
     target_shape: tuple[int, ...] | None = None,
+    normalisation: Normalisation | None = None,
 ) -> dict[str, Any]:
     """What a manifest says of the weights at the end of an epoch, from its line of the record.
 
@@ -53,10 +57,14 @@ def described(
         What raw values of the data are multiplied by to become network inputs, and their type; left out if not known.
     target_shape
         Of one sample's target, if it is of numbers.
+    normalisation
+        What network inputs are normalised by, channel by channel, after they are scaled.
     """
     more: dict[str, Any] = {} if scale is None else {"input_scale": scale, "input_dtype": dtype}
     if target_shape is not None:
         more["target_shape"] = list(target_shape)
+    if normalisation is not None:
+        more |= {"input_mean": list(normalisation.mean), "input_std": list(normalisation.std)}
     return {
         "epoch": line["epoch"],
         "weights_sha256": line["weights_sha256"],
@@ -67,6 +75,19 @@ def described(
 
 def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and all(type(size) is int and 1 <= size < 2**31 for size in value)
+
+
+def normalised_by(manifest: Mapping[str, Any]) -> Normalisation | None:
+    """What inputs of these weights are normalised by, from their manifest."""
+    if "input_mean" not in manifest:
+        return None
+    return Normalisation(tuple(manifest["input_mean"]), tuple(manifest["input_std"]))
+
+
+def _is_normalisation(manifest: Mapping[str, Any]) -> bool:
+    mean, std = (manifest.get(key, []) for key in NORMALISED)
+    lists = isinstance(mean, list) and isinstance(std, list) and len(mean) == len(std)
+    return lists and all(map(is_finite, [*mean, *std])) and all(one > 0 for one in std)
 
 
 def sha256(parameters: Parameters) -> str:
@@ -149,7 +170,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     wrong = [key for key, fits in (TOLD | SCORED).items() if key in manifest and not fits(manifest[key])]
     if not _is_shape(manifest.get("target_shape", [])):
         wrong.append("target_shape")
+    if not _is_normalisation(manifest):
+        wrong.append("input_std")
     if wrong:
-        what = f"damaged, {wrong[0]} is {str(manifest[wrong[0]])[:40]!r}"
+        what = f"damaged, {wrong[0]} is {str(manifest.get(wrong[0]))[:40]!r}"
         raise RunFolderError(f"{path}: {what}; use other weights of this run, or train anew")
     return manifest

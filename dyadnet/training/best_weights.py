@@ -50,5 +50,6 @@ def put_back_best(folder: RunFolder, beginning: ResumePoint, watcher: ProgressCa
     couplings = PhasePlan(config).couplings(holding.position.at)
     shape = there.get("target_shape")
     targets = None if shape is None else tuple(shape)
-    about = weights.described(best.line, couplings, there.get("input_scale"), there.get("input_dtype"), targets)
+    known = there.get("input_scale"), there.get("input_dtype"), targets, weights.normalised_by(there)
+    about = weights.described(best.line, couplings, *known)
     folder.save(BEST, about, parameters)

@@ -6,7 +6,6 @@ One plain class, independent of the engine that runs the blocks.
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -324,9 +323,7 @@ class Coordinator:
     def _scale(self, part: Part) -> Scale | None:
         """What errors on a part are measured by, if targets are numbers."""
         numbers = self.data.numbers
-        if numbers is None:
-            return None
-        return Scale(numbers.count, numbers.variances.get(part, math.nan), numbers.image is not None)
+        return None if numbers is None else numbers.measure(part)
 
     def _hook(self, name: str, *arguments: Any) -> None:
         """Have the callbacks do something; what they want is done at the next occasion."""
@@ -388,6 +385,7 @@ class Coordinator:
         couplings = self.couplings(at)
         probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
         relaxation = self._relaxation("train", rows, self._regimen.training(beta, couplings), couplings, probed)
+        # What is compared with the exact gradient is of the same images.
         relaxation = replace(relaxation, epoch=int(at) + 1)
         if self.observer.compares(self._updates + 1):
             self._relax_exactly(relaxation)
@@ -489,7 +487,8 @@ class Coordinator:
         parameters = self.engine.parameters()
         numbers = self.data.numbers
         shape = None if numbers is None else numbers.shape
-        about = weights.described(line, self.couplings(self._at), self.data.scale, self.data.dtype, shape)
+        known = self.data.scale, self.data.dtype, shape, self.data.normalisation
+        about = weights.described(line, self.couplings(self._at), *known)
         self.folder.save(name, about, parameters)
         size = sum(array.nbytes for named in parameters.values() for array in named.values())
         self.observer.saved(name, time.perf_counter() - started, size)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning, Lockstep
 from dyadnet.data import Dataset, Split
+from dyadnet.data.images import Normalisation
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
 from dyadnet.engines.local import LocalEngine
@@ -93,7 +94,12 @@ def network_inputs(X: Any, config: RunConfig, scale: float, dtype: str) -> tuple
 
 
 def outputs(
-    config: RunConfig, parameters: Parameters, couplings: tuple[float, ...], inputs: NDArray[Any], scale: float = 1.0
+    config: RunConfig,
+    parameters: Parameters,
+    couplings: tuple[float, ...],
+    inputs: NDArray[Any],
+    scale: float = 1.0,
+    normalisation: Normalisation | None = None,
 ) -> NDArray[np.float64]:
     """Means of the output dyads, settled at β = 0 in this process.
 
@@ -109,6 +115,8 @@ def outputs(
         Samples, shape (samples, features).
     scale
         What they are multiplied by to become network inputs.
+    normalisation
+        What these are normalised by, if they are.
 
     Returns
     -------
@@ -118,7 +126,7 @@ def outputs(
     classes = config.network.classes
     samples = Split(inputs, np.zeros(len(inputs), dtype=np.int64))
     unused = Split(inputs[:1].repeat(2, axis=0), np.zeros(2, dtype=np.int64))
-    shown = Dataset("X", unused, samples, scale, classes)
+    shown = Dataset("X", unused, samples, scale, classes, normalisation=normalisation)
     with closing(LocalEngine(config, shown)) as engine:
         reader = _Reader(engine)
         engine.load(parameters)

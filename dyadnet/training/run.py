@@ -281,7 +281,8 @@ class Run:
     def settled(self, config: RunConfig, inputs: NDArray[Any], scale: float = 1.0) -> NDArray[np.float64]:
         """Means of the output dyads under a configuration of the same network; see `dyadnet.training.inference`."""
         parameters = split(self._arrays, Topology(config.network))
-        return outputs(config, parameters, tuple(self._manifest["couplings"]), inputs, scale)
+        couplings = tuple(self._manifest["couplings"])
+        return outputs(config, parameters, couplings, inputs, scale, saved.normalised_by(self._manifest))
 
     def plot(self, ax: Axes | None = None, what: str = "both") -> Axes:
         """Draw what the run's epochs tell, on one pair of axes.

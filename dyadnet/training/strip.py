@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data import Data, image_shape
+from dyadnet.data import Data, image_target
 from dyadnet.errors import DataError
 from dyadnet.runs.folder import IMAGES, whole
 from dyadnet.runs.loading import load_data
@@ -41,17 +42,17 @@ def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]
         If data or weights cannot be read.
     """
     shape = run.target_shape
-    if shape is None or image_shape(shape) is None:
+    if shape is None or image_target(shape) is None:
         kind = "classes" if shape is None else f"numbers of shape {shape}"
         raise DataError(f"{run.path}: its targets are {kind}, not images; {_LEGAL}")
     dataset = load_data(run.config, data)
     if dataset.image is None:
         raise DataError(f"{run.path}: its targets go beyond 0 to 1, so they are not images; {_LEGAL}")
     rows, dtype = np.arange(min(SHOWN, len(dataset.test.labels))), np.dtype(np.float64)
-    inputs = dataset.inputs("test", rows, dtype)
+    # What is normalised is so once more below.
+    inputs, targets = replace(dataset, normalisation=None).samples("test", rows, dtype)
     found: dict[str, NDArray[Any]] = {} if dataset.shape is None else {"input": inputs.reshape(-1, *dataset.shape)}
     outputs = run.settled(as_evaluated(run.config), inputs)
-    targets = dataset.targets(dataset.test, rows, dtype)
     found |= {"output": outputs.reshape(-1, *dataset.image), "target": targets.reshape(-1, *dataset.image)}
     return {name: array.astype(np.float32) for name, array in found.items()}
 
@@ -69,7 +70,7 @@ def keep(run: Run, data: Data | None = None) -> None:
     RunFolderError
         If the file cannot be written.
     """
-    if image_shape(run.target_shape or ()) is None:
+    if image_target(run.target_shape or ()) is None:
         return
     try:
         found: dict[str, Any] = images(run, data)

@@ -273,14 +273,14 @@ def test_own_data_may_have_moved_whatever_its_kind() -> None:
 def test_a_folder_is_found_from_anywhere_and_where_it_was_moved_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images(tmp_path / "kmnist")
+    images(tmp_path / "kana")
     monkeypatch.chdir(tmp_path)
-    name = DataSpec(name="kmnist").name
-    assert name == str(tmp_path / "kmnist")
-    (tmp_path / "study.yaml").write_text("{base: {data: kmnist}, axes: [{key: dynamics.delay, grid: [1]}]}")
+    name = DataSpec(name="kana").name
+    assert name == str(tmp_path / "kana")
+    (tmp_path / "study.yaml").write_text("{base: {data: kana}, axes: [{key: dynamics.delay, grid: [1]}]}")
     assert read_study(Path("study.yaml")).base.data == name
     (tmp_path / "new").mkdir()
-    (tmp_path / "kmnist").rename(tmp_path / "new" / "kmnist")
+    (tmp_path / "kana").rename(tmp_path / "new" / "kana")
     assert data.load(name, tmp_path / "new").features == 9
     with pytest.raises(ConfigError, match=r"if it is elsewhere now, name the folder it is in by --data-dir"):
         data.load(name)

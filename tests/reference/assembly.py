@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.data import Dataset, minibatch
+from dyadnet.data import Dataset
 from dyadnet.dynamics.messages import KINDS, Kind
 from dyadnet.dynamics.request import Relaxation
 from dyadnet.dynamics.virtual_time import Timing, delay_of
@@ -58,7 +58,7 @@ def samples(
     dtype = dyads.block.dtype
     inputs = targets = None
     if dyads.block.input_weights is not None:
-        inputs = minibatch(split, rows, dtype, dataset.scale)
+        inputs = dataset.inputs(split, rows, dtype)
     if dyads.block.is_output:
         targets = dataset.targets(split, rows, dtype)
     return inputs, targets

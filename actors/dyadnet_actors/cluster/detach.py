@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dyadnet.data import is_own
-from dyadnet.data.mnist import ENVIRONMENT
+from dyadnet.data.places import ENVIRONMENT
 from dyadnet.errors import DyadnetError, LeftError, UsageError
 
 if TYPE_CHECKING:

@@ -6,12 +6,13 @@ from importlib import resources
 from typing import Any
 
 from dyadnet.config.overrides import merged
+from dyadnet.data import KNOWN_IMAGES
 from dyadnet.files import documents as document
 from dyadnet.network.description import MODELS
 
 _FILES = {
     "digits": ("digits.yaml",),
-    "mnist": ("images.yaml",),
+    **dict.fromkeys(KNOWN_IMAGES, ("images.yaml",)),
     "fashion-mnist": ("images.yaml", "fashion-mnist.yaml"),
 }
 """Of each data set, from the general to the particular."""
@@ -34,6 +35,8 @@ def preset(data: str, model: str) -> dict[str, Any]:
             values = merged(values, tree.get(part, {}))
     values["data"] = {"name": data}
     values["network"]["layered"]["lam"] = MODELS[model]
+    if data in KNOWN_IMAGES:
+        values["network"]["layered"]["inputs"], values["network"]["layered"]["outputs"] = KNOWN_IMAGES[data]
     return values
 
 
