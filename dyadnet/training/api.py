@@ -141,7 +141,7 @@ def train(
                 with signals.deaf():
                     folder.discard()
             elif isinstance(problem, DivergedError) and config.record.report:
-                draw(out, watcher)
+                draw(out, watcher, data)
             raise
     return Run(out, summary=summary)
 
