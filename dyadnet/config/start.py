@@ -66,16 +66,16 @@ def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None, tas
     """A preset's chain with the sizes of data, and for a task, that it is not made for."""
     from dyadnet.data import KNOWN, MEMORY, load
 
-    numbers, chain = task == "denoise", {"inputs": values["network"]["layered"]["inputs"]}
+    chain: dict[str, Any] = {"inputs": values["network"]["layered"]["inputs"]}
     if data is not None and data not in (*KNOWN, MEMORY):
         dataset = load(data, data_dir)
-        numbers = numbers or dataset.numbers is not None
         chain = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}
+        if dataset.numbers is not None:
+            # What presets say of outputs is meant for classes.
+            chain |= {"output_activation": "linear", "loss": "squared-error"}
     if task == "denoise":
-        chain["outputs"] = chain["inputs"]
-    if numbers:
-        # What presets say of outputs is meant for classes.
-        chain |= {"output_activation": "linear", "loss": "squared-error"}
+        # Pixels lie within the bounds of a preset's outputs, and are met better by these than by linear ones.
+        chain |= {"outputs": chain["inputs"], "loss": "squared-error"}
     return merged(values, {"network": {"layered": chain}})
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from dyadnet.config import DataSpec
 from dyadnet.data import AugmentSpec, Dataset, as_dataset, denoising, load
@@ -31,7 +30,11 @@ def test_targets_are_the_images_and_inputs_have_noise_that_is_not_clipped() -> N
     inputs, targets = found.samples("train", np.arange(1000), DOUBLE)
     assert np.array_equal(targets, digits.train.images[:1000] / 16)
     xi = (inputs - targets) / 0.5
-    assert stats.kstest(xi.ravel(), "norm").pvalue > 1e-3
+    # Moments and quantiles of 64,000 standard normal draws, each within five standard errors.
+    assert abs(xi.mean()) < 0.02
+    assert abs(xi.var() - 1) < 0.03
+    assert abs(np.mean(np.abs(xi) < 0.6745) - 0.5) < 0.01
+    assert abs(np.mean(xi**4) - 3) < 0.2
     assert inputs.min() < 0
     assert inputs.max() > 1
     # Nothing is kept twice.

@@ -196,7 +196,7 @@ def test_the_command_line_denoises_with_a_preset(tmp_path: Path, capsys: pytest.
     assert "PSNR train " in captured.err
     written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert (written["data"]["task"], written["data"]["noise"]) == ("denoise", 0.2)
-    assert written["network"]["populations"][-1]["activation"] == "linear"
+    assert written["network"]["populations"][-1]["size"] == 64
     assert run("evaluate", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["psnr"] == pytest.approx(result["test_psnr"], abs=0.01)
     clean = load_data(dn.load(out).config).test.images[:30]
