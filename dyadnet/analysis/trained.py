@@ -55,9 +55,11 @@ def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Arr
 
     Targets are labels of shape (rows,), or numbers of shape (rows, outputs).
     """
-    split, dtype = dataset.part(part), np.dtype(np.float64)
-    inputs, targets = dataset.samples(part, rows, dtype)
-    return inputs, split.labels[rows] if dataset.numbers is None else targets
+    split = dataset.part(part)
+    targets = split.labels[rows]
+    if dataset.numbers is not None:
+        targets = dataset.targets(split, rows, np.dtype(np.float64))
+    return dataset.inputs(part, rows, np.dtype(np.float64)), targets
 
 
 def input_range(dataset: Dataset) -> tuple[Bound, Bound]:

@@ -81,9 +81,10 @@ class BackpropEngine:
             If a layer is no longer finite.
         """
         started = time.perf_counter()
-        data, drawn = self.config.data, (self.config.seed, relaxation.epoch)
-        found = self._dataset.samples(relaxation.part, relaxation.rows, self._dtype, data.augment, *drawn)
-        self._x, self._targets = found
+        part, rows, data = relaxation.part, relaxation.rows, self._dataset
+        drawn = self.config.seed, relaxation.epoch
+        self._x = data.inputs(part, rows, self._dtype, drawn)
+        self._targets = data.targets(data.part(part), rows, self._dtype, drawn)
         for name in self._order:
             block = self.blocks[name]
             drive = np.tile(block.bias, (len(self._x), 1))

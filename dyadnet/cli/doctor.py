@@ -10,6 +10,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 from dyadnet import data
+from dyadnet.data import places
 from dyadnet.numerics.compilation import place
 from dyadnet.numerics.kernels import square
 
@@ -33,4 +34,5 @@ def examine(data_dir: Path | None = None) -> dict[str, dict[str, str]]:
     }
     machine = {"cores": str(os.cpu_count()), **(blas or {"BLAS": "none found by threadpoolctl"})}
     machine["compiled code"] = place(square)
-    return {"versions": versions, "machine": machine, "data": data.available(data_dir)}
+    searched = f"--data-dir, {places.ENVIRONMENT} or {places.cache()}"
+    return {"versions": versions, "machine": machine, "data": {"looked for in": searched} | data.available(data_dir)}

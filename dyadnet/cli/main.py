@@ -178,7 +178,7 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="digits (default), mnist, fashion-mnist, FILE.npz, or FOLDER of IDX.",
+            help="digits (default), mnist, cifar-10 or another image set, FILE.npz, or FOLDER of IDX.",
             rich_help_panel=FIRST,
             autocompletion=among(SETS),
         ),

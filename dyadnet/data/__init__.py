@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dyadnet.data import cifar, digits, folder, mnist, npz, places
+from dyadnet.data import cifar, digits, folder, mnist, npz
 from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, image_target, minibatch, one_hot, validation_split
 from dyadnet.data.denoising import denoising
 from dyadnet.data.images import AugmentSpec
@@ -169,7 +169,7 @@ def available(data_dir: Path | None = None) -> dict[str, str]:
     found = {"digits": "bundled"}
     for name in KNOWN_IMAGES:
         place = (cifar if name in cifar.CIFAR_SETS else mnist).find(name, data_dir)
-        found[name] = str(place) if place else f"not found (--data-dir, {places.ENVIRONMENT} or {places.cache()})"
+        found[name] = str(place) if place else "not found"
     for name in SETS:
         if name not in SETS.built_in:
             found[name] = f"registered by {getattr(SETS[name], '__module__', 'a program')}"

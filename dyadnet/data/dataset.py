@@ -10,23 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.images import (
-    NEUTRAL,
-    AugmentSpec,
-    Moves,
-    Normalisation,
-    Shape,
-    drawn,
-    moved,
-    need_shape,
-    normalisation,
-)
+from dyadnet.data.images import AS_THEY_ARE, AugmentSpec, Moves, Normalisation, Shape, moved, moves_of, normalisation
 from dyadnet.data.noise import standard_normal
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.scores import Scale, variance
 
-CHANNELS = (1, 3)
-"""How many an image may have: grey, or red, green and blue."""
+MOST_CHANNELS = 4
+"""That a last axis is taken for channels up to, where the first is longer."""
+CHANNELS, LEAST_PIXELS = (1, 3), 3
+"""What targets that are images may have: grey, or red, green and blue; and how high and wide they are at least."""
 _ENOUGH = 5
 """Samples a class of which each should be there."""
 
@@ -142,6 +134,8 @@ class Dataset:
         `dyadnet.data.noise`.
     normalisation
         What inputs are normalised by after they are scaled and have their noise; None: by nothing. See `normalised`.
+    augment
+        How images are flipped and shifted where they are trained on; see `varied`.
     """
 
     name: str
@@ -155,6 +149,7 @@ class Dataset:
     shape: Shape | None = None
     noise: float = 0.0
     normalisation: Normalisation | None = None
+    augment: AugmentSpec = AS_THEY_ARE
 
     @property
     def outputs(self) -> int:
@@ -165,13 +160,6 @@ class Dataset:
     def image(self) -> Shape | None:
         """Shape of a target that is an image; None if targets are none. See `Numbers.image`."""
         return None if self.numbers is None else self.numbers.image
-
-    @property
-    def moving(self) -> Shape | None:
-        """Shape of a target that is flipped and shifted with its sample, because it has its height and width."""
-        if self.numbers is None or self.shape is None or self.numbers.shape[-2:] != self.shape[1:]:
-            return None
-        return (self.numbers.count // (self.shape[1] * self.shape[2]), *self.shape[1:])
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -212,51 +200,30 @@ class Dataset:
         return self.test if name == "test" else self.train
 
     def inputs(
-        self,
-        split: Split,
-        rows: NDArray[np.int64],
-        dtype: np.dtype[Any],
-        moves: Moves | None = None,
-        noise: NDArray[np.float64] | None = None,
+        self, part: str, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
     ) -> NDArray[Any]:
-        """Network inputs of some rows, shape (rows, features): raw images moved, scaled, with noise, then normalised.
+        """Network inputs of some rows of a part, shape (rows, features).
+
+        They are flipped and shifted, scaled, given their noise, then normalised.
 
         Parameters
         ----------
-        moves
-            Flips and shifts of these rows; None leaves images as they are, as every evaluation does.
-        noise
-            That is added, shape (rows, features), in input units.
+        drawn
+            The run's seed, and the epoch that is trained, from 1, which flips, shifts and noise depend on; 0 where
+            nothing is learned: images as they are, with noise that no seed changes.
         """
-        images = split.images[rows]
-        if moves is not None:
-            images = moved(images, need_shape("data.augment", "flip or shift", self.name, self.shape), moves)
+        moves = self._moves(rows, drawn)
+        images = self.part(part).images[rows]
+        if moves is not None and self.shape is not None:
+            images = moved(images, self.shape, moves)
         inputs = scaled(images, dtype, self.scale)
-        if noise is not None:
-            inputs += noise.astype(dtype)
+        if self.noise:
+            inputs += (self.noise * standard_normal(part, rows, self.features, *drawn)).astype(dtype)
         return inputs if self.normalisation is None else self.normalisation.of(inputs)
 
-    def samples(
-        self,
-        part: str,
-        rows: NDArray[np.int64],
-        dtype: np.dtype[Any],
-        augment: AugmentSpec = NEUTRAL,
-        seed: int = 0,
-        epoch: int = 0,
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Network inputs and targets of some rows of a part, with all that is drawn for them.
-
-        Parameters
-        ----------
-        augment
-            How images are varied where they are learned from.
-        seed, epoch
-            The run's seed, and the epoch that is trained, from 1; epoch 0 where nothing is learned.
-        """
-        split, moves = self.part(part), drawn(augment, seed, epoch, rows)
-        noise = self.noise * standard_normal(part, rows, self.features, seed, epoch) if self.noise else None
-        return self.inputs(split, rows, dtype, moves, noise), self.targets(split, rows, dtype, moves)
+    def _moves(self, rows: NDArray[np.int64], drawn: tuple[int, int]) -> Moves | None:
+        seed, epoch = drawn
+        return moves_of(self.augment, seed, epoch, rows) if epoch and not self.augment.neutral else None
 
     def normalised(self) -> Dataset:
         """The same set with inputs of mean 0 and variance 1 in each channel of the training part.
@@ -268,22 +235,35 @@ class Dataset:
         """
         return replace(self, normalisation=normalisation(self.train.images, self.shape, self.scale, self.name))
 
+    def varied(self, augment: AugmentSpec) -> Dataset:
+        """The same set whose images are flipped and shifted wherever they are trained on.
+
+        Raises
+        ------
+        ConfigError
+            If its samples are no images, or smaller than the shift.
+        """
+        augment.check(self.name, self.shape)
+        return replace(self, augment=augment)
+
     def targets(
-        self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], moves: Moves | None = None
+        self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
     ) -> NDArray[Any]:
         """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers.
 
+        Targets that are images as high and wide as the inputs are flipped and shifted with these.
+
         Parameters
         ----------
-        moves
-            Flips and shifts of these rows, which images as targets follow.
+        drawn
+            See `inputs`.
         """
         if self.numbers is None:
             return one_hot(split.labels[rows], self.classes, dtype)
-        numbers = split.labels[rows]
-        if moves is not None and self.moving is not None:
-            numbers = moved(numbers, self.moving, moves)
-        return scaled(numbers, dtype, self.numbers.scale)
+        raw, shape, moves = split.labels[rows], image_shape(self.numbers.shape), self._moves(rows, drawn)
+        if moves is not None and shape is not None and self.shape is not None and shape[1:] == self.shape[1:]:
+            raw = moved(raw, shape, moves)
+        return scaled(raw, dtype, self.numbers.scale)
 
     def limited(self, train: int | None = None, test: int | None = None) -> Dataset:
         """The same set with only the first samples of each part; that some classes are not among them is noted.
@@ -319,8 +299,17 @@ def image_target(shape: tuple[int, ...]) -> Shape | None:
     An image has shape (height, width), or (channels, height, width) with 1 or 3 channels, and at least 3 pixels either
     way.
     """
+    whole = image_shape(shape)
+    return whole if whole and whole[0] in CHANNELS and min(whole[1:]) >= LEAST_PIXELS else None
+
+
+def image_shape(shape: tuple[int, ...]) -> Shape | None:
+    """(channels, height, width) of a sample of shape (height, width) or (channels, height, width); None if it is none.
+
+    Samples with their channels last, (height, width, channels), are no images here: their numbers lie in another order.
+    """
     whole = (1, *shape) if len(shape) == 2 else shape
-    if len(whole) != 3 or whole[0] not in CHANNELS or min(whole[1:]) < 3:
+    if len(whole) != 3 or (whole[0] > MOST_CHANNELS >= whole[2]):
         return None
     return whole[0], whole[1], whole[2]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dyadnet.data.dataset import Dataset, Numbers, Split
-from dyadnet.data.images import need_shape
 from dyadnet.errors import ConfigError
 
 
@@ -27,7 +26,12 @@ def denoising(dataset: Dataset, deviation: float) -> Dataset:
     ConfigError
         If its samples are no images, or it has numbers as targets already.
     """
-    shape = need_shape("data.task", "denoise", dataset.name, dataset.shape)
+    shape = dataset.shape
+    if shape is None:
+        legal = "data whose samples are images of shape (height, width) or (channels, height, width)"
+        raise ConfigError(
+            "data.task", "denoise", f"{legal}; those of {dataset.name} are rows of numbers, so leave it out"
+        )
     if dataset.numbers is not None:
         legal = f"data whose targets are classes: those of {dataset.name} are numbers, which are learned as they are"
         raise ConfigError("data.task", "denoise", f"{legal}; leave it out")

@@ -60,14 +60,14 @@ class AugmentSpec(Spec):
         if self.neutral:
             return
         field, value = ("flip", self.flip) if self.flip else ("shift", self.shift)
-        need_shape(f"data.augment.{field}", value, name, shape)
+        _need_shape(f"data.augment.{field}", value, name, shape)
         if shape is not None and self.shift >= min(shape[1:]):
             legal = f"fewer pixels than images of {name} are high and wide ({shape[1]}×{shape[2]})"
             raise ConfigError("data.augment.shift", self.shift, legal)
 
 
-NEUTRAL = AugmentSpec()
-"""Images stay as they are."""
+AS_THEY_ARE = AugmentSpec()
+"""Images are not varied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Moves:
     right: NDArray[np.int64]
 
 
-def drawn(spec: AugmentSpec, seed: int, epoch: int, rows: NDArray[np.int64]) -> Moves | None:
+def moves_of(spec: AugmentSpec, seed: int, epoch: int, rows: NDArray[np.int64]) -> Moves:
     """What is done to some rows of the training part in an epoch; a row's draws depend on no other row.
 
     Parameters
@@ -95,15 +95,8 @@ def drawn(spec: AugmentSpec, seed: int, epoch: int, rows: NDArray[np.int64]) -> 
     seed
         The run's.
     epoch
-        Counted from 1; 0 where nothing is learned.
-
-    Returns
-    -------
-    Moves or None
-        None if the images stay as they are.
+        Counted from 1.
     """
-    if spec.neutral or not epoch:
-        return None
     stream = Stream(seed, PURPOSE)
     found = np.zeros((len(rows), 3), dtype=np.int64)
     for one, row in zip(found, rows.tolist(), strict=True):
@@ -176,7 +169,7 @@ def normalisation(images: NDArray[Any], shape: Shape | None, scale: float, name:
     ConfigError
         If the data are no images, or a channel is the same everywhere.
     """
-    shape = need_shape("data.normalise", True, name, shape)
+    shape = _need_shape("data.normalise", True, name, shape)
     channels, count = shape[0], len(images) * shape[1] * shape[2]
     parts = [images[at : at + _ROWS].reshape(-1, channels, count // len(images)) for at in range(0, len(images), _ROWS)]
     mean = sum(part.sum(axis=(0, 2), dtype=np.float64) for part in parts) / count
@@ -189,14 +182,7 @@ def normalisation(images: NDArray[Any], shape: Shape | None, scale: float, name:
     return Normalisation(tuple((mean * scale).tolist()), tuple((std * scale).tolist()))
 
 
-def need_shape(field: str, value: Any, name: str, shape: Shape | None) -> Shape:
-    """The shape of the images of a data set.
-
-    Raises
-    ------
-    ConfigError
-        Naming the setting that needs it, if there is none.
-    """
+def _need_shape(field: str, value: Any, name: str, shape: Shape | None) -> Shape:
     if shape is None:
         legal = "data whose samples are images of shape (height, width) or (channels, height, width)"
         raise ConfigError(field, value, f"{legal}; those of {name} are rows of numbers, so leave it out")

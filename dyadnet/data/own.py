@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.dataset import Dataset, Numbers, Split, image_target
+from dyadnet.data.dataset import Dataset, Numbers, Split, image_shape, image_target
 from dyadnet.errors import DataError
 from dyadnet.numerics.scores import variance
 
@@ -59,7 +59,7 @@ def dataset(
         Naming array and row.
     """
     regression = are_numbers(y[1])
-    shape = image_shape(x[1])
+    shape = image_shape(x[1].shape[1:])
     images, labels = _part(where, x, y, dtype)
     if test is None:
         order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(labels))
@@ -75,7 +75,7 @@ def dataset(
         if images_test.shape[1] != images.shape[1]:
             sizes = f"{of_test} has {images_test.shape[1]} features, {x[0]} {images.shape[1]}"
             raise DataError(f"{where}: {sizes}")
-        if image_shape(test[0][1]) != shape:
+        if image_shape(test[0][1].shape[1:]) != shape:
             # Either part may be flat, and then nobody says what the images of the other are.
             shape = None
         if images_test.dtype != images.dtype:
@@ -100,20 +100,6 @@ def dataset(
     notes = _gaps(where, y[0], labels, classes)
     parts = Split(images, labels), Split(images_test, labels_test)
     return Dataset(name, *parts, scale, classes, notes, shape=shape)
-
-
-def image_shape(x: NDArray[Any]) -> tuple[int, int, int] | None:
-    """Channels, height and width of samples; None if they are no images.
-
-    Parameters
-    ----------
-    x
-        Shape (n, height, width), one channel, or (n, channels, height, width); any other is of tables.
-    """
-    if x.ndim not in (3, 4):
-        return None
-    height, width = map(int, x.shape[-2:])
-    return (1 if x.ndim == 3 else int(x.shape[1])), height, width
 
 
 def are_numbers(y: NDArray[Any]) -> bool:

@@ -174,8 +174,9 @@ class Group:
         lane, dataset = self._lanes[index], self.dataset
         inputs = targets = np.zeros((0, 0), dtype=self.dtype)
         if dataset is not None:
-            drawn = self.config.data.augment, self.config.seed, relaxation.epoch
-            inputs, targets = dataset.samples(relaxation.part, rows, self.dtype, *drawn)
+            drawn = self.config.seed, relaxation.epoch
+            inputs = dataset.inputs(relaxation.part, rows, self.dtype, drawn)
+            targets = dataset.targets(dataset.part(relaxation.part), rows, self.dtype, drawn)
         lane.seen = self._probe if index == 0 and relaxation.probed and self.probes else None
         lane.state.reg[c.REG_PROBING] = lane.seen is not None
         lane.begin(

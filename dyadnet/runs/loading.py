@@ -38,8 +38,8 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
     if config.data.noise is not None:
         dataset = denoising(dataset, config.data.noise)
     dataset = dataset.limited(config.data.limit_train, config.data.limit_test)
-    config.data.augment.check(dataset.name, dataset.shape)
-    if not config.data.augment.neutral and dataset.image is not None and dataset.moving is None:
+    dataset = dataset.varied(config.data.augment)
+    if not dataset.augment.neutral and dataset.image and dataset.shape and dataset.image[1:] != dataset.shape[1:]:
         found = f"{dataset.name} has images of {dataset.shape} and targets of {dataset.image}"
         raise ConfigError("data.augment", "flip or shift", f"samples and targets of one height and width; {found}")
     return dataset.normalised() if config.data.normalise else dataset

@@ -50,9 +50,10 @@ def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]
         raise DataError(f"{run.path}: its targets go beyond 0 to 1, so they are not images; {_LEGAL}")
     rows, dtype = np.arange(min(SHOWN, len(dataset.test.labels))), np.dtype(np.float64)
     # What is normalised is so once more below.
-    inputs, targets = replace(dataset, normalisation=None).samples("test", rows, dtype)
+    inputs = replace(dataset, normalisation=None).inputs("test", rows, dtype)
     found: dict[str, NDArray[Any]] = {} if dataset.shape is None else {"input": inputs.reshape(-1, *dataset.shape)}
     outputs = run.settled(as_evaluated(run.config), inputs)
+    targets = dataset.targets(dataset.test, rows, dtype)
     found |= {"output": outputs.reshape(-1, *dataset.image), "target": targets.reshape(-1, *dataset.image)}
     return {name: array.astype(np.float32) for name, array in found.items()}
 

@@ -24,10 +24,15 @@ def noisy(deviation: float = 0.5) -> Dataset:
     return denoising(load("digits"), deviation)
 
 
+def pair(dataset: Dataset, part: str, rows: Any, drawn: tuple[int, int] = (0, 0), dtype: Any = DOUBLE) -> Any:
+    """Inputs and targets."""
+    return dataset.inputs(part, rows, dtype, drawn), dataset.targets(dataset.part(part), rows, dtype, drawn)
+
+
 def test_targets_are_the_images_and_inputs_have_noise_that_is_not_clipped() -> None:
     digits, found = load("digits"), noisy()
     assert (found.outputs, found.features, found.image) == (64, 64, (1, 8, 8))
-    inputs, targets = found.samples("train", np.arange(1000), DOUBLE)
+    inputs, targets = pair(found, "train", np.arange(1000))
     assert np.array_equal(targets, digits.train.images[:1000] / 16)
     xi = (inputs - targets) / 0.5
     # Moments and quantiles of 64,000 standard normal draws, each within five standard errors.
@@ -63,21 +68,20 @@ def test_training_draws_anew_each_epoch_and_evaluation_once_for_all_seeds() -> N
 
 
 def test_both_types_see_the_same_noise() -> None:
-    single, double = (noisy().samples("test", ROWS, dtype)[0] for dtype in (np.dtype(np.float32), DOUBLE))
+    single, double = (noisy().inputs("test", ROWS, dtype) for dtype in (np.dtype(np.float32), DOUBLE))
     assert np.allclose(single, double, atol=1e-6)
 
 
 def test_noise_comes_before_normalising_and_after_flips_and_shifts_that_targets_follow() -> None:
     augment = AugmentSpec(flip=True, shift=2)
-    plain, varied = noisy(0.0), noisy(0.0)
-    inputs, targets = varied.samples("train", ROWS, DOUBLE, augment, 3, 1)
+    inputs, targets = pair(noisy(0.0).varied(augment), "train", ROWS, (3, 1))
     assert np.array_equal(inputs, targets)
-    assert not np.array_equal(targets, plain.samples("train", ROWS, DOUBLE)[1])
-    normalised = noisy().normalised()
-    assert normalised.normalisation is not None
-    given, wanted = normalised.samples("train", ROWS, DOUBLE, augment, 3, 1)
-    raw = noisy().samples("train", ROWS, DOUBLE, augment, 3, 1)[0]
-    assert np.allclose(given, normalised.normalisation.of(raw))
+    assert not np.array_equal(targets, pair(noisy(0.0), "train", ROWS, (3, 1))[1])
+    varied = noisy().varied(augment)
+    given, wanted = pair(varied.normalised(), "train", ROWS, (3, 1))
+    normalisation = varied.normalised().normalisation
+    assert normalisation is not None
+    assert np.allclose(given, normalisation.of(varied.inputs("train", ROWS, DOUBLE, (3, 1))))
     assert np.array_equal(wanted, targets)
 
 
@@ -92,7 +96,7 @@ def test_data_in_memory_of_either_kind_of_number() -> None:
         assert found.image == expected
         kept = np.concatenate([found.train.labels, found.test.labels])
         assert sorted(kept.ravel().tolist()) == sorted(images.ravel().tolist())
-        targets = found.samples("test", np.arange(2), DOUBLE)[1]
+        targets = pair(found, "test", np.arange(2))[1]
         assert np.allclose(targets, found.test.images[:2] * scale)
 
 

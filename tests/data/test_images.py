@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 import dyadnet as dn
 from dyadnet.analysis.trained import input_range, inputs_of
 from dyadnet.data import AugmentSpec, Dataset, Split, as_dataset, load
-from dyadnet.data.images import Moves, drawn, moved, normalisation
+from dyadnet.data.images import Moves, moved, moves_of, normalisation
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Relaxation
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError, StoppedError
 from dyadnet.runs.export.files import export
+from dyadnet.runs.loading import load_data
 from dyadnet.training.api import resume, train
 from dyadnet.training.coordinator import Coordinator
 from dyadnet.training.inference import outputs, precise
@@ -68,25 +69,20 @@ def test_every_pixel_comes_from_where_flip_and_shift_say(
 
 def test_draws_depend_on_seed_epoch_and_row_alone() -> None:
     def keys(*rows: int, seed: int = 1, epoch: int = 1) -> list[tuple[bool, int, int]]:
-        moves = drawn(BOTH, seed, epoch, np.array(rows))
-        assert moves is not None
+        moves = moves_of(BOTH, seed, epoch, np.array(rows))
         return list(zip(moves.mirrored.tolist(), moves.down.tolist(), moves.right.tolist(), strict=True))
 
     assert keys(3, 7, 3)[::2] == keys(3, 3)
     assert keys(*ROWS[::-1]) == keys(*ROWS)[::-1]
     assert keys(*ROWS) != keys(*ROWS, epoch=2)
     assert keys(*ROWS) != keys(*ROWS, seed=2)
-    only = drawn(AugmentSpec(shift=3), 1, 1, ROWS)
-    assert only is not None
+    only = moves_of(AugmentSpec(shift=3), 1, 1, ROWS)
     assert not only.mirrored.any()
     assert only.down.tolist() == [down for _, down, _ in keys(*ROWS)]
-    assert drawn(BOTH, 1, 0, ROWS) is None
-    assert drawn(AugmentSpec(), 1, 1, ROWS) is None
 
 
 def test_every_shift_is_as_likely_and_half_are_mirrored() -> None:
-    moves = drawn(AugmentSpec(flip=True, shift=1), 0, 1, np.arange(3000))
-    assert moves is not None
+    moves = moves_of(AugmentSpec(flip=True, shift=1), 0, 1, np.arange(3000))
     counts = Counter(zip(moves.down.tolist(), moves.right.tolist(), strict=True))
     assert set(counts) == {(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)}
     # Of 3,000 a ninth each, give or take four deviations.
@@ -103,21 +99,33 @@ def test_each_channel_of_the_training_part_has_mean_0_and_variance_1(dtype: Any)
     assert np.allclose(found.mean, channels.mean(axis=(0, 2)), rtol=1e-12)
     assert np.allclose(found.std, channels.std(axis=(0, 2)), rtol=1e-12)
     dataset = Dataset("some", Split(raw, ROWS), Split(raw[:5] // 2, ROWS[:5]), 1 / 255, 2, shape=(3, 4, 4)).normalised()
-    inputs = dataset.inputs(dataset.train, np.arange(2500), np.dtype(np.float64)).reshape(2500, 3, 16)
+    inputs = dataset.inputs("train", np.arange(2500), np.dtype(np.float64)).reshape(2500, 3, 16)
     assert np.allclose(inputs.mean(axis=(0, 2)), 0, atol=1e-12)
     assert np.allclose(inputs.std(axis=(0, 2)), 1)
-    one = dataset.inputs(dataset.test, np.arange(2), np.dtype(np.float32))
+    one = dataset.inputs("test", np.arange(2), np.dtype(np.float32))
     assert one.dtype == np.float32
     expected = dataset.test.images[:2].reshape(2, 3, 16) / 255 - np.reshape(found.mean, (3, 1))
     assert np.allclose(one.reshape(2, 3, 16), expected / np.reshape(found.std, (3, 1)), atol=1e-5)
 
 
 def test_shifted_in_pixels_are_black_and_then_normalised() -> None:
-    dataset = load("digits").normalised()
-    moves = Moves(np.array([False]), np.array([3]), np.array([0]))
-    shown = dataset.inputs(dataset.train, np.array([0]), np.dtype(np.float64), moves).reshape(8, 8)
+    dataset = load("digits").normalised().varied(BOTH)
+    row = int(np.flatnonzero(moves_of(BOTH, 5, 1, ROWS).down == 3)[0])
+    shown = dataset.inputs("train", np.array([row]), np.dtype(np.float64), (5, 1)).reshape(8, 8)
     assert dataset.normalisation is not None
     assert np.allclose(shown[:3], -dataset.normalisation.mean[0] / dataset.normalisation.std[0])
+
+
+def test_images_as_targets_move_with_their_inputs_and_numbers_stay() -> None:
+    x = images(50, (1, 6, 6)).reshape(50, 6, 6)
+    pair = as_dataset((x, np.stack([x, 255 - x], axis=1))).varied(BOTH)
+    rows, dtype = np.arange(40), np.dtype(np.float64)
+    inputs = pair.inputs("train", rows, dtype, (3, 2)).reshape(40, 36)
+    targets = pair.targets(pair.train, rows, dtype, (3, 2)).reshape(40, 2, 36)
+    assert not np.array_equal(inputs, pair.inputs("train", rows, dtype))
+    assert np.array_equal(targets[:, 0], inputs)
+    total = as_dataset((x, x.mean(axis=(1, 2)))).varied(BOTH)
+    assert np.array_equal(total.targets(total.train, rows, dtype, (3, 2)), total.targets(total.train, rows, dtype))
 
 
 def test_what_is_known_of_shapes() -> None:
@@ -127,6 +135,8 @@ def test_what_is_known_of_shapes() -> None:
         (np.ones((20, 3, 5, 4)), (3, 5, 4)),
         (np.ones((20, 20)), None),
         (np.ones((20, 2, 3, 4, 5)), None),
+        (np.ones((20, 32, 32, 3)), None),
+        (np.ones((20, 6, 5, 5)), (6, 5, 5)),
     ):
         assert as_dataset((x, y)).shape == shape
         assert as_dataset((x, x.mean(axis=tuple(range(1, x.ndim))))).shape == shape
@@ -174,12 +184,13 @@ def test_neutral_settings_change_no_bit(tmp_path: Path) -> None:
 
 def test_engines_and_any_number_of_actors_give_the_same_bits() -> None:
     config = settings(data=VARIED | {"limit_train": 60, "limit_test": 20}, dynamics={"lanes": 2, "sweeps": 12})
-    dataset = load("digits").limited(60, 20).normalised()
+    dataset = load_data(config)
     expected = record(config, dataset, LocalEngine(config, dataset))
     for actors in (1, 2, 3):
         spread = config.model_copy(update={"cluster": config.cluster.model_copy(update={"actors": actors})})
         assert record(spread, dataset, threaded(spread, dataset)) == expected
     plain = config.model_copy(update={"data": config.data.model_copy(update={"augment": AugmentSpec()})})
+    dataset = load_data(plain)
     assert record(plain, dataset, LocalEngine(plain, dataset)) != expected
 
 
@@ -208,7 +219,7 @@ class Seeing(LocalEngine):
 
 def test_only_what_is_learned_from_is_varied_and_anew_in_every_epoch() -> None:
     config = settings(data={"augment": {"flip": True, "shift": 2}})
-    dataset = load("digits").limited(150, 40)
+    dataset = load_data(config)
     engine = Seeing(config, dataset)
     try:
         Coordinator(config, dataset.sizes, engine).run()
@@ -216,7 +227,7 @@ def test_only_what_is_learned_from_is_varied_and_anew_in_every_epoch() -> None:
         engine.close()
     shown: dict[int, dict[int, NDArray[Any]]] = {}
     for relaxation, inputs in engine.seen:
-        plain = dataset.inputs(dataset.part(relaxation.part), relaxation.rows, np.dtype(np.float32))
+        plain = dataset.inputs(relaxation.part, relaxation.rows, np.dtype(np.float32))
         if relaxation.minibatch:
             assert not np.array_equal(inputs, plain)
             shown.setdefault(relaxation.epoch, {}).update(zip(relaxation.rows.tolist(), inputs, strict=True))

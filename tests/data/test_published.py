@@ -35,8 +35,8 @@ def records(count: int, name: str = "cifar-10", seed: int = 0, **labels: int) ->
     found = np.random.default_rng(seed).integers(0, 256, (count, RECORD[name]), dtype=np.uint8)
     for column, classes in enumerate(cifar.CIFAR_SETS[name].labels):
         found[:, column] = (np.arange(count) + seed) % classes
-    for column, label in labels.items():
-        found[1, int(column[1:])] = label
+    for place, label in labels.items():
+        found[1, int(place[1:])] = label
     return found.tobytes()
 
 
@@ -306,7 +306,7 @@ def test_mnist_does_not_pass_for_kmnist(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_what_is_no_idx_set_is_named(changed: dict[str, bytes], complaint: str, tmp_path: Path) -> None:
-    image_set(tmp_path, "kmnist", np.arange(12) % 10, **changed)
+    image_set(tmp_path, "kmnist", np.arange(12) % 10, packed=True, **changed)
     with pytest.raises(DataError, match=complaint) as problem:
         data.load("kmnist", tmp_path)
     assert "\n" not in str(problem.value)

@@ -58,7 +58,7 @@ def samples(
     dtype = dyads.block.dtype
     inputs = targets = None
     if dyads.block.input_weights is not None:
-        inputs = dataset.inputs(split, rows, dtype)
+        inputs = dataset.inputs(relaxation.part, rows, dtype)
     if dyads.block.is_output:
         targets = dataset.targets(split, rows, dtype)
     return inputs, targets

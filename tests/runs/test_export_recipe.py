@@ -54,6 +54,13 @@ def test_it_settles_to_the_same_outputs(network: dict[str, Any], outputs: Callab
     assert np.abs(outputs(tmp_path / "weights.npz", x) - run.outputs(x)).max() < 1e-5
 
 
+def test_it_normalises_inputs_as_the_run_did(outputs: Callable[..., Any], tmp_path: Path) -> None:
+    run = dn.train(settings(data={"normalise": True}), tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "weights.npz")
+    x = load("digits").test.images[:40]
+    assert np.abs(outputs(tmp_path / "weights.npz", x) - run.outputs(x)).max() < 1e-5
+
+
 def test_it_says_so_if_it_does_not_settle(outputs: Callable[..., Any], tmp_path: Path) -> None:
     dn.train(settings(), tmp_path / "run")
     export(tmp_path / "run", tmp_path / "weights.npz")

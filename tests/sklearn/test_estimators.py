@@ -217,6 +217,8 @@ def test_the_network_may_be_any_graph() -> None:
     ("settings", "words"),
     [
         ({"data": {"limit_train": 10}}, "settings.data.limit_train: 10 is not legal; the samples are X and y"),
+        ({"data": {"augment": {"flip": True}}}, "settings.data.augment.flip: True is not legal; X is a table"),
+        ({"data": {"normalise": True}}, "settings.data.normalise: True is not legal; X is a table of features"),
         ({"data": {"name": "mnist", "validation": 0.2}}, "settings.data.name: 'mnist' is not legal"),
         ({"engine": "ray"}, "settings.engine: 'ray' is not legal"),
         ({"cluster": {"actors": 2}}, "settings.cluster.actors: 2 is not legal"),

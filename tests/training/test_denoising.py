@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 import dyadnet as dn
 from dyadnet.data import DataShape, as_dataset
+from dyadnet.data.memory import described
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, DataError
 from dyadnet.files.arrays import read as arrays
@@ -57,7 +58,8 @@ def test_scores_of_images_are_recorded_and_are_those_of_the_outputs(trained: dn.
         trained.history
     )
     assert trained.history["train_psnr"][-1] > trained.history["train_psnr"][0]
-    inputs, targets = load_data(trained.config).samples("test", np.arange(60), np.dtype(np.float64))
+    data, rows, dtype = load_data(trained.config), np.arange(60), np.dtype(np.float64)
+    inputs, targets = data.inputs("test", rows, dtype), data.targets(data.test, rows, dtype)
     found = trained.outputs(inputs)
     psnr, ssim = (total / 60 for total in image_scores(found, targets, (1, 8, 8)))
     assert trained.test_psnr == pytest.approx(psnr, abs=0.01)
@@ -101,7 +103,7 @@ def test_the_noise_of_training_is_new_each_epoch_and_that_of_evaluations_is_the_
         finally:
             engine.close()
         for relaxation, inputs in engine.seen:
-            clean = data.inputs(data.part(relaxation.part), relaxation.rows, np.dtype(np.float32))
+            clean = data.targets(data.part(relaxation.part), relaxation.rows, np.dtype(np.float32))
             noise = inputs - clean
             assert 0.2 < noise.std() < 0.4
             rows = zip(relaxation.rows.tolist(), noise, strict=True)
@@ -184,6 +186,13 @@ def test_what_is_no_image_is_not_drawn(targets: Any, words: str, tmp_path: Path)
     found = dn.train(config(data={}, learning={"epochs": 1}), tmp_path / "run", data=data)
     with pytest.raises(DataError, match=words):
         found.plot_images(data=data)
+
+
+def test_targets_of_another_size_are_not_flipped_with_their_samples() -> None:
+    data = np.random.default_rng(0).random((40, 6, 6)), np.random.default_rng(1).random((40, 3, 3))
+    given = config(data={"name": "memory", "memory": described(as_dataset(data)), "augment": {"flip": True}})
+    with pytest.raises(ConfigError, match=r"data.augment: .* samples and targets of one height and width; memory has"):
+        load_data(given, data)
 
 
 def test_the_command_line_denoises_with_a_preset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

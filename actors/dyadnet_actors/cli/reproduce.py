@@ -12,9 +12,8 @@ import typer
 from dyadnet.cli.completion import among
 from dyadnet.cli.picture_option import FormatOption
 from dyadnet.config import ClusterSpec
-from dyadnet.data import KNOWN
 from dyadnet.errors import ConfigError
-from dyadnet.reproduce.experiments import NAMES
+from dyadnet.reproduce.experiments import DATA, NAMES
 
 
 def reproduce(
@@ -23,7 +22,7 @@ def reproduce(
         typer.Argument(metavar="NAME", help="table1, figure2, figure3 or translation.", autocompletion=among(NAMES)),
     ],
     data: Annotated[
-        str | None, typer.Option(help="mnist (default), fashion-mnist or digits.", autocompletion=among(KNOWN))
+        str | None, typer.Option(help="mnist (default), fashion-mnist or digits.", autocompletion=among(DATA))
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds 0, 1, ….")] = 3,
     epochs: Annotated[

@@ -14,7 +14,9 @@ from dyadnet_actors.protocol import tasks
 @pytest.mark.parametrize("update", [None, Update(0.1, 20, 1e-3, 7, True)])
 def test_a_task_comes_back(update: Update | None, pace: Pace | None) -> None:
     phases = (Phase("free", 0.0, 30), Phase("nudged", 0.1, 10, True, 5))
-    sent = Relaxation(2**40, "train", np.arange(5, 200, 7), phases, (-1.0, 0.25), 1 / 3, probed=True, exact=True)
+    sent = Relaxation(
+        2**40, "train", np.arange(5, 200, 7), phases, (-1.0, 0.25), 1 / 3, probed=True, exact=True, epoch=3
+    )
     found, learned, paced = tasks.unseal(tasks.seal(sent, update, pace))
     assert (learned, paced) == (update, pace)
     assert found.rows.dtype == np.int64
