@@ -67,15 +67,16 @@ def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None, tas
     from dyadnet.data import KNOWN, MEMORY, load
 
     chain: dict[str, Any] = {"inputs": values["network"]["layered"]["inputs"]}
+    numbers = task == "denoise"
     if data is not None and data not in (*KNOWN, MEMORY):
         dataset = load(data, data_dir)
         chain = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}
-        if dataset.numbers is not None:
-            # What presets say of outputs is meant for classes.
-            chain |= {"output_activation": "linear", "loss": "squared-error"}
+        numbers = numbers or dataset.numbers is not None
     if task == "denoise":
-        # Pixels lie within the bounds of a preset's outputs, and are met better by these than by linear ones.
-        chain |= {"outputs": chain["inputs"], "loss": "squared-error"}
+        chain["outputs"] = chain["inputs"]
+    if numbers:
+        # What presets say of outputs is meant for classes.
+        chain |= {"output_activation": "linear", "loss": "squared-error"}
     return merged(values, {"network": {"layered": chain}})
 
 

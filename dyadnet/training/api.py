@@ -22,7 +22,15 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.pictures import also_as
 from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
-from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
+from dyadnet.errors import (
+    CallbackError,
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    DyadnetError,
+    RunFolderError,
+    UsageError,
+)
 from dyadnet.files.arrays import ArraysError, read
 from dyadnet.network.topology import Topology
 from dyadnet.notebook import usual_watcher
@@ -370,7 +378,7 @@ def draw(run: Path, watcher: ProgressCallback, data: Data | None = None) -> None
     try:
         try:
             with signals.interruptible():
-                strip.keep(Run(run), data)
+                _keep_images(run, watcher, data)
                 pictures(run)
         except (OSError, RunFolderError):
             raise
@@ -383,6 +391,14 @@ def draw(run: Path, watcher: ProgressCallback, data: Data | None = None) -> None
         # The folder may be somebody else's, and hold anything.
         why = " ".join(str(problem).split())
         watcher.warning(f"no pictures and no report: {why}; once they can be written: {again}")
+
+
+def _keep_images(run: Path, watcher: ProgressCallback, data: Data | None) -> None:
+    """Write a few test images into a run's folder, if it has some; without them there are all other pictures."""
+    try:
+        strip.keep(Run(run), data)
+    except DyadnetError as problem:
+        watcher.warning(f"no images: {' '.join(str(problem).split())}")
 
 
 def pictures(run: Path, kind: str | None = None) -> None:

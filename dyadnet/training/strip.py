@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from dyadnet.data import Data, image_target
 from dyadnet.errors import DataError
-from dyadnet.runs.folder import IMAGES, whole
+from dyadnet.runs.folder import IMAGES, saved_weights, whole
 from dyadnet.runs.loading import load_data
+from dyadnet.runs.weights import MANIFEST
 from dyadnet.training.inference import as_evaluated
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """The first so many images of the test part."""
+
+
+class NoImagesError(DataError):
+    """Targets that are no images."""
 
 
 def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]:
@@ -36,7 +41,7 @@ def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]
 
     Raises
     ------
-    DataError
+    NoImagesError
         If its targets are no images.
     UsageError
         If data or weights cannot be read.
@@ -44,10 +49,10 @@ def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]
     shape = run.target_shape
     if shape is None or image_target(shape) is None:
         kind = "classes" if shape is None else f"numbers of shape {shape}"
-        raise DataError(f"{run.path}: its targets are {kind}, not images; {_LEGAL}")
+        raise NoImagesError(f"{run.path}: its targets are {kind}, not images; {_LEGAL}")
     dataset = load_data(run.config, data)
     if dataset.image is None:
-        raise DataError(f"{run.path}: its targets go beyond 0 to 1, so they are not images; {_LEGAL}")
+        raise NoImagesError(f"{run.path}: its targets go beyond 0 to 1, so they are not images; {_LEGAL}")
     rows, dtype = np.arange(min(SHOWN, len(dataset.test.labels))), np.dtype(np.float64)
     # What is normalised is so once more below.
     inputs = replace(dataset, normalisation=None).inputs("test", rows, dtype)
@@ -62,20 +67,22 @@ _LEGAL = "images have shape (height, width) or (1 or 3 channels, height, width) 
 
 
 def keep(run: Run, data: Data | None = None) -> None:
-    """Write `images` into the run's folder, if its targets are images.
+    """Write `images` into the run's folder, if its targets are images and it has saved weights.
 
     Raises
     ------
     UsageError
-        If data or weights cannot be read.
+        If the data cannot be read.
+    DivergedError
+        If the images do not settle.
     RunFolderError
         If the file cannot be written.
     """
-    if image_target(run.target_shape or ()) is None:
+    if not (saved_weights(run.path, run.which) / MANIFEST).exists() or image_target(run.target_shape or ()) is None:
         return
     try:
         found: dict[str, Any] = images(run, data)
-    except DataError:
+    except NoImagesError:
         return
     with whole(run.path / IMAGES) as fresh, fresh.open("wb") as file:
         np.savez_compressed(file, **found)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dyadnet.analysis.trained import input_range, inputs_of
 from dyadnet.config import DataSpec
 from dyadnet.data import AugmentSpec, Dataset, as_dataset, denoising, load
 from dyadnet.data.dataset import image_target
@@ -83,6 +84,20 @@ def test_noise_comes_before_normalising_and_after_flips_and_shifts_that_targets_
     assert normalisation is not None
     assert np.allclose(given, normalisation.of(varied.inputs("train", ROWS, DOUBLE, (3, 1))))
     assert np.array_equal(wanted, targets)
+
+
+def test_what_an_adversary_may_do_leaves_noise_its_room() -> None:
+    assert input_range(noisy(0.0)) == (0.0, 1.0)
+    assert input_range(noisy(0.5)) == (-4.0, 5.0)
+    low, high = input_range(noisy(0.5).normalised())
+    inputs = noisy(0.5).normalised().inputs("train", ROWS, DOUBLE)
+    assert (inputs > low).all()
+    assert (inputs < high).all()
+    assert np.ptp(high - low) == 0
+    # An analysis looks at what evaluations see.
+    seen, wanted = inputs_of(noisy(0.5), "test", ROWS)
+    assert np.array_equal(seen, noisy(0.5).inputs("test", ROWS, DOUBLE))
+    assert np.array_equal(wanted, load("digits").test.images[ROWS] / 16)
 
 
 def test_data_in_memory_of_either_kind_of_number() -> None:

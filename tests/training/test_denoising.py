@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ from dyadnet.numerics.image_scores import image_scores
 from dyadnet.reporting.contents import contents
 from dyadnet.reporting.reading import read
 from dyadnet.runs.loading import check_fit, load_data, shape_for
+from dyadnet.runs.watcher import Silent
 from dyadnet.study import run_trial
 from dyadnet.study.plan import plan
 from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.view import view
+from dyadnet.training.api import draw
 from dyadnet.training.coordinator import Coordinator
 from dyadnet_actors.cli.screen import overview
 from tests.actors.cli.test_screen import drawn
@@ -173,6 +176,28 @@ def test_a_run_without_pictures_draws_images_when_asked(trained: dn.Run) -> None
     assert np.asarray(axes.images[0].get_array()).shape == (26, 71, 3)
 
 
+@pytest.mark.pictures
+def test_pictures_are_drawn_where_images_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draws = np.random.default_rng(0).random((40, 4, 4))
+    kept = config(data={"task": "denoise"}, learning={"epochs": 1})
+    found = dn.train(kept, tmp_path / "run", data=(draws, np.arange(40) % 2), report=False)
+    warnings: list[str] = []
+
+    class Told(Silent):
+        def warning(self, text: str) -> None:
+            warnings.append(text)
+
+    # Its data were in memory, and are not any more.
+    draw(found.path, Told())
+    (warning,) = warnings
+    assert warning.startswith("no images: data.name: memory: these data were given in memory")
+    assert (found.path / "curves.png").exists()
+    assert not (found.path / "images.npz").exists()
+    shutil.rmtree(found.path / "checkpoints")
+    draw(found.path, Told())
+    assert len(warnings) == 1
+
+
 @pytest.mark.parametrize(
     ("targets", "words"),
     [
@@ -205,7 +230,8 @@ def test_the_command_line_denoises_with_a_preset(tmp_path: Path, capsys: pytest.
     assert "PSNR train " in captured.err
     written = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
     assert (written["data"]["task"], written["data"]["noise"]) == ("denoise", 0.2)
-    assert written["network"]["populations"][-1]["size"] == 64
+    output = written["network"]["populations"][-1]
+    assert (output["size"], output["activation"]) == (64, "linear")
     assert run("evaluate", out, "--json") == 0
     assert json.loads(capsys.readouterr().out)["psnr"] == pytest.approx(result["test_psnr"], abs=0.01)
     clean = load_data(dn.load(out).config).test.images[:30]
