@@ -96,7 +96,7 @@ function curves() {
   return panel("Side by side", several ? "by epoch; bands: standard deviation over seeds" : "by epoch", grid(
     chart("Test error", each((epoch) => (known(epoch.accuracy.test) ? 1 - epoch.accuracy.test : null)), { ...size, log: true, format: rate }),
     chart("Test, variance not explained", each((epoch) => (known(epoch.r2.test) ? 1 - epoch.r2.test : null)), { ...size, log: true, format: rate }),
-    chart("Test PSNR", each((epoch) => epoch.psnr.test ?? null), { ...size, format: decibels }),
+    chart("Test PSNR (dB)", each((epoch) => epoch.psnr.test ?? null), size),
     chart("Test SSIM", each((epoch) => epoch.ssim.test ?? null), size),
     chart("Training loss", each((epoch) => epoch.loss.train), { ...size, log: true }),
     chart("Gap: training − test accuracy, points", each(gap), size),

@@ -127,7 +127,7 @@ function training(run) {
   return [
     chart("Loss", [{ name: "", colour: "one", points: fine(run, "loss"), faint: true }, ...three("loss")], { ...SIZE, log: true }),
     chart(ofNumbers(run) ? "Variance not explained, 1 − R²" : "Error", three(ofNumbers(run) ? "r2" : "accuracy", error), { ...SIZE, log: true, format: rate }),
-    ...(ofImages(run) ? [chart("PSNR", three("psnr"), { ...SIZE, format: decibels }), chart("SSIM", three("ssim"), SIZE)] : []),
+    ...(ofImages(run) ? [chart("PSNR (dB)", three("psnr"), SIZE), chart("SSIM", three("ssim"), SIZE)] : []),
     chart("Sweeps to settle", [
       { name: "", colour: "one", points: fine(run, "sweeps"), faint: true },
       { name: "mean", colour: "one", points: over(run, (epoch) => epoch.sweeps) },

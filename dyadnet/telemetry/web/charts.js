@@ -280,7 +280,7 @@ function charts(state) {
     ], { log: true }),
     live(score === "r2" ? "Variance not explained, 1 − R²" : "Error", parts(score, error),
       { log: true, format: (value) => percent(value, value < 0.1 && value > 0 ? 1 : 0) }),
-    ...(state.scores.psnr ? [live("PSNR", parts("psnr"), { format: decibels }), live("SSIM", parts("ssim"), {})] : []),
+    ...(state.scores.psnr ? [live("PSNR (dB)", parts("psnr"), {}), live("SSIM", parts("ssim"), {})] : []),
     live("Sweeps to settle", [
       { name: "", colour: "one", points: fine("sweeps"), faint: true },
       { name: "median", colour: "one", points: smooth(fine("sweeps"), 15) },
