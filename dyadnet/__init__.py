@@ -27,6 +27,7 @@ from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.network import Imperfections
 from dyadnet.learning.optimisers import SGD, Adam, Momentum
 from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.network.layers import from_layers
 from dyadnet.registry import register
 from dyadnet.runs.status import Status
 from dyadnet.runs.summary import Summary
@@ -76,6 +77,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "evaluate",
+    "from_layers",
     "layered",
     "load",
     "register",

@@ -57,9 +57,9 @@ class Settler:
         self.samples = samples
         self.couplings = tuple(p.coupling for p in engine.config.network.recurrent)
         rule = engine.timing.rule
-        radius = 0.0
+        self.radius = radius = 0.0
         if rule.needs_radius:
-            radius = engine.spectral_radius(self.couplings, engine.timing.symmetric_radius, 100)
+            self.radius = radius = engine.spectral_radius(self.couplings, engine.timing.operator, 100)
         self.step = rule.step(radius) if step is None else step
         self.gamma = rule.gamma(radius)
         self.number = 0

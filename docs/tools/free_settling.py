@@ -58,7 +58,7 @@ def seconds(config: RunConfig, radius: float, data: Any) -> tuple[float, float, 
     engine = ActorEngine(config, workers)
     couplings = tuple(projection.coupling for projection in config.network.recurrent)
     try:
-        found = engine.spectral_radius(couplings, engine.timing.symmetric_radius, 100)
+        found = engine.spectral_radius(couplings, engine.timing.operator, 100)
         scaled = {
             name: {
                 key: array * (radius / found) if key not in ("input", "bias") else array for key, array in own.items()

@@ -164,7 +164,7 @@ def _settling(
 ) -> dict[str, Any]:
     """Sweeps and ticks of each sample by itself, under the run's own dynamics and without a nudge."""
     dynamics, rule = engine.config.dynamics, engine.timing.rule
-    radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, 100)
+    radius = engine.spectral_radius(couplings, engine.timing.operator, 100)
     phases = (Phase("free", 0.0, dynamics.sweeps, dynamics.fixed),)
     outcomes = []
     for number, row in enumerate(rows):

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.learning.block import Block
-from dyadnet.network.description import INPUT
 
 Array = NDArray[np.float64]
 
@@ -58,10 +57,8 @@ def assemble(blocks: Mapping[str, Block]) -> Assembled:
             theta = made.dense()
             W[here, there] += theta
             W[there, here] += made.coupling * theta.T
-        if block.input_weights is not None:
-            input_weights[here] = block.parameters()[INPUT]
-        if block.input_synapses is not None:
-            input_weights[here] = block.input_synapses.dense()
+        if block.entry is not None:
+            input_weights[here] = block.entry.dense()
         if block.is_output:
             output = here
     return Assembled(W, input_weights, output, places)

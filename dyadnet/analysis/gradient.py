@@ -79,7 +79,7 @@ def contrast(
         if couplings is None:
             couplings = tuple(p.coupling for p in config.network.recurrent)
         rule = engine.timing.rule
-        radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, 100) if rule.needs_radius else 0.0
+        radius = engine.spectral_radius(couplings, engine.timing.operator, 100) if rule.needs_radius else 0.0
         fixed = config.dynamics.fixed
         phases = (Phase("free", 0.0, caps[0], fixed), Phase("nudged", beta, caps[1], fixed))
         step, gamma = rule.step(radius), rule.gamma(radius)

@@ -125,9 +125,7 @@ class Trained:
         self.engine = LocalEngine(config, self._dataset(*nothing))
         self.engine.load(parameters)
         self.couplings = tuple(p.coupling for p in config.network.recurrent)
-        self.radius = self.engine.spectral_radius(
-            self.couplings, self.engine.timing.symmetric_radius, 2 * COLD_ITERATIONS
-        )
+        self.radius = self.engine.spectral_radius(self.couplings, self.engine.timing.operator, 2 * COLD_ITERATIONS)
         self.step = self.engine.timing.rule.step(self.radius)
         self.gamma = self.engine.timing.rule.gamma(self.radius)
         self._free = Phase("free", 0.0, config.dynamics.sweeps)
@@ -162,10 +160,8 @@ class Trained:
         self.nudge(inputs, targets, beta)
         total = np.zeros_like(inputs)
         for name, block in self.engine.blocks.items():
-            if block.input_weights is not None:
-                total += self.engine.lanes(name)[0].state[1] @ block.input_weights
-            if block.input_synapses is not None:
-                total += block.input_synapses.backward(self.engine.lanes(name)[0].state[1])
+            if block.entry is not None:
+                total += block.entry.transposed(self.engine.lanes(name)[0].state[1], inputs)
         return -total / beta
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,17 +22,17 @@ from dyadnet.data import Dataset
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import COUNTED, BlockReport, Layout, Outcome, Reports, ResourceUsage, numbers_of
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.engines.protocol import PerformanceRecord
 from dyadnet.errors import DivergedError
 from dyadnet.files.store import Store
 from dyadnet.learning.block import Block
+from dyadnet.learning.projections import Made
 from dyadnet.learning.update import Update
-from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology, feedforward_order
 from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
-from dyadnet.synapses.base import CalledSynapses
 
 Array = NDArray[Any]
 ONE_PASS = (PhaseOutcome("forward", 1, 1.0, True),)
@@ -87,14 +87,9 @@ class BackpropEngine:
         self._targets = data.targets(data.part(part), rows, self._dtype, drawn)
         for name in self._order:
             block = self.blocks[name]
-            drive = np.tile(block.bias, (len(self._x), 1))
-            if block.input_weights is not None:
-                drive += self._x @ block.input_weights.T
-            if block.input_synapses is not None:
-                drive += block.input_synapses.forward(self._x)
-            for made in block.projections:
-                state = self._states[made.source]
-                drive += made.forward(state) if isinstance(made, CalledSynapses) else state @ made.weights.T
+            drive = np.tile(np.repeat(block.bias, block.spec.population.sharing), (len(self._x), 1))
+            for made, pre in self._heard(block):
+                drive += made.product(pre)
             if not np.isfinite(drive).all():
                 raise DivergedError(name, 1, "its drive is no longer finite")
             self._drives[name] = drive
@@ -127,21 +122,22 @@ class BackpropEngine:
         for name in reversed(self._order):
             block = self.blocks[name]
             delta = back[name] * block.activation.slope(self._drives[name]) / self._dtype.type(samples)
-            block.gradient["bias"][...] = delta.sum(axis=0)
-            if block.input_weights is not None:
-                block.gradient[INPUT][...] = delta.T @ self._x
-            for synapses in block.synapses:
-                block.gradient[synapses.source][...] = delta.T @ self._states[synapses.source]
-                back[synapses.source] += delta @ synapses.weights * self._dtype.type(samples)
-            for called in block.called:
-                pre = self._x if called is block.input_synapses else self._states[called.source]
-                for key, part in called.contrast(delta, pre).items():
+            block.gradient["bias"][...] = delta.sum(axis=0).reshape(block.spec.biases, -1).sum(axis=1)
+            for made, pre in self._heard(block):
+                for key, part in made.gradient(delta, pre).items():
                     block.gradient[key][...] = part
-                if called is not block.input_synapses:
-                    back[called.source] += called.backward(delta) * self._dtype.type(samples)
+                if made is not block.entry:
+                    back[made.source] += made.transposed(delta, pre) * self._dtype.type(samples)
         return {name: block.gradient for name, block in self.blocks.items()}
 
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def _heard(self, block: Block) -> Iterator[tuple[Made, Array]]:
+        """What a block has of each projection, and what it multiplies."""
+        if block.entry is not None:
+            yield block.entry, self._x
+        for made in block.projections:
+            yield made, self._states[made.source]
+
+    def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """Of no response: nothing comes back to a layer."""
         return 0.0
 

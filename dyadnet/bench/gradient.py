@@ -31,7 +31,7 @@ def measure(values: dict[str, Any], dataset: Dataset, minibatch: int) -> dict[st
         over = {"network": {"layered": {"lam": MODELS[model]}}, "dynamics": dynamics | {"fixed": False}}
         return RunConfig.read(merged(values, over))
 
-    for model in ("sshm", "ffm", "hm"):
+    for model in ("sshm", "ffm", "hm", "asymmetric"):
         exact = contrast(config(model, EXACT), dataset, chosen, EXACT_BETA).whole
         for beta in BETAS:
             for tolerance in TOLERANCES:

@@ -81,8 +81,7 @@ class SettlingCase:
         engine = LocalEngine(type(plain).read(values), self._dataset)
         try:
             couplings = tuple(p.coupling for p in plain.network.recurrent)
-            symmetric = engine.timing.symmetric_radius
-            factor = radius / engine.spectral_radius(couplings, symmetric, COLD_ITERATIONS)
+            factor = radius / engine.spectral_radius(couplings, engine.timing.operator, COLD_ITERATIONS)
             engine.load({block: _scaled(named, factor) for block, named in engine.parameters().items()})
             rule = engine.timing.rule
             eta, gamma = rule.step(radius) if step is None else step, rule.gamma(radius)

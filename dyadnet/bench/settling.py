@@ -86,7 +86,7 @@ def _settle(
     engine = LocalEngine(config, task.data)
     try:
         couplings = tuple(p.coupling for p in config.network.recurrent)
-        radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, COLD_ITERATIONS)
+        radius = engine.spectral_radius(couplings, engine.timing.operator, COLD_ITERATIONS)
         step, gamma = engine.timing.rule.step(radius), engine.timing.rule.gamma(radius)
         phases = (Phase("free", 0.0, task.cap),)
         relaxation = Relaxation(1, "train", np.arange(task.minibatch), phases, couplings, step, gamma=gamma)

@@ -69,7 +69,7 @@ def working_set(engine: LocalEngine, name: str) -> int:
 def _working_set(block: Block, lane: BlockLane) -> int:
     A, state = lane.A, lane.state
     streams, itemsize = len(state), A.itemsize
-    heard = sum(synapses.link.pre.size for synapses in block.synapses)
+    heard = sum(link.pre.size for link in block.topology.afferent(block.name))
     states = heard * (streams if any(synapses.coupling for synapses in block.synapses) else 1)
     feedback = sum((streams - (axon.coupling == 0)) * block.spec.size for axon in block.axons)
     own, products = A.nbytes * streams + state.nbytes, streams * A.nbytes * len(block.synapses)
@@ -105,7 +105,7 @@ def _contrast(
         couplings = tuple(projection.coupling for projection in config.network.recurrent)
         step = 1.0
         if engine.timing.rule.needs_radius:
-            radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, COLD_ITERATIONS)
+            radius = engine.spectral_radius(couplings, engine.timing.operator, COLD_ITERATIONS)
             step = engine.timing.rule.step(radius)
         phases = [Phase("free", 0.0, CAP)] if any(kappa > 0 for kappa in couplings) else []
         if way == "at once":

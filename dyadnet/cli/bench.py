@@ -51,7 +51,7 @@ def kernel(
 @app.command()
 def blocks(
     several: Annotated[str, typer.Option("--blocks", help="Blocks a hidden layer, with commas.")] = "10,50,100",
-    model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
+    model: Annotated[str, typer.Option(help="hm, ffm, sshm or asymmetric.")] = "sshm",
     minibatches: Annotated[int | None, typer.Option(min=1, help="Minibatches of an epoch; all by default.")] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Epochs of each, by turns, after one that warms up.")] = 7,
     imperfect: Annotated[
@@ -97,7 +97,7 @@ def blocks(
 @app.command()
 def versions(
     other: Annotated[Path, typer.Argument(metavar="OTHER", help="A python with another version of dyadnet.")],
-    models: Annotated[str, typer.Option(help="hm, ffm and sshm, with commas.")] = "sshm,hm,ffm",
+    models: Annotated[str, typer.Option(help="hm, ffm, sshm and asymmetric, with commas.")] = "sshm,hm,ffm",
     network: Annotated[str, typer.Option(help="Sizes of the chain that has synthetic data.")] = DEFAULT,
     minibatches: Annotated[int, typer.Option(min=1, help="Minibatches of an epoch, at most; the digits have 41.")] = 40,
     studies: Annotated[bool, typer.Option("--studies", help="Trials an hour of a small study, too.")] = False,
@@ -188,7 +188,7 @@ def prospective(
     radii: Annotated[
         list[float] | None, typer.Option("--radius", min=0.0, help="μ of the network; 2.4 and 5 unless given.")
     ] = None,
-    model: Annotated[str, typer.Option(help="sshm or hm: in ffm nothing flows back.")] = "sshm",
+    model: Annotated[str, typer.Option(help="sshm or hm.")] = "sshm",
     minibatch: Annotated[int, typer.Option(min=1)] = 20,
     cap: Annotated[int, typer.Option(min=1, help="Ticks after which a relaxation counts as never settling.")] = 30000,
     data_name: Annotated[str, typer.Option("--data", help="Inputs of the network's size.")] = "mnist",
@@ -206,8 +206,8 @@ def prospective(
 
     if table not in TABLES:
         raise ConfigError("--table", table, f"one of {', '.join(TABLES)}")
-    if known("--model", model) == "ffm":
-        raise ConfigError("--model", model, "sshm or hm: nothing flows back in a feedforward network, μ is 0")
+    if known("--model", model) not in ("sshm", "hm"):
+        raise ConfigError("--model", model, "sshm or hm: ffm has no feedback, and no single μ stands for asymmetric")
     if any(radius <= 0 for radius in radii or ()):
         raise ConfigError("--radius", min(radii or ()), "above 0")
     inputs, hidden = sizes(network)
@@ -252,7 +252,7 @@ def gradient(
 
 @app.command()
 def metrics(
-    model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
+    model: Annotated[str, typer.Option(help="hm, ffm, sshm or asymmetric.")] = "sshm",
     data_name: Annotated[str, typer.Option("--data", help="digits, mnist or fashion-mnist.")] = "digits",
     data_dir: Annotated[Path | None, typer.Option(help="Folder of the image sets.")] = None,
     engine: Annotated[str, typer.Option(help="local or ray.")] = "local",

@@ -169,7 +169,7 @@ def train(
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; a preset without.")] = None,
     model: Annotated[
         str | None,
-        typer.Option(help="hm, ffm or sshm (default).", rich_help_panel=FIRST, autocompletion=among(MODELS)),
+        typer.Option(help="hm, ffm, sshm (default), asymmetric.", rich_help_panel=FIRST, autocompletion=among(MODELS)),
     ] = None,
     lam: Annotated[
         float | None,

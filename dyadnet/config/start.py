@@ -10,7 +10,8 @@ from dyadnet.config import DataSpec
 from dyadnet.config.overrides import located, merged, read_yaml, spelled_out
 from dyadnet.config.presets import nearest_model, preset
 from dyadnet.errors import ConfigError
-from dyadnet.network.description import MODELS
+from dyadnet.network.description import ASYMMETRIC, FEEDFORWARD, INPUT, MODELS, Asymmetric
+from dyadnet.synapses.dense import DENSE
 
 
 def starting_point(
@@ -80,16 +81,43 @@ def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None, tas
     return merged(values, {"network": {"layered": chain}})
 
 
-def _with_lambda(values: dict[str, Any], lam: float) -> dict[str, Any]:
+def _with_lambda(values: dict[str, Any], lam: float | Asymmetric) -> dict[str, Any]:
     network = values.get("network")
     if isinstance(network, dict) and "layered" in network:
         return merged(values, {"network": {"layered": {"lam": lam}}})
+    if isinstance(network, dict) and "layers" in network:
+        return merged(values, {"network": {"lam": lam}})
     if isinstance(network, dict) and isinstance(network.get("projections"), list):
-        projections = [
-            p
-            if not isinstance(p, dict) or p.get("pre") == "input"
-            else {k: v for k, v in p.items() if k != "kappa"} | {"lam": lam}
-            for p in network["projections"]
-        ]
-        return {**values, "network": {**network, "projections": projections}}
+        return {**values, "network": {**network, "projections": _projections(network["projections"], lam)}}
     return values
+
+
+def _transposed(kind: Any) -> Any:
+    """The kind of the way back, as a file writes it."""
+    settings = {"kind": kind} if isinstance(kind, str) else kind
+    if isinstance(settings, dict) and settings.get("kind") == "transposed":
+        return settings.get("of")
+    return {"kind": "transposed", "of": settings}
+
+
+def _projections(given: list[Any], lam: float | Asymmetric) -> list[Any]:
+    """A graph's projections with one λ, or asymmetric: with λ = ½ and one back for each, as strong at first."""
+    known = [p for p in given if isinstance(p, dict) and p.get("pre") != INPUT]
+    pairs = [(p.get("pre"), p.get("post")) for p in known]
+    both = next((pair for pair in pairs if pair[0] != pair[1] and pair[::-1] in pairs), None)
+    if lam != ASYMMETRIC and both is not None:
+        what = f"{both[0]}->{both[1]} and {both[1]}->{both[0]}"
+        legal = f"one way only, where one λ couples both ends: leave one of them out, or give --model {ASYMMETRIC}"
+        raise ConfigError("network.projections", what, legal)
+    found: list[Any] = []
+    for p in given:
+        if not any(p is one for one in known):
+            found.append(p)
+            continue
+        here = {k: v for k, v in p.items() if k not in ("kappa", "lam")}
+        found.append(here | {"lam": FEEDFORWARD if lam == ASYMMETRIC else lam})
+        if lam == ASYMMETRIC and (p.get("post"), p.get("pre")) not in pairs:
+            kind = p.get("kind", DENSE)
+            back = {"pre": p.get("post"), "post": p.get("pre"), "lam": FEEDFORWARD}
+            found.append(here | back | ({} if kind == DENSE else {"kind": _transposed(kind)}))
+    return found

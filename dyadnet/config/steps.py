@@ -34,6 +34,8 @@ class Circumstances:
         Whether neighbours fire in turn, at least the largest delay apart: the step is an ω then.
     synchronous
         Whether every block fires at every tick.
+    two_way
+        Whether its only cycles are those of two projections, one each way: modes may lie anywhere then.
     """
 
     lag: int = 0
@@ -42,6 +44,7 @@ class Circumstances:
     forest: bool = True
     red_black: bool = False
     synchronous: bool = True
+    two_way: bool = False
 
 
 class OwnStep(Spec, ABC):

@@ -7,10 +7,8 @@ from dyadnet.config.faults import check_faults
 from dyadnet.config.sections import Settings
 from dyadnet.config.steps import OwnStep
 from dyadnet.errors import ConfigError
-from dyadnet.network.connectivity import Connectivity
-from dyadnet.network.description import Network, Projection
 from dyadnet.network.topology import Topology, feedforward_order
-from dyadnet.synapses.base import ProjectionKind
+from dyadnet.synapses.compiled import CompiledKind
 from dyadnet.synapses.soundness import check
 from dyadnet.timing.alternating import sides
 
@@ -40,6 +38,9 @@ def check_consistency(config: Settings) -> None:
         low, high = schedule.extremes(epochs)
         if low < 0 or high > 1:
             raise ConfigError("learning.lam", low if low < 0 else high, "λ must stay from 0 to 1 throughout the run")
+    if lam is not None and not isinstance(lam, dict) and network.asymmetric:
+        legal = "by projection, such as {h1->h2: 0.5}; this network has two between neighbours, and no single λ"
+        raise ConfigError("learning.lam", lam.model_dump(mode="json"), legal)
     if config.learning.beta.extremes(epochs)[0] <= 0:
         raise ConfigError("learning.beta", config.learning.beta.extremes(epochs)[0], "β must stay above 0")
     if config.learning.learning_rate.extremes(epochs)[0] < 0:
@@ -89,29 +90,23 @@ def _check_kinds(config: Settings) -> None:
     network = config.network
     for index, projection in enumerate(network.projections):
         kind = projection.connectivity
-        if projection.is_dense:
+        if isinstance(kind, CompiledKind):
             continue
         where, ends = f"network.projections[{index}].kind", {projection.pre, projection.post}
         split = next((p for p in network.populations if p.name in ends and p.blocks > 1), None)
         if split is not None:
-            legal = f"whole populations only; leave out blocks of {split.name}, or make this projection dense"
+            legal = f"whole populations only; leave out blocks of {split.name}, or take a built-in kind"
             raise ConfigError(where, kind.kind, legal)
         if isinstance(config.dynamics.mode, FreeRunning):
-            raise ConfigError(where, kind.kind, "virtual time only; leave out mode free, or make this projection dense")
+            raise ConfigError(where, kind.kind, "virtual time only; leave out mode free, or take a built-in kind")
         device = config.imperfections.device_of(projection.post)
         for name in ("weights", "mismatch", "read_noise"):
             if not getattr(device, name).ideal():
                 legal = f"ideal synapses only; leave out imperfections.device.{name} of {projection.post}"
-                raise ConfigError(where, kind.kind, f"{legal}, or make this projection dense")
+                raise ConfigError(where, kind.kind, f"{legal}, or take a built-in kind")
         open_output = "outputs" in network.from_data and network.output in ends
         if not (open_output or ("inputs" in network.from_data and projection.from_input)):
-            _check_kind(kind, projection, network, where)
-
-
-def _check_kind(kind: Connectivity, projection: Projection, network: Network, where: str) -> None:
-    assert isinstance(kind, ProjectionKind)
-    pre = network.inputs if projection.from_input else network.by_name[projection.pre].size
-    check(kind, network.by_name[projection.post].size, pre, where)
+            check(kind, network.ends(projection), where)
 
 
 def _check_imperfections(config: Settings) -> None:

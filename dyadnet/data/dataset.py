@@ -223,7 +223,9 @@ class Dataset:
 
     def _moves(self, rows: NDArray[np.int64], drawn: tuple[int, int]) -> Moves | None:
         seed, epoch = drawn
-        return moves_of(self.augment, seed, epoch, rows) if epoch and not self.augment.neutral else None
+        if not epoch or self.augment.neutral:
+            return None
+        return moves_of(self.augment, seed, epoch, len(self.train.labels)).of(rows)
 
     def normalised(self) -> Dataset:
         """The same set with inputs of mean 0 and variance 1 in each channel of the training part.

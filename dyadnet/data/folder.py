@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from dyadnet.data import idx
+from dyadnet.data.cifar import CIFAR_SETS, find
 from dyadnet.data.dataset import Dataset
 from dyadnet.data.own import Part, dataset
 from dyadnet.errors import DataError
@@ -32,6 +33,9 @@ def _read(folder: Path, part: str, kind: str) -> Part:
         found = {path.name.removesuffix(".gz"): path for path in sorted(folder.iterdir()) if legal.fullmatch(path.name)}
     except OSError as problem:
         raise DataError(f"{folder}: it cannot be read ({problem.strerror}); check --data") from None
+    for name in CIFAR_SETS:
+        if not found and find(name, folder) is not None:
+            raise DataError(f"{folder}: it holds {name}, which has a name: --data {name} --data-dir {folder}")
     if len(found) != 1:
         what = (
             f"several files of {kind} to {part} on ({', '.join(found)})" if found else f"no file of {kind} to {part} on"

@@ -8,6 +8,7 @@ on draw the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -86,9 +87,14 @@ class Moves:
     down: NDArray[np.int64]
     right: NDArray[np.int64]
 
+    def of(self, rows: NDArray[np.int64]) -> Moves:
+        """Those of some of the images."""
+        return Moves(self.mirrored[rows], self.down[rows], self.right[rows])
 
-def moves_of(spec: AugmentSpec, seed: int, epoch: int, rows: NDArray[np.int64]) -> Moves:
-    """What is done to some rows of the training part in an epoch; a row's draws depend on no other row.
+
+@lru_cache(maxsize=2)
+def moves_of(spec: AugmentSpec, seed: int, epoch: int, count: int) -> Moves:
+    """What is done to the first rows of the training part in an epoch; how many are asked for changes none of them.
 
     Parameters
     ----------
@@ -96,14 +102,13 @@ def moves_of(spec: AugmentSpec, seed: int, epoch: int, rows: NDArray[np.int64]) 
         The run's.
     epoch
         Counted from 1.
+    count
+        How many rows.
     """
-    stream = Stream(seed, PURPOSE)
-    found = np.zeros((len(rows), 3), dtype=np.int64)
-    for one, row in zip(found, rows.tolist(), strict=True):
-        draws = stream.at(tick=row, relaxation=epoch)
-        # All are drawn whatever is asked for: a shift is the same with and without flips.
-        one[:] = draws.integers(2), *draws.integers(-spec.shift, spec.shift + 1, size=2)
-    return Moves(found[:, 0].astype(bool) & spec.flip, found[:, 1], found[:, 2])
+    stream, width = Stream(seed, PURPOSE), spec.shift
+    mirrored = stream.at(tick=epoch).integers(2, size=count, dtype=np.int64).astype(bool) & spec.flip
+    shifts = stream.at(tick=epoch, phase=1).integers(-width, width + 1, size=(count, 2), dtype=np.int64)
+    return Moves(mirrored, shifts[:, 0], shifts[:, 1])
 
 
 def moved(images: NDArray[Any], shape: Shape, moves: Moves) -> NDArray[Any]:
@@ -145,11 +150,11 @@ class Normalisation:
     std: tuple[float, ...]
 
     def of(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Normalised inputs, shape (samples, features), in their own type."""
+        """Inputs of shape (samples, features), contiguous, which are normalised in place in their own type."""
         by_channel = inputs.reshape(len(inputs), len(self.mean), -1)
-        mean, std = (np.array(values, dtype=inputs.dtype)[:, None] for values in (self.mean, self.std))
-        found: NDArray[Any] = ((by_channel - mean) / std).reshape(inputs.shape)
-        return found
+        by_channel -= np.array(self.mean, dtype=inputs.dtype)[:, None]
+        by_channel /= np.array(self.std, dtype=inputs.dtype)[:, None]
+        return inputs
 
 
 def normalisation(images: NDArray[Any], shape: Shape | None, scale: float, name: str) -> Normalisation:

@@ -6,7 +6,8 @@ slope of each activation, applied twice an iteration, because ±ρ pairs keep th
 converging.
 
 Where Young's theory is used, M is θ+θᵀ with each projection weighed by √|κ|. Elsewhere it is the mean dynamics
-W_κ = θ + κθᵀ followed by its transpose, the difference dynamics, whose norm bounds every eigenvalue.
+W_κ = θ + κθᵀ followed by its transpose, the difference dynamics, whose norm bounds every eigenvalue. The norm of
+W's skew part (W_κ − W_κᵀ)/2 bounds their imaginary parts. Both bounds hold for every slope between 0 and the largest.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-Application = Literal["symmetric", "means", "differences"]
-ITERATION: dict[bool, tuple[Application, Application]] = {
-    True: ("symmetric", "symmetric"),
-    False: ("means", "differences"),
+Operator = Literal["symmetric", "norm", "skew"]
+Application = Literal["symmetric", "means", "differences", "skew"]
+ITERATION: dict[Operator, tuple[Application, Application]] = {
+    "symmetric": ("symmetric", "symmetric"),
+    "norm": ("means", "differences"),
+    "skew": ("skew", "skew"),
 }
-"""The two applications of one iteration, for a symmetric operator and for the norm of any other."""
+"""The two applications of one iteration."""
 
 
 def factors(application: Application, coupling: float) -> tuple[float, float]:
@@ -28,6 +31,8 @@ def factors(application: Application, coupling: float) -> tuple[float, float]:
     if application == "symmetric":
         root = math.sqrt(abs(coupling))
         return root, root
+    if application == "skew":
+        return (1.0 - coupling) / 2.0, (coupling - 1.0) / 2.0
     return (1.0, coupling) if application == "means" else (coupling, 1.0)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dyadnet.config.steps import LARGEST_STEP, Circumstances, OwnStep
 from dyadnet.dynamics.prospective import Modes, Setting, tuned
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.errors import UsageError
 
 MARGIN = 1.1
@@ -74,6 +75,8 @@ class StepRule(ABC):
         Its name.
     may_circle
         Whether a residual that stops falling means that a relaxation diverges.
+    operator
+        What ρ is of where Young's theory does not hold; see `dyadnet.dynamics.spectral_radius`.
     why
         In words, for the record.
     prospective
@@ -84,6 +87,7 @@ class StepRule(ABC):
 
     kind: ClassVar[str]
     may_circle: ClassVar[bool] = True
+    operator: ClassVar[Operator] = "norm"
     why: str = ""
     prospective: Extrapolation | None = None
     lag: int = 0
@@ -164,6 +168,28 @@ class OverRelaxed(StepRule):
     def step(self, radius: float) -> float:
         """ω for an estimated spectral radius."""
         return over_relaxation(MARGIN * radius)
+
+
+@dataclass(frozen=True, slots=True)
+class TwoWay(OverRelaxed):
+    """Neighbours take turns where they are joined by two projections, one each way.
+
+    Two colours are consistently ordered whatever W is. A mode e settles if it lies in the ellipse with the half axes
+    1 (real) and (2−ω)/ω (imaginary), whose best ω for the modes in an ellipse a, b is 2/(1+√(1−a²+b²)). Nothing
+    bounds a below 1, so a = 0 is taken as everywhere; b is bounded by the norm of W's skew part, which stands for ρ.
+    Modes with a real part near 1 are slow whatever ω is: a residual that rests does not mean that it is too large.
+    """
+
+    kind: ClassVar[str] = "two-way"
+    may_circle: ClassVar[bool] = False
+    operator: ClassVar[Operator] = "skew"
+
+    @classmethod
+    def suited(cls, about: Circumstances) -> TwoWay | None:
+        """The rule, if it suits a network."""
+        if not (about.two_way and about.red_black and about.sign == 0):
+            return None
+        return cls(why="red-black, weights of their own both ways: ω = 2/(1+√(1+ρ²)) for W's skew part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +344,7 @@ class Own(StepRule):
 SUITED: tuple[Callable[[Circumstances], StepRule | None], ...] = (
     Descent.suited,
     OverRelaxed.suited,
+    TwoWay.suited,
     Delayed.suited,
     Safe.suited,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import (
@@ -21,6 +21,7 @@ from dyadnet.config.steps import Circumstances
 from dyadnet.dynamics.ages import mean_age
 from dyadnet.dynamics.prospective import Modes
 from dyadnet.dynamics.request import Phase
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.dynamics.step_size import (
     ONE_WAY,
     REAL_AGE,
@@ -70,8 +71,8 @@ class Timing:
         firing descends the energy, which may linger on a plateau but cannot circle.
     rule
         How the step follows from the spectral radius.
-    symmetric_radius
-        Which operator that radius is of; see `dyadnet.dynamics.spectral_radius`.
+    operator
+        What that radius is of; see `dyadnet.dynamics.spectral_radius`.
     span
         Firings of a sender that prospective neurons look back; 0: they are not.
     """
@@ -83,7 +84,7 @@ class Timing:
     random: bool
     may_circle: bool
     rule: StepRule
-    symmetric_radius: bool
+    operator: Operator
     span: int = 0
 
 
@@ -123,9 +124,8 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
     window = largest + sweep * max((_repeats(channel.loss.p) for channel in channels), default=0)
     span = 0 if rule.prospective is None else rule.prospective.span
     window += span * sweep
-    return Timing(
-        clocks, largest, window, sweep, random, may_circle, rule, symmetric_radius=forest and one_sign, span=span
-    )
+    operator: Operator = "symmetric" if forest and one_sign else rule.operator
+    return Timing(clocks, largest, window, sweep, random, may_circle, rule, operator, span)
 
 
 def step_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> StepRule:
@@ -164,7 +164,15 @@ def circumstances(config: RunConfig, topology: Topology, clocks: dict[str, Clock
         is_forest(config.network),
         red_black,
         all(isinstance(clock, Periodic) and clock.interval == 1 for clock in clocks.values()),
+        is_two_way(config.network),
     )
+
+
+def is_two_way(network: Network) -> bool:
+    """Whether projections run both ways between some populations, and the graph has no cycle but those."""
+    pairs = {(p.pre, p.post) for p in network.recurrent}
+    once = [p for p in network.projections if (p.post, p.pre) not in pairs or p.pre < p.post]
+    return len(once) < len(network.projections) and is_forest(replace(network, projections=tuple(once)))
 
 
 def _random_delays(config: RunConfig) -> bool:

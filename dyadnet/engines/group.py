@@ -17,6 +17,7 @@ from dyadnet.data import Dataset
 from dyadnet.dynamics.block_metrics import BlockState
 from dyadnet.dynamics.outcome import AGREEMENT, COLUMN, COUNTED, NUMBERS, Counts, Layout, Table
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.dynamics.stopping import PhaseSequence
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.engines import assembly
@@ -342,11 +343,11 @@ class Group:
     # Further phases
 
     def spectral_radius(
-        self, couplings: tuple[float, ...], symmetric: bool, iterations: int, exchange: Exchange | None = None
+        self, couplings: tuple[float, ...], operator: Operator, iterations: int, exchange: Exchange | None = None
     ) -> float:
         """ρ by a power iteration; see `dyadnet.dynamics.spectral_radius`."""
         self.couple(couplings)
-        return self._power.estimate(self._table.address, self._arena.kappa, symmetric, iterations, exchange)
+        return self._power.estimate(self._table.address, self._arena.kappa, operator, iterations, exchange)
 
     def objective(self, beta: float) -> float:
         """The saddle objective of the latest relaxation, mean over samples; see `dyadnet.dynamics.objective`."""

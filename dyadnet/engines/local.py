@@ -22,6 +22,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dynamics.outcome import Outcome, Reports, ResourceUsage
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.engines.block_lane import BlockLane
 from dyadnet.engines.group import Group
 from dyadnet.engines.power_iteration import PowerIterate
@@ -103,10 +104,10 @@ class LocalEngine:
         self.group.learn(update)
         self._spend("learn", started)
 
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         started = time.perf_counter()
-        radius = self.group.spectral_radius(couplings, symmetric, iterations)
+        radius = self.group.spectral_radius(couplings, operator, iterations)
         self._spend("radius", started)
         return radius
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.dynamics.spectral_radius import ITERATION, factor, factors, radius
+from dyadnet.dynamics.spectral_radius import ITERATION, Operator, factor, factors, radius
 from dyadnet.learning.block import Block
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import calls
@@ -59,7 +59,7 @@ class PowerIteration:
         roots = [np.broadcast_to(np.sqrt(block.actual.steepest(block.activation)), block.spec.size) for block in blocks]
         self._root = np.concatenate(roots).astype(np.float64)
         links, largest = sum(link.pre.size for link in arena.links), max(spec.size for spec in arena.specs)
-        sizes = int(self.starts[-1]), max(links, 1), largest
+        sizes = int(self.starts[-1]), max(links, 1), largest, largest, arena.products
         self._scratch = [np.zeros(size, dtype=weights.dtype) for size in sizes]
 
     def part(self, number: int) -> Array:
@@ -67,7 +67,7 @@ class PowerIteration:
         return self.vector[self.starts[number] : self.starts[number + 1]]
 
     def estimate(
-        self, table: int, kappa: Array, symmetric: bool, iterations: int, exchange: Exchange | None = None
+        self, table: int, kappa: Array, operator: Operator, iterations: int, exchange: Exchange | None = None
     ) -> float:
         """An estimate of ρ from below, after `iterations` of two applications each.
 
@@ -81,18 +81,18 @@ class PowerIteration:
             With other processes; None if there are none.
         """
         kappas, of = np.unique(kappa, return_inverse=True)
-        ways = [np.array([factors(way, kappa) for kappa in kappas])[of] for way in ITERATION[symmetric]]
-        v, feedback, drive = self._scratch
+        ways = [np.array([factors(way, kappa) for kappa in kappas])[of] for way in ITERATION[operator]]
+        v, feedback, drive, *products = self._scratch
         squares = self._scaled(exchange)
         for _ in range(iterations):
             for way in ways:
                 up, down = np.ascontiguousarray(way.reshape(-1, 2).T)
-                calls.send_response(table, self._weights, self.starts, self.vector, self._root, v, feedback)
+                calls.send_response(table, self._weights, self.starts, self.vector, self._root, v, feedback, *products)
                 self._feed_back(v, feedback)
                 if exchange is not None:
                     exchange.vectors(v, feedback)
                 calls.take_response(
-                    table, self._weights, self.starts, up, down, self.vector, self._root, v, feedback, drive
+                    table, self._weights, self.starts, up, down, self.vector, self._root, v, feedback, drive, *products
                 )
                 self._multiply(v, up)
             squares = self._scaled(exchange)
@@ -104,14 +104,14 @@ class PowerIteration:
             for link, synapses in links:
                 at = int(self._arena.actual.links[link, c.L_RESPONSE])
                 here = v[self.starts[number] : self.starts[number + 1]]
-                feedback[at : at + synapses.pre] = synapses.backward(here[None])[0]
+                feedback[at : at + synapses.ends.n_pre] = synapses.transposed(here[None])[0]
 
     def _multiply(self, v: Array, up: Array) -> None:
         """Add θv of these links to the next vector."""
         for number, links in enumerate(self._arena.called):
             for link, synapses in links:
                 pre = int(self._arena.actual.links[link, c.L_PRE])
-                product = synapses.forward(v[self.starts[pre] : self.starts[pre + 1]][None])[0]
+                product = synapses.product(v[self.starts[pre] : self.starts[pre + 1]][None])[0]
                 root = self._root[self.starts[number] : self.starts[number + 1]]
                 self.part(number)[...] += root * (up[link] * product.astype(np.float64))
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dyadnet.checkpoint.manifest import File, Manifest
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Relaxation
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 
@@ -59,7 +60,7 @@ class Engine(Protocol):
     def learn(self, update: Update) -> None:
         """Every block takes a Hebbian step from the relaxation that has just ended."""
 
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """ρ of the linear response under these couplings; see `dyadnet.dynamics.spectral_radius`."""
 
     def objective(self, beta: float) -> float:

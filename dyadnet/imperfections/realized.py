@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.imperfections.device import Device, Mismatch, WeightPrecision
+from dyadnet.imperfections.device import Device, WeightPrecision
 from dyadnet.network.activations import Activation
 from dyadnet.network.description import Projection
-from dyadnet.network.topology import BlockSlice, Link
+from dyadnet.network.topology import BlockSlice
 from dyadnet.numerics.quantization import quantised
 from dyadnet.numerics.rng import Stream
 
@@ -103,7 +103,7 @@ class DeviceModel:
 
 
 def programmed(
-    weights: Array, precision: WeightPrecision, projection: Projection, fan_in: int, draws: Stream | None, count: int
+    weights: Array, precision: WeightPrecision, projection: Projection, fan_in: float, draws: Stream | None, count: int
 ) -> None:
     """Put weights onto the levels that the device has, in place.
 
@@ -124,13 +124,3 @@ def programmed(
         limits = (-largest, largest)
     uniform = None if draws is None else draws.at(count).random(weights.shape)
     weights[...] = quantised(weights, precision.bits, limits, uniform)
-
-
-def mismatch(spec: Mismatch, seed: int, link: Link, dtype: np.dtype[Any]) -> Array | None:
-    """1 + σξ of each synapse of a link, by which its backward use differs; None if it does not."""
-    if spec.ideal():
-        return None
-    shape = (link.post.population.size, link.pre.population.size)
-    whole = Stream(seed, "mismatch", link.projection.name).at().standard_normal(shape)
-    part = 1.0 + spec.spread * whole[link.post.start : link.post.stop, link.pre.start : link.pre.stop]
-    return np.ascontiguousarray(part, dtype=dtype)

@@ -16,15 +16,13 @@ from numpy.typing import NDArray
 
 from dyadnet.errors import DyadnetError, RunFolderError
 from dyadnet.imperfections.device import Device
-from dyadnet.imperfections.realized import DeviceModel, mismatch, programmed
+from dyadnet.imperfections.realized import DeviceModel, programmed
 from dyadnet.learning.optimisers import Optimiser, State
+from dyadnet.learning.projections import Axon, CalledSynapses, Made, Run, Synapses, made
 from dyadnet.learning.update import Update
-from dyadnet.network.description import INPUT, Projection
-from dyadnet.network.topology import Link, Topology
+from dyadnet.network.topology import Topology
 from dyadnet.numerics.hashing import digest
 from dyadnet.numerics.rng import Stream
-from dyadnet.synapses.base import CalledSynapses, ProjectionKind, initial
-from dyadnet.synapses.dense import Axon, Synapses, normal
 
 Array = NDArray[Any]
 
@@ -52,10 +50,10 @@ class Block:
     ----------
     projections
         What it has of each projection that ends here, those from the input left out, in the order of the description.
+    entry
+        What it has of θ₀; None if it does not read the input.
     synapses, called
-        Those of them that are dense; those that Python computes, with the one from the input.
-    input_weights, input_synapses
-        θ₀ if it is dense; what there is of it if Python computes it.
+        Those of `projections` that are compiled; those that Python computes, with `entry`.
     measured
         Norm of the synapses and of their change, at the latest update that was measured.
     agreement
@@ -77,19 +75,21 @@ class Block:
         self.actual = DeviceModel(self.device, self.seed, self.spec, self.dtype)
         self.ideal_device = DeviceModel(Device(), self.seed, self.spec, self.dtype)
         indices = {projection.name: index for index, projection in enumerate(network.recurrent)}
-        self.projections = [
-            self._made(link, indices[link.projection.name]) for link in self.topology.afferent(self.name)
+        run = Run(network, self.seed, self.dtype, self.device.mismatch)
+        self.projections: list[Made] = [
+            made(self.spec, link.projection, link, indices[link.projection.name], run)
+            for link in self.topology.afferent(self.name)
         ]
-        self.synapses = [made for made in self.projections if isinstance(made, Synapses)]
+        source = self.topology.input_projection(self.name)
+        self.entry = None if source is None else made(self.spec, source, None, -1, run)
+        self.synapses = [one for one in self.projections if isinstance(one, Synapses)]
         self.axons = [
             Axon(link, link.projection.coupling, indices[link.projection.name])
             for link in self.topology.efferent(self.name)
         ]
-        self.input_weights, self.input_synapses = self._initial_input()
-        self.called = [made for made in self.projections if isinstance(made, CalledSynapses)]
-        if self.input_synapses is not None:
-            self.called.insert(0, self.input_synapses)
-        self.bias = np.full(self.spec.size, network.bias, dtype=self.dtype)
+        entries = [] if self.entry is None else [self.entry]
+        self.called = [one for one in [*entries, *self.projections] if isinstance(one, CalledSynapses)]
+        self.bias = np.full(self.spec.biases, network.bias, dtype=self.dtype)
         self._programme()
         for key, weights in self.parameters().items():
             self.states[key] = self._state(weights)
@@ -106,7 +106,7 @@ class Block:
     def parameters(self) -> dict[str, Array]:
         """Every learned array by name, in the documented order: θ₀, then θ by projection and pre block, then bias.
 
-        θ of dense synapses has the name of the pre block; what another kind of projection learns, ``<block>.<name>``.
+        θ has the name of the pre block; what a kind of a user's own learns, ``<block>.<name>``.
         These are the block's own; whoever writes to one calls `refresh`.
         """
         return {key: array for arrays in self.by_source().values() for key, array in arrays.items()}
@@ -114,18 +114,14 @@ class Block:
     def by_source(self) -> dict[str, dict[str, Array]]:
         """`parameters` by presynaptic block, ``input`` or ``bias``, in the same order."""
         found: dict[str, dict[str, Array]] = {}
-        if self.input_weights is not None:
-            found[INPUT] = {INPUT: self.input_weights}
-        if self.input_synapses is not None:
-            found[INPUT] = self.input_synapses.parameters()
-        for made in self.projections:
-            found[made.source] = made.parameters()
+        for one in self._all():
+            found[one.source] = one.parameters()
         found["bias"] = {"bias": self.bias}
         return found
 
     def couple(self, couplings: Sequence[float]) -> None:
         """Set κ of every projection that touches this block."""
-        ends: list[Synapses | CalledSynapses | Axon] = [*self.projections, *self.axons]
+        ends: list[Made | Axon] = [*self.projections, *self.axons]
         for end in ends:
             end.coupling = couplings[end.projection_index]
 
@@ -193,12 +189,8 @@ class Block:
             place[...] = array
             return place
 
-        if self.input_weights is not None:
-            self.input_weights = moved(self.input_weights, weights, INPUT)
-        if self.input_synapses is not None:
-            self.input_synapses.adopt(moved, weights, backward, forward)
-        for made in self.projections:
-            made.adopt(moved, weights, backward, forward)
+        for one in self._all():
+            one.adopt(moved, weights, backward, forward)
         self.bias = moved(self.bias, weights, "bias")
         for key, array in self.gradient.items():
             self.gradient[key] = moved(array, gradient, key)
@@ -215,8 +207,7 @@ class Block:
 
     def refresh(self) -> None:
         """Follow a change of the weights."""
-        made: list[Synapses | CalledSynapses] = [*self.synapses, *self.called]
-        for one in made:
+        for one in self._all():
             one.refresh()
 
     def norm(self) -> float:
@@ -266,54 +257,22 @@ class Block:
         """Put the synapses into the device: at the nearest levels, or rounding the update of that number at random."""
         precision = self.device.weights
         if not precision.ideal():
-            for key, weights, projection, fan_in in self._crossbars():
-                draws = None if count is None else Stream(self.seed, "programming", self.name, key)
-                programmed(weights, precision, projection, fan_in, draws, count or 0)
+            for one in self._all():
+                if isinstance(one, Synapses):
+                    draws = None if count is None else Stream(self.seed, "programming", self.name, one.source)
+                    programmed(one.weights, precision, one.projection, one.fan_in, draws, count or 0)
         self.refresh()
 
-    def _crossbars(self) -> Iterator[tuple[str, Array, Projection, int]]:
-        """Name, weights, projection and number of presynaptic neurons of all synapses here."""
-        source = self.topology.input_projection(self.name)
-        if source is not None and self.input_weights is not None:
-            yield INPUT, self.input_weights, source, self.topology.network.inputs
-        for synapses in self.synapses:
-            link = synapses.link
-            yield synapses.source, synapses.weights, link.projection, link.pre.population.size
+    @property
+    def input_weights(self) -> Array | None:
+        """θ₀ where it is dense."""
+        return self.entry.weights if isinstance(self.entry, Synapses) and self.entry.plan is None else None
 
-    def _made(self, link: Link, index: int) -> Synapses | CalledSynapses:
-        """This block's part of one projection."""
-        projection = link.projection
-        if not projection.is_dense:
-            made = self._called(projection, link.pre.name, link.pre.population.size)
-            made.coupling, made.projection_index = projection.coupling, index
-            return made
-        backward = mismatch(self.device.mismatch, self.seed, link, self.dtype)
-        return Synapses(link, self._initial(link), projection.coupling, index, backward)
-
-    def _called(self, projection: Projection, source: str, pre: int) -> CalledSynapses:
-        kind = projection.connectivity
-        assert isinstance(kind, ProjectionKind)
-        sizes = self.spec.population.size, pre
-        arrays = initial(kind, self.seed, projection.name, projection.gain, *sizes, self.dtype)
-        return CalledSynapses(source, kind, arrays, pre)
-
-    def _initial(self, link: Link) -> Array:
-        whole = normal(self.seed, link.projection.name, link.post.population.size, link.pre.population.size)
-        scale = link.projection.gain / np.sqrt(link.pre.population.size)
-        part = whole[link.post.start : link.post.stop, link.pre.start : link.pre.stop]
-        return np.ascontiguousarray(part * scale, dtype=self.dtype)
-
-    def _initial_input(self) -> tuple[Array | None, CalledSynapses | None]:
-        """θ₀, and what there is of it if Python computes it."""
-        projection = self.topology.input_projection(self.name)
-        if projection is None:
-            return None, None
-        inputs = self.topology.network.inputs
-        if not projection.is_dense:
-            return None, self._called(projection, INPUT, inputs)
-        whole = normal(self.seed, projection.name, self.spec.population.size, inputs)
-        part = whole[self.spec.start : self.spec.stop] * (projection.gain / np.sqrt(inputs))
-        return np.ascontiguousarray(part, dtype=self.dtype), None
+    def _all(self) -> Iterator[Made]:
+        """What it has of every projection that ends here, the one from the input first."""
+        if self.entry is not None:
+            yield self.entry
+        yield from self.projections
 
 
 def _own(array: Array, others: Sequence[Array]) -> Array:

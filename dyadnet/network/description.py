@@ -11,13 +11,17 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from dyadnet.errors import ConfigError
 from dyadnet.network.activations import ACTIVATIONS, Activation
-from dyadnet.network.connectivity import DENSE, Connectivity, Dense, Shapes, connectivity
 from dyadnet.network.losses import LOSSES
 from dyadnet.registry import found
+from dyadnet.synapses.base import Ends, ProjectionKind, Shape, Shapes
+from dyadnet.synapses.compiled import CompiledKind
+from dyadnet.synapses.dense import DENSE, Dense
+from dyadnet.synapses.kinds import kind_of
+from dyadnet.synapses.transposed import Transposed
 
 INPUT = "input"
 """The reserved name of the data's side of an input projection θ₀."""
@@ -28,8 +32,17 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 SYMMETRIC, FEEDFORWARD, SKEW = 1.0, 0.5, 0.0
 """λ of the symmetric Hopfield, the feedforward and the skew-symmetric Hopfield model."""
 
-MODELS = {"hm": SYMMETRIC, "ffm": FEEDFORWARD, "sshm": SKEW}
-"""λ by the model's short name."""
+Asymmetric = Literal["asymmetric"]
+ASYMMETRIC: Asymmetric = "asymmetric"
+"""In place of a λ: neighbours are joined by two feedforward projections, one each way, with weights of their own."""
+
+MODELS: dict[str, float | Asymmetric] = {
+    "hm": SYMMETRIC,
+    "ffm": FEEDFORWARD,
+    "sshm": SKEW,
+    ASYMMETRIC: ASYMMETRIC,
+}
+"""What `layered` takes for λ, by the model's short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +55,47 @@ class Population:
         Unique, whatever the case; at most 100 of a–z, A–Z, 0–9, ``_`` and ``-``, a letter or digit first. It names
         files, too.
     size
-        Number of neurons.
+        Number of neurons; that of `shape` if it is left out.
     activation
         A key of `dyadnet.network.activations.ACTIVATIONS`.
     blocks
-        Into how many contiguous blocks of nearly equal size it is split.
+        Into how many contiguous blocks of nearly equal size it is split; one with a `shape` by whole channels.
+    shape
+        (channels, height, width) of neurons that are images; None for others.
+    shared_bias
+        Whether the neurons of a channel share one bias; those with a `shape` do unless told otherwise.
     """
 
     name: str
-    size: int
+    size: int = 0
     activation: str = "tempered-hard-sigmoid"
     blocks: int = 1
+    shape: tuple[int, int, int] | None = None
+    shared_bias: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.shape is not None:
+            shape = _image(f"population {self.name}: shape", self.shape)
+            object.__setattr__(self, "shape", shape)
+            object.__setattr__(self, "size", self.size or math.prod(shape))
+        object.__setattr__(
+            self, "shared_bias", self.shape is not None if self.shared_bias is None else self.shared_bias
+        )
+
+    @property
+    def extent(self) -> Shape:
+        """Its shape, or (size,)."""
+        return (self.size,) if self.shape is None else self.shape
+
+    @property
+    def area(self) -> int:
+        """Neurons that stay in one block: those of a channel, where there are channels."""
+        return 1 if self.shape is None else self.shape[1] * self.shape[2]
+
+    @property
+    def sharing(self) -> int:
+        """Neurons that share a bias."""
+        return self.area if self.shared_bias else 1
 
     @property
     def f(self) -> Activation:
@@ -62,7 +105,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Synapses θ (shape n_post × n_pre) from population `pre` to population `post`, used in both directions.
+    """Synapses θ, a linear map from population `pre` to population `post`, used in both directions.
 
     It adds θ·m_pre to the mean drive of `post` and κθᵀ·m_post to that of `pre`; κθ·d_pre to the difference
     drive of `post` and θᵀ·d_post to that of `pre` (paper, eq. 8 with W_λ = θ + κθᵀ).
@@ -74,21 +117,21 @@ class Projection:
     lam
         λ in [0, 1]: 1 symmetric, ½ feedforward, 0 skew-symmetric. ``None`` for an input projection.
     gain
-        Initial weights are normal with standard deviation gain/√n_pre.
+        Initial weights are normal with standard deviation gain/√(synapses of a postsynaptic neuron).
     kind
-        ``"dense"``, or another kind of projection: a registered name, a mapping with ``kind`` and the kind's settings,
-        or a record. It is kept as a record.
+        ``"dense"``, or another kind of projection: a name, a mapping with ``kind`` and the kind's settings, or a
+        record (see `dyadnet.synapses`). It is kept as a record.
     """
 
     pre: str
     post: str
     lam: float | None = None
     gain: float = 1.0
-    kind: str | Mapping[str, Any] | Connectivity = DENSE
+    kind: str | Mapping[str, Any] | ProjectionKind = DENSE
 
     def __post_init__(self) -> None:
         if self.kind != DENSE:
-            object.__setattr__(self, "kind", connectivity(self.kind, f"projection {self.name}: kind"))
+            object.__setattr__(self, "kind", kind_of(self.kind, f"projection {self.name}: kind"))
 
     @property
     def name(self) -> str:
@@ -101,13 +144,13 @@ class Projection:
         return self.pre == INPUT
 
     @property
-    def connectivity(self) -> Connectivity:
+    def connectivity(self) -> ProjectionKind:
         """The record of its kind."""
-        return self.kind if isinstance(self.kind, Connectivity) else Dense()
+        return self.kind if isinstance(self.kind, ProjectionKind) else Dense()
 
     @property
     def is_dense(self) -> bool:
-        """Whether it is of the kind that is built in."""
+        """Whether every neuron of one population reaches every neuron of the other."""
         return self.kind == DENSE
 
     @property
@@ -123,7 +166,7 @@ class Network:
     Attributes
     ----------
     inputs
-        Number of features of a sample.
+        Number of features of a sample, or (channels, height, width) of an image.
     populations
         In the order in which a feedforward pass visits them.
     projections
@@ -137,6 +180,8 @@ class Network:
         Initial value of every bias.
     from_data
         Sizes that a run takes from its data: ``inputs``, ``outputs``, both or none. Until then the size is 1.
+    input_shape
+        (channels, height, width) if `inputs` is given as one, which then becomes its number of features.
     """
 
     inputs: int
@@ -146,11 +191,15 @@ class Network:
     loss: str = "squared-error"
     bias: float = 0.0
     from_data: tuple[str, ...] = ()
+    input_shape: tuple[int, int, int] | None = None
     by_name: dict[str, Population] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
+        if isinstance(self.inputs, tuple | list):
+            object.__setattr__(self, "input_shape", _image("network.inputs", self.inputs))
+            object.__setattr__(self, "inputs", math.prod(self.inputs))
         if not self.output and self.populations:
             object.__setattr__(self, "output", self.populations[-1].name)
         object.__setattr__(self, "by_name", {p.name: p for p in self.populations})
@@ -158,7 +207,7 @@ class Network:
 
     def __reduce__(self) -> tuple[object, ...]:
         fields = (self.inputs, self.populations, self.projections, self.output, self.loss, self.bias, self.from_data)
-        return (Network, fields)
+        return (Network, (*fields, self.input_shape))
 
     @property
     def recurrent(self) -> tuple[Projection, ...]:
@@ -166,14 +215,25 @@ class Network:
         return tuple(p for p in self.projections if not p.from_input)
 
     @property
+    def asymmetric(self) -> bool:
+        """Whether every projection between populations has λ = ½ and one back: W has no structure but the graph's."""
+        pairs = {(p.pre, p.post) for p in self.recurrent}
+        return bool(pairs) and all(p.coupling == 0 and (p.post, p.pre) in pairs for p in self.recurrent)
+
+    @property
     def classes(self) -> int:
         """Size of the output population."""
         return self.by_name[self.output].size
 
     def shapes(self, projection: Projection) -> Shapes:
-        """Shapes of a projection's parameters by name; that of θ of dense synapses is empty."""
-        pre = self.inputs if projection.from_input else self.by_name[projection.pre].size
-        return projection.connectivity.shapes(self.by_name[projection.post].size, pre)
+        """Shapes of a projection's parameters by name; that of θ of a built-in kind is empty."""
+        return projection.connectivity.shapes(self.ends(projection))
+
+    def ends(self, projection: Projection) -> Ends:
+        """What a projection joins."""
+        inputs = (self.inputs,) if self.input_shape is None else self.input_shape
+        pre = inputs if projection.from_input else self.by_name[projection.pre].extent
+        return Ends(self.by_name[projection.post].extent, pre, projection.name)
 
     def with_blocks(self, blocks: int) -> Network:
         """The same network with every hidden population split into `blocks`; the output stays one block."""
@@ -200,11 +260,12 @@ def layered(
     hidden: Sequence[int] = (),
     outputs: int | None = None,
     *,
-    lam: float | Sequence[float] = SKEW,
+    lam: float | Sequence[float] | Asymmetric = SKEW,
     activation: str = "tempered-hard-sigmoid",
     output_activation: str | None = None,
     loss: str = "squared-error",
     gain: float = 1.0,
+    feedback_gain: float | None = None,
     input_gain: float | None = None,
     bias: float = 0.0,
 ) -> Network:
@@ -216,11 +277,14 @@ def layered(
         Sizes: features, hidden layers from the bottom up, classes. `inputs` and `outputs` come from the data that the
         network is trained on unless given.
     lam
-        λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them).
+        λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them). Or
+        ``"asymmetric"``: neighbours are joined by two projections with λ = ½, one each way.
     output_activation
         What the loss wants (linear, for cross-entropy), or else that of the hidden layers, unless given.
     gain, input_gain
         Initial weights have standard deviation gain/√n_pre; `input_gain` is that of θ₀ (as `gain` unless given).
+    feedback_gain
+        That of the projections back of an asymmetric chain; as `gain` unless given.
 
     Raises
     ------
@@ -234,9 +298,8 @@ def layered(
     from_data = tuple(name for name, size in given.items() if size is None)
     names = [f"h{k}" for k in range(1, len(hidden) + 1)] + ["out"]
     sizes = [*hidden, 1 if outputs is None else outputs]
-    lams = [lam] * len(hidden) if isinstance(lam, int | float) else list(lam)
-    if len(lams) != len(hidden):
-        raise ConfigError("lam", lams, f"give one number, or one for each of the {len(hidden)} projections")
+    check_feedback(lam, feedback_gain)
+    lams = _lambdas(lam, len(hidden))
     populations = tuple(
         Population(name, size, output_activation if name == "out" else activation)
         for name, size in zip(names, sizes, strict=True)
@@ -246,8 +309,65 @@ def layered(
         Projection(pre, post, lam=float(value), gain=gain)
         for pre, post, value in zip(names, names[1:], lams, strict=False)
     ]
+    if lam == ASYMMETRIC:
+        projections = two_way(projections, gain if feedback_gain is None else feedback_gain)
     features = 1 if inputs is None else inputs
     return Network(features, populations, tuple(projections), "out", loss, bias, from_data)
+
+
+def check_feedback(lam: float | Sequence[float] | Asymmetric, feedback_gain: float | None) -> None:
+    """Refuse what makes no sense of an asymmetric chain, or of one that is not.
+
+    Raises
+    ------
+    ConfigError
+        If λ is a word, but not this one, or other feedback than an asymmetric chain's has a gain.
+    """
+    if isinstance(lam, str) and lam != ASYMMETRIC:
+        raise ConfigError("lam", lam, f"a number from 0 to 1, one for each projection, or {ASYMMETRIC}")
+    if feedback_gain is not None and lam != ASYMMETRIC:
+        legal = f"only a chain with lam: {ASYMMETRIC} has weights of their own for its feedback; leave it out"
+        raise ConfigError("feedback_gain", feedback_gain, legal)
+
+
+def two_way(projections: Sequence[Projection], gain: float) -> list[Projection]:
+    """Every projection between populations with λ = ½, followed by one back unless there is one already.
+
+    Parameters
+    ----------
+    gain
+        Of the projections back.
+    """
+    pairs = {(p.pre, p.post) for p in projections}
+    found: list[Projection] = []
+    for p in projections:
+        found.append(p if p.from_input else replace(p, lam=FEEDFORWARD))
+        if not p.from_input and (p.post, p.pre) not in pairs:
+            found.append(Projection(p.post, p.pre, FEEDFORWARD, gain, _back(p)))
+    return found
+
+
+def _back(projection: Projection) -> str | ProjectionKind:
+    """The kind of the way back: between the same neurons."""
+    kind = projection.connectivity
+    if projection.is_dense:
+        return DENSE
+    if isinstance(kind, Transposed):
+        return kind.of
+    where = f"projection {projection.post}->{projection.pre}: kind"
+    if not isinstance(kind, CompiledKind):
+        raise ConfigError(where, kind.kind, "a built-in kind; others have no way back")
+    return Transposed.read({"of": kind}, where)
+
+
+def _lambdas(lam: float | Sequence[float] | Asymmetric, count: int) -> list[float]:
+    """λ of each projection up."""
+    if isinstance(lam, str):
+        return [FEEDFORWARD] * count
+    lams = [lam] * count if isinstance(lam, int | float) else list(lam)
+    if len(lams) != count:
+        raise ConfigError("lam", lams, f"give one number, or one for each of the {count} projections")
+    return lams
 
 
 def validate(network: Network) -> None:
@@ -281,6 +401,14 @@ def validate(network: Network) -> None:
             raise ConfigError(f"{where}.blocks", population.blocks, f"at most its {population.size} neurons")
         if population.activation not in ACTIVATIONS:
             raise ConfigError(f"{where}.activation", population.activation, ACTIVATIONS.legal(population.activation))
+        if population.shape is not None and math.prod(population.shape) != population.size:
+            legal = f"{math.prod(population.shape)}, as its shape {population.shape} says; or leave it out"
+            raise ConfigError(f"{where}.size", population.size, legal)
+        if population.blocks > population.size // population.area:
+            channels = population.size // population.area
+            raise ConfigError(f"{where}.blocks", population.blocks, f"at most its {channels} channels")
+        if population.shared_bias and population.shape is None:
+            raise ConfigError(f"{where}.shared_bias", True, "only for neurons with a shape; leave it out, or give one")
     if network.output not in seen:
         raise ConfigError("network.output", network.output, f"one of {', '.join(sorted(seen))}")
     if network.by_name[network.output].blocks != 1:
@@ -334,9 +462,31 @@ def _validate_kind(network: Network, projection: Projection, field: str) -> None
     open_ends = {"inputs": projection.from_input, "outputs": network.output in (projection.pre, projection.post)}
     if projection.is_dense or any(open_ends[size] for size in network.from_data):
         return
-    pre = network.inputs if projection.from_input else network.by_name[projection.pre].size
-    if problem := projection.connectivity.misfit(network.by_name[projection.post].size, pre):
-        raise ConfigError(field, projection.connectivity.kind, problem)
+    kind, ends = projection.connectivity, network.ends(projection)
+    blocks = [1 if end == INPUT else network.by_name[end].blocks for end in (projection.post, projection.pre)]
+    problem = kind.misfit(ends)
+    if problem is None:
+        problem = kind.undivided(*blocks) if isinstance(kind, CompiledKind) else None
+    if problem is not None:
+        raise ConfigError(field, f"{kind.kind} from {_written(ends.pre)} to {_written(ends.post)}", problem)
+
+
+def _written(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+def _image(field: str, shape: Sequence[object]) -> tuple[int, int, int]:
+    """A shape of images.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    if len(shape) != 3 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in shape):
+        raise ConfigError(field, list(shape), "channels, height and width, each a whole number of at least 1")
+    channels, height, width = (side for side in shape if isinstance(side, int))
+    return channels, height, width
 
 
 def _validate_channels(network: Network) -> None:

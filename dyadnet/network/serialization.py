@@ -7,25 +7,43 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.network.connectivity import DENSE, connectivity
-from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.network.description import Asymmetric, Network, Population, Projection, layered
+from dyadnet.network.layers import from_layers
 from dyadnet.schema import Spec
+from dyadnet.synapses.dense import DENSE
+from dyadnet.synapses.kinds import kind_of
 
 Positive = Annotated[int, Field(ge=1)]
+Image = tuple[Positive, Positive, Positive]
+"""Channels, height and width."""
 
 
 class _LayeredSpec(Spec):
     inputs: Positive | None = None
     hidden: list[Positive]
     outputs: Positive | None = None
-    lam: float | list[float] = 0.0
+    lam: float | list[float] | Asymmetric = 0.0
     activation: str = "tempered-hard-sigmoid"
     output_activation: str | None = None
     loss: str = "squared-error"
     gain: float = 1.0
+    feedback_gain: float | None = None
     input_gain: float | None = None
     bias: float = 0.0
     blocks: Positive = 1
+
+
+class _LayersSpec(Spec):
+    layers: list[str | dict[str, Any]]
+    inputs: Positive | Image | None = None
+    lam: float | Asymmetric = 0.0
+    activation: str = "tempered-hard-sigmoid"
+    output_activation: str | None = None
+    loss: str = "squared-error"
+    gain: float = 1.0
+    feedback_gain: float | None = None
+    input_gain: float | None = None
+    bias: float = 0.0
 
 
 class _PopulationSpec(Spec):
@@ -33,6 +51,8 @@ class _PopulationSpec(Spec):
     size: int | None = None
     activation: str = "tempered-hard-sigmoid"
     blocks: int = 1
+    shape: Image | None = None
+    shared_bias: bool | None = None
 
 
 class _ProjectionSpec(Spec):
@@ -45,7 +65,7 @@ class _ProjectionSpec(Spec):
 
 
 class _NetworkSpec(Spec):
-    inputs: int | None = None
+    inputs: int | Image | None = None
     populations: list[_PopulationSpec]
     projections: list[_ProjectionSpec]
     output: str = ""
@@ -53,12 +73,12 @@ class _NetworkSpec(Spec):
     bias: float = 0.0
 
 
-SPECS = (_LayeredSpec, _NetworkSpec)
-"""The two ways to write a network."""
+SPECS = (_LayeredSpec, _LayersSpec, _NetworkSpec)
+"""The ways to write a network."""
 
 
 def network_from(values: Any) -> Network:
-    """A network from plain values: ``layered: {…}`` for a chain, or populations and projections.
+    """A network from plain values: ``layered: {…}`` or ``layers: […]`` for a chain, or populations and projections.
 
     Raises
     ------
@@ -73,6 +93,8 @@ def network_from(values: Any) -> Network:
             return layered(*sizes, **chain).with_blocks(blocks)
         except ConfigError as problem:
             raise _as_written(problem, chain) from None
+    if isinstance(values, dict) and "layers" in values:
+        return _of_layers(values)
     if isinstance(values, dict) and "layered" in values:
         key = next(key for key in values if key != "layered")
         legal = f"'layered' has no other keys beside it; write it as network.layered.{key}"
@@ -95,18 +117,19 @@ def network_from(values: Any) -> Network:
                     "give lam or kappa, not both",
                 )
             lam = (projection.kappa + 1.0) / 2.0
-        kind = connectivity(projection.kind, f"network.projections[{index}].kind")
+        kind = kind_of(projection.kind, f"network.projections[{index}].kind")
         projections.append(Projection(projection.pre, projection.post, lam, projection.gain, kind))
     output = spec.output or (spec.populations[-1].name if spec.populations else "")
     from_data: tuple[str, ...] = ("inputs",) if spec.inputs is None else ()
     for index, population in enumerate(spec.populations):
-        if population.size is None and population.name != output:
-            legal = "a whole number of at least 1; only the output's may be left out, to come from the data"
+        given = population.size is not None or population.shape is not None
+        if not given and population.name != output:
+            legal = "a whole number of at least 1, or a shape; only the output's may be left out, to come from the data"
             raise ConfigError(f"network.populations[{index}].size", None, legal)
-        from_data += ("outputs",) if population.size is None else ()
+        from_data += () if given else ("outputs",)
     return Network(
-        1 if spec.inputs is None else spec.inputs,
-        tuple(Population(p.name, 1 if p.size is None else p.size, p.activation, p.blocks) for p in spec.populations),
+        1 if spec.inputs is None else spec.inputs,  # type: ignore[arg-type]
+        tuple(_population(p) for p in spec.populations),
         tuple(projections),
         spec.output,
         spec.loss,
@@ -115,26 +138,49 @@ def network_from(values: Any) -> Network:
     )
 
 
+def _of_layers(values: dict[str, Any]) -> Network:
+    """A network that is written as layers."""
+    for key in values:
+        if key in _NetworkSpec.model_fields and key not in _LayersSpec.model_fields:
+            legal = "a network is written either as layers or by populations and projections; keep one of the two"
+            raise ConfigError(f"network.{key}", values[key], legal)
+    chain = _LayersSpec.read(values, "network").model_dump()
+    layers = chain.pop("layers")
+    try:
+        return from_layers(layers, **chain)
+    except ConfigError as problem:
+        raise _as_written(problem, chain, "network") from None
+
+
+def _population(spec: _PopulationSpec) -> Population:
+    size = (0 if spec.shape else 1) if spec.size is None else spec.size
+    return Population(spec.name, size, spec.activation, spec.blocks, spec.shape, spec.shared_bias)
+
+
 def _misspelt(key: str) -> str:
     """What is wrong with a key that stands for ``layered``; empty if it does not."""
     guess = "" if key in _NetworkSpec.model_fields else guessed(key, ["layered"])
     return f"unknown key; remove it or check its spelling{guess}" if guess else ""
 
 
-def _as_written(problem: ConfigError, chain: dict[str, Any]) -> ConfigError:
+def _as_written(problem: ConfigError, chain: dict[str, Any], where: str = "network.layered") -> ConfigError:
     """A complaint about a population or an argument of a chain, under the name by which the chain was given it."""
     last = problem.field.rpartition(".")[2]
     for key in (last, f"output_{last}"):
         if key in chain and chain[key] == problem.value:
-            return ConfigError(f"network.layered.{key}", problem.value, problem.legal)
+            return ConfigError(f"{where}.{key}", problem.value, problem.legal)
     return problem
+
+
+def _listed(shape: tuple[int, ...] | None) -> list[int] | None:
+    return None if shape is None else list(shape)
 
 
 def network_to(network: Network) -> dict[str, Any]:
     """Plain values that `network_from` reads back; a size that is to come from the data is none."""
     open_output = network.output if "outputs" in network.from_data else None
     return {
-        "inputs": None if "inputs" in network.from_data else network.inputs,
+        "inputs": None if "inputs" in network.from_data else _listed(network.input_shape) or network.inputs,
         "populations": [
             {
                 "name": p.name,
@@ -142,6 +188,7 @@ def network_to(network: Network) -> dict[str, Any]:
                 "activation": p.activation,
                 "blocks": p.blocks,
             }
+            | ({} if p.shape is None else {"shape": list(p.shape), "shared_bias": p.shared_bias})
             for p in network.populations
         ],
         "projections": [

@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network, Population, Projection
+from dyadnet.synapses.compiled import CompiledKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,20 @@ class BlockSlice:
         """Number of neurons."""
         return self.stop - self.start
 
+    @property
+    def neurons(self) -> slice:
+        """Which of the population's they are."""
+        return slice(self.start, self.stop)
+
+    @property
+    def biases(self) -> int:
+        """Number of biases: one for each neuron or, where these are shared, for each channel."""
+        return self.size // self.population.sharing
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The part of one projection between two blocks: `state` travels from `pre` to `post`, `feedback` back."""
+    """The part of one projection between two blocks that have synapses: `state` goes to `post`, `feedback` back."""
 
     projection: Projection
     pre: BlockSlice
@@ -54,9 +65,12 @@ class Topology:
         self.blocks: dict[str, BlockSlice] = {}
         self.of_population: dict[str, list[BlockSlice]] = {}
         for population in network.populations:
+            # Neurons of one channel stay together.
+            area = population.area
+            units = population.size // area
             for part in range(population.blocks):
-                start = part * population.size // population.blocks
-                stop = (part + 1) * population.size // population.blocks
+                start = part * units // population.blocks * area
+                stop = (part + 1) * units // population.blocks * area
                 name = population.name if population.blocks == 1 else f"{population.name}.{part}"
                 spec = BlockSlice(name, population, start, stop, len(self.blocks))
                 self.blocks[name] = spec
@@ -66,6 +80,7 @@ class Topology:
             for projection in network.recurrent
             for post in self.of_population[projection.post]
             for pre in self.of_population[projection.pre]
+            if _joined(network, projection, post, pre)
         ]
 
     def afferent(self, block: str) -> list[Link]:
@@ -83,6 +98,12 @@ class Topology:
             if projection.from_input and projection.post == population:
                 return projection
         return None
+
+
+def _joined(network: Network, projection: Projection, post: BlockSlice, pre: BlockSlice) -> bool:
+    """Whether there are synapses between two blocks."""
+    kind = projection.connectivity
+    return not isinstance(kind, CompiledKind) or kind.joins(network.ends(projection), post.neurons, pre.neurons)
 
 
 def feedforward_order(topology: Topology) -> tuple[str, ...]:

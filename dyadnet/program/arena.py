@@ -15,18 +15,19 @@ from dyadnet.dynamics.virtual_time import Timing, delay_of
 from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.own import OwnEffect
 from dyadnet.learning.block import Block
+from dyadnet.learning.projections import CalledSynapses, Made, Synapses
 from dyadnet.network.activations import PiecewiseLinear
 from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import BlockSlice, Link, Topology
 from dyadnet.numerics.blas import looped, turned
+from dyadnet.numerics.connections import N_POST, N_PRE, N_ROOM, N_SIZE, has_switches
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS, NO_LOSS, PIECEWISE
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
 from dyadnet.program.prospective import keep_histories
 from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
 from dyadnet.program.tables import NONE, Tables
-from dyadnet.synapses.base import CalledSynapses
 from dyadnet.timing.clocks import Bernoulli, CalledClock
 from dyadnet.timing.delays import CalledDelay, Constant, Delay, Geometric, OwnDelay, Uniform, sampled
 from dyadnet.timing.real_time import ExponentialTime, RealDelay
@@ -89,6 +90,8 @@ class Arena:
         Where a message may lie for a while.
     widest
         Most terms that a drive has.
+    products, spread
+        Numbers of scratch for products by plans, and for the noise of reading such synapses.
     """
 
     def __init__(
@@ -122,6 +125,8 @@ class Arena:
             for block in self.blocks
         ]
         self._keys: list[tuple[int, int]] = []
+        self._plans: list[Array] = []
+        self.products = self.spread = 0
         self.ahead: list[CalledClock | CalledDelay] = []
         self.effects: dict[int, list[CalledEffect]] = {}
         self.counters = config.imperfections.counters
@@ -204,9 +209,8 @@ class Arena:
             blocks[number, c.B_AXONS_END] = len(axons)
         for number, block in enumerate(self.blocks):
             self._block(blocks[number], real[number], block)
-            source = self._topology.input_projection(block.name)
-            if source is not None:
-                read[count + number] = _read_scale(block, source.gain, self._topology.network.inputs)
+            if isinstance(block.entry, Synapses):
+                read[count + number] = _read_scale(block, block.entry)
         groups: list[tuple[int, int, int]] = []
         members: list[Array] = []
         response = 0
@@ -216,7 +220,9 @@ class Arena:
             links[number, c.L_RESPONSE] = response
             response += link.pre.size
             if number < own:
-                read[number] = _read_scale(self.blocks[post], link.projection.gain, link.pre.population.size)
+                made = next(one for one in self.blocks[post].projections if one.source == link.pre.name)
+                self._synapses(links[number], self.blocks[post], made)
+                read[number] = _read_scale(self.blocks[post], made) if isinstance(made, Synapses) else 0.0
             for kind, source_, target in (("state", pre, post), ("feedback", post, pre)):
                 row = 2 * number + (kind == "feedback")
                 at = channels[row], chances[row], blocks, links[number]
@@ -227,9 +233,9 @@ class Arena:
         timing = self._timing
         if timing.span:
             rates = [timing.clocks[spec.name].rate for spec in self.specs]
-            made = blocks, links, channels, chances, groups
+            written = blocks, links, channels, chances, groups
             span = c.MOMENTS - 1 if self.geometry.free else timing.span
-            keep_histories(*made, len(self.blocks), rates, span, self.rows, self._room.take, self._when.take)
+            keep_histories(*written, len(self.blocks), rates, span, self.rows, self._room.take, self._when.take)
         outgoing: list[int] = []
         for number in range(len(self.specs)):
             sends = channels[[2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]]
@@ -256,6 +262,7 @@ class Arena:
             np.array(groups, dtype=np.int64).reshape(-1, c.G_WIDTH),
             np.concatenate([np.zeros(0, dtype=np.int64), *members]),
             np.array(self._keys, dtype=np.uint64).reshape(-1, 2),
+            np.concatenate([np.zeros(0, dtype=np.int64), *self._plans]),
             np.array([len(self.blocks), own, most, self.home.hosts], dtype=np.int64),
             waits,
         )
@@ -322,9 +329,11 @@ class Arena:
         row[c.B_RATES] = room.take(spec.size)
         offsets = self.parameters.offsets[block.name]
         row[c.B_BIAS] = offsets["bias"]
-        if block.input_weights is not None or block.input_synapses is not None:
+        row[c.B_BIASES] = len(block.bias)
+        if block.entry is not None:
             row[c.B_INPUT] = self.parameters.starts[block.name, INPUT]
-        row[c.B_CALLED], row[c.B_CALLED_INPUT] = bool(block.called), block.input_synapses is not None
+            row[c.B_PLAN], row[c.B_SWITCHES] = self._planned(block, block.entry)
+        row[c.B_CALLED], row[c.B_CALLED_INPUT] = bool(block.called), isinstance(block.entry, CalledSynapses)
         f = block.activation
         if isinstance(f, PiecewiseLinear):
             row[c.B_ACTIVATION] = PIECEWISE
@@ -360,7 +369,7 @@ class Arena:
         dense = link.projection.is_dense
         whole = reads or coarse or crosses or not dense or self._timing.span
         row[c.L_FUSED] = not whole and looped(width, size)
-        row[c.L_TURNED], row[c.L_CALLED] = dense and turned(width, size), not dense
+        row[c.L_TURNED], row[c.L_CALLED] = dense and turned(width, size), 0
         if here:
             row[c.L_WEIGHTS] = self.parameters.starts[link.post.name, link.pre.name]
             row[c.L_READOUT], row[c.L_TURN] = room.take(2 * rows * width), room.take(rows * width)
@@ -376,6 +385,24 @@ class Arena:
             row[c.L_NOISE] = room.take(2 * rows * size)
             row[c.L_KEY_FORWARD] = self._key("read noise", link.post.name, link.pre.name)
             row[c.L_KEY_BACKWARD] = self._key("read noise", link.post.name, f"feedback {link.pre.name}")
+
+    def _synapses(self, row: Array, block: Block, made: Made) -> None:
+        """Write down what a link's synapses are."""
+        row[c.L_CALLED] = isinstance(made, CalledSynapses)
+        row[c.L_PLAN], row[c.L_SWITCHES] = self._planned(block, made)
+
+    def _planned(self, block: Block, made: Made) -> tuple[int, int]:
+        """Where the plan of a block's synapses begins, and where their switches are."""
+        plan = made.plan if isinstance(made, Synapses) else None
+        if plan is None:
+            return NONE, NONE
+        place = sum(len(other) for other in self._plans)
+        self._plans.append(plan)
+        self.products = max(self.products, int(plan[N_ROOM]))
+        post, pre = int(plan[N_POST]), int(plan[N_PRE])
+        if block.actual.reads:
+            self.spread = max(self.spread, int(plan[N_SIZE]) + 2 * self.rows * (post + pre))
+        return place, self._room.take(self.rows * post) if has_switches(plan, 0) else NONE
 
     def _channel(
         self,
@@ -613,5 +640,5 @@ def _grouped(
     return first, len(groups)
 
 
-def _read_scale(block: Block, gain: float, fan_in: int) -> float:
-    return float(block.device.read_noise.sigma * gain / np.sqrt(fan_in))
+def _read_scale(block: Block, made: Synapses) -> float:
+    return float(block.device.read_noise.sigma * made.projection.gain / np.sqrt(made.fan_in))

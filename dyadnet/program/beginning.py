@@ -8,6 +8,7 @@ from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import carries, multiplied
 from dyadnet.program.drives import held, state_of
 from dyadnet.program.executor import feedback, note
+from dyadnet.program.products import enter, forget_switches, onward
 from dyadnet.program.prospective import forget
 from dyadnet.program.sync.verdicts import come, everybody, reached, stage
 from dyadnet.program.sync.words import tell
@@ -20,6 +21,7 @@ from dyadnet.program.tables import (
     B_AXONS_END,
     B_BASE,
     B_BIAS,
+    B_BIASES,
     B_CALLED,
     B_CALLED_INPUT,
     B_D,
@@ -32,6 +34,7 @@ from dyadnet.program.tables import (
     B_META,
     B_ORDER,
     B_PLACE,
+    B_PLAN,
     B_RING,
     B_SIZE,
     B_THRESHOLD,
@@ -58,6 +61,7 @@ from dyadnet.program.tables import (
     L_CALLED,
     L_FIXED_CACHE,
     L_FUSED,
+    L_PLAN,
     L_POST,
     L_PRE,
     L_PRODUCT,
@@ -66,6 +70,7 @@ from dyadnet.program.tables import (
     L_WEIGHTS,
     LINE,
     MULTIPLY,
+    NONE,
     R_GAIN,
     R_LEAK,
     R_TOP,
@@ -149,6 +154,8 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
                     when = t.channels[channel, C_LINE_WHEN]
                     for k in range(LINE if when >= 0 else 0):
                         m.when[when + k * D_WIDTH + D_COUNT] = 0
+                for link in range(t.own[1]):
+                    forget_switches(t, m, s, link)
                 for own in range(t.own[0]):
                     first = t.blocks[own, B_META]
                     s.meta[first : first + t.blocks[own, B_DEPTH]] = 0
@@ -204,20 +211,25 @@ def _first_activations(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: n
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
     size = rows * n
     base, A = t.blocks[b, B_BASE], t.blocks[b, B_A]
-    bias = W[t.blocks[b, B_BIAS] : t.blocks[b, B_BIAS] + n]
+    count = t.blocks[b, B_BIASES]
+    bias, sharing = W[t.blocks[b, B_BIAS] : t.blocks[b, B_BIAS] + count], n // count
     if t.blocks[b, B_INPUT] >= 0:
         features = m.inputs.shape[0] // max(rows, 1)
-        if not t.blocks[b, B_CALLED_INPUT]:
+        if t.blocks[b, B_PLAN] != NONE:
+            enter(t, m, s, b, t.blocks[b, B_INPUT], base)
+        elif not t.blocks[b, B_CALLED_INPUT]:
             times_transposed(m.inputs, 0, rows, features, W, t.blocks[b, B_INPUT], n, X, base)
-        for row in range(rows):
-            into = X[base + row * n : base + (row + 1) * n]
+    else:
+        X[base : base + size] = zero
+    for row in range(rows):
+        into = X[base + row * n : base + (row + 1) * n]
+        if sharing == 1:
             for j in range(n):
                 into[j] += bias[j]
-    else:
-        for row in range(rows):
-            into = X[base + row * n : base + (row + 1) * n]
-            for j in range(n):
-                into[j] = bias[j]
+            continue
+        for k in range(count):
+            for j in range(k * sharing, (k + 1) * sharing):
+                into[j] += bias[k]
     a = X[A : A + size]
     if not s.reg[REG_CARRY_ON]:
         a[:] = zero
@@ -260,7 +272,9 @@ def _forward_first(t, m, s, link, into):  # type: ignore[no-untyped-def]  # prag
         return
     pre, b, w = t.links[link, L_PRE], t.links[link, L_POST], t.links[link, L_WEIGHTS]
     x, rows, width, n = t.blocks[pre, B_RING], s.reg[REG_ROWS], t.blocks[pre, B_SIZE], t.blocks[b, B_SIZE]
-    if t.links[link, L_TURNED]:
+    if t.links[link, L_PLAN] != NONE:
+        onward(t, m, s, link, x, rows, rows, into)
+    elif t.links[link, L_TURNED]:
         times(m.X, x, rows, width, m.F, w, n, m.X, into)
     else:
         times_transposed(m.X, x, rows, width, m.W, w, n, m.X, into)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.learning.projections import CalledSynapses
 from dyadnet.program import calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
@@ -46,16 +47,16 @@ class Neurons(Protocol):
 def multiply_first(lane: Neurons, number: int) -> None:
     """θ₀x of a block, and θ·m_pre of all initial states that its own one follows from."""
     blocks, links = lane.tables.blocks, lane.tables.links
-    source = lane.arena.blocks[number].input_synapses
-    if source is not None:
-        _part(lane, int(blocks[number, c.B_BASE]), 0, int(blocks[number, c.B_SIZE]))[...] = source.forward(lane.inputs)
+    source = lane.arena.blocks[number].entry
+    if isinstance(source, CalledSynapses):
+        _part(lane, int(blocks[number, c.B_BASE]), 0, int(blocks[number, c.B_SIZE]))[...] = source.product(lane.inputs)
     if not lane.state.reg[c.REG_FEEDFORWARD]:
         return
     for link, synapses in lane.arena.called[number]:
         pre = int(links[link, c.L_PRE])
         if blocks[pre, c.B_ORDER] < blocks[number, c.B_ORDER]:
             state = _part(lane, int(blocks[pre, c.B_RING]), 0, int(blocks[pre, c.B_SIZE]))
-            _product(lane, link, 0)[...] = synapses.forward(state)
+            _product(lane, link, 0)[...] = synapses.product(state)
 
 
 def multiply(lane: Neurons, number: int) -> None:
@@ -67,7 +68,7 @@ def multiply(lane: Neurons, number: int) -> None:
         width = int(lane.tables.blocks[lane.tables.links[link, c.L_PRE], c.B_SIZE])
         for stream, new in enumerate(changed):
             if new:
-                _product(lane, link, stream)[...] = synapses.forward(_part(lane, at, stream, width))
+                _product(lane, link, stream)[...] = synapses.product(_part(lane, at, stream, width))
 
 
 def feed_back(lane: Neurons, number: int, *, first: bool = False) -> None:
@@ -82,10 +83,10 @@ def feed_back(lane: Neurons, number: int, *, first: bool = False) -> None:
         width = int(lane.tables.blocks[own[c.L_PRE], c.B_SIZE])
         if kappa[link] != 0.0:
             means = _part(lane, into, 0, width)
-            means[...] = synapses.backward(_part(lane, state, 0, n))
+            means[...] = synapses.transposed(_part(lane, state, 0, n))
             means *= means.dtype.type(kappa[link])
         if dyadic:
-            _part(lane, into, 1, width)[...] = synapses.backward(_part(lane, state, 1, n))
+            _part(lane, into, 1, width)[...] = synapses.transposed(_part(lane, state, 1, n))
 
 
 def contrast(lane: Neurons, number: int, stop: int, first: bool, gradient: Array) -> None:
@@ -107,15 +108,15 @@ def contrast(lane: Neurons, number: int, stop: int, first: bool, gradient: Array
     at = int(calls.readout(*lane.views, number))
     m, d = (_part(lane, at, stream, n) for stream in range(2))
     found: dict[str, Array] = {}
-    if block.input_synapses is not None:
-        found |= block.input_synapses.contrast(d, lane.inputs)
+    if isinstance(block.entry, CalledSynapses):
+        found |= block.entry.gradient(d, lane.inputs)
     for link, synapses in lane.arena.called[number]:
         kappa, width = lane.tables.kappa[link], int(lane.tables.blocks[lane.tables.links[link, c.L_PRE], c.B_SIZE])
         at, streams = calls.heard(*lane.views, link, number, stop)
         post, pre = d, _part(lane, at, 0, width)
         if kappa != 0.0 and streams == 2:
             post, pre = np.concatenate([d, m * m.dtype.type(kappa)]), _part(lane, at, 0, width, 2)
-        found |= synapses.contrast(post, pre)
+        found |= synapses.gradient(post, pre)
     for key, part in found.items():
         offset = lane.arena.parameters.offsets[block.name][key]
         into = gradient[offset : offset + part.size]

@@ -84,21 +84,21 @@ def turn_synapses(t, blocks, W, F):  # type: ignore[no-untyped-def]  # pragma: n
 
 
 @compiled
-def wide_drive(t, m, s, like, b, drive, product, x, w):  # type: ignore[no-untyped-def]  # pragma: no cover
+def wide_drive(t, m, s, like, b, drive, product, x, w, switches, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """See `dyadnet.program.learning.wide_drive`."""
-    return learning.wide_drive(tables(t), memory(m, like), state(s), b, drive, product, x, w)
+    return learning.wide_drive(tables(t), memory(m, like), state(s), b, drive, product, x, w, switches, room)
 
 
 @compiled
-def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-untyped-def]  # pragma: no cover
+def send_response(t, W, starts, vector, root, v, feedback, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """See `dyadnet.program.learning.send_response`."""
-    learning.send_response(tables(t), W, starts, vector, root, v, feedback)
+    learning.send_response(tables(t), W, starts, vector, root, v, feedback, still, room)
 
 
 @compiled
-def take_response(t, W, starts, up, down, vector, root, v, feedback, drive):  # type: ignore[no-untyped-def]  # pragma: no cover
+def take_response(t, W, starts, up, down, vector, root, v, feedback, drive, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """See `dyadnet.program.learning.take_response`."""
-    learning.take_response(tables(t), W, starts, up, down, vector, root, v, feedback, drive)
+    learning.take_response(tables(t), W, starts, up, down, vector, root, v, feedback, drive, still, room)
 
 
 @compiled

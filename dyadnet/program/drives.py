@@ -7,6 +7,7 @@ from dyadnet.numerics.draws import seek
 from dyadnet.numerics.elementwise import CALLED_LOSS, NO_LOSS, SQUARED_ERROR, copied, softmax_nudge
 from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import drawn, read_noise
+from dyadnet.program.products import chooses, onward, planned_noise
 from dyadnet.program.tables import (
     B_AXONS,
     B_AXONS_END,
@@ -20,9 +21,11 @@ from dyadnet.program.tables import (
     B_LOSS,
     B_NOISE,
     B_NUDGE,
+    B_PLAN,
     B_RING,
     B_RING_SLOT,
     B_SIZE,
+    B_SWITCHES,
     C_DELAY,
     C_FRESH,
     C_HELD,
@@ -36,15 +39,18 @@ from dyadnet.program.tables import (
     H_DIFFERENCE_SINCE,
     H_MEAN_SINCE,
     H_TICK,
+    K_CHOSEN,
     K_DIFFERENCE,
     K_MEAN,
     L_CALLED,
     L_FUSED,
     L_KEY_FORWARD,
     L_NOISE,
+    L_PLAN,
     L_POST,
     L_PRE,
     L_PRODUCT,
+    L_SWITCHES,
     L_TURNED,
     L_WEIGHTS,
     M_DIFFERENCE_SINCE,
@@ -132,11 +138,18 @@ def forward(t, m, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no 
     product, w = t.links[link, L_PRODUCT], t.links[link, L_WEIGHTS]
     new_mean = mean_since != k[K_MEAN]
     new_difference = difference and difference_since != k[K_DIFFERENCE]
+    planned = t.links[link, L_PLAN] != NONE
+    chosen = planned and new_mean and chooses(t, s, link)
+    if chosen:
+        new_difference = difference
+        k[K_CHOSEN] = mean_since
     if new_mean or new_difference:
         first = 0 if new_mean else rows
         count = 2 * rows if new_mean and new_difference else rows
         x, into = at + first * width, product + first * size
-        if t.links[link, L_TURNED]:
+        if planned:
+            onward(t, m, s, link, x, count, rows if chosen else 0, into)
+        elif t.links[link, L_TURNED]:
             times(m.X, x, count, width, m.F, w, size, m.X, into)
         else:
             times_transposed(m.X, x, count, width, m.W, w, size, m.X, into)
@@ -181,15 +194,19 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
         X[noise : noise + size] = X.dtype.type(0)
         out = X[noise : noise + size]
         fan = m.inputs.shape[0] // max(rows, 1)
-        key, scale = t.blocks[b, B_KEY_READ], t.read[t.links.shape[0] + b]
-        read_noise(t, m.inputs, 0, s.draw, key, at, 1, rows, fan, n, scale, out, 1.0)
+        key, scale, plan = t.blocks[b, B_KEY_READ], t.read[t.links.shape[0] + b], t.blocks[b, B_PLAN]
+        if plan != NONE:
+            switches = t.blocks[b, B_SWITCHES]
+            planned_noise(t, m, s, plan, switches, key, at, m.inputs, 0, rows, 1, noise, True, scale, 1.0)
+        else:
+            read_noise(t, m.inputs, 0, s.draw, key, at, 1, rows, fan, n, scale, out, 1.0)
         means = _term(s, 0, means, noise, 1.0)
     # Prospective neurons keep their products, so that there has to be one of each link.
     single = n == 1 and not reads and t.blocks[b, B_CORRECTION] < 0
     open_ = -1
     for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
         width, w, kappa = t.blocks[t.links[link, L_PRE], B_SIZE], t.links[link, L_WEIGHTS], t.kappa[link]
-        if single and width == 1 and not t.links[link, L_CALLED]:
+        if single and width == 1 and not t.links[link, L_CALLED] and t.links[link, L_PLAN] == NONE:
             if open_ >= 0 and t.kappa[open_] != kappa:
                 means, differences = _close(t, s, open_, False, means, differences)
                 open_ = -1
@@ -208,8 +225,12 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
             noisy, streams = t.links[link, L_NOISE], 1 + difference
             copied(X, product, noisy, streams * size)
             out = X[noisy : noisy + streams * size]
-            key, scale = t.links[link, L_KEY_FORWARD], t.read[link]
-            read_noise(t, X, x, s.draw, key, at, streams, rows, width, n, scale, out, 1.0)
+            key, scale, plan = t.links[link, L_KEY_FORWARD], t.read[link], t.links[link, L_PLAN]
+            if plan != NONE:
+                switches = t.links[link, L_SWITCHES]
+                planned_noise(t, m, s, plan, switches, key, at, X, x, rows, streams, noisy, True, scale, 1.0)
+            else:
+                read_noise(t, X, x, s.draw, key, at, streams, rows, width, n, scale, out, 1.0)
             product = noisy
         if t.links[link, L_FUSED]:
             means = _product_term(s, 0, means, x, 1.0, w, width, False, 1.0)

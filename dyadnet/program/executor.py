@@ -28,6 +28,7 @@ from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import arrive, bring, carries, coarsen, read_noise, take_changed
 from dyadnet.program.drives import drives, held, state_of
 from dyadnet.program.neurons import CHUNK, drive, relax
+from dyadnet.program.products import back, planned_noise
 from dyadnet.program.prospective import correct, correct_freely, lead
 from dyadnet.program.scheduler import schedule
 from dyadnet.program.sync.verdicts import come, everybody, judge, judge_freely, reached, ready, report, stage
@@ -88,7 +89,9 @@ from dyadnet.program.tables import (
     K_CACHED,
     K_CACHED_DIFFERENCE,
     K_CACHED_MEAN,
+    K_CHOSEN,
     K_STREAMS,
+    K_SWITCHED,
     L_AVERAGE,
     L_CACHE,
     L_CACHE_SLOT,
@@ -96,8 +99,10 @@ from dyadnet.program.tables import (
     L_FIXED_CACHE,
     L_FUSED,
     L_KEY_BACKWARD,
+    L_PLAN,
     L_POST,
     L_PRE,
+    L_SWITCHES,
     L_WEIGHTS,
     M_DIFFERENCE_SINCE,
     M_DYADIC,
@@ -437,7 +442,12 @@ def _read_anew(t, m, s, b, link, into, mean, dyadic, tick):  # type: ignore[no-u
     if not mean:
         # Nobody reads the place of the first stream.
         out[:size] = X.dtype.type(0)
-    read_noise(t, X, state_of(t, s, b), s.draw, key, at, 1 + dyadic, rows, n, width, scale, out, kappa)
+    state, plan = state_of(t, s, b), t.links[link, L_PLAN]
+    if plan != NONE:
+        switches = t.links[link, L_SWITCHES]
+        planned_noise(t, m, s, plan, switches, key, at, X, state, rows, 1 + dyadic, into, False, scale, kappa)
+    else:
+        read_noise(t, X, state, s.draw, key, at, 1 + dyadic, rows, n, width, scale, out, kappa)
 
 
 @compiled
@@ -462,25 +472,38 @@ def feedback(t, m, s, link, slot):  # type: ignore[no-untyped-def]  # pragma: no
     kept = last and k[K_STREAMS] == streams
     same_mean = not mean or (last and k[K_CACHED_MEAN] == mean_since)
     same_difference = not difference or (kept and k[K_CACHED_DIFFERENCE] == difference_since)
-    state, w = state_of(t, s, b), t.links[link, L_WEIGHTS]
+    state = state_of(t, s, b)
+    if k[K_SWITCHED] != k[K_CHOSEN]:
+        k[K_SWITCHED] = k[K_CHOSEN]
+        same_mean, same_difference = not mean, not difference
     if mean and difference and not same_mean and not same_difference:
-        times(X, state, 2 * rows, n, m.V, w, width, X, new)
+        _transposed(t, m, s, link, state, 2 * rows, new)
         scaled(X[new : new + size], kappa)
     else:
         if mean and same_mean and last:
             if new != old:
                 copied(X, old, new, size)
         elif mean:
-            times(X, state, rows, n, m.V, w, width, X, new)
+            _transposed(t, m, s, link, state, rows, new)
             scaled(X[new : new + size], kappa)
         if difference and same_difference and last:
             if new != old:
                 copied(X, old + size, new + size, size)
         elif difference:
-            times(X, state + rows * n, rows, n, m.V, w, width, X, new + size)
+            _transposed(t, m, s, link, state + rows * n, rows, new + size)
     if not (kept and same_mean and same_difference):
         k[K_CACHED], k[K_STREAMS] = 1, streams
         k[K_CACHED_MEAN], k[K_CACHED_DIFFERENCE] = mean_since, difference_since
+
+
+@compiled
+def _transposed(t, m, s, link, d, rows, into):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """θᵀd of rows that lie at `d`."""
+    if t.links[link, L_PLAN] != NONE:
+        back(t, m, s, link, d, rows, into)
+        return
+    n, width = t.blocks[t.links[link, L_POST], B_SIZE], t.blocks[t.links[link, L_PRE], B_SIZE]
+    times(m.X, d, rows, n, m.V, t.links[link, L_WEIGHTS], width, m.X, into)
 
 
 @compiled

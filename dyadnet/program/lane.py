@@ -128,6 +128,8 @@ class Lane:
             d.view(integer),
             np.empty(arena.wide),
             np.empty(max(arena.when, 1), dtype=np.int64),
+            np.empty(arena.products, dtype=dtype),
+            np.empty(arena.spread, dtype=dtype),
         )
         self.memory = actual
         self._memories = View.of(actual), View.of(actual._replace(V=W))
@@ -521,6 +523,8 @@ class Lane:
             np.empty(drive.size),
             np.empty(self.rows * widest),
             np.empty(widest * block.spec.size),
+            np.empty(drive.size),
+            np.empty(self.arena.products),
         )
         drive += called.widely(self, number)
         A, D = (self.array(number, column).astype(np.float64) for column in (c.B_A, c.B_D))

@@ -6,10 +6,12 @@ Blocks are independent of each other here, so callers may share them out among t
 from __future__ import annotations
 
 from dyadnet.numerics.blas import outer, times, times_transposed
+from dyadnet.numerics.connections import N_SIZE, backward, forward
 from dyadnet.numerics.elementwise import PIECEWISE, copied, turn
 from dyadnet.numerics.kernels import adam, column_sums, compiled, momentum, square
 from dyadnet.program.channels import multiplied
 from dyadnet.program.drives import held, state_of
+from dyadnet.program.products import compared, entered, switched
 from dyadnet.program.tables import (
     B_A,
     B_ACTIVATION,
@@ -18,6 +20,7 @@ from dyadnet.program.tables import (
     B_AXONS_END,
     B_BASE,
     B_BIAS,
+    B_BIASES,
     B_CALLED_INPUT,
     B_D,
     B_DEPTH,
@@ -26,6 +29,7 @@ from dyadnet.program.tables import (
     B_LEFT,
     B_LINKS,
     B_LINKS_END,
+    B_PLAN,
     B_READOUT,
     B_SIZE,
     B_THRESHOLD,
@@ -43,10 +47,12 @@ from dyadnet.program.tables import (
     L_CALLED,
     L_FIXED_CACHE,
     L_FUSED,
+    L_PLAN,
     L_POST,
     L_PRE,
     L_READOUT,
     L_RESPONSE,
+    L_SWITCHES,
     L_TURN,
     L_TURNED,
     L_WEIGHTS,
@@ -54,6 +60,7 @@ from dyadnet.program.tables import (
     N_STALE,
     N_VALUES,
     N_WIDTH,
+    NONE,
     R_LEAK,
     R_TOP,
     REG_ROWS,
@@ -145,7 +152,10 @@ def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-de
     d = state + size
     if t.blocks[b, B_INPUT] >= 0 and not t.blocks[b, B_CALLED_INPUT]:
         features = m.inputs.shape[0] // max(rows, 1)
-        _accumulate(X, d, rows, n, m.inputs, 0, features, G, t.blocks[b, B_INPUT], first, scratch)
+        if t.blocks[b, B_PLAN] != NONE:
+            entered(t, m, s, b, t.blocks[b, B_INPUT], d, G, first)
+        else:
+            _accumulate(X, d, rows, n, m.inputs, 0, features, G, t.blocks[b, B_INPUT], first, scratch)
     left = t.blocks[b, B_LEFT]
     copied(X, d, left, size)
     made = 0.0
@@ -163,16 +173,35 @@ def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-de
                     for j in range(left + size, left + 2 * size):
                         X[j] *= number
                 made = kappa
+            if t.links[link, L_PLAN] != NONE:
+                compared(t, m, s, link, left, 2 * rows, at, G, first)
+                continue
             _accumulate(X, left, 2 * rows, n, X, at, width, G, t.links[link, L_WEIGHTS], first, scratch)
+        elif t.links[link, L_PLAN] != NONE:
+            compared(t, m, s, link, d, rows, at, G, first)
         else:
             _accumulate(X, d, rows, n, X, at, width, G, t.links[link, L_WEIGHTS], first, scratch)
-    bias = t.blocks[b, B_BIAS]
-    if first:
+    bias, biases = t.blocks[b, B_BIAS], t.blocks[b, B_BIASES]
+    if biases < n:
+        _shared_sums(X, d, rows, n, biases, G, bias, first)
+    elif first:
         column_sums(X[d : d + size], rows, G[bias : bias + n])
     else:
         column_sums(X[d : d + size], rows, scratch[:n])
         for j in range(n):
             G[bias + j] += scratch[j]
+
+
+@compiled
+def _shared_sums(X, d, rows, n, count, G, bias, first):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Sums of rows over the neurons that share a bias."""
+    sharing = n // count
+    for k in range(count):
+        total = X.dtype.type(0)
+        for row in range(rows):
+            for j in range(d + row * n + k * sharing, d + row * n + (k + 1) * sharing):
+                total += X[j]
+        G[bias + k] = total if first else G[bias + k] + total
 
 
 @compiled
@@ -194,7 +223,7 @@ def gradients(t, m, s, blocks, stop, first, last, factor, G, scratch):  # type: 
         b = blocks[k]
         gradient(t, m, s, b, stop, first, G, scratch)
         if last:
-            into = G[first_parameter(t, b) : t.blocks[b, B_BIAS] + t.blocks[b, B_SIZE]]
+            into = G[first_parameter(t, b) : t.blocks[b, B_BIAS] + t.blocks[b, B_BIASES]]
             for j in range(into.shape[0]):
                 into[j] *= number
 
@@ -215,7 +244,7 @@ def step_momentum(t, blocks, W, G, velocity, rate, keep, decay, l2):  # type: ig
     for k in range(blocks.shape[0]):
         b = blocks[k]
         first, bias = first_parameter(t, b), t.blocks[b, B_BIAS]
-        end = bias + t.blocks[b, B_SIZE]
+        end = bias + t.blocks[b, B_BIASES]
         momentum(W[first:bias], G[first:bias], velocity[first:bias], rate, keep, decay, l2)
         momentum(W[bias:end], G[bias:end], velocity[bias:end], rate, keep, 0.0, 0.0)
 
@@ -230,7 +259,7 @@ def step_adam(  # type: ignore[no-untyped-def]  # pragma: no cover
         start, bias = first_parameter(t, b), t.blocks[b, B_BIAS]
         for part in range(2):
             first = start if part == 0 else bias
-            end = bias if part == 0 else bias + t.blocks[b, B_SIZE]
+            end = bias if part == 0 else bias + t.blocks[b, B_BIASES]
             adam(
                 W[first:end],
                 G[first:end],
@@ -346,7 +375,7 @@ def _saturated(t, m, s, b, size):  # type: ignore[no-untyped-def]  # pragma: no 
 
 
 @compiled
-def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def]  # pragma: no cover
+def wide_drive(t, m, s, b, drive, product, x, w, switches, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """θ₀x + b + W_κ m of the present states, in float64; without θm of the links that Python computes.
 
     Parameters
@@ -355,6 +384,8 @@ def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def
         Shape (rows × n,): the result, and scratch.
     x, w
         Scratch for the largest presynaptic state and for its synapses.
+    switches, room
+        Scratch for products by a plan.
     """
     X = m.X
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
@@ -368,9 +399,16 @@ def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def
         width, state = t.blocks[pre, B_SIZE], state_of(t, s, pre)
         for j in range(rows * width):
             x[j] = float(X[state + j])
-        for j in range(n * width):
+        plan = t.links[link, L_PLAN]
+        for j in range(n * width if plan == NONE else t.plans[plan + N_SIZE]):
             w[j] = float(m.W[weights + j])
-        times_transposed(x, 0, rows, width, w, 0, n, product, 0)
+        if plan == NONE:
+            times_transposed(x, 0, rows, width, w, 0, n, product, 0)
+        else:
+            if switched(t, link):
+                for j in range(size):
+                    switches[j] = float(X[t.links[link, L_SWITCHES] + j])
+            forward(t.plans, plan, x, 0, rows, 0, rows, w, 0, product, 0, switches, 0, room)
         for j in range(size):
             drive[j] += product[j]
     for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
@@ -388,7 +426,7 @@ def wide_drive(t, m, s, b, drive, product, x, w):  # type: ignore[no-untyped-def
 
 
 @compiled
-def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-untyped-def]  # pragma: no cover
+def send_response(t, W, starts, vector, root, v, feedback, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """What blocks tell each other in one application of the linear response; see `dyadnet.dynamics.spectral_radius`.
 
     θᵀv of the links that Python computes comes after it.
@@ -403,6 +441,8 @@ def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-u
         Becomes √F times the vector, of all neurons, in the type of the parameters.
     feedback
         Becomes θᵀv: for each link as many numbers as its presynaptic block has neurons.
+    still, room
+        Zeros, for switches, as many as the largest block has neurons; and scratch for products by a plan.
     """
     for j in range(starts[t.own[0]]):
         v[j] = v.dtype.type(root[j] * vector[j])
@@ -411,11 +451,15 @@ def send_response(t, W, starts, vector, root, v, feedback):  # type: ignore[no-u
         n, width, at = t.blocks[post, B_SIZE], t.blocks[pre, B_SIZE], t.links[link, L_RESPONSE]
         if t.links[link, L_CALLED]:
             continue
-        times(v, starts[post], 1, n, W, t.links[link, L_WEIGHTS], width, feedback, at)
+        plan, w = t.links[link, L_PLAN], t.links[link, L_WEIGHTS]
+        if plan == NONE:
+            times(v, starts[post], 1, n, W, w, width, feedback, at)
+        else:
+            backward(t.plans, plan, v, starts[post], 1, 1, W, w, feedback, at, still, 0, room)
 
 
 @compiled
-def take_response(t, W, starts, up, down, vector, root, v, feedback, drive):  # type: ignore[no-untyped-def]  # pragma: no cover
+def take_response(t, W, starts, up, down, vector, root, v, feedback, drive, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The sum of what was told, as the next vector; without θv of the links that Python computes.
 
     Parameters
@@ -433,7 +477,11 @@ def take_response(t, W, starts, up, down, vector, root, v, feedback, drive):  # 
             if t.links[link, L_CALLED]:
                 continue
             pre = t.links[link, L_PRE]
-            times_transposed(v, starts[pre], 1, t.blocks[pre, B_SIZE], W, t.links[link, L_WEIGHTS], n, drive, 0)
+            plan, w = t.links[link, L_PLAN], t.links[link, L_WEIGHTS]
+            if plan == NONE:
+                times_transposed(v, starts[pre], 1, t.blocks[pre, B_SIZE], W, w, n, drive, 0)
+            else:
+                forward(t.plans, plan, v, starts[pre], 1, 0, 1, W, w, drive, 0, still, 0, room)
             factor = drive.dtype.type(up[link])
             for j in range(n):
                 vector[start + j] += float(factor * drive[j])

@@ -34,7 +34,9 @@ B_READOUT, B_AVERAGE, B_TURN, B_PROBED, B_LEFT, B_RING_SLOT, B_COARSE, B_FUSED =
 B_HOST, B_PLACE, B_ORDER, B_WAITS, B_WAITS_END, B_CORRECTION = range(37, 43)
 # Whether Python makes products of any of its afferent links, or the one with the input. Of a called clock: the column
 # of `State.ahead` that says whether it fires.
-B_CALLED, B_CALLED_INPUT, B_AHEAD, B_WIDTH = range(43, 47)
+B_CALLED, B_CALLED_INPUT, B_AHEAD = range(43, 46)
+# Of the input's projection, as of a link; and how many biases there are, each of as many neurons.
+B_PLAN, B_SWITCHES, B_BIASES, B_WIDTH = range(46, 50)
 PERIODIC, BERNOULLI_BLOCKS, BERNOULLI_NEURONS, CALLED_CLOCK = range(4)
 
 # Numbers of blocks.
@@ -45,7 +47,9 @@ R_LEAK, R_GAIN, R_TOP, R_CLOCK, R_NUDGE, R_WIDTH = range(6)
 L_PRE, L_POST, L_WEIGHTS, L_FUSED, L_TURNED, L_PRODUCT, L_CACHE, L_FIXED_CACHE = range(8)
 L_CACHE_SLOT, L_READOUT, L_AVERAGE, L_TURN, L_KEY_FORWARD, L_KEY_BACKWARD, L_RESPONSE, L_NOISE = range(8, 16)
 # Whether Python makes its products and its contrast; `L_WEIGHTS` is where its parameters begin then.
-L_CALLED, L_WIDTH = range(16, 18)
+L_CALLED = 16
+# Its plan, if it is compiled and not dense (see `dyadnet.numerics.connections`), and where its switches are.
+L_PLAN, L_SWITCHES, L_WIDTH = range(17, 20)
 
 # Channels. `C_HELD` is an array of the receiver's own, for messages that may be lost, overtaken or disturbed;
 # without one the receiver reads the sender's ring in place, `C_DELAY` ticks back.
@@ -111,7 +115,9 @@ V_WORST, V_RESIDUAL, V_RELATIVE, V_WIDTH = range(4)
 M_TICK, M_MEAN_SINCE, M_DIFFERENCE_SINCE, M_DYADIC, M_STAMP, M_WIDTH = 0, 1, 2, 3, 4, 8
 
 # State of a link: what its products were computed from.
-K_MEAN, K_DIFFERENCE, K_CACHED, K_STREAMS, K_CACHED_MEAN, K_CACHED_DIFFERENCE, K_AVERAGED_STREAMS, K_WIDTH = range(8)
+K_MEAN, K_DIFFERENCE, K_CACHED, K_STREAMS, K_CACHED_MEAN, K_CACHED_DIFFERENCE, K_AVERAGED_STREAMS = range(7)
+# The means by which switches were set, and by which those were that feedback was computed with.
+K_CHOSEN, K_SWITCHED, K_WIDTH = range(7, 10)
 
 # What a channel's receiver holds, if it has an array of its own, and what its sender remembers.
 H_TICK, H_MEAN_SINCE, H_DIFFERENCE_SINCE, H_MEAN, H_DIFFERENCE, H_SCHEDULED, H_COUNT = range(7)
@@ -197,6 +203,7 @@ class Tables(NamedTuple):
     groups: Array  # (groups, G_WIDTH)
     members: Array  # neurons of groups
     keys: Array  # (keys, 2) uint64
+    plans: Array  # of projections that are not dense, one after the other
     own: Array  # (4,): blocks and links of this process, which come first; most blocks of a process; processes
     waits: Array  # (waits, Y_WIDTH)
 
@@ -220,6 +227,8 @@ class Memory(NamedTuple):
     d_bits: Array
     wide: Array  # arena of averages, float64
     when: Array  # when each number that is held was sent, int64
+    room: Array  # scratch of products by a plan,
+    spread: Array  # and of the noise of reading their synapses
 
 
 class State(NamedTuple):

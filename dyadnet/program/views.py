@@ -130,6 +130,7 @@ _TABLES = {"real": (_FLOAT, 2), "kappa": (_FLOAT, 1), "read": (_FLOAT, 1), "axon
     "chances": (_FLOAT, 2),
     "members": (_COUNT, 1),
     "keys": (types.uint64, 2),
+    "plans": (_COUNT, 1),
     "own": (_COUNT, 1),
 }
 _STATE = {"reg": (_COUNT, 1), "real": (_FLOAT, 1), "values": (_FLOAT, 2), "free": (_COUNT, 1)} | {

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dyadnet.config.presets import preset
 from dyadnet.errors import ConfigError
-from dyadnet.network.description import MODELS
+from dyadnet.network.description import SKEW, SYMMETRIC
 from dyadnet.reproduce.paper import BETA_INCREMENT
 from dyadnet.reproduce.paper import MODELS as ORDERED
 from dyadnet.study.definition import Study
@@ -100,12 +100,12 @@ def _strong(base: dict[str, Any], data: str, epochs: int) -> dict[str, Any]:
 def _translation(data: str, epochs: int) -> dict[str, Any]:
     moved = max(round(epochs * MOVED_EPOCHS / LEARNED_EPOCHS), 1)
     variants = {"ffm": {"title": "FFM, trained on", "set": _moved(data, "ffm", {}, epochs, moved)}}
-    for model in ("sshm", "hm"):
+    for model, target in (("sshm", SKEW), ("hm", SYMMETRIC)):
         scratch = preset(data, model)
         own = {"network": scratch["network"], "learning": scratch["learning"] | {"epochs": epochs}}
         variants[f"{model}-scratch"] = {"title": f"{model.upper()}, from scratch", "set": own}
         for way, title in WAYS.items():
-            lam = _paths(data, MODELS[model], way, epochs, moved)
+            lam = _paths(data, target, way, epochs, moved)
             setting = _moved(data, model, lam, epochs, moved)
             variants[f"{model}-{way}"] = {"title": f"{model.upper()}, {title}", "set": setting}
     return {

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from dyadnet.data import Dataset, Split
+from dyadnet.network.description import Asymmetric
 from dyadnet.network.losses import LOSSES
 from dyadnet.sklearn.chain import DyadicChain, Samples
 from dyadnet.sklearn.parameters import ClassifierParameters
@@ -26,7 +27,8 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
     hidden_layer_sizes
         Neurons of each hidden layer, or of the only one.
     lam
-        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection.
+        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection. Or
+        ``"asymmetric"``: feedback has weights of its own.
     loss
         ``cross-entropy`` (softmax over linear outputs) ``squared-error`` (outputs bounded as hidden neurons are), or
         another of `dyadnet.network.losses.LOSSES` for classes.
@@ -88,7 +90,7 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (100,),
-        lam: float | Sequence[float] = 0.0,
+        lam: float | Sequence[float] | Asymmetric = 0.0,
         *,
         loss: str = "cross-entropy",
         activation: str = "tempered-hard-sigmoid",

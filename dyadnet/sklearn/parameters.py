@@ -13,6 +13,7 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.overrides import flattened, merged
 from dyadnet.errors import ConfigError, guessed
 from dyadnet.network.activations import ACTIVATIONS
+from dyadnet.network.description import ASYMMETRIC, Asymmetric
 from dyadnet.network.losses import CLASSES, LOSSES
 from dyadnet.schema import Positive, Spec
 from dyadnet.study.definition import overlaps
@@ -37,7 +38,7 @@ class EstimatorParameters(Spec):
     model_config = {**Spec.model_config, "strict": True}
 
     hidden_layer_sizes: list[int]
-    lam: float | list[float]
+    lam: float | list[float] | Asymmetric
     activation: str
     gain: Annotated[float, Field(ge=0)]
     beta: Annotated[float, Field(gt=0)]
@@ -63,9 +64,11 @@ class EstimatorParameters(Spec):
     @field_validator("lam", mode="before")
     @classmethod
     def _fractions(cls, value: Any) -> Any:
+        if value == ASYMMETRIC:
+            return value
         for number in value if isinstance(value, list) else [value]:
             if type(number) not in (int, float) or not 0 <= number <= 1:
-                raise ValueError("a number from 0 to 1, or one for each projection")
+                raise ValueError(f"a number from 0 to 1, one for each projection, or {ASYMMETRIC}")
         return value
 
     @field_validator("activation")

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import validate_data
 
 from dyadnet.data import Dataset, Numbers, Split
+from dyadnet.network.description import Asymmetric
 from dyadnet.sklearn.chain import DyadicChain, Samples, scaled, scaling
 from dyadnet.sklearn.parameters import RegressorParameters
 
@@ -25,7 +26,8 @@ class DyadicRegressor(RegressorMixin, DyadicChain):  # type: ignore[misc]
     hidden_layer_sizes
         Neurons of each hidden layer, or of the only one.
     lam
-        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection.
+        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection. Or
+        ``"asymmetric"``: feedback has weights of its own.
     activation
         Of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
     gain
@@ -84,7 +86,7 @@ class DyadicRegressor(RegressorMixin, DyadicChain):  # type: ignore[misc]
     def __init__(
         self,
         hidden_layer_sizes: int | Sequence[int] = (100,),
-        lam: float | Sequence[float] = 0.0,
+        lam: float | Sequence[float] | Asymmetric = 0.0,
         *,
         activation: str = "tempered-hard-sigmoid",
         gain: float = 1.4,

@@ -19,6 +19,7 @@ from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CL
 from dyadnet.study.intervals import Interval
 
 Positive = Annotated[int, Field(ge=1)]
+Model = Literal["hm", "ffm", "sshm", "asymmetric"]
 Keep = Literal["curves", "constants", "generalisation"]
 Settings = dict[str, Any]
 """Settings over the base's: keys are dotted paths or nested mappings, as after ``--set``."""
@@ -55,7 +56,7 @@ class Base(Spec):
 
     config: Path | None = None
     data: str | None = None
-    model: Literal["hm", "ffm", "sshm"] = "sshm"
+    model: Model = "sshm"
     set: Settings = {}
     by_model: dict[str, Settings] = {}
 
@@ -85,7 +86,7 @@ class Study(Spec):
     variants
         Each runs the whole study again, under other settings.
     models
-        ``hm``, ``ffm``, ``sshm``; the base's own λ if empty.
+        ``hm``, ``ffm``, ``sshm``, ``asymmetric``; the base's own λ if empty.
     seeds
         How many (0, 1, …), or which.
     epochs
@@ -111,7 +112,7 @@ class Study(Spec):
     samples: Positive | None = None
     draws: int = Field(0, ge=0, lt=2**63)
     variants: dict[str, Variant] = {}
-    models: list[Literal["hm", "ffm", "sshm"]] = []
+    models: list[Model] = []
     seeds: list[Annotated[int, Field(ge=0, lt=2**63)]] = Field([0], min_length=1)
     epochs: Positive | None = None
     metrics: list[str] = Field(["test_accuracy"], min_length=1)

@@ -19,13 +19,13 @@ from dyadnet.study.intervals import NAMES, Interval
 from dyadnet.study.maps import GUESSING, dress_scale, percent, position, reference, save, unit
 from dyadnet.study.table import Row, cell
 
-COLOURS = {"hm": "#c1542b", "ffm": "#2a7f62", "sshm": "#1f6fb4", "": "#333333"}
+COLOURS = {"hm": "#c1542b", "ffm": "#2a7f62", "sshm": "#1f6fb4", "asymmetric": "#8a5aa8", "": "#333333"}
 CLOSE = 0.5
 """A worst accuracy from which an axis need not reach down to guessing."""
 BAND = 0.16
 """How much of its colour a band has."""
 SHORT = {"t95": "95 % confidence", "se": "standard error", "sd": "standard deviation"}
-MARKERS = {"hm": "s", "ffm": "o", "sshm": "^", "": "o"}
+MARKERS = {"hm": "s", "ffm": "o", "sshm": "^", "asymmetric": "D", "": "o"}
 
 
 @spared

@@ -1,1 +1,1 @@
-"""What one projection does with arrays: its weights, how they begin, and how they are read in both directions."""
+"""Kinds of projections: which neurons are joined, by which parameters, and the products in both directions."""

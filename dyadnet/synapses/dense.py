@@ -1,103 +1,50 @@
-"""Dense synapses: every neuron of one block reaches every neuron of another."""
+"""Dense synapses: every neuron of one population reaches every neuron of another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dyadnet.network.topology import Link
-from dyadnet.numerics.blas import turned
-from dyadnet.numerics.elementwise import transposed
-from dyadnet.numerics.rng import Stream
+from dyadnet.synapses.base import Array, Arrays, Ends
+from dyadnet.synapses.compiled import CompiledKind
 
-Array = NDArray[Any]
+DENSE = "dense"
 
 
-@dataclass(slots=True)
-class Synapses:
-    """A block's part of one projection.
+class Dense(CompiledKind):
+    """Every neuron of one population reaches every neuron of another: one array θ, shape (n_post, n_pre)."""
 
-    Attributes
-    ----------
-    link
-        The blocks it joins; this block is ``link.post``.
-    weights
-        θ, shape (n_post, n_pre), C-contiguous.
-    coupling
-        κ in force.
-    projection_index
-        Which of the description's projections between populations it belongs to.
-    mismatch
-        By how much backward use differs, of the shape of θ; None if it does not.
-    backward
-        θ as feedback is read from it: the weights themselves unless there is a mismatch.
-    forward
-        θᵀ, shape (n_pre, n_post), where BLAS multiplies faster by it; None elsewhere.
-    """
+    kind: Literal["dense"] = "dense"
 
-    link: Link
-    weights: Array
-    coupling: float
-    projection_index: int
-    mismatch: Array | None = None
-    backward: Array = field(init=False)
-    forward: Array | None = field(init=False)
+    def shape(self, ends: Ends) -> tuple[int, ...]:
+        """(n_post, n_pre)."""
+        return ends.n_post, ends.n_pre
 
-    def __post_init__(self) -> None:
-        self.backward = self.weights if self.mismatch is None else self.weights * self.mismatch
-        columns, inner = self.weights.shape
-        self.forward = np.ascontiguousarray(self.weights.T) if turned(inner, columns) else None
+    def fan_in(self, ends: Ends) -> float:
+        """All presynaptic neurons."""
+        return ends.n_pre
 
-    def refresh(self) -> None:
-        """Follow a change of the weights."""
-        if self.mismatch is not None:
-            np.multiply(self.weights, self.mismatch, out=self.backward)
-        elif self.backward is not self.weights:
-            self.backward[...] = self.weights
-        if self.forward is not None:
-            transposed(self.weights, self.forward)
+    def part(self, ends: Ends, post: slice, pre: slice) -> Any:
+        """Rows and columns."""
+        return post, pre
 
-    def parameters(self) -> dict[str, Array]:
-        """θ, by the name that the block has for it."""
-        return {self.source: self.weights}
+    def plan(self, ends: Ends, post: slice, pre: slice) -> None:
+        """None: its products are those of `dyadnet.numerics.blas`."""
+        return
 
-    def dense(self) -> NDArray[np.float64]:
-        """θ as a matrix of shape (post, pre)."""
-        return self.weights.astype(np.float64)
+    def prepared(self, parameters: Arrays, ends: Ends) -> Any:
+        """θ."""
+        return parameters[""]
 
-    def adopt(
-        self, moved: Callable[[Array, Array, str], Array], weights: Array, backward: Array | None, forward: Array
-    ) -> None:
-        """Move its arrays into arrays of many blocks; see `dyadnet.learning.block.Block.adopt`."""
-        read = self.backward
-        self.weights = moved(self.weights, weights, self.source)
-        self.backward = self.weights if backward is None else moved(read, backward, self.source)
-        if self.forward is not None:
-            self.forward = moved(self.forward, forward, self.source)
+    def forward(self, p: Any, x: Array) -> Array:
+        """xθᵀ."""
+        return np.asarray(x @ p.T)
 
-    @property
-    def source(self) -> str:
-        """Name of the presynaptic block."""
-        return self.link.pre.name
+    def backward(self, p: Any, d: Array, of: Array | None = None) -> Array:
+        """dθ."""
+        return np.asarray(d @ p)
 
-
-@dataclass(slots=True)
-class Axon:
-    """This block's side of a link whose synapses live with another block: state goes out, feedback comes in."""
-
-    link: Link
-    coupling: float
-    projection_index: int
-
-
-@lru_cache(maxsize=1)
-def normal(seed: int, projection: str, rows: int, columns: int) -> NDArray[np.float64]:
-    """Standard normal weights of a whole projection, the same however it is split into blocks."""
-    whole = Stream(seed, "weights", projection).at().standard_normal((rows, columns))
-    whole.setflags(write=False)
-    return whole
+    def contrast(self, p: Any, post: Array, pre: Array) -> dict[str, Array]:
+        """post.T @ pre."""
+        return {"": np.asarray(post.T @ pre)}

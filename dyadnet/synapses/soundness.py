@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.errors import ConfigError
-from dyadnet.synapses.base import ProjectionKind
+from dyadnet.synapses.base import Ends, ProjectionKind
 
 Array = NDArray[Any]
 
@@ -20,7 +20,7 @@ ROWS, CHANGE, TOLERANCE = 2, 1e-5, 1e-5
 """Samples, step of finite differences, and the largest error relative to the sum of all terms."""
 
 
-def check(kind: ProjectionKind, post: int, pre: int, field: str) -> None:
+def check(kind: ProjectionKind, ends: Ends, field: str) -> None:
     """Make sure that arrays have the shapes they are to have, and that `backward` and `contrast` fit `forward`.
 
     Random numbers in float64 are put into ⟨y, θx⟩ = ⟨θᵀy, x⟩, and into the derivative of ⟨y, θx⟩ along a random change
@@ -28,8 +28,8 @@ def check(kind: ProjectionKind, post: int, pre: int, field: str) -> None:
 
     Parameters
     ----------
-    post, pre
-        Numbers of post- and presynaptic neurons.
+    ends
+        What it is to join.
     field
         What errors call it.
 
@@ -39,7 +39,7 @@ def check(kind: ProjectionKind, post: int, pre: int, field: str) -> None:
         Naming the method that is wrong.
     """
     try:
-        problem = _problem(kind, post, pre)
+        problem = _problem(kind, ends)
     except Exception as failure:
         why = f"it fails with {type(failure).__name__}: {failure}"
         raise ConfigError(field, kind.kind, f"a kind of projection that works; {why}") from failure
@@ -47,17 +47,17 @@ def check(kind: ProjectionKind, post: int, pre: int, field: str) -> None:
         raise ConfigError(field, kind.kind, f"a kind of projection that works; {problem}")
 
 
-def _problem(kind: ProjectionKind, post: int, pre: int) -> str | None:
+def _problem(kind: ProjectionKind, ends: Ends) -> str | None:
     draws = np.random.default_rng(0)
-    x, y = draws.standard_normal((ROWS, pre)), draws.standard_normal((ROWS, post))
-    shapes = dict(kind.shapes(post, pre))
+    x, y = draws.standard_normal((ROWS, ends.n_pre)), draws.standard_normal((ROWS, ends.n_post))
+    shapes = dict(kind.shapes(ends))
     for name in shapes:
         if not PARAMETER.fullmatch(name):
             return f"its parameter {name!r} needs a name of a-z, A-Z, 0-9, '_' and '-', a letter first"
-    values = {name: np.asarray(a, dtype=np.float64) for name, a in kind.initial(post, pre, 1.0, draws).items()}
+    values = {name: np.asarray(a, dtype=np.float64) for name, a in kind.initial(ends, 1.0, draws).items()}
     if {name: array.shape for name, array in values.items()} != shapes:
         return f"its method initial does not make the arrays that its method shapes names, {shapes}"
-    p = kind.prepared(values)
+    p = kind.prepared(values, ends)
     product, feedback, gradient = kind.forward(p, x), kind.backward(p, y), kind.contrast(p, y, x)
     made = [("forward", product, y.shape), ("backward", feedback, x.shape)]
     made += [(f"contrast, {name!r}", gradient.get(name, np.empty(0)), shape) for name, shape in shapes.items()]
@@ -68,7 +68,7 @@ def _problem(kind: ProjectionKind, post: int, pre: int) -> str | None:
     if _differ(float(up.sum()), float(down.sum()), np.abs(up).sum()):
         return "its method backward is not the transpose of its method forward"
     changes = {name: draws.standard_normal(array.shape) for name, array in values.items()}
-    slopes = (_along(kind, values, changes, sign * CHANGE, x, y) for sign in (1, -1))
+    slopes = (_along(kind, ends, values, changes, sign * CHANGE, x, y) for sign in (1, -1))
     slope = (next(slopes) - next(slopes)) / (2 * CHANGE)
     terms = [gradient[name] * change for name, change in changes.items()]
     size = np.abs(up).sum() + sum(np.abs(term).sum() for term in terms)
@@ -78,10 +78,16 @@ def _problem(kind: ProjectionKind, post: int, pre: int) -> str | None:
 
 
 def _along(
-    kind: ProjectionKind, values: Mapping[str, Array], changes: Mapping[str, Array], step: float, x: Array, y: Array
+    kind: ProjectionKind,
+    ends: Ends,
+    values: Mapping[str, Array],
+    changes: Mapping[str, Array],
+    step: float,
+    x: Array,
+    y: Array,
 ) -> float:
     """⟨y, θx⟩ of changed parameters."""
-    p = kind.prepared({name: array + step * changes[name] for name, array in values.items()})
+    p = kind.prepared({name: array + step * changes[name] for name, array in values.items()}, ends)
     return float(np.sum(y * kind.forward(p, x)))
 
 

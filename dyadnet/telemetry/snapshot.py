@@ -22,7 +22,7 @@ from dyadnet.config.recovery import Failure, What
 from dyadnet.dynamics.outcome import Layout, Outcome, Reports, ResourceUsage
 from dyadnet.dynamics.request import Part
 from dyadnet.errors import DivergedError
-from dyadnet.network.description import MODELS
+from dyadnet.network.description import ASYMMETRIC, MODELS
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import scores
 from dyadnet.telemetry import figures
@@ -301,7 +301,7 @@ class Snapshot:
 
 
 def model_of(config: RunConfig) -> str:
-    """``hm``, ``ffm``, ``sshm``, ``lam-0.25``; ``mixed`` where λ differs between projections or in time.
+    """``hm``, ``ffm``, ``sshm``, ``asymmetric``, ``lam-0.25``; ``mixed`` where λ differs by projection or in time.
 
     A baseline is called after what trains it.
     """
@@ -309,6 +309,8 @@ def model_of(config: RunConfig) -> str:
         return config.baseline
     epochs = config.learning.epochs
     lam = config.learning.lam
+    if lam is None and config.network.asymmetric:
+        return ASYMMETRIC
     found = {(p.coupling + 1.0) / 2.0 for p in config.network.recurrent}
     if isinstance(lam, dict):
         given = {name: set(schedule.extremes(epochs)) for name, schedule in lam.items()}

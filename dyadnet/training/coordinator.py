@@ -430,7 +430,7 @@ class Coordinator:
         due = self._since_radius == 0 or self._since_radius >= self.config.learning.radius_every or jumped
         if rule.needs_radius and due:
             iterations = COLD_ITERATIONS if jumped or self.radius == 0.0 else WARM_ITERATIONS
-            self.radius = self.engine.spectral_radius(couplings, self.timing.symmetric_radius, iterations)
+            self.radius = self.engine.spectral_radius(couplings, self.timing.operator, iterations)
             self._since_radius, self._estimated = 0, couplings
         self._since_radius += 1
         return rule.step(self.radius)
@@ -439,7 +439,7 @@ class Coordinator:
         try:
             return self.engine.relax(relaxation)
         except DivergedError as problem:
-            radius = self.engine.spectral_radius(relaxation.couplings, self.timing.symmetric_radius, COLD_ITERATIONS)
+            radius = self.engine.spectral_radius(relaxation.couplings, self.timing.operator, COLD_ITERATIONS)
             smaller = "" if self.config.dynamics.step == "auto" else "--set dynamics.step=auto, a smaller step, "
             advice = (
                 f"spectral radius μ = {radius:.3g}, step = {relaxation.step:.3g} ({self.timing.rule.why}); "

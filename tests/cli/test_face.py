@@ -276,7 +276,7 @@ def completed(words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     [
         ("dyadnet repr", {"reproduce"}),
         ("dyadnet train --mo", {"--model", "--mode"}),
-        ("dyadnet train --model ", {"hm", "ffm", "sshm"}),
+        ("dyadnet train --model ", {"hm", "ffm", "sshm", "asymmetric"}),
         ("dyadnet train --data ", {"digits", "mnist", "fashion-mnist"}),
         ("dyadnet train --engine ", {"local", "ray"}),
         ("dyadnet train --placement s", {"spread", "strict-spread"}),

@@ -7,6 +7,7 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.config.presets import preset
 from dyadnet.network.description import MODELS
+from dyadnet.telemetry.snapshot import model_of
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -14,7 +15,7 @@ from dyadnet.network.description import MODELS
 def test_every_preset_is_legal_and_of_its_model(data: str, model: str) -> None:
     config = RunConfig.read(preset(data, model))
     assert config.data.name == data
-    assert {projection.lam for projection in config.network.recurrent} == {MODELS[model]}
+    assert model_of(config) == model
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -24,6 +24,7 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, RunFolderError, StoppedError
 from dyadnet.runs.export.files import export
 from dyadnet.runs.loading import load_data
+from dyadnet.runs.observer import Unobserved
 from dyadnet.training.api import resume, train
 from dyadnet.training.coordinator import Coordinator
 from dyadnet.training.inference import outputs, precise
@@ -69,20 +70,23 @@ def test_every_pixel_comes_from_where_flip_and_shift_say(
 
 def test_draws_depend_on_seed_epoch_and_row_alone() -> None:
     def keys(*rows: int, seed: int = 1, epoch: int = 1) -> list[tuple[bool, int, int]]:
-        moves = moves_of(BOTH, seed, epoch, np.array(rows))
+        moves = moves_of(BOTH, seed, epoch, 500).of(np.array(rows))
         return list(zip(moves.mirrored.tolist(), moves.down.tolist(), moves.right.tolist(), strict=True))
 
     assert keys(3, 7, 3)[::2] == keys(3, 3)
     assert keys(*ROWS[::-1]) == keys(*ROWS)[::-1]
     assert keys(*ROWS) != keys(*ROWS, epoch=2)
     assert keys(*ROWS) != keys(*ROWS, seed=2)
-    only = moves_of(AugmentSpec(shift=3), 1, 1, ROWS)
+    only = moves_of(AugmentSpec(shift=3), 1, 1, len(ROWS))
     assert not only.mirrored.any()
     assert only.down.tolist() == [down for _, down, _ in keys(*ROWS)]
+    fewer = moves_of(AugmentSpec(flip=True), 1, 1, len(ROWS))
+    assert fewer.mirrored.tolist() == [mirrored for mirrored, _, _ in keys(*ROWS)]
+    assert not fewer.right.any()
 
 
 def test_every_shift_is_as_likely_and_half_are_mirrored() -> None:
-    moves = moves_of(AugmentSpec(flip=True, shift=1), 0, 1, np.arange(3000))
+    moves = moves_of(AugmentSpec(flip=True, shift=1), 0, 1, 3000)
     counts = Counter(zip(moves.down.tolist(), moves.right.tolist(), strict=True))
     assert set(counts) == {(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)}
     # Of 3,000 a ninth each, give or take four deviations.
@@ -110,7 +114,7 @@ def test_each_channel_of_the_training_part_has_mean_0_and_variance_1(dtype: Any)
 
 def test_shifted_in_pixels_are_black_and_then_normalised() -> None:
     dataset = load("digits").normalised().varied(BOTH)
-    row = int(np.flatnonzero(moves_of(BOTH, 5, 1, ROWS).down == 3)[0])
+    row = int(np.flatnonzero(moves_of(BOTH, 5, 1, 400).down == 3)[0])
     shown = dataset.inputs("train", np.array([row]), np.dtype(np.float64), (5, 1)).reshape(8, 8)
     assert dataset.normalisation is not None
     assert np.allclose(shown[:3], -dataset.normalisation.mean[0] / dataset.normalisation.std[0])
@@ -217,21 +221,32 @@ class Seeing(LocalEngine):
         return found
 
 
+class Comparing(Unobserved):
+    """Has every update compared with the exact gradient."""
+
+    def compares(self, count: int) -> bool:
+        return True
+
+
 def test_only_what_is_learned_from_is_varied_and_anew_in_every_epoch() -> None:
     config = settings(data={"augment": {"flip": True, "shift": 2}})
     dataset = load_data(config)
     engine = Seeing(config, dataset)
     try:
-        Coordinator(config, dataset.sizes, engine).run()
+        Coordinator(config, dataset.sizes, engine, observer=Comparing()).run()
     finally:
         engine.close()
+    exact = [inputs for relaxation, inputs in engine.seen if relaxation.exact]
+    learned = [inputs for relaxation, inputs in engine.seen if relaxation.minibatch]
+    assert len(exact) == len(learned) == 14
+    assert all(map(np.array_equal, exact, learned))
     shown: dict[int, dict[int, NDArray[Any]]] = {}
     for relaxation, inputs in engine.seen:
         plain = dataset.inputs(relaxation.part, relaxation.rows, np.dtype(np.float32))
         if relaxation.minibatch:
             assert not np.array_equal(inputs, plain)
             shown.setdefault(relaxation.epoch, {}).update(zip(relaxation.rows.tolist(), inputs, strict=True))
-        else:
+        elif not relaxation.exact:
             assert np.array_equal(inputs, plain)
     assert set(shown) == {1, 2}
     assert set(shown[1]) == set(shown[2])

@@ -95,6 +95,12 @@ def test_a_part_is_used_and_named(tmp_path: Path) -> None:
     assert "in 2 of 5 batches" in note
 
 
+def test_a_folder_of_batches_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "test_batch.bin").write_bytes(BATCHES["test_batch.bin"])
+    with pytest.raises(DataError, match=f"it holds cifar-10, which has a name: --data cifar-10 --data-dir {tmp_path}"):
+        data.load(str(tmp_path))
+
+
 def test_the_fine_labels_of_cifar_100_are_used(tmp_path: Path) -> None:
     (tmp_path / "train.bin").write_bytes(records(101, "cifar-100"))
     (tmp_path / "test.bin").write_bytes(records(5, "cifar-100", seed=98))

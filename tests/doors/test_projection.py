@@ -22,12 +22,12 @@ from dyadnet.config.dynamics import Dynamics
 from dyadnet.config.overrides import merged
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import StoppedError
-from dyadnet.network.connectivity import PROJECTIONS
 from dyadnet.network.description import Network, Population, Projection
 from dyadnet.network.serialization import network_from
 from dyadnet.program.lane import Lane
 from dyadnet.runs.export import export, read
-from dyadnet.synapses.base import ProjectionKind
+from dyadnet.synapses.base import Ends, ProjectionKind
+from dyadnet.synapses.kinds import PROJECTIONS
 from dyadnet.training.api import resume, train
 from tests.analysis.support import settler
 from tests.checkpoint.runs import outcome, stopping
@@ -44,12 +44,12 @@ def low_rank() -> type[ProjectionKind]:
         kind: Literal["low-rank"] = "low-rank"
         rank: int = 2
 
-        def shapes(self, post: int, pre: int) -> dict[str, tuple[int, ...]]:
-            return {"U": (post, self.rank), "V": (pre, self.rank)}
+        def shapes(self, ends: Ends) -> dict[str, tuple[int, ...]]:
+            return {"U": (ends.n_post, self.rank), "V": (ends.n_pre, self.rank)}
 
-        def initial(self, post: int, pre: int, gain: float, draws: np.random.Generator) -> dict[str, Any]:
-            scale = np.sqrt(gain / np.sqrt(pre * self.rank))
-            return {name: scale * draws.standard_normal(shape) for name, shape in self.shapes(post, pre).items()}
+        def initial(self, ends: Ends, gain: float, draws: np.random.Generator) -> dict[str, Any]:
+            scale = np.sqrt(gain / np.sqrt(ends.n_pre * self.rank))
+            return {name: scale * draws.standard_normal(shape) for name, shape in self.shapes(ends).items()}
 
         def forward(self, p: Any, x: Any) -> Any:
             return x @ p["V"] @ p["U"].T
@@ -69,13 +69,14 @@ def diagonal() -> type[ProjectionKind]:
     class Diagonal(ProjectionKind):
         kind: Literal["diagonal"] = "diagonal"
 
-        def misfit(self, post: int, pre: int) -> str | None:
-            return None if post == pre else f"two populations of one size, not of {pre} and {post}"
+        def misfit(self, ends: Ends) -> str | None:
+            same = ends.n_post == ends.n_pre
+            return None if same else f"two populations of one size, not of {ends.n_pre} and {ends.n_post}"
 
-        def shapes(self, post: int, pre: int) -> dict[str, tuple[int, ...]]:
-            return {"w": (post,)}
+        def shapes(self, ends: Ends) -> dict[str, tuple[int, ...]]:
+            return {"w": (ends.n_post,)}
 
-        def prepared(self, parameters: Any) -> Any:
+        def prepared(self, parameters: Any, ends: Ends) -> Any:
             return parameters["w"][None].copy()
 
         def forward(self, p: Any, x: Any) -> Any:
@@ -94,13 +95,14 @@ def pooling() -> type[ProjectionKind]:
     """The mean of neighbours, which learns nothing."""
 
     class Pooling(ProjectionKind):
-        kind: Literal["pooling"] = "pooling"
+        kind: Literal["means"] = "means"
         size: int
 
-        def misfit(self, post: int, pre: int) -> str | None:
-            return None if pre == self.size * post else f"{self.size} times as many neurons before as behind it"
+        def misfit(self, ends: Ends) -> str | None:
+            fits = ends.n_pre == self.size * ends.n_post
+            return None if fits else f"{self.size} times as many neurons before as behind it"
 
-        def shapes(self, post: int, pre: int) -> dict[str, tuple[int, ...]]:
+        def shapes(self, ends: Ends) -> dict[str, tuple[int, ...]]:
             return {}
 
         def forward(self, p: Any, x: Any) -> Any:
@@ -120,11 +122,11 @@ def kinds() -> Iterator[None]:
     """All kinds of this file, as a program registers them."""
     dn.register("projection", "low-rank")(low_rank())
     dn.register("projection", "diagonal")(diagonal())
-    dn.register("projection", "pooling")(pooling())
+    dn.register("projection", "means")(pooling())
     yield
     PROJECTIONS.forget("low-rank")
     PROJECTIONS.forget("diagonal")
-    PROJECTIONS.forget("pooling")
+    PROJECTIONS.forget("means")
 
 
 def graph(lam: float, loss: str = "squared-error", inputs: str = "low-rank") -> Network:
@@ -149,8 +151,9 @@ def graph(lam: float, loss: str = "squared-error", inputs: str = "low-rank") -> 
 def test_backward_is_the_transpose_of_forward_and_both_are_the_dense_matrix(name: str, rows: int, seed: int) -> None:
     kind, draws = PROJECTIONS[name].read({}), np.random.default_rng(seed)
     assert isinstance(kind, ProjectionKind)
-    p = kind.prepared(kind.initial(5, 5, 1.0, draws))
-    x, y, theta = draws.normal(size=(rows, 5)), draws.normal(size=(rows, 5)), kind.dense(p, 5)
+    ends = Ends((5,), (5,))
+    p = kind.prepared(kind.initial(ends, 1.0, draws), ends)
+    x, y, theta = draws.normal(size=(rows, 5)), draws.normal(size=(rows, 5)), kind.dense(p, ends)
     np.testing.assert_allclose(kind.forward(p, x), x @ theta.T, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(kind.backward(p, y), y @ theta, rtol=1e-12, atol=1e-14)
 
@@ -174,7 +177,7 @@ def test_its_contrast_is_the_gradient_of_prospective_neurons(dynamics: Any) -> N
 def pooled() -> dict[str, Any]:
     """A network of which one population has no parameters but its biases."""
     populations = [{"name": "a", "size": 12, "activation": "tanh"}, {"name": "b", "size": 4, "activation": "tanh"}]
-    pool = {"pre": "a", "post": "b", "lam": 0.0, "kind": {"kind": "pooling", "size": 3}}
+    pool = {"pre": "a", "post": "b", "lam": 0.0, "kind": {"kind": "means", "size": 3}}
     ends = {"pre": "input", "post": "a"}, {"pre": "b", "post": "out", "lam": 0.0}
     return {"populations": [*populations, {"name": "out"}], "projections": [ends[0], pool, ends[1]]}
 
@@ -204,10 +207,8 @@ def as_dense(own: LocalEngine) -> LocalEngine:
         twin.bias[...] = block.bias
         for made, same in zip(block.projections, twin.synapses, strict=True):
             same.weights[...] = made.dense()
-        if block.input_synapses is not None and twin.input_weights is not None:
-            twin.input_weights[...] = block.input_synapses.dense()
-        elif block.input_weights is not None and twin.input_weights is not None:
-            twin.input_weights[...] = block.input_weights
+        if block.entry is not None and twin.input_weights is not None:
+            twin.input_weights[...] = block.entry.dense()
         twin.refresh()
     return other
 
@@ -225,8 +226,8 @@ def test_it_settles_where_dense_synapses_of_the_same_matrix_do(lam: float) -> No
         for lane, same in zip(own.lanes(name), other.lanes(name), strict=True):
             np.testing.assert_allclose(lane.state, same.state, rtol=0, atol=1e-10)
     assert own.objective(0.1) == pytest.approx(other.objective(0.1), rel=1e-10)
-    for symmetric in (False, True):
-        radii = [one.spectral_radius(one.group.couplings, symmetric, 60) for one in (own, other)]
+    for operator in ("norm", "symmetric", "skew"):
+        radii = [one.spectral_radius(one.group.couplings, operator, 60) for one in (own, other)]
         assert radii[0] == pytest.approx(radii[1], rel=1e-12)
     own.close()
     other.close()
@@ -434,7 +435,7 @@ def test_what_is_not_there_or_not_possible_is_refused(values: dict[str, Any], pr
 
 
 def test_populations_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(dn.ConfigError, match=r"projections\[1\].kind: 'diagonal' .*one size, not of 5 and 6"):
+    with pytest.raises(dn.ConfigError, match=r"\[1\].kind: 'diagonal from 5 to 6' .*one size, not of 5 and 6"):
         Network(
             4,
             (Population("a", 5), Population("b", 6)),
@@ -472,7 +473,7 @@ def test_a_class_that_is_no_kind_is_not_registered() -> None:
     class Lacking(ProjectionKind):
         kind: Literal["mine"] = "mine"
 
-        def shapes(self, post: int, pre: int) -> dict[str, tuple[int, ...]]:
+        def shapes(self, ends: Ends) -> dict[str, tuple[int, ...]]:
             return {}
 
     with pytest.raises(dn.UsageError, match="it lacks backward and contrast and forward"):
@@ -501,8 +502,8 @@ def wrong(method: str, result: Any) -> None:
         ("forward", lambda self, p, x: np.full((len(x), 6), np.nan), "backward is not the transpose"),
         ("contrast", lambda self, p, post, pre: {"U": p["U"], "V": p["V"]}, "contrast is not the gradient"),
         ("contrast", lambda self, p, post, pre: {"U": p["U"]}, r"contrast, 'V': shape \(0,\) for 2 rows, not \(5, 2\)"),
-        ("initial", lambda self, post, pre, gain, draws: {}, "initial does not make the arrays"),
-        ("shapes", lambda self, post, pre: {"0": (2,)}, "its parameter '0' needs a name"),
+        ("initial", lambda self, ends, gain, draws: {}, "initial does not make the arrays"),
+        ("shapes", lambda self, ends: {"0": (2,)}, "its parameter '0' needs a name"),
     ],
 )
 def test_methods_that_do_not_belong_together_are_refused(method: str, result: Any, problem: str) -> None:

@@ -256,7 +256,7 @@ def ticks_of(dynamics: dict[str, Any], lam: float = 0.0, gain: float = 2.5) -> i
     try:
         couplings = tuple(p.coupling for p in network.recurrent)
         rule = engine.timing.rule
-        radius = engine.spectral_radius(couplings, engine.timing.symmetric_radius, 60)
+        radius = engine.spectral_radius(couplings, engine.timing.operator, 60)
         step, gamma = rule.step(radius), rule.gamma(radius)
         phases = (Phase("free", 0.0, 20_000),)
         outcome = engine.relax(Relaxation(1, "train", np.arange(6), phases, couplings, step, gamma=gamma))

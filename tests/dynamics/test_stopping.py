@@ -155,7 +155,7 @@ def test_simulated_delay_turns_unstable_where_the_recursion_says(lag: int) -> No
     for factor, cap in ((0.9, 20_000), (1.1, 2_000)):
         built = engine(network, clock="every-tick", delay=lag + 1, patience=100_000, tolerance=1e-3)
         settler = Settler(built)
-        radius = spectral_radius(built._responses, True, 400)
+        radius = spectral_radius(built._responses, "symmetric", 400)
         settler.step = factor * largest_stable_step(extremes(radius, -1), lag)
         try:
             outcome = settler.run(Phase("free", 0.0, cap))
@@ -188,16 +188,68 @@ def test_spectral_radius_is_that_of_the_assembled_matrix(lam: float) -> None:
     built = engine(layered(6, [9, 8, 7], 4, lam=lam, gain=2.0).with_blocks(2))
     dense = dense_operator(built, symmetric=True)
     expected = np.max(np.abs(np.linalg.eigvals(dense)))
-    assert spectral_radius(built._responses, True, 400) == pytest.approx(expected, rel=1e-3)
+    assert spectral_radius(built._responses, "symmetric", 400) == pytest.approx(expected, rel=1e-3)
     built.close()
 
 
 def test_elsewhere_the_radius_is_the_norm_which_bounds_every_mode() -> None:
     built = engine(cyclic())
     dense = dense_operator(built, symmetric=False)
-    found = spectral_radius(built._responses, built.timing.symmetric_radius, 400)
-    assert not built.timing.symmetric_radius
+    found = spectral_radius(built._responses, built.timing.operator, 400)
+    assert built.timing.operator == "norm"
     assert found == pytest.approx(np.linalg.norm(dense, 2), rel=1e-3)
+    built.close()
+
+
+def asymmetric(gain: float = 1.0, **options: Any) -> Network:
+    return layered(6, [9, 8, 7], 4, lam="asymmetric", gain=gain, **options)
+
+
+def test_an_asymmetric_chains_step_goes_by_the_norm_of_its_skew_part() -> None:
+    """It bounds the imaginary part of every mode, whichever neurons are saturated."""
+    built = engine(asymmetric(2.0).with_blocks(2))
+    dense = dense_operator(built, symmetric=False)
+    assert built.timing.operator == "skew"
+    found = spectral_radius(built._responses, "skew", 400)
+    assert found == pytest.approx(np.linalg.norm(dense - dense.T, 2) / 2, rel=1e-3)
+    draws = np.random.default_rng(0)
+    for _ in range(50):
+        slopes = draws.integers(0, 2, len(dense))[:, None]
+        assert np.abs(np.linalg.eigvals(slopes * dense).imag).max() <= found * (1 + 1e-3)
+    built.close()
+
+
+def test_tied_feedback_has_the_step_of_the_model_that_it_is() -> None:
+    for kappa, lam in ((1.0, 1.0), (-1.0, 0.0)):
+        tied, built = engine(layered(6, [9, 8, 7], 4, lam=lam, gain=2.0)), engine(asymmetric(2.0))
+        for name, block in built.blocks.items():
+            for key, weights in block.parameters().items():
+                own = tied.blocks[name].parameters()
+                weights[...] = own[key] if key in own else kappa * tied.blocks[key].parameters()[name].T
+            block.refresh()
+        steps = [one.timing.rule.step(Settler(one).radius) for one in (tied, built)]
+        assert steps[1] == pytest.approx(steps[0], rel=1e-3)
+        tied.close()
+        built.close()
+
+
+def test_the_step_of_an_asymmetric_chain_settles_it_where_a_larger_one_runs_away() -> None:
+    """Linear, with feedback of minus the transpose and some more: modes are nearly imaginary and long."""
+    built = engine(asymmetric(activation="linear"), tolerance=1e-6)
+    draws = np.random.default_rng(1)
+    for low, high in (("h1", "h2"), ("h2", "h3"), ("h3", "out")):
+        forward = built.blocks[high].parameters()[low]
+        forward[...] *= 2.0
+        back = built.blocks[low].parameters()[high]
+        back[...] = -forward.T + 0.3 * draws.normal(size=back.shape) / np.sqrt(back.shape[1])
+    for block in built.blocks.values():
+        block.refresh()
+    settler = Settler(built)
+    assert settler.step < 0.7
+    assert settler.run(Phase("free", 0.0, 400)).capped == 0
+    settler.step = 1.0
+    with pytest.raises(DivergedError):
+        settler.run(Phase("free", 0.0, 400))
     built.close()
 
 
@@ -206,7 +258,7 @@ def test_over_relaxation_is_the_best_of_all_steps_for_red_black() -> None:
     network = layered(6, [12, 12, 12], 4, lam=0.0, activation="linear", gain=1.5)
     built = engine(network, tolerance=1e-6)
     settler = Settler(built)
-    radius = spectral_radius(built._responses, True, 400)
+    radius = spectral_radius(built._responses, "symmetric", 400)
     omega = over_relaxation(radius)
     needed = {}
     for factor in (0.5, 0.8, 1.0, 1.1):
@@ -239,6 +291,10 @@ def pair(*lams: float) -> Network:
         (pair(0.0, 0.0), {"clock": {"kind": "red-black", "stretch": 3}, "delay": 3}, "over-relaxed"),
         (pair(0.0, 0.0), {"clock": {"kind": "bernoulli", "p": 0.5}}, "safe"),
         (cyclic(), {}, "safe"),
+        (asymmetric(), {}, "two-way"),
+        (asymmetric(), {"delay": 3}, "two-way"),
+        (asymmetric(), {"clock": "every-tick"}, "safe"),
+        (asymmetric(), {"clock": {"kind": "bernoulli", "p": 0.5}}, "safe"),
         (pair(0.0, 0.0), {"step": 0.2}, "fixed"),
     ],
 )

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import Phase, Relaxation
+from dyadnet.dynamics.spectral_radius import ITERATION
 from dyadnet.engines.local import LocalEngine
 from dyadnet.learning.update import Update
 from dyadnet.network.activations import ACTIVATIONS, Smooth
-from dyadnet.network.description import Network, Population, Projection, layered
+from dyadnet.network.description import Asymmetric, Network, Population, Projection, layered
 from dyadnet.network.losses import LOSSES, Loss
 from dyadnet.network.topology import colours
 from dyadnet.program import executor
@@ -46,7 +47,7 @@ def skipping() -> Network:
     return Network(4, populations, projections)
 
 
-def chains(lam: float, blocks: int = 1, **options: Any) -> Network:
+def chains(lam: float | Asymmetric, blocks: int = 1, **options: Any) -> Network:
     return layered(5, [6, 4], 3, lam=lam, gain=1.2, **options).with_blocks(blocks)
 
 
@@ -57,6 +58,7 @@ NETWORKS = st.sampled_from(
         chains(0.5, 2),
         chains(1.0, 4),
         chains(0.3),
+        chains("asymmetric", 2),
         chains(0.0, loss="cross-entropy"),
         skipping(),
         cyclic(),
@@ -149,8 +151,8 @@ def agree(
             program.learn(update)
             reference.learn(update)
             assert program.weights_sha256() == reference.weights_sha256()
-            for symmetric in (True, False):
-                one, two = (e.spectral_radius(couplings, symmetric, 2) for e in (program, reference))
+            for operator in ITERATION:
+                one, two = (e.spectral_radius(couplings, operator, 2) for e in (program, reference))
                 assert one == two
     finally:
         program.close()

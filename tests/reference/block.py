@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dyadnet.imperfections.device import Device
 from dyadnet.learning import block
+from dyadnet.learning.projections import Synapses
 from dyadnet.learning.update import Update
-from dyadnet.synapses.dense import Synapses
 from dyadnet.timing.alternating import sides
 from tests.reference.contrast import contrasts
 from tests.reference.devices import Hardware

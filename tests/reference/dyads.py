@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from dyadnet.dynamics.messages import Kind
 from dyadnet.dynamics.probes import Probe
+from dyadnet.learning.projections import Synapses
 from dyadnet.network.losses import LOSSES
-from dyadnet.synapses.dense import Synapses
 from dyadnet.timing.clocks import Clock
 from tests.reference import kernels
 from tests.reference.block import Block

@@ -14,6 +14,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import Dataset
 from dyadnet.dynamics.outcome import Joiner, Layout, Outcome, ResourceUsage, Share
 from dyadnet.dynamics.request import PhaseOutcome, Relaxation, lane_slices
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError
 from dyadnet.learning.update import Update
@@ -78,11 +79,11 @@ class ReferenceEngine:
         for block in self.blocks.values():
             block.learn(self.lanes(block.name), update)
 
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         for block in self.blocks.values():
             block.couple(couplings)
-        return spectral_radius(self._responses, symmetric, iterations)
+        return spectral_radius(self._responses, operator, iterations)
 
     def objective(self, beta: float) -> float:
         """The saddle objective, mean over samples; see `Engine.objective`."""

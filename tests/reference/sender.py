@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from dyadnet.dynamics.messages import Kind
-from dyadnet.synapses.dense import Synapses
+from dyadnet.learning.projections import Synapses
 from tests.reference.block import Block
 from tests.reference.channels import SendingEnd
 from tests.reference.clocks import Moment

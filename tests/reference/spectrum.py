@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.dynamics.messages import Kind
-from dyadnet.dynamics.spectral_radius import ITERATION, Application, factor, factors, radius
+from dyadnet.dynamics.spectral_radius import ITERATION, Application, Operator, factor, factors, radius
 from dyadnet.numerics.rng import Stream
 from tests.reference.block import Block
 from tests.reference.products import product, product_transposed
@@ -76,7 +76,7 @@ class Response:
         self.vector = Stream(self._seed, "spectrum", self.block.name).at().standard_normal(self.block.spec.size)
 
 
-def spectral_radius(responses: Sequence[Response], symmetric: bool, iterations: int) -> float:
+def spectral_radius(responses: Sequence[Response], operator: Operator, iterations: int) -> float:
     """An estimate of ρ from below, after `iterations` of two applications each.
 
     Sums run in the order of `responses`, which is block order.
@@ -86,7 +86,7 @@ def spectral_radius(responses: Sequence[Response], symmetric: bool, iterations: 
     for response in responses:
         response.scale(factor(squares))
     for _ in range(iterations):
-        for application in ITERATION[symmetric]:
+        for application in ITERATION[operator]:
             mail: dict[str, dict[tuple[str, Kind], Vector]] = {name: {} for name in by_name}
             for name, response in by_name.items():
                 for target, kind, vector in response.emit(application):

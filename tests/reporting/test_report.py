@@ -453,6 +453,24 @@ def test_a_graph_is_drawn_along_its_longest_path_without_overlaps(tmp_path: Path
     assert errors(chromium) == []
 
 
+@pytest.mark.parametrize("width", [400, 1000])
+def test_projections_both_ways_are_drawn_side_by_side_with_their_directions(
+    tmp_path: Path, chromium: Any, width: int
+) -> None:
+    from docs.tools.report_screenshot import collisions, resized
+
+    config = RunConfig.read(settings(learning={"epochs": 1}, dynamics={"sweeps": 5}))
+    network = dn.layered(64, [20, 12], 10, lam="asymmetric")
+    dn.train(config.model_copy(update={"network": network}), tmp_path / "run", report=False)
+    write([tmp_path / "run"], tmp_path / "run" / "report.html")
+    texts = shown(chromium, tmp_path / "run" / "report.html")
+    resized(chromium, width)
+    assert texts("svg.network text.lam") == ["λ 0.5 →", "← λ 0.5"] * 2
+    assert chromium.execute_script(THROUGH) == []
+    assert collisions(chromium) == []
+    assert errors(chromium) == []
+
+
 def test_a_logarithmic_chart_says_so(copy: Path, chromium: Any) -> None:
     texts = shown(chromium, copy / "report.html")
     marked = [title.removesuffix("log") for title in texts(".chart b") if title.endswith("log")]

@@ -44,9 +44,9 @@ def test_scikit_learns_own_checks_pass(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0, 0.25])
+@pytest.mark.parametrize("lam", [0.0, 0.5, 1.0, 0.25, "asymmetric"])
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-error"])
-def test_every_model_learns_data_that_are_no_pictures(lam: float, loss: str) -> None:
+def test_every_model_learns_data_that_are_no_pictures(lam: Any, loss: str) -> None:
     classifier = DyadicClassifier((30,), lam, loss=loss, max_iter=30, random_state=0)
     assert cross_val_score(classifier, X, y, cv=3).mean() > 0.9
 

@@ -135,7 +135,7 @@ class EngineTimer:
         found = timing(config, Topology(config.network))
         radius = 0.0
         if found.rule.needs_radius:
-            radius = engine.spectral_radius(self._couplings, found.symmetric_radius, COLD_ITERATIONS)
+            radius = engine.spectral_radius(self._couplings, found.operator, COLD_ITERATIONS)
         self._step, self._gamma = found.rule.step(radius), found.rule.gamma(radius)
         self._phases = phases(config)
 

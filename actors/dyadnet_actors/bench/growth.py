@@ -33,7 +33,7 @@ class SpreadChain:
     Attributes
     ----------
     model
-        ``hm``, ``ffm`` or ``sshm``.
+        ``hm``, ``ffm``, ``sshm`` or ``asymmetric``.
     neurons
         Of a block.
     minibatch, lanes

@@ -55,7 +55,7 @@ def messages(
 def actors(
     network: Annotated[str, typer.Option(help="Sizes of a chain, input to output.")] = "784-500-500-500-10",
     minibatch: Annotated[str, typer.Option(help="Samples that settle together; several with commas.")] = "128,256",
-    models: Annotated[str, typer.Option(help="hm, ffm and sshm, with commas.")] = "sshm,hm,ffm",
+    models: Annotated[str, typer.Option(help="hm, ffm, sshm and asymmetric, with commas.")] = "sshm,hm,ffm",
     lanes: Annotated[int, typer.Option(min=1, help="Of both engines.")] = 2,
     relaxations: Annotated[int, typer.Option(min=1, help="In one repetition.")] = 10,
     repetitions: Annotated[int, typer.Option(min=1)] = 7,
@@ -127,7 +127,7 @@ def start(
 def growth(
     blocks: Annotated[str, typer.Option(help="Blocks of each chain, the one to compare with first.")] = "4,16,64",
     neurons: Annotated[int, typer.Option(min=1, help="Neurons of a block.")] = 125,
-    model: Annotated[str, typer.Option(help="hm, ffm or sshm.")] = "sshm",
+    model: Annotated[str, typer.Option(help="hm, ffm, sshm or asymmetric.")] = "sshm",
     minibatch: Annotated[int, typer.Option(min=1)] = 128,
     lanes: Annotated[int, typer.Option(min=1, help="Of both engines.")] = 2,
     number: Annotated[

@@ -18,6 +18,7 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.faults import Fault, Faults
 from dyadnet.dynamics.outcome import Joiner, Outcome
 from dyadnet.dynamics.request import Relaxation, lane_slices
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.dynamics.step_size import REAL_AGE
 from dyadnet.dynamics.virtual_time import Timing, timing
 from dyadnet.engines.protocol import PerformanceRecord
@@ -176,11 +177,11 @@ class ActorEngine:
         """
         self._update = update
 
-    def spectral_radius(self, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         started = time.perf_counter()
         # All hosts have worked it out alike.
-        found = float(self._result(self._ask("spectrum", self._open(), couplings, symmetric, iterations))[0])
+        found = float(self._result(self._ask("spectrum", self._open(), couplings, operator, iterations))[0])
         self._spend("radius", started)
         return found
 

@@ -24,6 +24,7 @@ from dyadnet.config.faults import Fault
 from dyadnet.data import Dataset, Split
 from dyadnet.dynamics.outcome import SENT, Share
 from dyadnet.dynamics.request import Pace, Phase, PhaseOutcome, Relaxation
+from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.dynamics.stopping import PhaseSequence
 from dyadnet.dynamics.virtual_time import settling
 from dyadnet.engines.group import Group
@@ -347,14 +348,14 @@ class Host:
         for number in range(len(self.blocks), len(self.group.arena.specs)):
             lane.state.blocks[number, c.S_COUNT] = lane.newest(number)
 
-    def spectrum(self, number: int, couplings: tuple[float, ...], symmetric: bool, iterations: int) -> float:
+    def spectrum(self, number: int, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
         """ρ by a power iteration, which all hosts work out alike."""
         began = time.perf_counter()
         self._round = number
         self._enter("power iteration")
         self._flush()
         exchange = Vectors(self.group, self.segments, self._paths, self.carrier, number, self._await_word)
-        radius = self.group.spectral_radius(couplings, symmetric, iterations, exchange)
+        radius = self.group.spectral_radius(couplings, operator, iterations, exchange)
         self._enter("idle")
         self.ledger.spend(radius=time.perf_counter() - began)
         return radius
@@ -496,6 +497,6 @@ def _prepared(dtype: str, optimiser: str, *, free: bool) -> None:
     relaxation = Relaxation(1, "train", np.arange(2), (phase,), couplings, 0.5)
     host.relax(1, relaxation, pace=Pace(1.0, 1.0) if free else None)
     host.learn(Update(0.1, 2, 0.0, 1))
-    host.spectrum(2, couplings, symmetric=True, iterations=1)
+    host.spectrum(2, couplings, operator="symmetric", iterations=1)
     host.objective(3, 0.1)
     host.close()

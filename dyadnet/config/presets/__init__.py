@@ -26,7 +26,7 @@ def preset(data: str, model: str) -> dict[str, Any]:
     data
         A bundled or known data set; a user's own file gets the settings of ``digits``, without sizes of the data.
     model
-        ``hm``, ``ffm`` or ``sshm``.
+        ``hm``, ``ffm``, ``sshm`` or ``asymmetric``.
     """
     values: dict[str, Any] = {}
     for file in _FILES.get(data, _FILES["digits"]):
@@ -42,4 +42,5 @@ def preset(data: str, model: str) -> dict[str, Any]:
 
 def nearest_model(lam: float) -> str:
     """The model whose preset suits a λ that is none of the three."""
-    return min(MODELS, key=lambda name: abs(MODELS[name] - lam))
+    known = {name: value for name, value in MODELS.items() if not isinstance(value, str)}
+    return min(known, key=lambda name: abs(known[name] - lam))

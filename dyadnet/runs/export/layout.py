@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from dyadnet.errors import RunFolderError
 from dyadnet.network.description import INPUT, Network, Projection
-from dyadnet.network.topology import Topology
+from dyadnet.network.topology import BlockSlice, Topology
 from dyadnet.runs.weights import Parameters
+from dyadnet.synapses.compiled import CompiledKind
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -59,7 +60,7 @@ def shapes(network: Network) -> dict[str, tuple[int, ...]]:
         for projection in network.projections
         for name, shape in network.shapes(projection).items()
     }
-    return found | {f"bias/{population.name}": (population.size,) for population in network.populations}
+    return found | {f"bias/{p.name}": (p.size // p.sharing,) for p in network.populations}
 
 
 def named(projection: str, parameter: str) -> str:
@@ -75,26 +76,27 @@ def split(arrays: Arrays, topology: Topology) -> dict[str, Arrays]:
     return parameters
 
 
-def _places(topology: Topology) -> list[tuple[str, str, str, tuple[slice, ...]]]:
+def _places(topology: Topology) -> list[tuple[str, str, str, Any]]:
     """Of each parameter, in the documented order: its block, its name there, its array in a file, its place in it."""
-    places: list[tuple[str, str, str, tuple[slice, ...]]] = []
+    places: list[tuple[str, str, str, Any]] = []
     for name, spec in topology.blocks.items():
-        rows = slice(spec.start, spec.stop)
         source = topology.input_projection(name)
         if source is not None:
-            places += _of_projection(topology.network, source, name, INPUT, (rows, slice(None)))
+            inputs = slice(0, topology.network.inputs)
+            places += _of_projection(topology.network, source, spec, INPUT, inputs)
         for link in topology.afferent(name):
-            columns = slice(link.pre.start, link.pre.stop)
-            places += _of_projection(topology.network, link.projection, name, link.pre.name, (rows, columns))
-        places.append((name, "bias", f"bias/{spec.population.name}", (rows,)))
+            places += _of_projection(topology.network, link.projection, spec, link.pre.name, link.pre.neurons)
+        shared = spec.population.sharing
+        places.append((name, "bias", f"bias/{spec.population.name}", slice(spec.start // shared, spec.stop // shared)))
     return places
 
 
 def _of_projection(
-    network: Network, projection: Projection, block: str, source: str, place: tuple[slice, ...]
-) -> list[tuple[str, str, str, tuple[slice, ...]]]:
-    """Of each parameter of a projection, as in `_places`; `place` is that of dense synapses, others are whole."""
+    network: Network, projection: Projection, post: BlockSlice, source: str, pre: slice
+) -> list[tuple[str, str, str, Any]]:
+    """Of each parameter of a projection, as in `_places`; what a kind of a user's own learns is whole."""
+    kind, ends = projection.connectivity, network.ends(projection)
+    place = kind.part(ends, post.neurons, pre) if isinstance(kind, CompiledKind) else ()
     return [
-        (block, named(source, name), named(f"weights/{projection.name}", name), place if projection.is_dense else ())
-        for name in network.shapes(projection)
+        (post.name, named(source, name), named(f"weights/{projection.name}", name), place) for name in kind.shapes(ends)
     ]

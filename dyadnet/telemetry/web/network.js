@@ -120,14 +120,17 @@ function tracks(lines) {
   return taken.length;
 }
 
-// Where everything goes: boxes by block, and projections with their way (straight, over, under or loop).
+// Where everything goes: boxes by block, and projections with their way (straight, return, over, under or loop). A return
+// runs beside the straight lines of a projection that goes the other way.
 function place(network, available) {
   const rank = ranks(network), cols = columns(network, rank);
   const at = new Map(cols.flatMap((names, index) => names.map((name) => [name, index])));
+  const paired = ({ pre, post }) => network.projections.some((other) => other.pre === post && other.post === pre);
   const routes = network.projections.map((projection) => {
     const [from, to] = [at.get(projection.pre), at.get(projection.post)];
-    const way = from === to && projection.pre === projection.post ? "loop" : to - from === 1 ? "straight" : to > from ? "over" : "under";
-    return { projection, way, from: Math.min(from, to), to: Math.max(from, to) };
+    const loop = from === to && projection.pre === projection.post, back = from - to === 1 && paired(projection);
+    const way = loop ? "loop" : to - from === 1 ? "straight" : back ? "return" : to > from ? "over" : "under";
+    return { projection, way, paired: paired(projection), from: Math.min(from, to), to: Math.max(from, to) };
   });
   const [over, under] = ["over", "under"].map((way) => tracks(routes.filter((route) => route.way === way)));
   const wide = Math.max(2 * SIDE + STEP * (cols.length - 1), Math.min(900, available));
@@ -181,9 +184,11 @@ function way(layout, route, from, to, shift) {
     const [x, y] = [right(from), from.y + from.height];
     return [`M${x} ${y - 14}C${x + 34} ${y - 14} ${x - 12} ${y + 40} ${x - 14} ${y}`, [[x + 24, y + 18], [x + 24, y + 32]]];
   }
-  if (route.way === "straight") {
-    const middle = (box) => box.y + box.height / 2 + shift * Math.min(1, box.height / 80);
-    const [x1, y1, x2, y2] = [right(from), middle(from), left(to), middle(to)], bend = (x2 - x1) * 0.45;
+  if (route.way === "straight" || route.way === "return") {
+    const back = route.way === "return";
+    const middle = (box) => box.y + box.height / 2 + (shift + (back ? 56 : 0)) * Math.min(1, box.height / (back ? 160 : 80));
+    const [start, end] = back ? [left(from), right(to)] : [right(from), left(to)];
+    const [x1, y1, x2, y2] = [start, middle(from), end, middle(to)], bend = (x2 - x1) * 0.45;
     const on = (share) => {
       const rest = 1 - share, weights = [rest ** 3, 3 * rest ** 2 * share, 3 * rest * share ** 2, share ** 3];
       return [[x1, y1], [x1 + bend, y1], [x2 - bend, y2], [x2, y2]].reduce(([x, y], [px, py], index) => [x + weights[index] * px, y + weights[index] * py], [0, 4]);
@@ -272,15 +277,16 @@ class Network {
         if (both) this.channels.push({ line, target: kind === "state" ? post.name : pre.name });
       }
     }
-    if (both) this.#label(names, way(this.layout, route, pres[pres.length >> 1], posts[posts.length >> 1], 0)[1]);
+    if (both) this.#label(names, route, way(this.layout, route, pres[pres.length >> 1], posts[posts.length >> 1], 0)[1]);
   }
 
   // Where a projection's λ will stand.
-  #label(names, places) {
-    const width = 44, [x, y] = free(places, width, this.labels);
+  #label(names, route, places) {
+    const to = { straight: (lam) => `${lam} →`, return: (lam) => `← ${lam}` }[route.paired ? route.way : ""] || ((lam) => lam);
+    const width = route.paired ? 60 : 44, [x, y] = free(places, width, this.labels);
     const text = make("text", { class: "lam", x, y });
     names.append(text);
-    this.labels.push({ text, x, y, width });
+    this.labels.push({ text, x, y, width, to });
   }
 
   #cell(cells, box) {
@@ -321,7 +327,7 @@ class Network {
       channel.line.style.stroke = by === "age" && block ? css(tint(quantity.of(block, state)), 0.75) : "";
     }
     const lams = state.network.projections.filter((projection) => known(projection.lambda));
-    lams.forEach((projection, index) => { this.labels[index].text.textContent = `λ ${short(projection.lambda)}`; });
+    lams.forEach((projection, index) => { this.labels[index].text.textContent = this.labels[index].to(`λ ${short(projection.lambda)}`); });
     this.svg.classList.toggle("running", state.state === "training");
     this.#legend(ramp);
   }

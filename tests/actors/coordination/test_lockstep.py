@@ -109,7 +109,7 @@ DELAYS = [
 
 @settings(max_examples=15, deadline=None)
 @given(
-    lam=st.sampled_from([0.0, 0.5, 1.0, 0.3]),
+    lam=st.sampled_from([0.0, 0.5, 1.0, 0.3, "asymmetric"]),
     clock=st.sampled_from(CLOCKS),
     delay=st.sampled_from(DELAYS),
     blocks=st.integers(1, 3),
@@ -121,7 +121,7 @@ DELAYS = [
     prospective=st.sampled_from(["none", "auto"]),
 )
 def test_any_number_of_hosts_gives_the_same_record(
-    lam: float,
+    lam: Any,
     clock: Any,
     delay: Any,
     blocks: int,

@@ -17,6 +17,7 @@ import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
+from dyadnet.network.description import MODELS
 from dyadnet.runs.watcher import Silent
 from dyadnet_actors.protocol.failures import ActorLostError
 from tests.actors.clusters import gone, named
@@ -39,7 +40,7 @@ def last_epoch(out: Path) -> dict[str, Any]:
 
 @settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    lam=st.sampled_from([0.0, 0.5, 1.0]),
+    lam=st.sampled_from([0.0, 0.5, 1.0, "asymmetric"]),
     clock=st.sampled_from(CLOCKS),
     delay=st.sampled_from(DELAYS),
     blocks=st.integers(1, 2),
@@ -51,7 +52,7 @@ def last_epoch(out: Path) -> dict[str, Any]:
 )
 def test_ray_gives_the_local_engines_bits(
     tmp_path_factory: pytest.TempPathFactory,
-    lam: float,
+    lam: Any,
     clock: Any,
     delay: Any,
     blocks: int,
@@ -84,10 +85,9 @@ def test_ray_gives_the_local_engines_bits_with_every_imperfection(tmp_path: Path
     assert all(count > 0 for counts in line["train"]["edges"].values() for count in counts.values())
 
 
-@pytest.mark.parametrize("model", ["ffm", pytest.param("sshm", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("model", ["ffm", "asymmetric", pytest.param("sshm", marks=pytest.mark.slow)])
 def test_one_actor_a_layer(model: str, tmp_path: Path) -> None:
-    lam = {"ffm": 0.5, "sshm": 0.0}[model]
-    values = settings_of(network__layered__lam=lam, engine="ray")
+    values = settings_of(network__layered__lam=MODELS[model], engine="ray")
     found = trained(values, tmp_path / "ray")
     assert found == trained(values | {"engine": "local", "cluster": {}}, tmp_path / "local")
     machinery = last_epoch(tmp_path / "ray")

@@ -1,0 +1,287 @@
+"""A chain of layers in words: ``conv 32 5x5``, ``pool 2``, ``dense 10``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dyadnet.errors import ConfigError, guessed
+from dyadnet.network.description import (
+    ASYMMETRIC,
+    FEEDFORWARD,
+    INPUT,
+    SKEW,
+    Asymmetric,
+    Network,
+    Population,
+    Projection,
+    check_feedback,
+    two_way,
+)
+from dyadnet.network.losses import LOSSES
+from dyadnet.synapses.base import Shape
+from dyadnet.synapses.convolution import Convolution, Pooling
+from dyadnet.synapses.kinds import kind_of
+from dyadnet.synapses.sparse import Local
+
+FORMS = {
+    "conv": "conv FILTERS HxW [stride S] [padding P|same]",
+    "local": "local FILTERS HxW [stride S] [padding P|same]",
+    "pool": "pool SIZE [max]",
+    "dense": "dense [NEURONS]",
+    "sparse": "sparse NEURONS P",
+    "skip": "skip [LAYERS]",
+}
+"""How each layer is written."""
+WINDOW = re.compile(
+    r"(?P<filters>\d+) (?P<height>\d+)x(?P<width>\d+)( stride (?P<stride>\d+))?( padding (?P<padding>\d+|same))?"
+)
+OWN = ("layer", "name", "activation", "lam", "gain", "blocks")
+"""Keys of a layer that is written as a mapping."""
+
+
+def from_layers(
+    layers: Sequence[str | Mapping[str, Any]],
+    *,
+    inputs: int | Sequence[int] | None = None,
+    lam: float | Asymmetric = SKEW,
+    activation: str = "tempered-hard-sigmoid",
+    output_activation: str | None = None,
+    loss: str = "squared-error",
+    gain: float = 1.0,
+    feedback_gain: float | None = None,
+    input_gain: float | None = None,
+    bias: float = 0.0,
+) -> Network:
+    """A chain of layers.
+
+    Parameters
+    ----------
+    layers
+        From the bottom up, the last one the output. Each is text, as `FORMS` has it, or a mapping with that text as
+        ``layer`` and any of ``name``, ``activation``, ``lam`` and ``gain`` (of the projection from below) and
+        ``blocks``. ``pool`` after ``conv`` is part of that convolution; elsewhere it is a layer. Both take the mean of
+        each window, or its largest number if ``max`` is written. ``sparse`` has a synapse for each pair of neurons with
+        probability P. ``skip`` joins the layer before it to the one that lies so many layers (2) below that: neuron by
+        neuron where both have one shape, and densely elsewhere.
+    inputs
+        Features of a sample, or (channels, height, width); from the data unless given, but for the windows of ``conv``,
+        ``local`` and ``pool``.
+    lam
+        λ of all projections between layers, or ``"asymmetric"``: neighbours are joined by two with λ = ½, one each way.
+    output_activation
+        What the loss wants (linear, for cross-entropy), or else that of the other layers, unless given.
+    gain, input_gain
+        Initial weights have standard deviation gain/√(synapses of a neuron); `input_gain` is that of the first layer.
+    feedback_gain
+        That of the projections back of an asymmetric chain; as `gain` unless given.
+
+    Raises
+    ------
+    ConfigError
+        If a layer cannot be read or does not fit on the one below it; it names the layer, what it needs and what there
+        is.
+    """
+    wanted = LOSSES[loss].output if loss in LOSSES else None
+    last = output_activation or (activation if wanted is None else wanted)
+    shape = _entrance(inputs)
+    check_feedback(lam, feedback_gain)
+    chain = _Chain(
+        shape,
+        FEEDFORWARD if isinstance(lam, str) else lam,
+        gain,
+        gain if input_gain is None else input_gain,
+        activation,
+    )
+    if not layers:
+        raise ConfigError("network.layers", [], "at least one layer, the output")
+    given = [_Layer.read(layer, f"network.layers[{number}]") for number, layer in enumerate(layers)]
+    for number, layer in enumerate(given):
+        follows = given[number + 1 :]
+        chain.add(layer, output=all(other.words[0] in ("pool", "skip") for other in follows))
+    if not chain.populations:
+        raise ConfigError("network.layers", [layer.text for layer in given], "at least one layer with neurons")
+    output = chain.populations[-1]
+    chain.populations[-1] = replace(output, activation=chain.own.get(output.name, last))
+    projections = chain.projections
+    if lam == ASYMMETRIC:
+        projections = two_way(projections, gain if feedback_gain is None else feedback_gain)
+    from_data = (("inputs",) if shape is None else ()) + (("outputs",) if chain.open_output else ())
+    entrance: Any = 1 if shape is None else shape if len(shape) == 3 else shape[0]
+    return Network(entrance, tuple(chain.populations), tuple(projections), output.name, loss, bias, from_data)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer as it was written."""
+
+    where: str
+    text: str
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, given: Any, where: str) -> _Layer:
+        settings = given if isinstance(given, Mapping) else {"layer": given}
+        for key in settings:
+            if key not in OWN:
+                legal = f"unknown key; a layer has {', '.join(OWN)}{guessed(str(key), OWN)}"
+                raise ConfigError(f"{where}.{key}", settings[key], legal)
+        text = settings.get("layer")
+        if not isinstance(text, str) or not text.split() or text.split()[0] not in FORMS:
+            first = str(text).split()[:1]
+            guess = guessed(first[0], FORMS) if first else ""
+            raise ConfigError(where, text, f"one of: {'; '.join(FORMS.values())}{guess}")
+        return cls(where, " ".join(text.split()), settings)
+
+    @property
+    def words(self) -> list[str]:
+        return self.text.split()
+
+    @property
+    def rest(self) -> str:
+        return self.text.partition(" ")[2]
+
+    def refuse(self, why: str) -> ConfigError:
+        """An error about this layer."""
+        return ConfigError(self.where, self.text, why)
+
+    def numbers(self, pattern: str) -> tuple[str, ...]:
+        """What a pattern has found in the words behind the first."""
+        found = re.fullmatch(pattern, self.rest)
+        if found is None:
+            raise self.refuse(f"written as: {FORMS[self.words[0]]}")
+        return tuple(part or "" for part in found.groups())
+
+
+@dataclass
+class _Chain:
+    """Populations and projections as layers are added; `shape` is that of the uppermost, None while it is open."""
+
+    shape: Shape | None
+    lam: float
+    gain: float
+    input_gain: float
+    activation: str
+    populations: list[Population] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+    own: dict[str, str] = field(default_factory=dict)
+    """Activations that layers were given."""
+    open_output: bool = False
+
+    def add(self, layer: _Layer, *, output: bool) -> None:
+        """One more layer."""
+        if self.open_output:
+            raise layer.refuse("nothing behind a layer whose neurons come from the data; give their number")
+        word = layer.words[0]
+        if word in ("conv", "local"):
+            self._window(layer, word)
+        elif word == "pool":
+            self._pool(layer)
+        elif word == "dense":
+            self._dense(layer, output=output)
+        elif word == "sparse":
+            neurons, p = layer.numbers(r"(\d+) (\d*\.?\d+(?:[eE][-+]?\d+)?)")
+            kind = kind_of({"kind": "pairwise_bernoulli", "p": float(p)}, layer.where)
+            self._append(layer, (int(neurons),), kind)
+        else:
+            self._skip(layer)
+
+    def _window(self, layer: _Layer, word: str) -> None:
+        found = WINDOW.fullmatch(layer.rest)
+        if found is None:
+            raise layer.refuse(f"written as: {FORMS[word]}")
+        shape = self._image(layer)
+        padding: Any = found["padding"] or 0
+        settings = {
+            "kernel": (int(found["height"]), int(found["width"])),
+            "stride": int(found["stride"] or 1),
+            "padding": padding if padding == "same" else int(padding),
+        }
+        kind = (Convolution if word == "conv" else Local).read(settings, layer.where)
+        self._fits(layer, kind.unfit_window_of(shape))
+        self._append(layer, (int(found["filters"]), *kind.moved(shape)), kind)
+
+    def _pool(self, layer: _Layer) -> None:
+        size, of = layer.numbers(r"(\d+)(?: (max|average))?")
+        shape, side = self._image(layer), int(size)
+        if side < 2:
+            raise layer.refuse("windows of at least 2x2")
+        if any(length % side for length in shape[1:]):
+            raise layer.refuse(f"windows that divide the {shape[1]}x{shape[2]} numbers of a channel")
+        pooled = shape[0], shape[1] // side, shape[2] // side
+        below = self.projections[-1].connectivity if self.projections else None
+        if isinstance(below, Convolution) and below.pool == 1 and layer.settings.keys() == {"layer"}:
+            pool = {"max_pool" if of == "max" else "average_pool": side}
+            self.projections[-1] = replace(self.projections[-1], kind=below.model_copy(update=pool))
+            self.populations[-1] = replace(self.populations[-1], size=0, shape=pooled)
+            self.shape = pooled
+        else:
+            self._append(layer, pooled, Pooling(size=side, of="max" if of == "max" else "average"))
+
+    def _dense(self, layer: _Layer, *, output: bool) -> None:
+        (neurons,) = layer.numbers(r"(\d+)?")
+        if not neurons and not output:
+            raise layer.refuse("a number of neurons; only the output's may be left out, to come from the data")
+        self.open_output = not neurons
+        self._append(layer, (int(neurons or 1),), "dense")
+
+    def _skip(self, layer: _Layer) -> None:
+        (count,) = layer.numbers(r"(\d+)?")
+        below = len(self.populations) - 1 - int(count or 2)
+        if not self.populations or below < -1 or int(count or 2) < 2:
+            there = max(len(self.populations), 0)
+            raise layer.refuse(f"2 to {there} layers down from the layer before it, which is number {there}")
+        upper = self.populations[-1]
+        pre = INPUT if below < 0 else self.populations[below].name
+        shape = self._first if below < 0 else self.populations[below].extent
+        kind = "one_to_one" if shape == upper.extent else "dense"
+        lam = None if pre == INPUT else self._of(layer, "lam", self.lam)
+        self.projections.append(Projection(pre, upper.name, lam, self._of(layer, "gain", self.gain), kind))
+
+    def _append(self, layer: _Layer, shape: Shape, kind: Any) -> None:
+        """A population on top of the uppermost."""
+        number, settings = len(self.populations) + 1, layer.settings
+        name = str(settings.get("name", f"{layer.words[0]}{number}"))
+        pre = self.populations[-1].name if self.populations else INPUT
+        if not self.populations:
+            self._first = self.shape
+            if "lam" in settings:
+                raise ConfigError(
+                    f"{layer.where}.lam", settings["lam"], "the first layer hears the input; leave it out"
+                )
+        lam = None if pre == INPUT else self._of(layer, "lam", self.lam)
+        gain = self._of(layer, "gain", self.input_gain if pre == INPUT else self.gain)
+        activation = str(settings.get("activation", self.activation))
+        if "activation" in settings:
+            self.own[name] = activation
+        image: Any = shape if len(shape) == 3 else None
+        size = 0 if image else shape[0]
+        self.populations.append(Population(name, size, activation, settings.get("blocks", 1), image))
+        self.projections.append(Projection(pre, name, lam, gain, kind))
+        self.shape = shape
+
+    def _of(self, layer: _Layer, key: str, otherwise: float) -> float:
+        value = layer.settings.get(key, otherwise)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{layer.where}.{key}", value, "a number")
+        return float(value)
+
+    def _image(self, layer: _Layer) -> Shape:
+        """Channels, height and width of the uppermost layer."""
+        if self.shape is None:
+            raise layer.refuse("images below it; give network.inputs as [channels, height, width]")
+        if len(self.shape) != 3:
+            raise layer.refuse(f"images below it, not {self.shape[0]} neurons without a shape")
+        return self.shape
+
+    def _fits(self, layer: _Layer, problem: str | None) -> None:
+        if problem is not None:
+            raise layer.refuse(problem)
+
+
+def _entrance(inputs: int | Sequence[int] | None) -> Shape | None:
+    if inputs is None or isinstance(inputs, int):
+        return None if inputs is None else (inputs,)
+    return tuple(inputs)

@@ -1,0 +1,219 @@
+"""Convolution and pooling: populations of the shape (channels, height, width)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from dyadnet.numerics import connections as c
+from dyadnet.schema import Positive
+from dyadnet.synapses.base import Ends, Shape
+from dyadnet.synapses.compiled import CompiledKind, Plan
+
+Side = Positive | tuple[Positive, Positive]
+"""Of a window: one number, or height and width."""
+CHOICES = 8
+NOT_IMAGES = "populations of the shape (channels, height, width); give both a shape"
+
+
+def sides(given: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width."""
+    return (given, given) if isinstance(given, int) else given
+
+
+class Windows(CompiledKind):
+    """A kind that moves a window over images.
+
+    Attributes
+    ----------
+    kernel
+        Side of the window, or (height, width).
+    stride
+        By how much it moves.
+    padding
+        Zeros around the image, or ``same``: as many as keep its size, for a stride of 1 and odd windows.
+    """
+
+    kernel: Side
+    stride: Positive = 1
+    padding: Annotated[int, Field(ge=0)] | Literal["same"] = 0
+
+    def margins(self) -> tuple[int, int]:
+        """Zeros above and below, and to the left and right."""
+        height, width = sides(self.kernel)
+        return (height // 2, width // 2) if self.padding == "same" else (int(self.padding), int(self.padding))
+
+    def moved(self, shape: Shape) -> tuple[int, int]:
+        """Places that the window has, down and across."""
+        _, *image = shape
+        down, across = (
+            (size + 2 * margin - kernel) // self.stride + 1
+            for size, margin, kernel in zip(image, self.margins(), sides(self.kernel), strict=True)
+        )
+        return down, across
+
+    def unfit_window(self, ends: Ends) -> str | None:
+        """What keeps the window from moving over the presynaptic population."""
+        if len(ends.post) != 3 or len(ends.pre) != 3:
+            return NOT_IMAGES
+        return self.unfit_window_of(ends.pre)
+
+    def unfit_window_of(self, pre: Shape) -> str | None:
+        """What keeps the window from moving over images of this shape."""
+        kernel = sides(self.kernel)
+        if self.padding == "same" and (self.stride != 1 or not all(side % 2 for side in kernel)):
+            return "padding: same only with stride 1 and an odd kernel"
+        padded = [size + 2 * margin for size, margin in zip(pre[1:], self.margins(), strict=True)]
+        if any(side > size for side, size in zip(kernel, padded, strict=True)):
+            return f"a kernel of at most {padded[0]}x{padded[1]}, the image with its padding, not {_times(kernel)}"
+        return None
+
+
+class Convolution(Windows):
+    """A convolution with shared weights, pooled at once if asked for.
+
+    θ has the shape (filters, channels, kernel height, kernel width). The postsynaptic population has the shape
+    (filters, height, width). Splits into blocks go by whole channels.
+
+    Attributes
+    ----------
+    average_pool, max_pool
+        Side of the windows, side by side, of whose results the mean or the largest number is put out; 1: every result.
+    choices
+        Firings of the postsynaptic block, in the first phase of a relaxation, in which the means that it holds choose
+        the largest number; then the choice stays. Where feedback is negative it weakens who was chosen, and nothing
+        would ever settle.
+    """
+
+    kind: Literal["convolution"] = "convolution"
+    average_pool: Positive = 1
+    max_pool: Positive = 1
+    choices: Positive = CHOICES
+
+    @property
+    def pool(self) -> int:
+        """Side of the windows that are pooled."""
+        return max(self.average_pool, self.max_pool)
+
+    def output(self, pre: Shape, filters: int) -> Shape:
+        """Shape of the postsynaptic population."""
+        down, across = self.moved(pre)
+        return filters, down // self.pool, across // self.pool
+
+    def misfit(self, ends: Ends) -> str | None:
+        """See `ProjectionKind.misfit`."""
+        if problem := self.unfit_window(ends):
+            return problem
+        if min(self.average_pool, self.max_pool) > 1:
+            return "one of average_pool and max_pool, not both"
+        moved = self.moved(ends.pre)
+        if any(size % self.pool for size in moved):
+            return f"windows of {self.pool}x{self.pool} that divide the {_times(moved)} results of a channel"
+        wanted = self.output(ends.pre, ends.post[0])
+        return None if wanted == ends.post else f"a postsynaptic population of the shape {wanted}, not {ends.post}"
+
+    def shape(self, ends: Ends) -> tuple[int, ...]:
+        """(filters, channels, kernel height, kernel width)."""
+        return (ends.post[0], ends.pre[0], *sides(self.kernel))
+
+    def fan_in(self, ends: Ends) -> float:
+        """Numbers in a window."""
+        height, width = sides(self.kernel)
+        return ends.pre[0] * height * width
+
+    def part(self, ends: Ends, post: slice, pre: slice) -> Any:
+        """Filters and channels."""
+        return channels(ends.post, post), channels(ends.pre, pre)
+
+    def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
+        """See `CompiledKind.plan`."""
+        filters, inputs = length(channels(ends.post, post)), length(channels(ends.pre, pre))
+        down, across = self.moved(ends.pre)
+        area, kernel = down * across, inputs * int(np.prod(sides(self.kernel)))
+        together = max(1, c.COLUMNS // area)
+        room = (kernel + filters) * together * area + filters * kernel
+        image, first = (inputs, *ends.pre[1:], filters, down, across), (*sides(self.kernel), self.stride)
+        plan = (c.CONVOLUTION, length(post), length(pre), filters * kernel, room, *image, *first, *self.margins())
+        return np.array([*plan, self.pool, self.max_pool > 1, self.choices, together], dtype=np.int64)
+
+    def undivided(self, post_blocks: int, pre_blocks: int) -> str | None:
+        """The largest of a window is only known where all of its channels are."""
+        if self.max_pool > 1 and pre_blocks > 1:
+            return "a presynaptic population of one block where it has max_pool; leave out blocks, or take average_pool"
+        return None
+
+
+class Pooling(CompiledKind):
+    """Each postsynaptic neuron has the mean, or the largest, of a window; nothing is learned.
+
+    Attributes
+    ----------
+    size
+        Side of the windows, which are side by side.
+    of
+        ``average`` or ``max``.
+    choices
+        As of a convolution.
+    """
+
+    kind: Literal["pooling"] = "pooling"
+    size: Annotated[int, Field(ge=2)]
+    of: Literal["average", "max"] = "average"
+    choices: Positive = CHOICES
+
+    def output(self, pre: Shape) -> Shape:
+        """Shape of the postsynaptic population."""
+        return pre[0], pre[1] // self.size, pre[2] // self.size
+
+    def misfit(self, ends: Ends) -> str | None:
+        """See `ProjectionKind.misfit`."""
+        if len(ends.post) != 3 or len(ends.pre) != 3:
+            return NOT_IMAGES
+        if any(size % self.size for size in ends.pre[1:]):
+            return f"windows of {self.size}x{self.size} that divide the {_times(ends.pre[1:])} numbers of a channel"
+        wanted = self.output(ends.pre)
+        return None if wanted == ends.post else f"a postsynaptic population of the shape {wanted}, not {ends.post}"
+
+    def shape(self, ends: Ends) -> tuple[int, ...]:
+        """Nothing is learned."""
+        return (0,)
+
+    def fan_in(self, ends: Ends) -> float:
+        """Numbers in a window."""
+        return self.size**2
+
+    def part(self, ends: Ends, post: slice, pre: slice) -> Any:
+        """Nothing is learned."""
+        return slice(0, 0)
+
+    def joins(self, ends: Ends, post: slice, pre: slice) -> bool:
+        """Channels are pooled one by one."""
+        return channels(ends.post, post) == channels(ends.pre, pre)
+
+    def undivided(self, post_blocks: int, pre_blocks: int) -> str | None:
+        """Channels are pooled one by one."""
+        return None if post_blocks == pre_blocks else "two populations of as many blocks"
+
+    def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
+        """See `CompiledKind.plan`."""
+        count, (height, width) = length(channels(ends.pre, pre)), ends.pre[1:]
+        image = count, height, width, count, height, width
+        plan = (c.POOLING, length(post), length(pre), 0, 0, *image, 1, 1, 1, 0, 0)
+        return np.array([*plan, self.size, self.of == "max", self.choices, 1], dtype=np.int64)
+
+
+def channels(shape: Shape, neurons: slice) -> slice:
+    """Which channels some neurons are."""
+    area = shape[1] * shape[2]
+    return slice(neurons.start // area, neurons.stop // area)
+
+
+def length(part: slice) -> int:
+    """How many a slice has."""
+    return int(part.stop - part.start)
+
+
+def _times(numbers: tuple[int, ...]) -> str:
+    return "x".join(map(str, numbers))

@@ -1,0 +1,75 @@
+"""Kinds of projections by name: those of this package, and what a program registers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dyadnet.errors import ConfigError
+from dyadnet.registry import Registry, check_spec
+from dyadnet.synapses.base import ProjectionKind
+from dyadnet.synapses.convolution import Convolution, Pooling
+from dyadnet.synapses.dense import DENSE, Dense
+from dyadnet.synapses.sparse import (
+    FixedIndegree,
+    FixedOutdegree,
+    Local,
+    OneToOne,
+    Pairs,
+    PairwiseBernoulli,
+    PairwiseDistance,
+)
+from dyadnet.synapses.transposed import Transposed
+
+
+def _lacking(name: str, thing: Any) -> str | None:
+    if not (isinstance(thing, type) and issubclass(thing, ProjectionKind)):
+        return "it has to be a class that derives from dyadnet.synapses.base.ProjectionKind"
+    return check_spec(ProjectionKind)(name, thing)
+
+
+PROJECTIONS: Registry[type[ProjectionKind]] = Registry(
+    "projection",
+    {
+        DENSE: Dense,
+        "convolution": Convolution,
+        "local": Local,
+        "pooling": Pooling,
+        "pairwise_bernoulli": PairwiseBernoulli,
+        "fixed_indegree": FixedIndegree,
+        "fixed_outdegree": FixedOutdegree,
+        "one_to_one": OneToOne,
+        "pairwise_distance": PairwiseDistance,
+        "pairs": Pairs,
+        "transposed": Transposed,
+    },
+    _lacking,
+)
+"""Kinds of projections by name."""
+
+
+def kind_of(given: Any, field: str) -> str | ProjectionKind:
+    """A kind as a `dyadnet.Projection` holds it: ``"dense"``, or a record of another kind.
+
+    Parameters
+    ----------
+    given
+        A name, a mapping with ``kind`` and the kind's own settings, or a record.
+    field
+        What errors call it.
+
+    Raises
+    ------
+    ConfigError
+        If nobody has registered such a kind, or it has no such settings.
+    """
+    if isinstance(given, ProjectionKind):
+        return DENSE if isinstance(given, Dense) else given
+    values = {"kind": given} if isinstance(given, str) else given
+    name = values.get("kind") if isinstance(values, Mapping) else None
+    if not isinstance(name, str):
+        raise ConfigError(field, given, "a name, or a mapping of settings with kind")
+    if name not in PROJECTIONS:
+        raise ConfigError(field, name, PROJECTIONS.legal(name))
+    record = PROJECTIONS[name].read(dict(values), field)
+    return DENSE if isinstance(record, Dense) else record

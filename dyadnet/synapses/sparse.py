@@ -1,0 +1,356 @@
+"""Sparse synapses: each is a parameter of its own, in the order of postsynaptic, then of presynaptic neurons."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from dyadnet.numerics import connections as c
+from dyadnet.numerics.rng import Stream
+from dyadnet.schema import Positive
+from dyadnet.synapses.base import Ends
+from dyadnet.synapses.compiled import CompiledKind, Plan
+from dyadnet.synapses.convolution import Windows, length, sides
+
+Neurons = NDArray[np.int64]
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Sparse(CompiledKind):
+    """A kind with a synapse for some pairs of neurons: θ has the shape (synapses,)."""
+
+    @abstractmethod
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """The pairs, each once and in any order: postsynaptic neurons, and the presynaptic one of each."""
+
+    def pairs(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """The pairs in order: postsynaptic neurons, and the presynaptic one of each."""
+        return _ordered(self, ends)
+
+    def misfit(self, ends: Ends) -> str | None:
+        """See `ProjectionKind.misfit`."""
+        if problem := self.unfit(ends):
+            return problem
+        return None if len(self.pairs(ends)[0]) else "at least one synapse between these populations; it makes none"
+
+    def unfit(self, ends: Ends) -> str | None:
+        """What keeps pairs from being made."""
+        return None
+
+    def shape(self, ends: Ends) -> tuple[int, ...]:
+        """(synapses,)."""
+        return (len(self.pairs(ends)[0]),)
+
+    def fan_in(self, ends: Ends) -> float:
+        """Synapses for each postsynaptic neuron."""
+        return len(self.pairs(ends)[0]) / ends.n_post
+
+    def part(self, ends: Ends, post: slice, pre: slice) -> Any:
+        """Numbers of the synapses."""
+        return np.flatnonzero(self._between(ends, post, pre))
+
+    def joins(self, ends: Ends, post: slice, pre: slice) -> bool:
+        """Whether there is a pair."""
+        return bool(self._between(ends, post, pre).any())
+
+    def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
+        """See `CompiledKind.plan`."""
+        chosen = self._between(ends, post, pre)
+        to, source = (each[chosen] for each in self.pairs(ends))
+        to, source = to - post.start, source - pre.start
+        n_post, n_pre = length(post), length(pre)
+        order = np.lexsort((to, source))
+        return np.concatenate(
+            [
+                [c.SPARSE, n_post, n_pre, len(to), (n_post + n_pre) * c.ABREAST],
+                np.searchsorted(to, np.arange(n_post + 1)),
+                source,
+                np.searchsorted(source[order], np.arange(n_pre + 1)),
+                to[order],
+                order,
+            ]
+        ).astype(np.int64)
+
+    def _between(self, ends: Ends, post: slice, pre: slice) -> NDArray[np.bool_]:
+        to, source = self.pairs(ends)
+        inside = (to >= post.start) & (to < post.stop) & (source >= pre.start) & (source < pre.stop)
+        return np.asarray(inside)
+
+
+@lru_cache(maxsize=16)
+def _ordered(kind: Sparse, ends: Ends) -> tuple[Neurons, Neurons]:
+    post, pre = kind.drawn(ends)
+    order = np.lexsort((pre, post))
+    return post[order], pre[order]
+
+
+class OneToOne(Sparse):
+    """Each neuron reaches the one of its number; two populations of one size."""
+
+    kind: Literal["one_to_one"] = "one_to_one"
+
+    def unfit(self, ends: Ends) -> str | None:
+        """See `Sparse.unfit`."""
+        same = ends.n_post == ends.n_pre
+        return None if same else f"two populations of one size, not of {ends.n_pre} and {ends.n_post} neurons"
+
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """Pairs of equal numbers."""
+        return np.arange(ends.n_post), np.arange(ends.n_pre)
+
+
+class Drawn(Sparse):
+    """A kind that draws its pairs.
+
+    Attributes
+    ----------
+    seed
+        By which, and by the projection's name, pairs are drawn; the run's seed does not change them.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def draws(self, ends: Ends) -> np.random.Generator:
+        """What pairs are drawn by."""
+        return Stream(self.seed, "synapses", ends.name, self.kind).at()
+
+
+class PairwiseBernoulli(Drawn):
+    """Each pair of neurons has a synapse with probability `p`.
+
+    Attributes
+    ----------
+    p
+        From 0 to 1.
+    """
+
+    kind: Literal["pairwise_bernoulli"] = "pairwise_bernoulli"
+    p: Probability
+
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """Neuron after neuron."""
+        draws = self.draws(ends)
+        return _listed(np.flatnonzero(draws.random(ends.n_pre) < self.p) for _ in range(ends.n_post))
+
+
+class FixedIndegree(Drawn):
+    """Each postsynaptic neuron has synapses with `k` presynaptic ones, which are drawn.
+
+    Attributes
+    ----------
+    k
+        At most the number of presynaptic neurons.
+    """
+
+    kind: Literal["fixed_indegree"] = "fixed_indegree"
+    k: Positive
+
+    def unfit(self, ends: Ends) -> str | None:
+        """See `Sparse.unfit`."""
+        return None if self.k <= ends.n_pre else f"k of at most {ends.n_pre}, the presynaptic neurons, not {self.k}"
+
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """Neuron after neuron."""
+        draws = self.draws(ends)
+        return _listed(draws.choice(ends.n_pre, self.k, replace=False) for _ in range(ends.n_post))
+
+
+class FixedOutdegree(Drawn):
+    """Each presynaptic neuron has synapses with `k` postsynaptic ones, which are drawn.
+
+    Attributes
+    ----------
+    k
+        At most the number of postsynaptic neurons.
+    """
+
+    kind: Literal["fixed_outdegree"] = "fixed_outdegree"
+    k: Positive
+
+    def unfit(self, ends: Ends) -> str | None:
+        """See `Sparse.unfit`."""
+        return None if self.k <= ends.n_post else f"k of at most {ends.n_post}, the postsynaptic neurons, not {self.k}"
+
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """Neuron after neuron."""
+        draws = self.draws(ends)
+        pre, post = _listed(draws.choice(ends.n_post, self.k, replace=False) for _ in range(ends.n_pre))
+        return post, pre
+
+
+class PairwiseDistance(Drawn):
+    """A pair of neurons has a synapse with probability p·exp(−distance²/(2·sigma²)).
+
+    Neurons of a population of the shape (channels, height, width) lie on a grid in a square of side 1, the channels
+    above one another; those of a population without a shape lie on a line in its middle.
+
+    Attributes
+    ----------
+    p
+        Probability at distance 0.
+    sigma
+        In sides of the square.
+    """
+
+    kind: Literal["pairwise_distance"] = "pairwise_distance"
+    p: Probability = 1.0
+    sigma: Annotated[float, Field(gt=0)]
+
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """Neuron after neuron."""
+        draws, theirs = self.draws(ends), positions(ends.pre)
+
+        def chosen(at: NDArray[np.float64]) -> Neurons:
+            squares = np.sum((theirs - at) ** 2, axis=1)
+            probability = self.p * np.exp(-squares / (2 * self.sigma**2))
+            return np.flatnonzero(draws.random(ends.n_pre) < probability)
+
+        return _listed(chosen(at) for at in positions(ends.post))
+
+
+class Local(Windows, Sparse):
+    """A convolution without sharing: each neuron of the window's places has weights of its own.
+
+    Synapses of padding do not exist. The postsynaptic population has the shape (filters, height, width).
+    """
+
+    kind: Literal["local"] = "local"
+
+    def unfit(self, ends: Ends) -> str | None:
+        """See `Sparse.unfit`."""
+        if problem := self.unfit_window(ends):
+            return problem
+        wanted = (ends.post[0], *self.moved(ends.pre))
+        return None if wanted == ends.post else f"a postsynaptic population of the shape {wanted}, not {ends.post}"
+
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """By the places of the window."""
+        (filters, down, across), (inputs, height, width) = ends.post, ends.pre
+        margins, kernel = self.margins(), sides(self.kernel)
+        rows = np.arange(down)[:, None] * self.stride + np.arange(kernel[0]) - margins[0]
+        columns = np.arange(across)[:, None] * self.stride + np.arange(kernel[1]) - margins[1]
+        # Axes: down, across, channels, kernel's height and width.
+        row, column = rows[:, None, None, :, None], columns[None, :, None, None, :]
+        pre = (np.arange(inputs)[:, None, None] * height + row) * width + column
+        inside = np.broadcast_to((row >= 0) & (row < height) & (column >= 0) & (column < width), pre.shape)
+        place = np.broadcast_to(np.arange(down * across).reshape(down, across, 1, 1, 1), pre.shape)
+        here, there = place[inside], pre[inside]
+        post = np.arange(filters)[:, None] * (down * across) + here
+        return post.reshape(-1).astype(np.int64), np.tile(there, filters).astype(np.int64)
+
+
+class Pairs(Sparse):
+    """Pairs of neurons as they are given.
+
+    Attributes
+    ----------
+    pairs
+        A list or an array of (postsynaptic, presynaptic) neurons, counted from 0, or a matrix of True and False of the
+        shape (n_post, n_pre): a mask.
+    file
+        An ``.npy`` file with one of these, which is read once.
+    packed
+        The pairs as a configuration keeps them, so that it needs no file: base64 of the compressed numbers.
+    """
+
+    kind: Literal["pairs"] = "pairs"
+    packed: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _packed(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        given = [name for name in ("pairs", "file", "packed") if values.get(name) is not None]
+        if len(given) != 1:
+            raise ValueError("one of pairs, file and packed has to be given")
+        if given == ["packed"]:
+            _unpacked(values["packed"])
+            return values
+        array = _loaded(values.pop("file")) if given == ["file"] else values.pop("pairs")
+        values["packed"] = _pack(_checked(array))
+        return values
+
+    def unfit(self, ends: Ends) -> str | None:
+        """See `Sparse.unfit`."""
+        for name, side, size in zip(("post", "pre"), self.drawn(ends), (ends.n_post, ends.n_pre), strict=True):
+            if len(side) and side.max() >= size:
+                return f"{name}synaptic neurons from 0 to {size - 1}, not {side.max()}"
+        return None
+
+    def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
+        """As they were given."""
+        post, pre = _unpacked(self.packed).T
+        return post.copy(), pre.copy()
+
+
+def positions(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Where neurons lie in a square of side 1, shape (neurons, 2)."""
+    channels, height, width = shape if len(shape) == 3 else (1, 1, shape[0])
+    down, across = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+    grid = np.stack(np.meshgrid(down, across, indexing="ij"), axis=-1).reshape(-1, 2)
+    return np.tile(grid, (channels, 1))
+
+
+def _listed(others: Iterator[Neurons]) -> tuple[Neurons, Neurons]:
+    """Neurons in order, and the other one of each pair, from those of each neuron."""
+    each = list(others)
+    return np.repeat(np.arange(len(each)), [len(part) for part in each]), np.concatenate([*each, np.zeros(0, int)])
+
+
+def _loaded(file: Any) -> NDArray[Any]:
+    if not isinstance(file, str | Path):
+        raise ValueError("file should be the path of an .npy file")
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as problem:
+        raise ValueError(f"file should be an .npy file with numbers that can be read; {problem}") from None
+    if not isinstance(loaded, np.ndarray):
+        raise ValueError("file should be an .npy file with one array, not an .npz")
+    return loaded
+
+
+def _checked(given: Any) -> Neurons:
+    """Pairs of an array or a mask, shape (pairs, 2)."""
+    try:
+        array = np.asarray(given)
+    except ValueError:
+        array = np.zeros(0)
+    if array.dtype == bool and array.ndim == 2:
+        return np.argwhere(array).astype(np.int64)
+    if array.ndim != 2 or array.shape[1] != 2 or array.dtype.kind not in "iu":
+        raise ValueError(
+            "pairs should be whole numbers of the shape (pairs, 2), or a mask of True and False, "
+            f"not {array.dtype} of the shape {array.shape}"
+        )
+    if len(array) and (array.min() < 0 or array.max() >= 2**31):
+        raise ValueError("pairs should be numbers of neurons, from 0 on")
+    found, counts = np.unique(array, axis=0, return_counts=True)
+    if len(found) < len(array):
+        twice = tuple(found[np.argmax(counts)].tolist())
+        raise ValueError(f"each of the pairs should be there once; {twice} is there {counts.max()} times")
+    return array.astype(np.int64)
+
+
+def _pack(pairs: Neurons) -> str:
+    return base64.b64encode(zlib.compress(pairs.astype("<i4").tobytes(), 9)).decode()
+
+
+@lru_cache(maxsize=16)
+def _unpacked(packed: str) -> Neurons:
+    try:
+        numbers = np.frombuffer(zlib.decompress(base64.b64decode(packed, validate=True)), dtype="<i4")
+        return _checked(numbers.reshape(-1, 2).astype(np.int64))
+    except (binascii.Error, zlib.error, ValueError, TypeError) as problem:
+        raise ValueError(f"packed should be as a configuration keeps pairs; {problem}") from None
