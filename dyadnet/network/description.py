@@ -268,6 +268,7 @@ def layered(
     feedback_gain: float | None = None,
     input_gain: float | None = None,
     bias: float = 0.0,
+    density: float = 1.0,
 ) -> Network:
     """A chain input → h1 → … → out (paper, eq. 9).
 
@@ -285,6 +286,8 @@ def layered(
         Initial weights have standard deviation gain/√n_pre; `input_gain` is that of θ₀ (as `gain` unless given).
     feedback_gain
         That of the projections back of an asymmetric chain; as `gain` unless given.
+    density
+        With which probability a pair of neurons of neighbouring layers has a synapse, above 0; θ₀ stays dense.
 
     Raises
     ------
@@ -306,13 +309,19 @@ def layered(
     )
     projections = [Projection(INPUT, names[0], gain=gain if input_gain is None else input_gain)]
     projections += [
-        Projection(pre, post, lam=float(value), gain=gain)
+        Projection(pre, post, lam=float(value), gain=gain, kind=_of_density(density))
         for pre, post, value in zip(names, names[1:], lams, strict=False)
     ]
     if lam == ASYMMETRIC:
         projections = two_way(projections, gain if feedback_gain is None else feedback_gain)
     features = 1 if inputs is None else inputs
     return Network(features, populations, tuple(projections), "out", loss, bias, from_data)
+
+
+def _of_density(density: float) -> str | Mapping[str, Any]:
+    if isinstance(density, bool) or not isinstance(density, int | float) or not 0 < density <= 1:
+        raise ConfigError("density", density, "a number above 0, at most 1")
+    return DENSE if density == 1 else {"kind": "pairwise_bernoulli", "p": float(density)}
 
 
 def check_feedback(lam: float | Sequence[float] | Asymmetric, feedback_gain: float | None) -> None:

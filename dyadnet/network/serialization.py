@@ -30,6 +30,7 @@ class _LayeredSpec(Spec):
     feedback_gain: float | None = None
     input_gain: float | None = None
     bias: float = 0.0
+    density: float = 1.0
     blocks: Positive = 1
 
 
