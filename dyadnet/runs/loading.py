@@ -69,9 +69,12 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
     for size in config.network.from_data:
         legal = "a number here; dyadnet.train and commands take it from the data, an engine by itself does not"
         raise ConfigError(f"network ({size})", None, legal)
+    image = config.network.input_shape
+    if image is not None and data.shape not in (None, image):
+        raise ConfigError("network.inputs", list(image), f"{data.name} has images of the shape {list(data.shape or ())}")
     if config.network.inputs != data.features:
         legal = f"{data.name} has {data.features} features a sample"
-        raise ConfigError("network.inputs", config.network.inputs, legal)
+        raise ConfigError("network.inputs", list(image or ()) or config.network.inputs, legal)
     if config.network.classes != data.outputs:
         legal = f"{data.name} has {data.outputs} {'classes' if data.numbers is None else 'numbers a target'}"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)

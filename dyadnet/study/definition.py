@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dyadnet.config.overrides import flattened, located, read_yaml
+from dyadnet.config.presets import check
 from dyadnet.data import is_folder, is_own
 from dyadnet.errors import ConfigError
 from dyadnet.files.documents import number
@@ -43,7 +44,9 @@ class Base(Spec):
     Attributes
     ----------
     config
-        A run's settings; the preset of `data` and the trial's model unless given.
+        A run's settings; a preset with the trial's model unless given.
+    preset
+        Its name; that of `data` unless given.
     data
         As ``--data`` of ``dyadnet train``.
     model
@@ -55,6 +58,7 @@ class Base(Spec):
     """
 
     config: Path | None = None
+    preset: str | None = None
     data: str | None = None
     model: Model = "sshm"
     set: Settings = {}
@@ -226,6 +230,10 @@ def overlaps(one: str, other: str) -> bool:
 
 
 def _check_names(study: Study) -> None:
+    if study.base.preset is not None:
+        check(study.base.preset, "base.preset")
+        if study.base.config is not None:
+            raise ConfigError("base.preset", study.base.preset, "config gives all settings already; leave out one of them")
     if not re.fullmatch(r"[\w.-]+", study.name or "-") or study.name in (".", ".."):
         raise ConfigError("name", study.name, "letters, digits, '.', '_' and '-' only; it names a folder")
     for model in study.base.by_model:
@@ -257,7 +265,7 @@ def _check_keys(study: Study) -> None:
     """That nothing sets what something else of the study decides: it would be ignored without a word."""
     decided = {"learning.epochs": "epochs"} if study.epochs is not None else {}
     if study.models:
-        decided |= {"learning.lam": "models", "network.layered.lam": "models"}
+        decided |= dict.fromkeys(("learning.lam", "network.layered.lam", "network.lam"), "models")
     places: list[tuple[str, Settings]] = [("base.set", study.base.set)]
     places += [(f"base.by_model.{model}", settings) for model, settings in study.base.by_model.items()]
     places += [(f"variants.{name}.set", variant.set) for name, variant in study.variants.items()]
