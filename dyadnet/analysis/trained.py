@@ -44,6 +44,10 @@ def network_at(network: Network, couplings: tuple[float, ...]) -> Network:
     return replace(network, projections=projections)
 
 
+FARTHEST = 8.0
+"""Standard deviations within which noise lies, as good as always."""
+
+
 def ideal(config: RunConfig, couplings: tuple[float, ...], **dynamics: Any) -> RunConfig:
     """A configuration of the same network, at fixed κ, whose dynamics are ideal but for what is given."""
     values = {"network": network_at(config.network, couplings), "data": config.data, "engine": "local"}
@@ -63,17 +67,17 @@ def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Arr
 
 
 def input_range(dataset: Dataset) -> tuple[Bound, Bound]:
-    """Smallest and largest input that the training part has, in input units.
+    """Smallest and largest input that the training part has, in input units, and room for its noise if it has some.
 
     Each is one number unless inputs are normalised: then that of each feature's channel, shape (features,).
     """
-    images, normalisation = dataset.train.images, dataset.normalisation
+    images, normalisation, room = dataset.train.images, dataset.normalisation, FARTHEST * dataset.noise
     if normalisation is None:
-        return float(images.min()) * dataset.scale, float(images.max()) * dataset.scale
+        return float(images.min()) * dataset.scale - room, float(images.max()) * dataset.scale + room
     by_channel = images.reshape(len(images), len(normalisation.mean), -1)
     ends = (by_channel.min(axis=(0, 2)), by_channel.max(axis=(0, 2)))
     low, high = (np.repeat(end * dataset.scale, by_channel.shape[2])[None] for end in ends)
-    return normalisation.of(low)[0], normalisation.of(high)[0]
+    return normalisation.of(low - room)[0], normalisation.of(high + room)[0]
 
 
 @dataclass(frozen=True)

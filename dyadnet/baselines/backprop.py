@@ -31,6 +31,7 @@ from dyadnet.learning.projections import Made
 from dyadnet.learning.update import Update
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology, feedforward_order
+from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
 
 Array = NDArray[Any]
@@ -193,11 +194,12 @@ class BackpropEngine:
 
     def _report(self, block: Block) -> BlockReport:
         drive, state = self._drives[block.name], self._states[block.name]
-        loss = correct = squared = absolute = None
+        loss = correct = squared = absolute = psnr = ssim = None
         if block.is_output:
             loss = float(np.sum(self._loss.value(state, self._targets)))
             correct = int(np.count_nonzero(state.argmax(axis=1) == self._targets.argmax(axis=1)))
             squared, absolute = errors(state, self._targets)
+            psnr, ssim = image_scores(state, self._targets, self._dataset.image)
         return BlockReport(
             block=block.name,
             samples=len(state),
@@ -215,6 +217,8 @@ class BackpropEngine:
             correct=correct,
             squared=squared,
             absolute=absolute,
+            psnr=psnr,
+            ssim=ssim,
             weight_norm=block.measured[0],
             update_norm=block.measured[1],
             own=self._own(block.name),

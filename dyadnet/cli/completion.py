@@ -80,5 +80,6 @@ def _paths() -> Iterator[str]:
     from dyadnet.schema import paths
 
     yield from paths(RunConfig)
-    for name in paths(SPECS[0]):
-        yield f"network.layered.{name}"
+    layered, *others = SPECS
+    yield from (f"network.layered.{name}" for name in paths(layered))
+    yield from dict.fromkeys(f"network.{name}" for other in others for name in paths(other))

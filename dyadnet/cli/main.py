@@ -1,4 +1,4 @@
-"""The command line: ``dyadnet train``, ``resume``, ``replay``, ``evaluate``, ``doctor``, and what other packages add.
+"""The command line: ``dyadnet train``, ``presets``, ``resume``, ``evaluate``, ``doctor``, and what other packages add.
 
 Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 75 stopped by
 a signal after writing a checkpoint, 1 anything else.
@@ -22,6 +22,7 @@ from dyadnet import __version__
 from dyadnet.cli.completion import PARTS, WEIGHTS, among, choices, engines, settings_from
 from dyadnet.cli.plugins import offered
 from dyadnet.cli.predict import predict
+from dyadnet.cli.presets import presets
 from dyadnet.cli.replay import replay
 from dyadnet.cli.resume import resume
 from dyadnet.cli.usage import called
@@ -29,6 +30,7 @@ from dyadnet.config import ClusterSpec, RecordSpec, RunConfig
 from dyadnet.config.dynamics import TICKS
 from dyadnet.config.faults import parsed
 from dyadnet.config.overrides import assigned, located, merged
+from dyadnet.config.presets import NAMES
 from dyadnet.config.start import starting_point
 from dyadnet.data import SETS
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
@@ -170,6 +172,14 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(help="hm, ffm, sshm (default), asymmetric.", rich_help_panel=FIRST, autocompletion=among(MODELS)),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Of dyadnet presets, such as conv-mnist; that of the data unless given.",
+            rich_help_panel=FIRST,
+            autocompletion=among(NAMES),
+        ),
     ] = None,
     lam: Annotated[
         float | None,
@@ -332,11 +342,14 @@ def train(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network; without CONFIG.yaml, from the preset of a data set and a model."""
+    """Train a network; without CONFIG.yaml, from a preset."""
     from dyadnet.cli.progress import Bar
     from dyadnet.training.api import train as run
 
-    values = starting_point(config, model, lam, data, data_dir)
+    asked: dict[str, Any] = {}
+    for assignment in settings or []:
+        asked = assigned(asked, assignment)
+    values = starting_point(config, model, lam, data, data_dir, asked, preset)
     if mode is not None:
         values = _in_mode(values, mode, preset_only=config is None)
     flags: dict[str, Any] = {
@@ -380,7 +393,7 @@ def train(
         resolved = RunConfig.read(values)
     except ConfigError as problem:
         raise located(problem, config) from None
-    name = f"{Path(resolved.data.name).stem}-{model or 'sshm' if config is None else config.stem}"
+    name = f"{preset or Path(resolved.data.name).stem}-{model or 'sshm' if config is None else config.stem}"
     folder = out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
     try:
         with Bar() as bar:
@@ -467,6 +480,7 @@ def schema(
         fresh.write_text(text, encoding="utf-8")
 
 
+app.command()(presets)
 app.command()(resume)
 app.command()(predict)
 app.command()(replay)
@@ -511,6 +525,8 @@ def _in_blocks(values: dict[str, Any], blocks: int) -> dict[str, Any]:
     network = values.get("network")
     if isinstance(network, dict) and "layered" in network:
         return merged(values, {"network": {"layered": {"blocks": blocks}}})
+    if isinstance(network, dict) and "layers" in network:
+        return merged(values, {"network": {"blocks": blocks}})
     if isinstance(network, dict) and isinstance(network.get("populations"), list):
         populations = network["populations"]
         output = network.get("output") or (populations[-1].get("name") if populations else None)

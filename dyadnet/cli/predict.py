@@ -12,9 +12,11 @@ import typer
 from numpy.typing import NDArray
 
 from dyadnet.cli.completion import WEIGHTS, among
+from dyadnet.data import image_target
 from dyadnet.data.own import are_numbers
 from dyadnet.errors import ConfigError, DataError
 from dyadnet.files.arrays import Archive, ArraysError
+from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import Scale, errors, told, variance
 
 SAMPLES = ("x", "X", "x_test", "X_test", "test_images")
@@ -82,8 +84,10 @@ def scored(where: str, found: NDArray[Any], targets: NDArray[Any], *, numbers: b
         raise DataError(f"{where}: {name} hold {targets.dtype} or values that are not finite; expected numbers")
     scale = 1.0 / 255.0 if targets.dtype == np.uint8 and are_numbers(targets) else 1.0
     wanted = targets.reshape(len(targets), -1) * scale
-    of_outputs = Scale(wanted.shape[1], variance(wanted))
-    return of_outputs.scores(len(wanted), *errors(found.reshape(wanted.shape), wanted))
+    outputs = found.reshape(wanted.shape)
+    image = image_target(found.shape[1:]) if wanted.min() >= 0 and wanted.max() <= 1 else None
+    of_outputs = Scale(wanted.shape[1], variance(wanted), image is not None)
+    return of_outputs.scores(len(wanted), *errors(outputs, wanted), *image_scores(outputs, wanted, image))
 
 
 def read(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dyadnet.config import RunConfig
-from dyadnet.numerics.scores import told
+from dyadnet.numerics.scores import headline, told
 from dyadnet.process.console import for_people
 
 
@@ -62,7 +62,7 @@ class Bar:
         train, validation, test = line["train"], line["validation"], line["test"]
         capped = f" · {train['capped']} capped" if train["capped"] else ""
         of_train, of_validation, of_test = (told(part, named=False) for part in (train, validation, test))
-        named = "" if "accuracy" in train else "R² "
+        named = "" if "accuracy" in train else f"{headline(train)[1]} "
         self.console.print(
             f"epoch {line['epoch']:>3} · loss {train['loss']:.4f} · {named}train {of_train} · "
             f"validation {of_validation} · test {of_test} · "

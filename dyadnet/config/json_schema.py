@@ -24,7 +24,7 @@ SHORT: dict[str, list[str]] = {
 
 
 class _Tolerant(GenerateJsonSchema):
-    """Says of a network no more than that it is written in one of two ways, which `schema` adds."""
+    """Says of a network no more than that it is written in one of some ways, which `schema` adds."""
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Any:
         return {"type": "object"}
@@ -40,14 +40,14 @@ def schema() -> dict[str, Any]:
     definitions: dict[str, Any] = whole.setdefault("$defs", {})
     for model in SPECS:
         definitions |= _named(model)
-    layered, graph = (model.__name__ for model in SPECS)
+    layered, *others = (model.__name__ for model in SPECS)
     way: dict[str, Any] = {
         "type": "object",
         "properties": {"layered": {"$ref": f"#/$defs/{layered}"}},
         "required": ["layered"],
     }
     way["additionalProperties"] = False
-    whole["properties"]["network"] = {"anyOf": [way, {"$ref": f"#/$defs/{graph}"}]}
+    whole["properties"]["network"] = {"anyOf": [way, *({"$ref": f"#/$defs/{other}"} for other in others)]}
     for name, choices in (("activation", list(ACTIVATIONS)), ("loss", list(LOSSES))):
         for definition in definitions.values():
             if "string" in str(definition.get("properties", {}).get(name, {}).get("type")):

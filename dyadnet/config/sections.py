@@ -26,6 +26,8 @@ from dyadnet.network.description import Network
 from dyadnet.network.serialization import network_from, network_to
 from dyadnet.schema import Positive, Spec
 
+NOISE = 0.5
+"""Standard deviation of the noise that is to be taken away, unless given."""
 _SCHEDULE: TypeAdapter[Any] = TypeAdapter(Schedule)
 
 
@@ -89,6 +91,11 @@ class DataSpec(Spec):
         How images are varied each time they are trained on. Evaluations never vary them.
     memory
         Written down by a run whose data were given in memory (``name: memory``): what they are known by.
+    task
+        ``as-given``: the targets are those that the data have. ``denoise``: of images, whatever they are of, the
+        targets are the images themselves, and noise is added to the inputs.
+    noise
+        Standard deviation of that noise, where 1 is the range of a pixel; 0.5 unless given. See `dyadnet.data.noise`.
     """
 
     name: str = "digits"
@@ -99,6 +106,23 @@ class DataSpec(Spec):
     normalise: bool = False
     augment: AugmentSpec = AugmentSpec()
     memory: MemorySpec | None = None
+    task: Literal["as-given", "denoise"] = "as-given"
+    noise: float | None = Field(None, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_noise(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and value.get("task") == "denoise" and value.get("noise") is None:
+            return {**value, "noise": NOISE}
+        return value
+
+    @model_validator(mode="after")
+    def _noise_of_denoising(self) -> DataSpec:
+        if self.noise is not None and self.task != "denoise":
+            raise ConfigError(
+                "data.noise", self.noise, "only task: denoise adds noise; set data.task too, or leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _in_memory(self) -> DataSpec:

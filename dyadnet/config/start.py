@@ -1,32 +1,45 @@
-"""Where a run's settings start from: a file, or the preset of a data set and a model."""
+"""Where a run's settings start from: a file, or a preset and a model."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dyadnet.config import DataSpec
 from dyadnet.config.overrides import located, merged, read_yaml, spelled_out
-from dyadnet.config.presets import nearest_model, preset
+from dyadnet.config.presets import check, nearest_model, preset
 from dyadnet.errors import ConfigError
 from dyadnet.network.description import ASYMMETRIC, FEEDFORWARD, INPUT, MODELS, Asymmetric
 from dyadnet.synapses.dense import DENSE
 
 
 def starting_point(
-    config: Path | None, model: str | None, lam: float | None, data: str | None, data_dir: Path | None = None
+    config: Path | None,
+    model: str | None,
+    lam: float | None,
+    data: str | None,
+    data_dir: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    named: str | None = None,
 ) -> dict[str, Any]:
-    """Settings before the flags: a file's, or the preset of a data set and a model.
+    """Settings before the flags: a file's, or a preset's for a model.
 
     Parameters
     ----------
+    data
+        Without a file and a preset's name, the preset of this data set is taken.
     data_dir
         Where a user's own data may be.
+    settings
+        Plain values that are laid over these afterwards: a preset's outputs fit the task (``data.task``) among them.
+    named
+        A preset by its name.
 
     Raises
     ------
     ConfigError
-        If model and λ are both given, or not legal.
+        If model and λ are both given, or a file and a preset, or one of them is not legal.
     """
     if model is not None and lam is not None:
         raise ConfigError("--lam", lam, "give --model or --lam, not both")
@@ -34,10 +47,18 @@ def starting_point(
         raise ConfigError("--model", model, f"one of {', '.join(MODELS)}")
     if lam is not None and not 0.0 <= lam <= 1.0:
         raise ConfigError("--lam", lam, "a number from 0 to 1")
+    if named is not None:
+        check(named, "--preset")
+        if config is not None:
+            raise ConfigError("--preset", named, "give a file of settings or a preset, not both")
+    asked = (settings or {}).get("data")
+    task = asked.get("task") if isinstance(asked, Mapping) else None
     chosen = model or ("sshm" if lam is None else nearest_model(lam))
     if config is None:
-        values = preset(data or "digits", chosen)
-        values = _fitted(values, data, data_dir)
+        values = preset(named or data or "digits", chosen)
+        if data is not None:
+            values = merged(values, {"data": {"name": data}})
+        values = _fitted(values, data, data_dir, task)
     else:
         values = spelled_out(read_yaml(config))
         if data is not None:
@@ -47,20 +68,29 @@ def starting_point(
                 given = DataSpec.read(values.get("data", {}), "data")
             except ConfigError as problem:
                 raise located(problem, config) from None
-            values = merged(_fitted(preset(given.name, chosen), given.name, data_dir or given.dir), values)
+            fitted = _fitted(preset(given.name, chosen), given.name, data_dir or given.dir, task or given.task)
+            values = merged(fitted, values)
     value = MODELS[model] if model is not None else lam
     return values if value is None else _with_lambda(values, value)
 
 
-def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None) -> dict[str, Any]:
-    """A preset's chain with the sizes of data that it is not made for."""
-    from dyadnet.data import KNOWN, MEMORY, load
+def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None, task: Any) -> dict[str, Any]:
+    """A preset's chain with the sizes of data, and for a task, that it is not made for."""
+    from dyadnet.data import KNOWN, KNOWN_IMAGES, MEMORY, load
 
-    if data is None or data in (*KNOWN, MEMORY):
+    if "layered" not in values["network"]:
         return values
-    dataset = load(data, data_dir)
-    chain: dict[str, Any] = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}
-    if dataset.numbers is not None:
+    chain: dict[str, Any] = {"inputs": values["network"]["layered"]["inputs"]}
+    numbers = task == "denoise"
+    if data is not None and data not in (*KNOWN, MEMORY):
+        dataset = load(data, data_dir)
+        chain = {"inputs": int(dataset.features), "outputs": int(dataset.outputs)}
+        numbers = numbers or dataset.numbers is not None
+    elif data in KNOWN_IMAGES:
+        chain = dict(zip(("inputs", "outputs"), KNOWN_IMAGES[data], strict=True))
+    if task == "denoise":
+        chain["outputs"] = chain["inputs"]
+    if numbers:
         # What presets say of outputs is meant for classes.
         chain |= {"output_activation": "linear", "loss": "squared-error"}
     return merged(values, {"network": {"layered": chain}})

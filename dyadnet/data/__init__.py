@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.data import cifar, digits, folder, mnist, npz
-from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, minibatch, one_hot, validation_split
+from dyadnet.data.dataset import Dataset, DataShape, Numbers, Split, image_target, minibatch, one_hot, validation_split
+from dyadnet.data.denoising import denoising
 from dyadnet.data.images import AugmentSpec
 from dyadnet.data.memory import MEMORY, Data, MemorySpec, as_dataset
 from dyadnet.errors import ConfigError, DataError, UsageError
@@ -31,6 +32,8 @@ __all__ = [
     "Split",
     "as_dataset",
     "available",
+    "denoising",
+    "image_target",
     "input_scale",
     "is_folder",
     "is_own",

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.data.images import AS_THEY_ARE, AugmentSpec, Moves, Normalisation, Shape, moved, moves_of, normalisation
+from dyadnet.data.noise import standard_normal
 from dyadnet.errors import ConfigError
-from dyadnet.numerics.scores import variance
+from dyadnet.numerics.scores import Scale, variance
 
 MOST_CHANNELS = 4
 """That a last axis is taken for channels up to, where the first is longer."""
+CHANNELS, LEAST_PIXELS = (1, 3), 3
+"""What targets that are images may have: grey, or red, green and blue; and how high and wide they are at least."""
 _ENOUGH = 5
 """Samples a class of which each should be there."""
 
@@ -65,6 +68,15 @@ class Numbers:
     def count(self) -> int:
         """Numbers of one target."""
         return math.prod(self.shape)
+
+    @property
+    def image(self) -> Shape | None:
+        """Shape of a target that is an image: of values from 0 to 1, of an `image_target`; None of all others."""
+        return image_target(self.shape) if self.lowest >= 0 and self.highest <= 1 else None
+
+    def measure(self, part: str) -> Scale:
+        """What errors on a part are measured by."""
+        return Scale(self.count, self.variances.get(part, math.nan), self.image is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +129,11 @@ class Dataset:
         What targets are made of, if they are numbers; None if they are classes.
     shape
         Of an image, (channels, height, width), in C order within a row of features; None for tables of features.
+    noise
+        Standard deviation of the Gaussian noise that inputs have, in input units; 0: none. See
+        `dyadnet.data.noise`.
     normalisation
-        What inputs are normalised by after they are scaled; None: by nothing. See `normalised`.
+        What inputs are normalised by after they are scaled and have their noise; None: by nothing. See `normalised`.
     augment
         How images are flipped and shifted where they are trained on; see `varied`.
     """
@@ -132,6 +147,7 @@ class Dataset:
     names: tuple[Any, ...] = ()
     numbers: Numbers | None = None
     shape: Shape | None = None
+    noise: float = 0.0
     normalisation: Normalisation | None = None
     augment: AugmentSpec = AS_THEY_ARE
 
@@ -139,6 +155,11 @@ class Dataset:
     def outputs(self) -> int:
         """Outputs that it asks of a network: classes, or numbers of a target."""
         return self.classes if self.numbers is None else self.numbers.count
+
+    @property
+    def image(self) -> Shape | None:
+        """Shape of a target that is an image; None if targets are none. See `Numbers.image`."""
+        return None if self.numbers is None else self.numbers.image
 
     @property
     def labels(self) -> tuple[Any, ...]:
@@ -181,19 +202,23 @@ class Dataset:
     def inputs(
         self, part: str, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
     ) -> NDArray[Any]:
-        """Network inputs of some rows of a part, shape (rows, features): flipped and shifted, scaled, then normalised.
+        """Network inputs of some rows of a part, shape (rows, features).
+
+        They are flipped and shifted, scaled, given their noise, then normalised.
 
         Parameters
         ----------
         drawn
-            The run's seed, and the epoch that is trained, from 1, which flips and shifts depend on; 0 where nothing is
-            learned: images as they are.
+            The run's seed, and the epoch that is trained, from 1, which flips, shifts and noise depend on; 0 where
+            nothing is learned: images as they are, with noise that no seed changes.
         """
         moves = self._moves(rows, drawn)
         images = self.part(part).images[rows]
         if moves is not None and self.shape is not None:
             images = moved(images, self.shape, moves)
         inputs = scaled(images, dtype, self.scale)
+        if self.noise:
+            inputs += (self.noise * standard_normal(part, rows, self.features, *drawn)).astype(dtype)
         return inputs if self.normalisation is None else self.normalisation.of(inputs)
 
     def _moves(self, rows: NDArray[np.int64], drawn: tuple[int, int]) -> Moves | None:
@@ -268,6 +293,16 @@ class Dataset:
                 what = f"the first {limit} samples are of {left} classes, all {len(split.labels)} are of {there}"
                 notes.append(f"data.limit_{part}: {what}; are they sorted? shuffle the file, or take more")
         return replace(self, train=parts["train"], test=parts["test"], notes=tuple(notes))
+
+
+def image_target(shape: tuple[int, ...]) -> Shape | None:
+    """(channels, height, width) of a target that is an image; None if it is none.
+
+    An image has shape (height, width), or (channels, height, width) with 1 or 3 channels, and at least 3 pixels either
+    way.
+    """
+    whole = image_shape(shape)
+    return whole if whole and whole[0] in CHANNELS and min(whole[1:]) >= LEAST_PIXELS else None
 
 
 def image_shape(shape: tuple[int, ...]) -> Shape | None:

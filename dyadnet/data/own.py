@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data.dataset import Dataset, Numbers, Split, image_shape
+from dyadnet.data.dataset import Dataset, Numbers, Split, image_shape, image_target
 from dyadnet.errors import DataError
 from dyadnet.numerics.scores import variance
 
@@ -128,6 +128,9 @@ def _of_numbers(
     low = min(float(part.labels.min()) for part in (train, test)) * factor
     high = max(float(part.labels.max()) for part in (train, test)) * factor
     notes = _odd_numbers(where, y[0], train.labels, factor)
+    if image_target(shape) is not None and (low < 0 or high > 1):
+        what = f"{y[0]} has the shape of images and goes from {low:.3g} to {high:.3g}, so there is no PSNR and no SSIM"
+        notes += (f"{where}: {what}; for these, bring its values to 0 to 1",)
     return Dataset(name, train, test, scale, 0, notes, numbers=Numbers(shape, low, high, factor))
 
 

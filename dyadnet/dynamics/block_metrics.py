@@ -207,6 +207,8 @@ COLUMNS = (
     Column("correct", whole=True, perhaps=True),
     Column("squared", perhaps=True),
     Column("absolute", perhaps=True),
+    Column("psnr", perhaps=True),
+    Column("ssim", perhaps=True),
     Column(
         "age",
         "max",

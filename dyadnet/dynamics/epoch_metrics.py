@@ -31,7 +31,7 @@ class EpochMetrics:
         self.relaxations = 0
         self._loss = 0.0
         self._correct = 0
-        self._squared = self._absolute = 0.0
+        self._squared = self._absolute = self._psnr = self._ssim = 0.0
         self._sweeps = 0.0
         self._most_sweeps = 0.0
         self._ticks = 0
@@ -60,10 +60,10 @@ class EpochMetrics:
 
     @property
     def scores(self) -> dict[str, float]:
-        """By name: the accuracy of classes; R², mean absolute and mean squared error of numbers."""
+        """By name: the accuracy of classes; R², mean absolute and squared error of numbers, PSNR and SSIM of images."""
         if self.scale is None:
             return {"accuracy": self.accuracy}
-        return self.scale.scores(self.samples, self._squared, self._absolute)
+        return self.scale.scores(self.samples, self._squared, self._absolute, self._psnr, self._ssim)
 
     @property
     def last_sweeps(self) -> float:
@@ -86,6 +86,8 @@ class EpochMetrics:
             self._correct += found.correct
             self._squared += found.squared
             self._absolute += found.absolute
+            self._psnr += found.psnr
+            self._ssim += found.ssim
         self._sums += reports.columns(_SUMS)
         self._cells += reports.column("samples") * reports.column("neurons")
         # What is no number is no largest one.
@@ -123,7 +125,7 @@ class EpochMetrics:
         """From plain values; the latest relaxation is not among them."""
         tally = cls(layout, scale)
         for name in _PLAIN:
-            # Checkpoints of before there were errors are of classes, which need none.
+            # Checkpoints of before there were errors, or scores of images, are of classes or numbers that need none.
             setattr(tally, name, values.get(name, 0.0) if name in _ERRORS else values[name])
         for row, name in enumerate(layout.blocks):
             sums = values["blocks"][name]
@@ -179,7 +181,7 @@ class EpochMetrics:
 
 _SUMS = tuple(column.name for column in RECORDED if column.over != "max")
 _LARGEST = tuple(column.name for column in RECORDED if column.over == "max")
-_ERRORS = ("_squared", "_absolute")
+_ERRORS = ("_squared", "_absolute", "_psnr", "_ssim")
 _PLAIN = (
     *("samples", "relaxations", "_loss", "_correct", *_ERRORS),
     *("_sweeps", "_most_sweeps", "_ticks", "_phases", "_capped"),

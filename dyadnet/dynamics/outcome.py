@@ -85,6 +85,8 @@ class BlockReport:
         At the output, of the means: summed loss and count of correct predictions.
     squared, absolute
         There, too: sums over samples and outputs of (m−y)² and of |m−y|.
+    psnr, ssim
+        There, too: sums over samples; 0 if targets are no images.
     age
         Ticks since the oldest of the messages that it holds was sent, at the stop tick.
     weight_norm, update_norm
@@ -111,6 +113,8 @@ class BlockReport:
     correct: int | None = None
     squared: float | None = None
     absolute: float | None = None
+    psnr: float | None = None
+    ssim: float | None = None
     age: int = 0
     weight_norm: float | None = None
     update_norm: float | None = None
@@ -126,6 +130,8 @@ class Predicted(NamedTuple):
     correct: int
     squared: float
     absolute: float
+    psnr: float
+    ssim: float
 
 
 class Layout:

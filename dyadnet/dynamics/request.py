@@ -67,8 +67,8 @@ class Relaxation:
     gamma
         γ of prospective neurons; 0: nothing is extrapolated.
     epoch
-        Of training, counted from 1, which training images are flipped and shifted by; 0: images as they are, for
-        whatever is not learned from.
+        Of training, counted from 1, which what is drawn for samples depends on: flips, shifts and noise; 0 for whatever
+        is not learned from.
     """
 
     number: int

@@ -27,6 +27,7 @@ from dyadnet.errors import DivergedError, DyadnetError
 from dyadnet.learning.update import Update
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology
+from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
 from dyadnet.program import called, calls
 from dyadnet.program import tables as c
@@ -45,7 +46,7 @@ WORTH_A_THREAD = 50_000
 
 STEPS: dict[str, Callable[..., None]] = {"momentum": calls.step_momentum, "adam": calls.step_adam}
 """The compiled forms that an `OptimiserSpec` names."""
-OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute")]
+OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute", "psnr", "ssim")]
 
 
 class Group:
@@ -332,11 +333,12 @@ class Group:
 
     def _report_output(self, row: Array, output: int, lanes: Sequence[Lane]) -> None:
         row[OF_OUTPUT] = 0.0
+        image = None if self.dataset is None else self.dataset.image
         for lane in lanes:
             m = lane.readout(output)[0]
             loss = float(np.sum(self._loss.value(m, lane.targets)))
             correct = np.count_nonzero(m.argmax(axis=1) == lane.targets.argmax(axis=1))
-            row[OF_OUTPUT] += loss, correct, *errors(m, lane.targets)
+            row[OF_OUTPUT] += loss, correct, *errors(m, lane.targets), *image_scores(m, lane.targets, image)
 
     # Further phases
 

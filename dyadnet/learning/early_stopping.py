@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from dyadnet.errors import ConfigError
-from dyadnet.numerics.scores import MORE_IS_BETTER
+from dyadnet.numerics.scores import MORE_IS_BETTER, OF_CLASSES, OF_IMAGES, OF_NUMBERS
 from dyadnet.schema import Positive, Spec
 
 Monitor = Literal[
@@ -19,11 +19,15 @@ Monitor = Literal[
     "validation_r2",
     "validation_mae",
     "validation_squared_error",
+    "validation_psnr",
+    "validation_ssim",
     "train_accuracy",
     "train_loss",
     "train_r2",
     "train_mae",
     "train_squared_error",
+    "train_psnr",
+    "train_ssim",
 ]
 MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
@@ -34,8 +38,8 @@ class EarlyStoppingSpec(Spec):
     Attributes
     ----------
     monitor
-        Which number: accuracy and R² are to rise, losses and errors to fall. ``auto`` is ``validation_accuracy``
-        where targets are classes, and ``validation_loss`` where they are numbers.
+        Which number: accuracy, R², PSNR and SSIM are to rise, losses and errors to fall. ``auto`` is
+        ``validation_accuracy`` where targets are classes, and ``validation_loss`` where they are numbers.
     patience
         Epochs without a better one after which the run stops.
     min_delta
@@ -83,7 +87,8 @@ class Patience:
         ConfigError
             If the record has no number of that name: the accuracy of numbers, or the R² of classes.
         """
-        self._monitor = monitored(self._spec.monitor, numbers="accuracy" not in record["validation"])
+        found = record["validation"]
+        self._monitor = monitored(self._spec.monitor, numbers="accuracy" not in found, images="psnr" in found)
         part, _, key = self._monitor.partition("_")
         value = float(record[part][key])
         gain = value - self._best if key in MORE_IS_BETTER else self._best - value
@@ -104,8 +109,8 @@ class Patience:
         self._monitor = str(state.get("monitor", self._monitor))
 
 
-def monitored(monitor: Monitor, *, numbers: bool) -> str:
-    """The number of the record that is looked at, where targets are numbers or classes.
+def monitored(monitor: Monitor, *, numbers: bool, images: bool = False) -> str:
+    """The number of the record that is looked at, where targets are classes, numbers or images, which are numbers too.
 
     Raises
     ------
@@ -115,7 +120,9 @@ def monitored(monitor: Monitor, *, numbers: bool) -> str:
     if monitor == "auto":
         return "validation_loss" if numbers else "validation_accuracy"
     key = monitor.partition("_")[2]
-    if key != "loss" and (key == "accuracy") == numbers:
-        kind, others = ("numbers", "loss, r2, mae or squared_error") if numbers else ("classes", "loss or accuracy")
+    kind = "images" if images else "numbers" if numbers else "classes"
+    own = {"classes": OF_CLASSES, "numbers": OF_NUMBERS, "images": (*OF_NUMBERS, *OF_IMAGES)}[kind]
+    if key not in ("loss", *own):
+        others = f"{', '.join(('loss', *own[:-1]))} or {own[-1]}"
         raise ConfigError("learning.early_stopping.monitor", monitor, f"targets are {kind}: name their {others}")
     return monitor

@@ -75,7 +75,7 @@ class Population:
 
     def __post_init__(self) -> None:
         if self.shape is not None:
-            shape = _image(f"population {self.name}: shape", self.shape)
+            shape = image(f"population {self.name}: shape", self.shape)
             object.__setattr__(self, "shape", shape)
             object.__setattr__(self, "size", self.size or math.prod(shape))
         object.__setattr__(
@@ -198,7 +198,7 @@ class Network:
         object.__setattr__(self, "populations", tuple(self.populations))
         object.__setattr__(self, "projections", tuple(self.projections))
         if isinstance(self.inputs, tuple | list):
-            object.__setattr__(self, "input_shape", _image("network.inputs", self.inputs))
+            object.__setattr__(self, "input_shape", image("network.inputs", self.inputs))
             object.__setattr__(self, "inputs", math.prod(self.inputs))
         if not self.output and self.populations:
             object.__setattr__(self, "output", self.populations[-1].name)
@@ -484,7 +484,7 @@ def _written(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
-def _image(field: str, shape: Sequence[object]) -> tuple[int, int, int]:
+def image(field: str, shape: Sequence[object]) -> tuple[int, int, int]:
     """A shape of images.
 
     Raises

@@ -18,28 +18,33 @@ from dyadnet.network.description import (
     Population,
     Projection,
     check_feedback,
+    image,
     two_way,
 )
 from dyadnet.network.losses import LOSSES
 from dyadnet.synapses.base import Shape
-from dyadnet.synapses.convolution import Convolution, Pooling
+from dyadnet.synapses.convolution import Convolution, Pooling, dividing
 from dyadnet.synapses.kinds import kind_of
 from dyadnet.synapses.sparse import Local
 
 FORMS = {
     "conv": "conv FILTERS HxW [stride S] [padding P|same]",
     "local": "local FILTERS HxW [stride S] [padding P|same]",
-    "pool": "pool SIZE [max]",
+    "pool": "pool SIZE [max|average]",
     "dense": "dense [NEURONS]",
     "sparse": "sparse NEURONS P",
     "skip": "skip [LAYERS]",
 }
 """How each layer is written."""
+COUNT = r"0*[1-9]\d*"
 WINDOW = re.compile(
-    r"(?P<filters>\d+) (?P<height>\d+)x(?P<width>\d+)( stride (?P<stride>\d+))?( padding (?P<padding>\d+|same))?"
+    rf"(?P<filters>{COUNT}) (?P<height>{COUNT})x(?P<width>{COUNT})"
+    rf"( stride (?P<stride>{COUNT}))?( padding (?P<padding>\d+|same))?"
 )
 OWN = ("layer", "name", "activation", "lam", "gain", "blocks")
 """Keys of a layer that is written as a mapping."""
+FEWER = {"pool": ("layer", "name", "activation", "lam", "blocks"), "skip": ("layer", "lam", "gain")}
+"""Those of layers that learn nothing, or have no neurons."""
 
 
 def from_layers(
@@ -54,6 +59,7 @@ def from_layers(
     feedback_gain: float | None = None,
     input_gain: float | None = None,
     bias: float = 0.0,
+    blocks: int = 1,
 ) -> Network:
     """A chain of layers.
 
@@ -77,6 +83,8 @@ def from_layers(
         Initial weights have standard deviation gain/√(synapses of a neuron); `input_gain` is that of the first layer.
     feedback_gain
         That of the projections back of an asymmetric chain; as `gain` unless given.
+    blocks
+        Into how many each layer but the output is split that does not say it itself.
 
     Raises
     ------
@@ -86,15 +94,9 @@ def from_layers(
     """
     wanted = LOSSES[loss].output if loss in LOSSES else None
     last = output_activation or (activation if wanted is None else wanted)
-    shape = _entrance(inputs)
+    shape = None if inputs is None else (inputs,) if isinstance(inputs, int) else image("network.inputs", inputs)
     check_feedback(lam, feedback_gain)
-    chain = _Chain(
-        shape,
-        FEEDFORWARD if isinstance(lam, str) else lam,
-        gain,
-        gain if input_gain is None else input_gain,
-        activation,
-    )
+    chain = _Chain(shape, lam, gain, gain if input_gain is None else input_gain, activation, blocks)
     if not layers:
         raise ConfigError("network.layers", [], "at least one layer, the output")
     given = [_Layer.read(layer, f"network.layers[{number}]") for number, layer in enumerate(layers)]
@@ -103,14 +105,19 @@ def from_layers(
         chain.add(layer, output=all(other.words[0] in ("pool", "skip") for other in follows))
     if not chain.populations:
         raise ConfigError("network.layers", [layer.text for layer in given], "at least one layer with neurons")
-    output = chain.populations[-1]
-    chain.populations[-1] = replace(output, activation=chain.own.get(output.name, last))
+    output = replace(
+        chain.populations[-1], activation=chain.top.get("activation", last), blocks=chain.top.get("blocks", 1)
+    )
+    chain.populations[-1] = output
     projections = chain.projections
     if lam == ASYMMETRIC:
         projections = two_way(projections, gain if feedback_gain is None else feedback_gain)
     from_data = (("inputs",) if shape is None else ()) + (("outputs",) if chain.open_output else ())
     entrance: Any = 1 if shape is None else shape if len(shape) == 3 else shape[0]
-    return Network(entrance, tuple(chain.populations), tuple(projections), output.name, loss, bias, from_data)
+    try:
+        return Network(entrance, tuple(chain.populations), tuple(projections), output.name, loss, bias, from_data)
+    except ConfigError as problem:
+        raise chain.as_written(problem, projections) from None
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,17 @@ class _Layer:
             if key not in OWN:
                 legal = f"unknown key; a layer has {', '.join(OWN)}{guessed(str(key), OWN)}"
                 raise ConfigError(f"{where}.{key}", settings[key], legal)
+        if "layer" not in settings:
+            raise ConfigError(f"{where}.layer", None, f"one of: {'; '.join(FORMS.values())}")
         text = settings.get("layer")
         if not isinstance(text, str) or not text.split() or text.split()[0] not in FORMS:
             first = str(text).split()[:1]
             guess = guessed(first[0], FORMS) if first else ""
             raise ConfigError(where, text, f"one of: {'; '.join(FORMS.values())}{guess}")
+        word = text.split()[0]
+        for key in settings:
+            if key not in FEWER.get(word, OWN):
+                raise ConfigError(f"{where}.{key}", settings[key], f"{word} has none; leave it out")
         return cls(where, " ".join(text.split()), settings)
 
     @property
@@ -151,8 +164,12 @@ class _Layer:
         """What a pattern has found in the words behind the first."""
         found = re.fullmatch(pattern, self.rest)
         if found is None:
-            raise self.refuse(f"written as: {FORMS[self.words[0]]}")
+            raise self.misread()
         return tuple(part or "" for part in found.groups())
+
+    def misread(self) -> ConfigError:
+        """An error that says how it is written."""
+        return self.refuse(f"written as: {FORMS[self.words[0]]}, with whole numbers of at least 1")
 
 
 @dataclass
@@ -160,14 +177,17 @@ class _Chain:
     """Populations and projections as layers are added; `shape` is that of the uppermost, None while it is open."""
 
     shape: Shape | None
-    lam: float
+    lam: float | Asymmetric
     gain: float
     input_gain: float
     activation: str
+    blocks: int
     populations: list[Population] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
-    own: dict[str, str] = field(default_factory=dict)
-    """Activations that layers were given."""
+    top: Mapping[str, Any] = field(default_factory=dict)
+    """How the layer of the uppermost population was written."""
+    places: dict[tuple[str, ...], _Layer] = field(default_factory=dict)
+    """The layer of a population, (name,), and of a projection, (pre, post)."""
     open_output: bool = False
 
     def add(self, layer: _Layer, *, output: bool) -> None:
@@ -182,16 +202,20 @@ class _Chain:
         elif word == "dense":
             self._dense(layer, output=output)
         elif word == "sparse":
-            neurons, p = layer.numbers(r"(\d+) (\d*\.?\d+(?:[eE][-+]?\d+)?)")
-            kind = kind_of({"kind": "pairwise_bernoulli", "p": float(p)}, layer.where)
-            self._append(layer, (int(neurons),), kind)
+            found = re.fullmatch(rf"({COUNT}) (-?\d*\.?\d+(?:[eE][-+]?\d+)?)", layer.rest)
+            if found is None:
+                raise layer.refuse(f"written as: {FORMS[word]}, such as sparse 100 0.05")
+            p = float(found[2])
+            if not 0 <= p <= 1:
+                raise layer.refuse(f"a probability from 0 to 1, not {found[2]}")
+            self._append(layer, (int(found[1]),), kind_of({"kind": "pairwise_bernoulli", "p": p}, layer.where))
         else:
             self._skip(layer)
 
     def _window(self, layer: _Layer, word: str) -> None:
         found = WINDOW.fullmatch(layer.rest)
         if found is None:
-            raise layer.refuse(f"written as: {FORMS[word]}")
+            raise layer.misread()
         shape = self._image(layer)
         padding: Any = found["padding"] or 0
         settings = {
@@ -204,15 +228,20 @@ class _Chain:
         self._append(layer, (int(found["filters"]), *kind.moved(shape)), kind)
 
     def _pool(self, layer: _Layer) -> None:
-        size, of = layer.numbers(r"(\d+)(?: (max|average))?")
+        size, of = layer.numbers(rf"({COUNT})(?: (max|average))?")
         shape, side = self._image(layer), int(size)
         if side < 2:
             raise layer.refuse("windows of at least 2x2")
         if any(length % side for length in shape[1:]):
-            raise layer.refuse(f"windows that divide the {shape[1]}x{shape[2]} numbers of a channel")
+            raise layer.refuse(f"{dividing(shape[1:])} numbers of a channel, not {side}x{side}")
         pooled = shape[0], shape[1] // side, shape[2] // side
         below = self.projections[-1].connectivity if self.projections else None
-        if isinstance(below, Convolution) and below.pool == 1 and layer.settings.keys() == {"layer"}:
+        merges = isinstance(below, Convolution) and below.pool == 1 and layer.settings.keys() == {"layer"}
+        feeds_back = bool(self.populations) and not (merges and self.projections[-1].from_input)
+        if of == "max" and self.lam == ASYMMETRIC and feeds_back:
+            legal = f"pool {size}, which takes the mean: in an asymmetric network the largest has no way back of its own"
+            raise layer.refuse(legal)
+        if merges:
             pool = {"max_pool" if of == "max" else "average_pool": side}
             self.projections[-1] = replace(self.projections[-1], kind=below.model_copy(update=pool))
             self.populations[-1] = replace(self.populations[-1], size=0, shape=pooled)
@@ -221,7 +250,7 @@ class _Chain:
             self._append(layer, pooled, Pooling(size=side, of="max" if of == "max" else "average"))
 
     def _dense(self, layer: _Layer, *, output: bool) -> None:
-        (neurons,) = layer.numbers(r"(\d+)?")
+        (neurons,) = layer.numbers(rf"({COUNT})?")
         if not neurons and not output:
             raise layer.refuse("a number of neurons; only the output's may be left out, to come from the data")
         self.open_output = not neurons
@@ -229,16 +258,19 @@ class _Chain:
 
     def _skip(self, layer: _Layer) -> None:
         (count,) = layer.numbers(r"(\d+)?")
-        below = len(self.populations) - 1 - int(count or 2)
-        if not self.populations or below < -1 or int(count or 2) < 2:
-            there = max(len(self.populations), 0)
-            raise layer.refuse(f"2 to {there} layers down from the layer before it, which is number {there}")
+        there, down = len(self.populations), int(count or 2)
+        if there < 2:
+            raise layer.refuse(f"at least 2 layers with neurons below it, not {there}")
+        if not 2 <= down <= there:
+            raise layer.refuse(f"2 to {there} layers down ({there}: to the input), not {down}")
+        below = there - 1 - down
         upper = self.populations[-1]
         pre = INPUT if below < 0 else self.populations[below].name
         shape = self._first if below < 0 else self.populations[below].extent
         kind = "one_to_one" if shape == upper.extent else "dense"
-        lam = None if pre == INPUT else self._of(layer, "lam", self.lam)
+        lam = self._lam(layer, pre)
         self.projections.append(Projection(pre, upper.name, lam, self._of(layer, "gain", self.gain), kind))
+        self.places[pre, upper.name] = layer
 
     def _append(self, layer: _Layer, shape: Shape, kind: Any) -> None:
         """A population on top of the uppermost."""
@@ -247,20 +279,41 @@ class _Chain:
         pre = self.populations[-1].name if self.populations else INPUT
         if not self.populations:
             self._first = self.shape
-            if "lam" in settings:
-                raise ConfigError(
-                    f"{layer.where}.lam", settings["lam"], "the first layer hears the input; leave it out"
-                )
-        lam = None if pre == INPUT else self._of(layer, "lam", self.lam)
+        lam = self._lam(layer, pre)
         gain = self._of(layer, "gain", self.input_gain if pre == INPUT else self.gain)
         activation = str(settings.get("activation", self.activation))
-        if "activation" in settings:
-            self.own[name] = activation
-        image: Any = shape if len(shape) == 3 else None
-        size = 0 if image else shape[0]
-        self.populations.append(Population(name, size, activation, settings.get("blocks", 1), image))
+        shaped: Any = shape if len(shape) == 3 else None
+        size = 0 if shaped else shape[0]
+        self.populations.append(Population(name, size, activation, settings.get("blocks", self.blocks), shaped))
         self.projections.append(Projection(pre, name, lam, gain, kind))
-        self.shape = shape
+        self.places |= {(name,): layer, (pre, name): layer}
+        self.shape, self.top = shape, settings
+
+    def as_written(self, problem: ConfigError, projections: Sequence[Projection]) -> ConfigError:
+        """A complaint about a population or a projection as one about the layer that it is of."""
+        # A complaint about all populations at once is about the output.
+        found = re.fullmatch(r"network\.(populations|projections)(?:\[(\d+)\])?\.?(.*)", problem.field)
+        if found is None:
+            return problem
+        number, key = int(found[2] or -1), found[3]
+        if found[1] == "populations":
+            layer = self.places[(self.populations[number].name,)]
+        else:
+            p = projections[number]
+            layer = self.places.get((p.pre, p.post)) or self.places[p.post, p.pre]
+        if key not in OWN:
+            return layer.refuse(problem.legal)
+        return ConfigError(f"{layer.where}.{key}", problem.value, problem.legal)
+
+    def _lam(self, layer: _Layer, pre: str) -> float | None:
+        """λ of a projection from below."""
+        given = layer.settings.get("lam")
+        if "lam" in layer.settings and (pre == INPUT or self.lam == ASYMMETRIC):
+            why = "it hears the input" if pre == INPUT else f"the network's is {ASYMMETRIC}"
+            raise ConfigError(f"{layer.where}.lam", given, f"{why}; leave it out")
+        if pre == INPUT:
+            return None
+        return self._of(layer, "lam", FEEDFORWARD if isinstance(self.lam, str) else self.lam)
 
     def _of(self, layer: _Layer, key: str, otherwise: float) -> float:
         value = layer.settings.get(key, otherwise)
@@ -273,15 +326,11 @@ class _Chain:
         if self.shape is None:
             raise layer.refuse("images below it; give network.inputs as [channels, height, width]")
         if len(self.shape) != 3:
-            raise layer.refuse(f"images below it, not {self.shape[0]} neurons without a shape")
+            what = "neurons without a shape" if self.populations else "inputs; give network.inputs as [channels, height, width]"
+            raise layer.refuse(f"images below it, not {self.shape[0]} {what}")
         return self.shape
 
     def _fits(self, layer: _Layer, problem: str | None) -> None:
         if problem is not None:
             raise layer.refuse(problem)
 
-
-def _entrance(inputs: int | Sequence[int] | None) -> Shape | None:
-    if inputs is None or isinstance(inputs, int):
-        return None if inputs is None else (inputs,)
-    return tuple(inputs)

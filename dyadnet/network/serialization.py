@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from dyadnet.errors import ConfigError, guessed
-from dyadnet.network.description import Asymmetric, Network, Population, Projection, layered
+from dyadnet.network.description import Asymmetric, Network, Population, Projection, image, layered
 from dyadnet.network.layers import from_layers
 from dyadnet.schema import Spec
 from dyadnet.synapses.dense import DENSE
 from dyadnet.synapses.kinds import kind_of
 
 Positive = Annotated[int, Field(ge=1)]
-Image = tuple[Positive, Positive, Positive]
-"""Channels, height and width."""
+Image = list[Positive]
+"""Channels, height and width; `image` checks how many there are."""
 
 
 class _LayeredSpec(Spec):
@@ -45,6 +45,7 @@ class _LayersSpec(Spec):
     feedback_gain: float | None = None
     input_gain: float | None = None
     bias: float = 0.0
+    blocks: Positive = 1
 
 
 class _PopulationSpec(Spec):
@@ -130,7 +131,7 @@ def network_from(values: Any) -> Network:
         from_data += () if given else ("outputs",)
     return Network(
         1 if spec.inputs is None else spec.inputs,  # type: ignore[arg-type]
-        tuple(_population(p) for p in spec.populations),
+        tuple(_population(p, f"network.populations[{index}]") for index, p in enumerate(spec.populations)),
         tuple(projections),
         spec.output,
         spec.loss,
@@ -141,6 +142,9 @@ def network_from(values: Any) -> Network:
 
 def _of_layers(values: dict[str, Any]) -> Network:
     """A network that is written as layers."""
+    if "layered" in values:
+        legal = "a network is written either as 'layered' or as layers; give layers in a file of their own, or over a preset"
+        raise ConfigError("network.layers", values["layers"], f"{legal} that has them, such as --preset conv-mnist")
     for key in values:
         if key in _NetworkSpec.model_fields and key not in _LayersSpec.model_fields:
             legal = "a network is written either as layers or by populations and projections; keep one of the two"
@@ -153,14 +157,15 @@ def _of_layers(values: dict[str, Any]) -> Network:
         raise _as_written(problem, chain, "network") from None
 
 
-def _population(spec: _PopulationSpec) -> Population:
-    size = (0 if spec.shape else 1) if spec.size is None else spec.size
-    return Population(spec.name, size, spec.activation, spec.blocks, spec.shape, spec.shared_bias)
+def _population(spec: _PopulationSpec, where: str) -> Population:
+    shape = None if spec.shape is None else image(f"{where}.shape", spec.shape)
+    size = (0 if shape else 1) if spec.size is None else spec.size
+    return Population(spec.name, size, spec.activation, spec.blocks, shape, spec.shared_bias)
 
 
 def _misspelt(key: str) -> str:
-    """What is wrong with a key that stands for ``layered``; empty if it does not."""
-    guess = "" if key in _NetworkSpec.model_fields else guessed(key, ["layered"])
+    """What is wrong with a key that stands for ``layered`` or ``layers``; empty if it does not."""
+    guess = "" if key in _NetworkSpec.model_fields else guessed(key, ["layered", "layers"])
     return f"unknown key; remove it or check its spelling{guess}" if guess else ""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dyadnet.config import RunConfig
 from dyadnet.network.description import Network
+from dyadnet.numerics.scores import headline, written
 
 MANY = 12
 """Populations and projections that are listed."""
@@ -59,16 +60,19 @@ def run(one: Any) -> str:
     done = len(one.history["epoch"])
     if not done:
         return f"<div>{head} · no epoch has ended{why}</div>"
+    name, called = headline([key.removeprefix("validation_") for key in one.history])
     numbers = [
-        ["test accuracy", f"{one.test_accuracy:.2%}"],
-        ["validation accuracy", f"{one.validation_accuracy:.2%}"],
+        [f"test {called}", written(name, getattr(one, f"test_{name}"))],
+        [f"validation {called}", written(name, getattr(one.summary, f"validation_{name}"))],
         ["best epoch", f"{one.best_epoch} of {done}"],
         ["training loss, last epoch", f"{one.train_loss:.4g}"],
         ["seconds", f"{one.seconds:.3g}"],
     ]
     curves = [
         ["loss", curve(one.history["train_loss"])],
-        ["validation error", curve(1 - one.history["validation_accuracy"])],
+        ["validation error", curve(1 - one.history["validation_accuracy"])]
+        if name == "accuracy"
+        else [f"validation {called}", curve(one.history[f"validation_{name}"])],
     ]
     shown = "".join(f'<td style="text-align: center"><small>{name}</small><br>{drawn}</td>' for name, drawn in curves)
     page = one.path / REPORT

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 from dyadnet.config import RunConfig
+from dyadnet.numerics.scores import headline, told
 
 EVERY = 0.25
 """Seconds between two drawings within an epoch."""
@@ -42,7 +44,8 @@ class NotebookProgress:
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
         """Move the bar."""
         self._done = epoch * self._minibatches + index + 1
-        self._now = f"epoch {epoch + 1} of {self._epochs} · loss {loss:.4f} · accuracy {accuracy:.2%}"
+        score = "" if math.isnan(accuracy) else f" · accuracy {accuracy:.2%}"
+        self._now = f"epoch {epoch + 1} of {self._epochs} · loss {loss:.4f}{score}"
         if time.monotonic() - self._drawn >= EVERY:
             self._draw()
 
@@ -53,11 +56,13 @@ class NotebookProgress:
     def epoch(self, line: dict[str, Any]) -> None:
         """Show the epoch's numbers."""
         train, validation, test = line["train"], line["validation"], line["test"]
+        of_train, of_validation, of_test = (told(part, named=False) for part in (train, validation, test))
+        named = "" if "accuracy" in train else f"{headline(train)[1]} "
         self._done = line["epoch"] * self._minibatches
         self._now = f"epoch {line['epoch']} of {self._epochs}"
         self._last = (
-            f"loss {train['loss']:.4f} · train {train['accuracy']:.2%} · validation {validation['accuracy']:.2%} · "
-            f"test {test['accuracy']:.2%} · {train['sweeps']:.1f} sweeps"
+            f"loss {train['loss']:.4f} · {named}train {of_train} · validation {of_validation} · test {of_test} · "
+            f"{train['sweeps']:.1f} sweeps"
         )
         self._draw()
 

@@ -1,9 +1,12 @@
-"""How good predictions are: accuracy where targets are classes; R², MAE and squared error where they are numbers."""
+"""How good predictions are: accuracy where targets are classes; R², MAE and squared error where they are numbers.
+
+Of images, which are numbers too, also PSNR and SSIM.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +15,11 @@ from numpy.typing import NDArray
 
 OF_CLASSES = ("accuracy",)
 OF_NUMBERS = ("r2", "mae", "squared_error")
-SCORES = (*OF_CLASSES, *OF_NUMBERS)
-"""Names of scores, as an entry of the record has them; the first of either kind is the one that is told."""
-MORE_IS_BETTER = ("accuracy", "r2")
+OF_IMAGES = ("psnr", "ssim")
+SCORES = (*OF_CLASSES, *OF_NUMBERS, *OF_IMAGES)
+"""Names of scores, as an entry of the record has them."""
+_HEADLINES = {"accuracy": ("accuracy", "{:.2%}"), "psnr": ("PSNR", "{:.2f} dB"), "r2": ("R²", "{:.4f}")}
+MORE_IS_BETTER = ("accuracy", "r2", *OF_IMAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +32,22 @@ class Scale:
         Numbers of a target.
     variance
         Of the targets of the part that is scored, mean over outputs; NaN if it is not known.
+    images
+        Whether targets are images.
     """
 
     outputs: int
     variance: float
+    images: bool = False
 
-    def scores(self, samples: int, squared: float, absolute: float) -> dict[str, float]:
+    def scores(
+        self, samples: int, squared: float, absolute: float, psnr: float = 0.0, ssim: float = 0.0
+    ) -> dict[str, float]:
         """The scores of predictions.
 
         R² is that of all outputs together (scikit-learn's ``variance_weighted``), and of targets that are all the
-        same 0, or 1 if they are met exactly. ``squared_error`` and ``mae`` are means over samples and outputs.
+        same 0, or 1 if they are met exactly. ``squared_error`` and ``mae`` are means over samples and outputs,
+        ``psnr`` and ``ssim`` over samples.
 
         Parameters
         ----------
@@ -44,13 +55,16 @@ class Scale:
             That were predicted.
         squared, absolute
             Sums of (s−y)² and of |s−y| over samples and outputs.
+        psnr, ssim
+            Sums over samples, if they are images; see `dyadnet.numerics.image_scores`.
         """
         count = samples * self.outputs
         if not count:
-            return dict.fromkeys(OF_NUMBERS, math.nan)
+            return dict.fromkeys((*OF_NUMBERS, *(OF_IMAGES if self.images else ())), math.nan)
         error = squared / count
         r2 = float(error == 0) if self.variance == 0 else 1.0 - error / self.variance
-        return {"r2": r2, "mae": absolute / count, "squared_error": error}
+        found = {"r2": r2, "mae": absolute / count, "squared_error": error}
+        return found | {"psnr": psnr / samples, "ssim": ssim / samples} if self.images else found
 
 
 def variance(targets: NDArray[Any], scale: float = 1.0) -> float:
@@ -84,8 +98,18 @@ def scores(entry: Mapping[str, Any]) -> dict[str, float]:
     return {name: entry[name] for name in SCORES if name in entry}
 
 
+def headline(names: Container[str]) -> tuple[str, str]:
+    """The score that people ask for first, of those that there are, and what it is called."""
+    return next((name, called) for name, (called, _) in _HEADLINES.items() if name in names)
+
+
+def written(name: str, value: float | None) -> str:
+    """A score of those that are told, without its name; a dash if it is not known."""
+    return "–" if value is None else _HEADLINES[name][1].format(value)
+
+
 def told(entry: Mapping[str, Any], *, named: bool = True) -> str:
     """The score of a part's entry in the record that people ask for first, with its name if wanted."""
-    if "accuracy" in entry:
-        return f"accuracy {entry['accuracy']:.2%}" if named else f"{entry['accuracy']:.2%}"
-    return f"R² {entry['r2']:.4f}" if named else f"{entry['r2']:.4f}"
+    name, called = headline(entry)
+    value = written(name, entry[name])
+    return f"{called} {value}" if named else value

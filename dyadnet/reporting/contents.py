@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ import yaml
 
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.block_metrics import RECORDED, own
+from dyadnet.files.access import content
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
-from dyadnet.numerics.scores import OF_CLASSES, OF_NUMBERS, SCORES
+from dyadnet.numerics.scores import OF_CLASSES, OF_IMAGES, OF_NUMBERS, SCORES
 from dyadnet.reporting.probes import probes
 from dyadnet.reporting.reading import RunReading, listed
 from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
@@ -22,6 +25,9 @@ from dyadnet.runs.status import Status
 from dyadnet.telemetry.snapshot import model_of
 from dyadnet.telemetry.view import layout
 
+PICTURE = "images.png"
+"""A few images that the network was given, what it made of them, and targets."""
+_PNG = b"\x89PNG\r\n\x1a\n"
 POINTS = 600
 """Minibatches that a curve shows at most, evenly spaced."""
 PARTS = ("train", "validation", "test")
@@ -78,7 +84,23 @@ def contents(reading: RunReading) -> dict[str, Any]:
         "ages": _ages(ages),
         "edges": lower_edges(),
         "probes": recorded,
+        "images": _picture(reading.path / PICTURE, missing),
     }
+
+
+def _picture(path: Path, missing: list[str]) -> str | None:
+    """A picture of the run's folder as the address of an image, if there is one."""
+    try:
+        found = content(path)
+    except FileNotFoundError:
+        return None
+    except OSError as problem:
+        missing.append(f"{path.name}: it cannot be read ({problem.strerror})")
+        return None
+    if not found.startswith(_PNG):
+        missing.append(f"{path.name}: damaged; draw it anew: dyadnet report --format svg {path.parent}")
+        return None
+    return f"data:image/png;base64,{base64.b64encode(found).decode()}"
 
 
 def _standing(status: Status | None) -> str:
@@ -129,7 +151,7 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
     found["norms"] = {name: float(value) for name, value in line.get("weight_norm", {}).items()}
     found["epoch"] = int(line["epoch"])
     found |= {name: {} for name in SCORES}
-    for key in ("loss", *(OF_NUMBERS if "r2" in line["validation"] else OF_CLASSES)):
+    for key in ("loss", *_scored(line["validation"])):
         found[key] = {part: float(line[part][key]) for part in PARTS}
         found[key] |= {part: float(line[part][key]) for part in IDEAL if part in line}
     found |= {key: float(train[key]) for key in ("sweeps", "most_sweeps", "phases", "capped")}
@@ -147,12 +169,17 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _scored(entry: dict[str, Any]) -> tuple[str, ...]:
+    """Names of the scores that an entry has to have."""
+    return OF_CLASSES if "r2" not in entry else (*OF_NUMBERS, *(OF_IMAGES if "psnr" in entry else ()))
+
+
 def _number(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
 def _minibatch(line: dict[str, Any]) -> dict[str, Any]:
-    found = {key: float(line[key]) for key in ("loss", *(OF_NUMBERS if "r2" in line else OF_CLASSES), "sweeps")}
+    found = {key: float(line[key]) for key in ("loss", *_scored(line), "sweeps")}
     return found | {
         "epoch": int(line["epoch"]),
         "index": int(line["minibatch"]),

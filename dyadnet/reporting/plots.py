@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from dyadnet.config.pictures import formats
 from dyadnet.errors import DyadnetError
 from dyadnet.numerics.histogram import AGES, BINS, PER_DECADE, lower_edges
+from dyadnet.numerics.scores import headline
 from dyadnet.process.console import say
 from dyadnet.runs.folder import whole
 from dyadnet.runs.record_lines import Line, epochs, spendings
@@ -89,15 +90,21 @@ def loss(axis: Axes, epochs: Sequence[Line]) -> None:
 
 
 def error(axis: Axes, epochs: Sequence[Line]) -> None:
-    """Draw the part of wrong predictions, or of variance that is not explained, in per cent, over epochs."""
+    """Draw the part of wrong predictions, or of variance that is not explained, in per cent, over epochs.
+
+    Of images draw the PSNR in dB.
+    """
     x = [line["epoch"] for line in epochs]
-    classes = all("accuracy" in line["validation"] for line in epochs)
+    name = headline(epochs[0]["validation"])[0] if epochs else "accuracy"
     for part, colour in COLOURS.items():
-        missed = [100 * (1 - line[part]["accuracy" if classes else "r2"]) for line in epochs]
-        axis.plot(x, missed, color=colour, label=part, marker=".")
-    over_epochs(axis, "error (%)" if classes else "variance not explained, 1 − R² (%)")
-    axis.set_yscale("log")
+        found = [line[part][name] if name == "psnr" else 100 * (1 - line[part][name]) for line in epochs]
+        axis.plot(x, found, color=colour, label=part, marker=".")
+    over_epochs(axis, _ERRORS[name])
+    axis.set_yscale("linear" if name == "psnr" else "log")
     axis.legend(frameon=False)
+
+
+_ERRORS = {"accuracy": "error (%)", "psnr": "PSNR (dB)", "r2": "variance not explained, 1 − R² (%)"}
 
 
 def sweeps(axis: Axes, epochs: Sequence[Line]) -> None:
@@ -129,6 +136,19 @@ def saturation(axis: Axes, epochs: Sequence[Line]) -> None:
 
 CURVES = {"loss": loss, "error": error, "sweeps": sweeps, "saturation": saturation}
 """What `curves` shows, by name: each draws on axes of the caller's, from the epoch lines of ``metrics.jsonl``."""
+
+
+def both(axis: Axes, epochs: Sequence[Line]) -> None:
+    """Draw the loss of each part, and on a second axis the score that people ask for first, over epochs."""
+    x, right = [line["epoch"] for line in epochs], axis.twinx()
+    name, called = headline(epochs[0]["validation"]) if epochs else ("accuracy", "accuracy")
+    unit, factor = {"accuracy": ("%, ", 100), "psnr": ("dB, ", 1)}.get(name, ("", 1))
+    for part, colour in COLOURS.items():
+        axis.plot(x, [line[part]["loss"] for line in epochs], color=colour, label=part)
+        right.plot(x, [factor * line[part][name] for line in epochs], color=colour, linestyle="--")
+    over_epochs(axis, "loss (solid)")
+    right.set_ylabel(f"{called} ({unit}dashed)")
+    axis.legend(frameon=False)
 
 
 @drawing
@@ -194,6 +214,39 @@ def probed(series: dict[str, Any], path: Path, title: str) -> None:
         axes[0, column].set_title(literal(block))
     figure.suptitle(literal(title))
     written(figure, path)
+
+
+@drawing
+def images(shown: Mapping[str, NDArray[Any]], path: Path, title: str) -> None:
+    """A few images that a network was given, what it made of them, and what was wanted; see `strip`."""
+    figure, ((axis,),) = panels(1, 1, (9, 1 + 1.1 * len(shown)))
+    strip(axis, shown)
+    figure.suptitle(literal(title))
+    written(figure, path)
+
+
+def strip(axis: Axes, shown: Mapping[str, NDArray[Any]]) -> None:
+    """Draw images side by side, a row for each name; what goes beyond 0 to 1 is drawn as black or white.
+
+    Parameters
+    ----------
+    shown
+        By name, shape (images, channels, height, width) with 1 or 3 channels.
+    """
+    sizes = [array.shape[2:] for array in shown.values()]
+    high, wide = (max(size[index] for size in sizes) + 1 for index in range(2))
+    count = max(len(array) for array in shown.values())
+    canvas = np.ones((high * len(shown) - 1, wide * count - 1, 3))
+    for row, array in enumerate(shown.values()):
+        for column, image in enumerate(np.clip(array, 0, 1)):
+            (top, left), (height, width) = (high * row, wide * column), image.shape[1:]
+            canvas[top : top + height, left : left + width] = np.moveaxis(image, 0, 2)
+    axis.imshow(canvas, interpolation="nearest")
+    axis.set_yticks([high * (row + 0.5) - 1 for row in range(len(shown))], list(shown))
+    axis.set_xticks([])
+    axis.tick_params(length=0)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
 
 
 TRAJECTORIES = {

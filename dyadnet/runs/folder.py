@@ -36,6 +36,8 @@ ENDING = "ending.json"
 STATUS = "status.json"
 """How a run stands or has ended; see `dyadnet.runs.status`."""
 PROBES = "probes"
+IMAGES = "images.npz"
+"""A few test images, of a run whose targets are images; see `dyadnet.training.strip`."""
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best", "last"
 """Names of saved weights."""
@@ -329,7 +331,7 @@ def check_own(run: Path) -> None:
     RunFolderError
         Naming it.
     """
-    files.check_links(run / name for name in (*RECORDS, EVENTS, ENDING, STATUS, PROBES, CHECKPOINTS))
+    files.check_links(run / name for name in (*RECORDS, EVENTS, ENDING, STATUS, PROBES, IMAGES, CHECKPOINTS))
 
 
 def check_file(out: Path, example: str, *endings: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dyadnet import data as datasets
 from dyadnet.config import RunConfig
-from dyadnet.data import Data, Dataset, DataShape, Numbers, as_dataset
+from dyadnet.data import Data, Dataset, DataShape, Numbers, as_dataset, denoising
 from dyadnet.data.memory import check_same
 from dyadnet.errors import ConfigError
 from dyadnet.learning.early_stopping import monitored
@@ -12,7 +12,7 @@ from dyadnet.network.losses import CLASSES, LOSSES, NUMBERS
 
 
 def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
-    """The data set of a run, limited and normalised as its configuration says.
+    """The data set of a run with the targets of its task, limited and normalised as its configuration says.
 
     Parameters
     ----------
@@ -24,7 +24,8 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
     DataError
         If it cannot be read, holds numbers that are none in the run's type, or was in memory and is not given.
     ConfigError
-        If other data are given than those of the run, or data that are no images are to be normalised or varied.
+        If other data are given than those of the run, or data that are no images are to be denoised, normalised or
+        varied.
     """
     if given is None:
         dataset = datasets.load(config.data.name, config.data.dir, config.dynamics.dtype)
@@ -34,8 +35,13 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
             raise ConfigError("data.name", config.data.name, legal)
         dataset = in_memory(config, given)
         check_same(config.data.memory, dataset)
+    if config.data.noise is not None:
+        dataset = denoising(dataset, config.data.noise)
     dataset = dataset.limited(config.data.limit_train, config.data.limit_test)
     dataset = dataset.varied(config.data.augment)
+    if not dataset.augment.neutral and dataset.image and dataset.shape and dataset.image[1:] != dataset.shape[1:]:
+        found = f"{dataset.name} has images of {dataset.shape} and targets of {dataset.image}"
+        raise ConfigError("data.augment", "flip or shift", f"samples and targets of one height and width; {found}")
     return dataset.normalised() if config.data.normalise else dataset
 
 
@@ -47,7 +53,9 @@ def shape_for(config: RunConfig, dataset: Dataset) -> DataShape:
 def in_memory(config: RunConfig, given: Data) -> Dataset:
     """Data in memory as the data set of a run; see `dyadnet.data.as_dataset`."""
     network = config.network
-    return as_dataset(given, config.dynamics.dtype, None if "outputs" in network.from_data else network.classes)
+    # Outputs that are to be images say nothing of labels.
+    unknown = "outputs" in network.from_data or config.data.task == "denoise"
+    return as_dataset(given, config.dynamics.dtype, None if unknown else network.classes)
 
 
 def check_fit(config: RunConfig, data: DataShape) -> None:
@@ -61,9 +69,12 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
     for size in config.network.from_data:
         legal = "a number here; dyadnet.train and commands take it from the data, an engine by itself does not"
         raise ConfigError(f"network ({size})", None, legal)
+    image = config.network.input_shape
+    if image is not None and data.shape not in (None, image):
+        raise ConfigError("network.inputs", list(image), f"{data.name} has images of the shape {list(data.shape or ())}")
     if config.network.inputs != data.features:
         legal = f"{data.name} has {data.features} features a sample"
-        raise ConfigError("network.inputs", config.network.inputs, legal)
+        raise ConfigError("network.inputs", list(image or ()) or config.network.inputs, legal)
     if config.network.classes != data.outputs:
         legal = f"{data.name} has {data.outputs} {'classes' if data.numbers is None else 'numbers a target'}"
         raise ConfigError("network.populations (output size)", config.network.classes, legal)
@@ -73,7 +84,9 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
         raise ConfigError("network.loss", config.network.loss, f"the targets of {data.name} are {wanted}; use {usable}")
     stopping = config.learning.early_stopping
     if stopping is not None:
-        monitored(stopping.monitor, numbers=data.numbers is not None)
+        numbers = data.numbers
+        images = numbers is not None and numbers.image is not None
+        monitored(stopping.monitor, numbers=numbers is not None, images=images)
     if data.numbers is not None:
         _check_reach(config, data.name, data.numbers)
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 from dyadnet.dynamics.block_metrics import RECORDED
 
 Line = Mapping[str, Any]
+SCORED = ("train", "validation", "test", "validation_ideal", "test_ideal")
+"""Keys of an epoch's line that are parts of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Key:
 _MESSAGES = Key("count", "Messages sent.")
 _VALUES = Key("count", "Numbers in these messages.")
 _STALE = Key("count", "Messages that came after a newer one was held.")
-_CLASSES, _NUMBERS = "targets are classes", "targets are numbers"
+_CLASSES, _NUMBERS, _IMAGES = "targets are classes", "targets are numbers", "targets are images"
 _IMPERFECT = "the run has imperfections"
 _PROSPECTIVE = "neurons are prospective"
 _FREE = "free-running mode"
@@ -79,6 +81,8 @@ class RelaxedEntry(TypedDict):
     r2: NotRequired[Annotated[float, Key("1", "1 − mean squared error / variance of the targets.", _NUMBERS)]]
     mae: NotRequired[Annotated[float, Key("target", "Mean absolute error.", _NUMBERS)]]
     squared_error: NotRequired[Annotated[float, Key("target²", "Mean squared error.", _NUMBERS)]]
+    psnr: NotRequired[Annotated[float, Key("dB", "10·log₁₀(1/MSE) of an image, mean over images.", _IMAGES)]]
+    ssim: NotRequired[Annotated[float, Key("1", "Structural similarity of an image, mean over images.", _IMAGES)]]
     samples: Annotated[int, Key("count", "Samples that were relaxed.")]
     sweeps: Annotated[float, Key("sweeps", "Of a relaxation, over all phases of its slowest lane: mean.")]
     most_sweeps: Annotated[float, Key("sweeps", "The same: largest.")]
@@ -386,3 +390,11 @@ _BUILT_IN = {column.recorded for column in RECORDED}
 def own_of(block: Line) -> dict[str, float]:
     """Block metrics of one's own, by name, of what a line says of a block."""
     return {name: float(value) for name, value in block.items() if name not in _BUILT_IN}
+
+
+def numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    """Single numbers of an epoch's line of the record, those of a part under its name."""
+    found = {key: value for key, value in line.items() if isinstance(value, int | float)}
+    for part in SCORED:
+        found |= {f"{part}_{key}": value for key, value in line.get(part, {}).items() if isinstance(value, int | float)}
+    return found

@@ -36,6 +36,8 @@ class Summary:
         Why it ended before its last epoch, if early stopping or a callback wanted so.
     test_r2, test_mae, test_squared_error, validation_r2
         Where targets are numbers, of the same weights: R², mean absolute and mean squared error. NaN elsewhere.
+    test_psnr, test_ssim, validation_psnr
+        Where targets are images, of the same weights: PSNR in dB and SSIM. NaN elsewhere.
     """
 
     test_accuracy: float
@@ -50,6 +52,9 @@ class Summary:
     test_mae: float = math.nan
     test_squared_error: float = math.nan
     validation_r2: float = math.nan
+    test_psnr: float = math.nan
+    test_ssim: float = math.nan
+    validation_psnr: float = math.nan
 
     @classmethod
     def of(cls, best: Mapping[str, Any], last: Mapping[str, Any], seconds: float, out: str, stopped: str = "") -> Self:
@@ -69,7 +74,9 @@ class Summary:
     @property
     def told(self) -> str:
         """The score on the test part, for people."""
-        return f"test {told({'accuracy': self.test_accuracy} if self.classes else {'r2': self.test_r2})}"
+        known = {"accuracy": self.test_accuracy, "psnr": self.test_psnr, "r2": self.test_r2}
+        found = {name: value for name, value in known.items() if name == "r2" or not math.isnan(value)}
+        return f"test {told(found)}"
 
     @property
     def classes(self) -> bool:

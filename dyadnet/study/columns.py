@@ -39,6 +39,11 @@ METRICS = {
     "ideal_r2": StudyMetric("test R² without imperfections", "number", "more"),
     "test_mae": StudyMetric("test, mean absolute error", "number"),
     "test_squared_error": StudyMetric("test, mean squared error", "number"),
+    "test_psnr": StudyMetric("test PSNR (dB)", "number", "more"),
+    "validation_psnr": StudyMetric("validation PSNR (dB)", "number", "more"),
+    "train_psnr": StudyMetric("training PSNR (dB)", "number", "more"),
+    "ideal_psnr": StudyMetric("test PSNR without imperfections (dB)", "number", "more"),
+    "test_ssim": StudyMetric("test SSIM", "number", "more"),
     "train_loss": StudyMetric("training loss", "number"),
     "gap": StudyMetric("generalisation gap", "fraction"),
     "sweeps_mean": StudyMetric("sweeps a minibatch, mean", "number"),
@@ -58,13 +63,14 @@ METRICS = {
 
 Accuracies are those of the epoch that was best on validation, the loss is the last epoch's, the gap is training
 accuracy (as it was while that epoch went on) minus test accuracy. Where targets are numbers, R² and errors of that
-epoch take their place. Sweeps, ticks, `capped` and counts are of
+epoch take their place, and where they are images, PSNR and SSIM come to them. Sweeps, ticks, `capped` and counts are of
 training, over all epochs; `saved` is the part of the numbers that send-on-delta did not send.
 """
 
 OF_CLASSES = ("test_accuracy", "validation_accuracy", "train_accuracy", "ideal_accuracy", "gap")
 OF_NUMBERS = ("test_r2", "validation_r2", "train_r2", "ideal_r2", "test_mae", "test_squared_error")
-"""Which of them there are where targets are classes, and where they are numbers."""
+OF_IMAGES = ("test_psnr", "validation_psnr", "train_psnr", "ideal_psnr", "test_ssim")
+"""Which of them there are where targets are classes, where they are numbers, and where these are images."""
 DIFFERENCE = "_difference"
 """How the column of a metric's difference to the base ends."""
 DIFFERENCES = {

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from dyadnet.config.overrides import flattened, located, read_yaml
+from dyadnet.config.presets import check
 from dyadnet.data import is_folder, is_own
 from dyadnet.errors import ConfigError
 from dyadnet.files.documents import number
 from dyadnet.network.description import MODELS
 from dyadnet.schema import Spec
 from dyadnet.study.axes import Axis
-from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_NUMBERS
+from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, FIXED, METRICS, OF_CLASSES, OF_IMAGES, OF_NUMBERS
 from dyadnet.study.intervals import Interval
 
 Positive = Annotated[int, Field(ge=1)]
@@ -43,7 +44,9 @@ class Base(Spec):
     Attributes
     ----------
     config
-        A run's settings; the preset of `data` and the trial's model unless given.
+        A run's settings; a preset with the trial's model unless given.
+    preset
+        Its name; that of `data` unless given.
     data
         As ``--data`` of ``dyadnet train``.
     model
@@ -55,6 +58,7 @@ class Base(Spec):
     """
 
     config: Path | None = None
+    preset: str | None = None
     data: str | None = None
     model: Model = "sshm"
     set: Settings = {}
@@ -156,8 +160,10 @@ class Study(Spec):
         """Axes with a grid."""
         return [axis for axis in self.axes if axis.grid is not None]
 
-    def scored(self, *, numbers: bool) -> Study:
-        """The same study with metrics that its targets have, numbers or classes: R² where it asks for none.
+    def scored(self, *, numbers: bool, images: bool = False) -> Study:
+        """The same study with metrics that its targets have, classes, numbers or images.
+
+        Where it asks for none, R² of numbers and PSNR of images.
 
         Raises
         ------
@@ -165,11 +171,12 @@ class Study(Spec):
             If it asks for a metric of the other kind of targets.
         """
         if numbers and "metrics" not in self.model_fields_set:
-            return self.model_copy(update={"metrics": ["test_r2"]})
-        own, others = (OF_NUMBERS, OF_CLASSES) if numbers else (OF_CLASSES, OF_NUMBERS)
+            return self.model_copy(update={"metrics": ["test_psnr" if images else "test_r2"]})
+        kind = "images" if images else "numbers" if numbers else "classes"
+        own = {"classes": OF_CLASSES, "numbers": OF_NUMBERS, "images": (*OF_NUMBERS, *OF_IMAGES)}[kind]
         for metric in self.metrics:
-            if metric in others:
-                legal = f"targets are {'numbers' if numbers else 'classes'}; name one of {', '.join(own)}, or another"
+            if metric in (*OF_CLASSES, *OF_NUMBERS, *OF_IMAGES) and metric not in own:
+                legal = f"targets are {kind}; name one of {', '.join(own)}, or another"
                 raise ConfigError("metrics", metric, legal)
         return self
 
@@ -223,6 +230,10 @@ def overlaps(one: str, other: str) -> bool:
 
 
 def _check_names(study: Study) -> None:
+    if study.base.preset is not None:
+        check(study.base.preset, "base.preset")
+        if study.base.config is not None:
+            raise ConfigError("base.preset", study.base.preset, "config gives all settings already; leave out one of them")
     if not re.fullmatch(r"[\w.-]+", study.name or "-") or study.name in (".", ".."):
         raise ConfigError("name", study.name, "letters, digits, '.', '_' and '-' only; it names a folder")
     for model in study.base.by_model:
@@ -254,7 +265,7 @@ def _check_keys(study: Study) -> None:
     """That nothing sets what something else of the study decides: it would be ignored without a word."""
     decided = {"learning.epochs": "epochs"} if study.epochs is not None else {}
     if study.models:
-        decided |= {"learning.lam": "models", "network.layered.lam": "models"}
+        decided |= dict.fromkeys(("learning.lam", "network.layered.lam", "network.lam"), "models")
     places: list[tuple[str, Settings]] = [("base.set", study.base.set)]
     places += [(f"base.by_model.{model}", settings) for model, settings in study.base.by_model.items()]
     places += [(f"variants.{name}.set", variant.set) for name, variant in study.variants.items()]

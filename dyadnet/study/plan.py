@@ -151,7 +151,7 @@ def _points(study: Study) -> Iterator[dict[str, Any]]:
 def _start(study: Study, model: str, data_dir: Path | None) -> dict[str, Any]:
     base = study.base
     chosen: str | None = model or (base.model if base.config is None else None)
-    values = starting_point(base.config, chosen, None, base.data, data_dir)
+    values = starting_point(base.config, chosen, None, base.data, data_dir, _over({}, base.set), base.preset)
     values = _over(values, base.set)
     if model in base.by_model:
         values = _over(values, base.by_model[model])

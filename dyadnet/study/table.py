@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, IDENTITY, METRICS, OF_CLASSES, OF_NUMBERS, REST
+from dyadnet.study.columns import DIFFERENCE, DIFFERENCES, IDENTITY, METRICS, OF_CLASSES, OF_IMAGES, OF_NUMBERS, REST
 from dyadnet.study.definition import REFERENCE, Study
 from dyadnet.study.intervals import Interval, margin
 from dyadnet.study.plan import Trial
@@ -73,8 +73,9 @@ def _minus(one: float | None, other: float | None) -> float | None:
 
 
 def columns(study: Study, rows: Sequence[Row] = ()) -> list[str]:
-    """Names of the table's columns: of the scores those of classes, or those of numbers if a row has them."""
-    others = OF_CLASSES if any(row["test_r2"] is not None for row in rows) else OF_NUMBERS
+    """Names of the table's columns: of scores those of classes, or those of numbers and images if a row has them."""
+    numbers, images = (any(row[name] is not None for row in rows) for name in ("test_r2", "test_psnr"))
+    others = (*(OF_CLASSES if numbers else OF_NUMBERS), *(() if images else OF_IMAGES))
     measured = [metric for metric in METRICS if metric not in others or metric in study.metrics]
     differences = [name for name in study.measures if name in DIFFERENCES]
     return [*IDENTITY, *(axis.column for axis in study.axes), *REST, *measured, *differences]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dyadnet.numerics import connections as c
 from dyadnet.schema import Positive
@@ -39,6 +39,13 @@ class Windows(CompiledKind):
     kernel: Side
     stride: Positive = 1
     padding: Annotated[int, Field(ge=0)] | Literal["same"] = 0
+
+    @field_validator("kernel", mode="before")
+    @classmethod
+    def _two(cls, kernel: Any) -> Any:
+        if isinstance(kernel, list | tuple) and len(kernel) != 2:
+            raise ValueError("one number, or height and width")
+        return kernel
 
     def margins(self) -> tuple[int, int]:
         """Zeros above and below, and to the left and right."""
@@ -110,9 +117,8 @@ class Convolution(Windows):
             return "one of average_pool and max_pool, not both"
         moved = self.moved(ends.pre)
         if any(size % self.pool for size in moved):
-            return f"windows of {self.pool}x{self.pool} that divide the {_times(moved)} results of a channel"
-        wanted = self.output(ends.pre, ends.post[0])
-        return None if wanted == ends.post else f"a postsynaptic population of the shape {wanted}, not {ends.post}"
+            return f"{dividing(moved)} results of a channel, not {self.pool}x{self.pool}"
+        return other_shape(self.output(ends.pre, ends.post[0]), ends)
 
     def shape(self, ends: Ends) -> tuple[int, ...]:
         """(filters, channels, kernel height, kernel width)."""
@@ -172,9 +178,8 @@ class Pooling(CompiledKind):
         if len(ends.post) != 3 or len(ends.pre) != 3:
             return NOT_IMAGES
         if any(size % self.size for size in ends.pre[1:]):
-            return f"windows of {self.size}x{self.size} that divide the {_times(ends.pre[1:])} numbers of a channel"
-        wanted = self.output(ends.pre)
-        return None if wanted == ends.post else f"a postsynaptic population of the shape {wanted}, not {ends.post}"
+            return f"{dividing(ends.pre[1:])} numbers of a channel, not {self.size}x{self.size}"
+        return other_shape(self.output(ends.pre), ends)
 
     def shape(self, ends: Ends) -> tuple[int, ...]:
         """Nothing is learned."""
@@ -202,6 +207,18 @@ class Pooling(CompiledKind):
         image = count, height, width, count, height, width
         plan = (c.POOLING, length(post), length(pre), 0, 0, *image, 1, 1, 1, 0, 0)
         return np.array([*plan, self.size, self.of == "max", self.choices, 1], dtype=np.int64)
+
+
+def dividing(image: Shape) -> str:
+    """Which windows divide images, as an error begins."""
+    sizes = [f"{side}x{side}" for side in range(2, min(image) + 1) if not any(length % side for length in image)]
+    return f"windows that divide the {_times(image)} ({', '.join(sizes) or 'there are none: pad what is below'})"
+
+
+def other_shape(wanted: Shape, ends: Ends) -> str | None:
+    """What is wrong with a postsynaptic population that has not this shape."""
+    found = f"a postsynaptic population of the shape {list(wanted)}, not {list(ends.post)}"
+    return None if wanted == ends.post else found
 
 
 def channels(shape: Shape, neurons: slice) -> slice:

@@ -20,7 +20,7 @@ from dyadnet.numerics.rng import Stream
 from dyadnet.schema import Positive
 from dyadnet.synapses.base import Ends, positions
 from dyadnet.synapses.compiled import CompiledKind, Plan
-from dyadnet.synapses.convolution import Windows, length, sides
+from dyadnet.synapses.convolution import Windows, length, other_shape, sides
 
 Neurons = NDArray[np.int64]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -229,8 +229,7 @@ class Local(Windows, Sparse):
         """See `Sparse.unfit`."""
         if problem := self.unfit_window(ends):
             return problem
-        wanted = (ends.post[0], *self.moved(ends.pre))
-        return None if wanted == ends.post else f"a postsynaptic population of the shape {wanted}, not {ends.post}"
+        return other_shape((ends.post[0], *self.moved(ends.pre)), ends)
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
         """By the places of the window."""
@@ -260,10 +259,13 @@ class Pairs(Sparse):
         An ``.npy`` file with one of these, which is read once.
     packed
         The pairs as a configuration keeps them, so that it needs no file: base64 of the compressed numbers.
+    mask
+        Shape of the matrix, if they were given as one.
     """
 
     kind: Literal["pairs"] = "pairs"
     packed: str
+    mask: tuple[int, int] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -273,16 +275,21 @@ class Pairs(Sparse):
         values = dict(values)
         given = [name for name in ("pairs", "file", "packed") if values.get(name) is not None]
         if len(given) != 1:
-            raise ValueError("one of pairs, file and packed has to be given")
+            raise ValueError(f"one of pairs, file and packed should be given, not {' and '.join(given) or 'none'}")
         if given == ["packed"]:
             _unpacked(values["packed"])
             return values
         array = _loaded(values.pop("file")) if given == ["file"] else values.pop("pairs")
-        values["packed"] = _pack(_checked(array))
+        pairs = _checked(array)
+        values["packed"] = _pack(pairs)
+        if (mask := np.asarray(array)).dtype == bool:
+            values["mask"] = mask.shape
         return values
 
     def unfit(self, ends: Ends) -> str | None:
         """See `Sparse.unfit`."""
+        if self.mask is not None and self.mask != (ends.n_post, ends.n_pre):
+            return f"a mask of the shape {(ends.n_post, ends.n_pre)}, (post, pre), not {self.mask}"
         for name, side, size in zip(("post", "pre"), self.drawn(ends), (ends.n_post, ends.n_pre), strict=True):
             if len(side) and side.max() >= size:
                 return f"{name}synaptic neurons from 0 to {size - 1}, not {side.max()}"
@@ -305,8 +312,10 @@ def _loaded(file: Any) -> NDArray[Any]:
         raise ValueError("file should be the path of an .npy file")
     try:
         loaded = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as problem:
-        raise ValueError(f"file should be an .npy file with numbers that can be read; {problem}") from None
+    except OSError as problem:
+        raise ValueError(f"file should be an .npy file that can be read; {file}: {problem.strerror}") from None
+    except (ValueError, EOFError):
+        raise ValueError(f"file should be an .npy file of numbers; {file} is none, or is cut off") from None
     if not isinstance(loaded, np.ndarray):
         raise ValueError("file should be an .npy file with one array, not an .npz")
     return loaded

@@ -128,6 +128,14 @@ _LISTED = [
     Metric("mean_absolute_error", "gauge", ("part",), "Mean of |s − y| over samples and outputs, likewise.", "target"),
     Metric("mean_squared_error", "gauge", ("part",), "Mean of (s − y)² over samples and outputs, likewise.", "target²"),
     Metric(
+        "psnr_decibels",
+        "gauge",
+        ("part",),
+        "10·log₁₀(1/MSE) of an image, mean over images, of whole parts; where targets are images.",
+        "dB",
+    ),
+    Metric("ssim", "gauge", ("part",), "Structural similarity of an image, mean over images, likewise.", "1"),
+    Metric(
         "objective",
         "gauge",
         (),

@@ -75,6 +75,8 @@ SCORES = {
     "r2": "r2",
     "mae": "mean_absolute_error",
     "squared_error": "mean_squared_error",
+    "psnr": "psnr_decibels",
+    "ssim": "ssim",
 }
 """Metric that shows each score."""
 

@@ -53,7 +53,8 @@ class Snapshot:
     layout
         Which row of reports is whose.
     scores
-        By name, then by part: the accuracy of classes, or R², mean absolute and mean squared error of numbers.
+        By name, then by part: the accuracy of classes; R², mean absolute and mean squared error of numbers; PSNR and
+        SSIM of images.
     latest
         Reports of the latest training relaxation.
     ended

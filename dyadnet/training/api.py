@@ -22,7 +22,15 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.pictures import also_as
 from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
-from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
+from dyadnet.errors import (
+    CallbackError,
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    DyadnetError,
+    RunFolderError,
+    UsageError,
+)
 from dyadnet.files.arrays import ArraysError, read
 from dyadnet.network.topology import Topology
 from dyadnet.notebook import usual_watcher
@@ -30,7 +38,7 @@ from dyadnet.process import signals
 from dyadnet.process.console import in_notebook
 from dyadnet.process.guest import one_thread_a_library
 from dyadnet.reporting.page import REPORT
-from dyadnet.runs.folder import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
+from dyadnet.runs.folder import CONFIG, IMAGES, PROBES, RunFolder, read_config, read_machinery, read_metrics
 from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.loading import check_fit, in_memory
 from dyadnet.runs.loading import load_data as load_data  # its old place
@@ -38,6 +46,7 @@ from dyadnet.runs.status import read_status, reported
 from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.telemetry.snapshot import model_of
+from dyadnet.training import strip
 from dyadnet.training.callbacks import Callback, Callbacks, check
 from dyadnet.training.opening import opened
 from dyadnet.training.reopening import reopened
@@ -123,7 +132,7 @@ def train(
     out = new_folder(config) if out is None else Path(out)
     with _guest(config), RunFolder(out, config) as folder:
         try:
-            with _called(callbacks, folder, watcher), _reported(config, folder, watcher):
+            with _called(callbacks, folder, watcher), _reported(config, folder, watcher, data):
                 _begin(folder)
                 if config.cluster.detach:
                     # Whoever trains holds the checkpoints, and that is not this process.
@@ -140,7 +149,7 @@ def train(
                 with signals.deaf():
                     folder.discard()
             elif isinstance(problem, DivergedError) and config.record.report:
-                draw(out, watcher)
+                draw(out, watcher, data)
             raise
     return Run(out, summary=summary)
 
@@ -206,7 +215,7 @@ def resume(
             # Whoever trains holds the lock and the records, and that is not this process.
             held.close()
         held.enter_context(_called(callbacks, folder, watcher))
-        held.enter_context(_reported(config, folder, watcher))
+        held.enter_context(_reported(config, folder, watcher, data))
         try:
             _begin(folder)
             summary = launch(config, dataset, folder, watcher)
@@ -218,7 +227,7 @@ def resume(
 
 
 @contextlib.contextmanager
-def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback) -> Iterator[None]:
+def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback, data: Data | None) -> Iterator[None]:
     """Write down how a run stands and ends, and draw it once it has ended well; a run that is left does so itself."""
     if config.cluster.detach:
         yield
@@ -228,7 +237,7 @@ def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback) -
         def over(summary: Summary) -> None:
             reporter.finish(summary)
             if config.record.report:
-                draw(folder.path, watcher)
+                draw(folder.path, watcher, data)
 
         folder.on_end = over
         yield
@@ -355,15 +364,21 @@ def _named(config: RunConfig, given: Dataset) -> RunConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"name": MEMORY, "memory": memory})})
 
 
-def draw(run: Path, watcher: ProgressCallback) -> None:
-    """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report.
+def draw(run: Path, watcher: ProgressCallback, data: Data | None = None) -> None:
+    """Draw a run's curves, the ages of its messages if it ran freely, its probes and images, into its folder; report.
 
     What was trained is there without its pictures: of those that cannot be drawn or written the watcher is warned.
+
+    Parameters
+    ----------
+    data
+        Of the run, if they were in memory.
     """
     again = f"dyadnet report {shlex.quote(str(run))}"
     try:
         try:
             with signals.interruptible():
+                _keep_images(run, watcher, data)
                 pictures(run)
         except (OSError, RunFolderError):
             raise
@@ -378,8 +393,16 @@ def draw(run: Path, watcher: ProgressCallback) -> None:
         watcher.warning(f"no pictures and no report: {why}; once they can be written: {again}")
 
 
+def _keep_images(run: Path, watcher: ProgressCallback, data: Data | None) -> None:
+    """Write a few test images into a run's folder, if it has some; without them there are all other pictures."""
+    try:
+        strip.keep(Run(run), data)
+    except DyadnetError as problem:
+        watcher.warning(f"no images: {' '.join(str(problem).split())}")
+
+
 def pictures(run: Path, kind: str | None = None) -> None:
-    """Draw a run's curves, the ages of its messages and its probes into its folder.
+    """Draw a run's curves, the ages of its messages, its probes and its images into its folder.
 
     Parameters
     ----------
@@ -400,5 +423,7 @@ def _draw(run: Path) -> None:
 
     plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")
     plots.ages(read_machinery(run), run / "ages.png", f"{run.name}")
+    if (run / IMAGES).exists():
+        plots.images(read(run / IMAGES), run / "images.png", run.name)
     for recorded in sorted((run / PROBES).glob("[0-9]*.npz")):
         plots.probed(read(recorded), recorded.with_suffix(".png"), f"relaxation {recorded.stem.lstrip('0')}")

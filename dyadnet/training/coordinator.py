@@ -6,7 +6,6 @@ One plain class, independent of the engine that runs the blocks.
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -324,7 +323,7 @@ class Coordinator:
     def _scale(self, part: Part) -> Scale | None:
         """What errors on a part are measured by, if targets are numbers."""
         numbers = self.data.numbers
-        return None if numbers is None else Scale(numbers.count, numbers.variances.get(part, math.nan))
+        return None if numbers is None else numbers.measure(part)
 
     def _hook(self, name: str, *arguments: Any) -> None:
         """Have the callbacks do something; what they want is done at the next occasion."""

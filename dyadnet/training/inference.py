@@ -1,7 +1,8 @@
-"""What trained weights say of samples: outputs of a network that settles without a nudge."""
+"""What trained weights say of samples: outputs of a network that settles without a nudge, and its inputs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
@@ -15,6 +16,7 @@ from dyadnet.data.images import Normalisation
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
 from dyadnet.engines.local import LocalEngine
+from dyadnet.errors import DataError
 from dyadnet.runs.observer import Unobserved
 from dyadnet.runs.weights import Parameters
 from dyadnet.training.coordinator import Coordinator
@@ -30,10 +32,65 @@ def precise(config: RunConfig) -> RunConfig:
     A run in real time is read out in virtual time: both settle to the same fixed point.
     """
     settles = not config.imperfections.noisy(config.network) and not config.dynamics.fixed
+    return as_evaluated(config, EXACT if settles else {})
+
+
+def as_evaluated(config: RunConfig, dynamics: Mapping[str, Any] | None = None) -> RunConfig:
+    """The run's configuration with samples settled as evaluations settle them, but on one lane and in virtual time.
+
+    Parameters
+    ----------
+    dynamics
+        Other settings of the dynamics.
+    """
     mode = Lockstep() if isinstance(config.dynamics.mode, FreeRunning) else config.dynamics.mode
-    dynamics = config.dynamics.model_copy(update={"lanes": 1, "mode": mode} | (EXACT if settles else {}))
+    settled = config.dynamics.model_copy(update={"lanes": 1, "mode": mode, **(dynamics or {})})
     learning = config.learning.model_copy(update={"early_stopping": None})
-    return config.model_copy(update={"dynamics": dynamics, "learning": learning})
+    return config.model_copy(update={"dynamics": settled, "learning": learning})
+
+
+def network_inputs(X: Any, config: RunConfig, scale: float, dtype: str) -> tuple[NDArray[Any], float]:
+    """What a user gives as rows, and what they are multiplied by to become network inputs.
+
+    Parameters
+    ----------
+    X
+        Samples of shape (samples, …).
+    config
+        The run's.
+    scale, dtype
+        What raw values are multiplied by, and their type in the data that were trained on.
+
+    Raises
+    ------
+    DataError
+        If X has other features, another kind of numbers, or values that are none.
+    """
+    try:
+        array = np.asarray(X)
+    except Exception as problem:  # Of whatever library it is.
+        raise DataError(f"X is no array ({type(X).__name__}: {' '.join(str(problem).split())[:200]})") from None
+    if array.ndim < 2 or len(array) == 0 or array.dtype.kind not in "uif":
+        what = f"X has shape {array.shape} and type {array.dtype}"
+        raise DataError(f"{what}; expected numbers of shape (samples, features)")
+    flat = np.ascontiguousarray(array.reshape(len(array), -1))
+    features = config.network.inputs
+    if flat.shape[1] != features:
+        raise DataError(f"X has {flat.shape[1]} features a sample, the network {features}")
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
+        raise DataError(f"X holds NaN or infinite values, the first in row {row}")
+    if dtype == "uint8":
+        if flat.dtype.kind == "f" and config.data.noise is not None:
+            # What is noisy is no byte any more; it is in units of the range of a pixel.
+            return flat, 1.0
+        if flat.dtype.kind == "f" or flat.min() < 0 or flat.max() > 255:
+            why = f"the run was trained on bytes, which are multiplied by {scale:.4g}"
+            raise DataError(f"X holds {flat.dtype}; {why}: give it bytes (uint8) too")
+        return flat.astype(np.uint8), scale
+    if flat.dtype == np.uint8:
+        raise DataError(f"X holds bytes (uint8), the run was trained on {dtype}; make both the same")
+    return flat, scale
 
 
 def outputs(

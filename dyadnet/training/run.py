@@ -11,24 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
+from dyadnet.data import Data
+from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
 from dyadnet.files.arrays import read
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import merit
 from dyadnet.runs import weights as saved
 from dyadnet.runs.export.layout import Arrays, joined, split
-from dyadnet.runs.folder import BEST, LAST, MACHINERY, PROBES, read_config, read_machinery, read_metrics, saved_weights
+from dyadnet.runs.folder import (
+    BEST,
+    IMAGES,
+    LAST,
+    MACHINERY,
+    PROBES,
+    read_config,
+    read_machinery,
+    read_metrics,
+    saved_weights,
+)
 from dyadnet.runs.loading import load_data
-from dyadnet.runs.record_lines import Epoch, Spent, epochs, spendings
+from dyadnet.runs.record_lines import Epoch, Spent, epochs, numbers, spendings
 from dyadnet.runs.status import Status, read_status
 from dyadnet.runs.summary import Summary
-from dyadnet.training.inference import outputs, precise
+from dyadnet.training.inference import network_inputs, outputs, precise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
-
-PARTS = ("train", "validation", "test", "validation_ideal", "test_ideal")
 
 
 def load(path: str | Path, *, weights: str = BEST) -> Run:
@@ -128,6 +137,16 @@ class Run:
         return self.summary.test_squared_error
 
     @property
+    def test_psnr(self) -> float:
+        """PSNR in dB on the test part, of the same weights, where targets are images; NaN elsewhere."""
+        return self.summary.test_psnr
+
+    @property
+    def test_ssim(self) -> float:
+        """SSIM on the test part, of the same weights, where targets are images; NaN elsewhere."""
+        return self.summary.test_ssim
+
+    @property
     def best_epoch(self) -> int:
         """The epoch (from 1) whose weights were best on the validation part."""
         return self.summary.best_epoch
@@ -164,7 +183,8 @@ class Run:
 
         ``<part>_<number>`` is of ``train`` (over the epoch's minibatches), ``validation`` and ``test``, and with
         imperfections also of ``validation_ideal`` and ``test_ideal``, without them. Losses are means a sample,
-        accuracies fractions of 1; where targets are numbers, ``r2``, ``mae`` and ``squared_error`` take their place.
+        accuracies fractions of 1; where targets are numbers, ``r2``, ``mae`` and ``squared_error`` take their place,
+        and where they are images, ``psnr`` (in dB) and ``ssim`` come to them.
         What an epoch does not have is NaN.
         """
         rows = [numbers(line) for line in self._epochs]
@@ -244,7 +264,8 @@ class Run:
         Parameters
         ----------
         X
-            Samples of shape (samples, …), as those that the run was trained on: bytes where it was trained on bytes.
+            Samples of shape (samples, …), as those that the run was trained on: bytes where it was trained on bytes. A
+            run that denoises also takes floats, noisy images whose pixels have a range of 1; it adds no noise.
 
         Raises
         ------
@@ -255,9 +276,11 @@ class Run:
         DivergedError
             If a relaxation runs away.
         """
-        config = precise(self.config)
+        return self.settled(precise(self.config), *network_inputs(X, self.config, *self._scaling))
+
+    def settled(self, config: RunConfig, inputs: NDArray[Any], scale: float = 1.0) -> NDArray[np.float64]:
+        """Means of the output dyads under a configuration of the same network; see `dyadnet.training.inference`."""
         parameters = split(self._arrays, Topology(config.network))
-        inputs, scale = self._inputs(X)
         couplings = tuple(self._manifest["couplings"])
         return outputs(config, parameters, couplings, inputs, scale, saved.normalised_by(self._manifest))
 
@@ -269,9 +292,9 @@ class Run:
         ax
             Where; a new figure's of pyplot unless given.
         what
-            ``both``: losses, and accuracies on a second axis; ``loss``, ``error`` (per cent), ``sweeps`` (to settle a
-            minibatch, with the spectral radius on a second axis) or ``saturation`` (per cent, by block), as
-            ``curves.png`` has them.
+            ``both``: losses, and accuracies on a second axis; ``loss``, ``error`` (per cent; of images the PSNR),
+            ``sweeps`` (to settle a minibatch, with the spectral radius on a second axis) or ``saturation`` (per cent,
+            by block), as ``curves.png`` has them.
 
         Returns
         -------
@@ -283,30 +306,15 @@ class Run:
         ConfigError
             If `what` is none of these.
         """
-        from dyadnet.reporting.plots import CURVES, literal, mark
+        from dyadnet.reporting.plots import CURVES, both, literal, mark
 
         if what != "both" and what not in CURVES:
             raise ConfigError("what", what, f"one of both, {', '.join(CURVES)}")
-        if ax is None:
-            ax = _new_axes()
-        draw = self._plot_both if what == "both" else CURVES[what]
-        draw(ax, self._epochs)
+        ax = _new_axes() if ax is None else ax
+        (both if what == "both" else CURVES[what])(ax, self._epochs)
         mark(ax)
         ax.set_title(literal(self.path.resolve().name))
         return ax
-
-    def _plot_both(self, ax: Axes, _: Any) -> None:
-        from dyadnet.reporting.plots import COLOURS, over_epochs
-
-        right = ax.twinx()
-        classes = "validation_r2" not in self.history
-        for part, colour in COLOURS.items():
-            ax.plot(self.history["epoch"], self.history.get(f"{part}_loss", []), color=colour, label=part)
-            score = np.asarray(self.history.get(f"{part}_accuracy" if classes else f"{part}_r2", ()))
-            right.plot(self.history["epoch"], 100 * score if classes else score, color=colour, linestyle="--")
-        over_epochs(ax, "loss (solid)")
-        right.set_ylabel("accuracy (%, dashed)" if classes else "R² (dashed)")
-        ax.legend(frameon=False)
 
     def plot_probe(
         self,
@@ -355,10 +363,40 @@ class Run:
         _listed("block", block, sorted({key.split("/")[0] for key in series}))
         _listed("what", what, list(TRAJECTORIES))
         _listed("sample", sample, list(range(series[f"{block}/mean"].shape[1])))
-        if ax is None:
-            ax = _new_axes()
+        ax = _new_axes() if ax is None else ax
         trajectories(ax, series, block, what, sample)
         ax.set_title(literal(f"{block}, relaxation {number}"))
+        return ax
+
+    def plot_images(self, ax: Axes | None = None, *, data: Data | None = None) -> Axes:
+        """Draw the first test images: inputs, what the network makes of them under its best weights, and targets.
+
+        Parameters
+        ----------
+        ax
+            Where; a new figure's of pyplot unless given.
+        data
+            Of a run whose data were in memory and which drew no pictures: the same data.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes that were drawn on.
+
+        Raises
+        ------
+        DataError
+            If the run's targets are no images.
+        UsageError
+            If its weights or data cannot be read.
+        """
+        from dyadnet.reporting.plots import strip
+        from dyadnet.training.strip import images
+
+        kept = self.path / IMAGES
+        shown = read(kept) if kept.exists() and data is None else images(self, data)
+        ax = _new_axes() if ax is None else ax
+        strip(ax, shown)
         return ax
 
     def to_pandas(self) -> DataFrame:
@@ -440,32 +478,6 @@ class Run:
             raise RunFolderError(f"{folder}: these are weights of another network")
         return arrays
 
-    def _inputs(self, X: Any) -> tuple[NDArray[Any], float]:
-        """Samples as rows, and what they are multiplied by."""
-        try:
-            array = np.asarray(X)
-        except Exception as problem:  # Of whatever library it is.
-            raise DataError(f"X is no array ({type(X).__name__}: {' '.join(str(problem).split())[:200]})") from None
-        if array.ndim < 2 or len(array) == 0 or array.dtype.kind not in "uif":
-            what = f"X has shape {array.shape} and type {array.dtype}"
-            raise DataError(f"{what}; expected numbers of shape (samples, features)")
-        flat = np.ascontiguousarray(array.reshape(len(array), -1))
-        features = self.config.network.inputs
-        if flat.shape[1] != features:
-            raise DataError(f"X has {flat.shape[1]} features a sample, the network {features}")
-        if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-            row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
-            raise DataError(f"X holds NaN or infinite values, the first in row {row}")
-        scale, dtype = self._scaling
-        if dtype == "uint8":
-            if flat.dtype.kind == "f" or flat.min() < 0 or flat.max() > 255:
-                why = f"the run was trained on bytes, which are multiplied by {scale:.4g}"
-                raise DataError(f"X holds {flat.dtype}; {why}: give it bytes (uint8) too")
-            return flat.astype(np.uint8), scale
-        if flat.dtype == np.uint8:
-            raise DataError(f"X holds bytes (uint8), the run was trained on {dtype}; make both the same")
-        return flat, scale
-
     @cached_property
     def _scaling(self) -> tuple[float, str]:
         """What raw values are multiplied by, and their type in the data that were trained on."""
@@ -486,11 +498,3 @@ def _new_axes() -> Axes:
 def _listed(field: str, value: Any, legal: list[Any]) -> None:
     if value not in legal:
         raise ConfigError(field, value, f"one of {', '.join(map(str, legal))}")
-
-
-def numbers(line: Mapping[str, Any]) -> dict[str, float]:
-    """Single numbers of an epoch's line of the record, those of a part under its name."""
-    found = {key: value for key, value in line.items() if isinstance(value, int | float)}
-    for part in PARTS:
-        found |= {f"{part}_{key}": value for key, value in line.get(part, {}).items() if isinstance(value, int | float)}
-    return found

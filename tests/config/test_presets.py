@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dyadnet.config import RunConfig
-from dyadnet.config.presets import preset
+from dyadnet.config.presets import NAMES, known, preset
+from dyadnet.config.start import starting_point
+from dyadnet.data import KNOWN_IMAGES
+from dyadnet.errors import ConfigError
 from dyadnet.network.description import MODELS
 from dyadnet.telemetry.snapshot import model_of
 
@@ -35,3 +40,41 @@ def test_fashion_mnist_lays_what_is_its_own_over_the_settings_of_mnist(model: st
 
 def test_fashion_mnist_has_nothing_of_its_own_for_the_feedforward_network() -> None:
     assert preset("fashion-mnist", "ffm") == preset("mnist", "ffm") | {"data": {"name": "fashion-mnist"}}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_has_a_name_and_its_network_fits_its_data(name: str, model: str) -> None:
+    config = RunConfig.read(starting_point(None, model, None, None, named=name))
+    assert model_of(config) == model
+    assert config.data.name == next(one.data for one in known() if one.name == name)
+    features, classes = KNOWN_IMAGES.get(config.data.name, (64, 10))
+    outputs = features if config.data.task == "denoise" else classes
+    assert (config.network.inputs, config.network.classes) == (features, outputs)
+    assert not config.network.from_data
+
+
+def test_the_files_of_presets_say_what_they_are_of_models_that_there_are() -> None:
+    for one in known():
+        assert one.about
+        assert set(one.reached) <= set(MODELS)
+
+
+@pytest.mark.parametrize("model", ["hm", "ffm", "sshm"])
+def test_only_the_asymmetric_network_pools_by_the_mean(model: str) -> None:
+    for name in ("conv-mnist", "conv-cifar"):
+        own, asymmetric = (preset(name, one)["network"]["layers"] for one in (model, "asymmetric"))
+        assert [layer.removesuffix(" max") for layer in own] == asymmetric
+        assert "pool 2 max" in own
+
+
+def test_a_preset_takes_other_data_flags_and_lambda(tmp_path: Path) -> None:
+    other = starting_point(None, None, 0.25, "kmnist", named="conv-mnist")
+    assert other["data"]["name"] == "kmnist"
+    assert {p.lam for p in RunConfig.read(other).network.recurrent} == {0.25}
+    letters = starting_point(None, None, None, "emnist-letters", named="mnist")
+    assert RunConfig.read(letters).network.classes == 26
+    with pytest.raises(ConfigError, match=r"--preset: 'conv-mnits' is not legal; .*did you mean conv-mnist\?"):
+        starting_point(None, None, None, None, named="conv-mnits")
+    with pytest.raises(ConfigError, match=r"--preset: 'conv-mnist' is not legal; give a file of settings or a preset"):
+        starting_point(tmp_path / "run.yaml", None, None, None, named="conv-mnist")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-HOW_TO = ("in-three-lines", "own-data", "images", "regression", "own-network", "own-imperfection")
+HOW_TO = ("in-three-lines", "own-data", "images", "regression", "denoising", "own-network", "own-imperfection")
 PAGES = [DOCS / "tutorial.md", *(DOCS / "how-to" / f"{name}.md" for name in HOW_TO)]
 PAGES += [DOCS / "scikit-learn.md", DOCS / "export.md", DOCS / "runs.md", DOCS / "callbacks.md", DOCS / "baseline.md"]
 PAGES += [DOCS.parent / "README.md"]

@@ -175,7 +175,7 @@ def _checked_only() -> Iterator[None]:
     """Let ``train`` end where training would begin, and runs that go on draw nothing: settings may ask for years."""
     module = importlib.import_module("dyadnet.training.api")
     real, drawn = module.train, module.draw
-    module.train, module.draw = _begun, lambda run, watcher: None  # type: ignore[attr-defined]
+    module.train, module.draw = _begun, lambda run, watcher, data: None  # type: ignore[attr-defined]
     try:
         yield
     finally:

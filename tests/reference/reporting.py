@@ -8,6 +8,7 @@ import numpy as np
 
 from dyadnet.dynamics.outcome import RECEIVED, SENT, BlockReport, Counts, Layout, Table, numbers_of
 from dyadnet.numerics import kernels
+from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
 from tests.reference.dyads import Dyads
 
@@ -63,10 +64,13 @@ def _lane_report(dyads: Dyads) -> BlockReport:
     correct: int | None = None
     squared: float | None = None
     absolute: float | None = None
+    psnr: float | None = None
+    ssim: float | None = None
     if dyads.targets is not None:
         loss = float(np.sum(dyads.loss.value(m, dyads.targets)))
         correct = int(np.count_nonzero(m.argmax(axis=1) == dyads.targets.argmax(axis=1)))
         squared, absolute = errors(m, dyads.targets)
+        psnr, ssim = image_scores(m, dyads.targets, None)
     return BlockReport(
         block=dyads.name,
         samples=m.shape[0],
@@ -84,6 +88,8 @@ def _lane_report(dyads: Dyads) -> BlockReport:
         correct=correct,
         squared=squared,
         absolute=absolute,
+        psnr=psnr,
+        ssim=ssim,
         age=dyads.age,
         weight_norm=dyads.block.measured[0],
         update_norm=dyads.block.measured[1],
@@ -113,6 +119,8 @@ def _combined(lanes: Sequence[BlockReport]) -> BlockReport:
         correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
         squared=None if first.squared is None else sum(r.squared or 0.0 for r in lanes),
         absolute=None if first.absolute is None else sum(r.absolute or 0.0 for r in lanes),
+        psnr=None if first.psnr is None else sum(r.psnr or 0.0 for r in lanes),
+        ssim=None if first.ssim is None else sum(r.ssim or 0.0 for r in lanes),
         age=max(r.age for r in lanes),
         weight_norm=first.weight_norm,
         update_norm=first.update_norm,

@@ -92,6 +92,8 @@ def test_runs_write_all_that_is_documented_and_nothing_else(tmp_path: Path) -> N
     dn.train(config(imperfections=lossy), tmp_path / "lossy")
     regression = dn.layered(64, [8], 3, output_activation="linear")
     dn.train(config(network=regression, data={}), tmp_path / "numbers", data=(numbers, numbers[:, :3]))
+    images = {"task": "denoise", "limit_train": 60, "limit_test": 20}
+    dn.train(config(network=dn.layered(64, [8], 64), data=images), tmp_path / "images")
     extrapolating = {"clock": "every-tick", "delay": 3, "prospective": "auto", "sweeps": 6}
     dn.train(config(dynamics=extrapolating), tmp_path / "prospective")
     # More blocks than actors: they are shared out by what they cost.

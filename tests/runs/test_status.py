@@ -92,7 +92,7 @@ def test_a_run_that_is_refused_once_it_goes_on_stands_as_it_did(
 
 def test_a_run_that_runs_away_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Path] = []
-    monkeypatch.setattr(sys.modules["dyadnet.training.api"], "draw", lambda run, watcher: drawn.append(run))
+    monkeypatch.setattr(sys.modules["dyadnet.training.api"], "draw", lambda run, watcher, data: drawn.append(run))
     with pytest.raises(DivergedError) as diverged:
         dn.train(settings(**AWAY), tmp_path / "run")
     status = read_status(tmp_path / "run")
@@ -162,7 +162,7 @@ def test_without_a_sound_status_the_record_says_it(content: bytes | None, tmp_pa
 
 def test_the_end_is_known_before_metrics_linger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = threading.Event()
-    monkeypatch.setattr(sys.modules["dyadnet.training.api"], "draw", lambda run, watcher: drawn.set())
+    monkeypatch.setattr(sys.modules["dyadnet.training.api"], "draw", lambda run, watcher, data: drawn.set())
     values = settings(metrics={"port": 0, "linger": 3.0})
     thread = threading.Thread(target=dn.train, args=(values, tmp_path / "run"))
     thread.start()

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from dyadnet.numerics.scores import headline, written
 from dyadnet.process.console import for_people
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -285,11 +286,12 @@ def _minibatch(glance: Glance) -> str:
 
 
 def _shown(glance: Glance, digits: int = 2) -> tuple[Mapping[str, float], Callable[[float | None], str]]:
-    """The accuracy, or R², by part, all after the same epoch, the last whole one; and how it is written."""
-    numbers = glance["ended"].get("r2")
-    if numbers is not None:
-        return numbers, _r2
-    return glance["ended"].get("accuracy", {}), partial(_percent, digits=digits)
+    """The accuracy, PSNR or R², by part, all after the same epoch, the last whole one; and how it is written."""
+    ended = glance["ended"]
+    if "r2" not in ended:
+        return ended.get("accuracy", {}), partial(_percent, digits=digits)
+    name, called = headline(ended)
+    return ended[name], lambda value: "–" if value is None else f"{called} {written(name, value)}"
 
 
 def _pair(label: str, value: str) -> Text:
@@ -298,10 +300,6 @@ def _pair(label: str, value: str) -> Text:
 
 def _percent(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{value:.{digits}%}"
-
-
-def _r2(value: float | None) -> str:
-    return "–" if value is None else f"R² {value:.4f}"
 
 
 def _number(value: float | None) -> str:

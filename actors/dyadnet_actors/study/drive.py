@@ -84,8 +84,9 @@ def drive(
     """
     started = time.monotonic()
     trials, datasets = _load(plan(study, data_dir))
-    for numbers in {dataset.numbers is not None for dataset in datasets.values()}:
-        study = study.scored(numbers=numbers)
+    # Images are numbers too, and have all their metrics.
+    for numbers, images in sorted({(one.numbers is not None, one.image is not None) for one in datasets.values()}):
+        study = study.scored(numbers=numbers, images=images)
     for note in dict.fromkeys(note for dataset in datasets.values() for note in dataset.notes):
         for_people().print(f"warning: {note}", style="yellow", soft_wrap=True)
     folder = StudyFolder(out, study, trials)

@@ -76,12 +76,20 @@ function gaps(run) {
   return box;
 }
 
-// Targets are classes, with an accuracy, or numbers, with R² and errors.
+// Targets are classes, with an accuracy, or numbers, with R² and errors, and of images with PSNR and SSIM.
 const ofNumbers = (run) => known(run.epochs.at(-1)?.r2.test);
 const gap = (epoch) => (known(epoch.accuracy.test) ? 100 * (epoch.accuracy.train - epoch.accuracy.test) : null);
 
+const ofImages = (run) => known(run.epochs.at(-1)?.psnr.test);
+
 function numbers(epoch) {
+  const images = known(epoch.psnr.test) ? [
+    figure("Test PSNR", decibels(epoch.psnr.test), `epoch ${epoch.epoch}`),
+    figure("Validation PSNR", decibels(epoch.psnr.validation)),
+    figure("Test SSIM", fixed(epoch.ssim.test)),
+  ] : [];
   return [
+    ...images,
     figure("Test R²", fixed(epoch.r2.test), `epoch ${epoch.epoch}`),
     figure("Validation R²", fixed(epoch.r2.validation)),
     figure("Test MAE", short(epoch.mae.test)),
@@ -105,6 +113,7 @@ function figures(run) {
     figure(last.radius ? "Spectral radius μ" : "Step", short(last.radius || last.step)),
     figure("Time", duration(seconds(run))),
   );
+  if (known(last.psnr.test_ideal)) box.append(figure("Test PSNR, ideal", decibels(chosen.psnr.test_ideal)));
   if (known(last.r2.test_ideal)) box.append(figure("Test R², ideal", fixed(chosen.r2.test_ideal)));
   if (known(last.accuracy.test_ideal)) box.append(figure("Test, ideal", percent(chosen.accuracy.test_ideal, 2)));
   return box;
@@ -118,6 +127,7 @@ function training(run) {
   return [
     chart("Loss", [{ name: "", colour: "one", points: fine(run, "loss"), faint: true }, ...three("loss")], { ...SIZE, log: true }),
     chart(ofNumbers(run) ? "Variance not explained, 1 − R²" : "Error", three(ofNumbers(run) ? "r2" : "accuracy", error), { ...SIZE, log: true, format: rate }),
+    ...(ofImages(run) ? [chart("PSNR (dB)", three("psnr"), SIZE), chart("SSIM", three("ssim"), SIZE)] : []),
     chart("Sweeps to settle", [
       { name: "", colour: "one", points: fine(run, "sweeps"), faint: true },
       { name: "mean", colour: "one", points: over(run, (epoch) => epoch.sweeps) },
@@ -383,6 +393,14 @@ function configuration(run) {
   return panel("Configuration", "what differs from the defaults, the network aside", rows, whole, ...hash);
 }
 
+// A few test images: what the network was given, what it made of them, and what was wanted.
+function images(run) {
+  const picture = element("img", "strip");
+  picture.src = run.images;
+  picture.alt = "Rows of test images: input, output, target";
+  return panel("Images", "the first ones of the test part, under the weights that are best on validation", picture);
+}
+
 // Everything about one run.
 function everything(run) {
   const parts = [];
@@ -391,6 +409,7 @@ function everything(run) {
     parts.push(figures(run), overview(run), layers(run), course(run));
     if (run.channels.length) parts.push(messages(run));
   }
+  if (run.images) parts.push(images(run));
   if (run.probes.length) parts.push(probes(run));
   if (run.ages.length) parts.push(ages(run));
   if (run.machinery.length) parts.push(spending(run));

@@ -31,6 +31,7 @@ function short(value, digits = 3) {
 }
 
 const fixed = (value) => (known(value) ? value.toFixed(4) : "–");
+const decibels = (value) => (known(value) ? `${value.toFixed(2)} dB` : "–");
 const percent = (value, digits = 1) => (known(value) ? `${(100 * value).toFixed(digits)}%` : "–");
 
 // Round steps, about `count` of them, from below the smallest to above the largest value.
@@ -268,6 +269,8 @@ function charts(state) {
     state.epoch_curve.filter((point) => known(point[key])).map((point) => [point.at, turn(point[key])]);
   const error = (value) => 1 - value;
   const trail = fine("loss"), score = state.scores.r2 ? "r2" : "accuracy";
+  const parts = (key, turn) => ["train", "validation", "test"].map((part, index) => (
+    { name: part, colour: ["one", "two", "three"][index], points: coarse(`${key}_${part}`, turn) }));
   return [
     live("Loss", [
       { name: "", colour: "one", points: trail, faint: true },
@@ -275,11 +278,9 @@ function charts(state) {
       { name: "validation", colour: "two", points: coarse("loss_validation") },
       { name: "test", colour: "three", points: coarse("loss_test") },
     ], { log: true }),
-    live(score === "r2" ? "Variance not explained, 1 − R²" : "Error", [
-      { name: "train", colour: "one", points: coarse(`${score}_train`, error) },
-      { name: "validation", colour: "two", points: coarse(`${score}_validation`, error) },
-      { name: "test", colour: "three", points: coarse(`${score}_test`, error) },
-    ], { log: true, format: (value) => percent(value, value < 0.1 && value > 0 ? 1 : 0) }),
+    live(score === "r2" ? "Variance not explained, 1 − R²" : "Error", parts(score, error),
+      { log: true, format: (value) => percent(value, value < 0.1 && value > 0 ? 1 : 0) }),
+    ...(state.scores.psnr ? [live("PSNR (dB)", parts("psnr"), {}), live("SSIM", parts("ssim"), {})] : []),
     live("Sweeps to settle", [
       { name: "", colour: "one", points: fine("sweeps"), faint: true },
       { name: "median", colour: "one", points: smooth(fine("sweeps"), 15) },

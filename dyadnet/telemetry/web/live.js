@@ -53,10 +53,11 @@ function enrich(state) {
   }
 }
 
-// What is predicted is classes or numbers. Numbers that stand side by side are of one epoch, or say of which.
-function scores({ epoch, accuracy, r2, mae }) {
+// What is predicted is classes, numbers or images. Numbers that stand side by side are of one epoch, or say of which.
+function scores({ epoch, accuracy, r2, mae, psnr, ssim }) {
   const whole = epoch ? `epoch ${epoch}` : "";
   if (!r2) return [figure("Test accuracy", percent(accuracy?.test, 2), whole), figure("Validation accuracy", percent(accuracy?.validation, 2), whole)];
+  if (psnr) return [figure("Test PSNR", decibels(psnr.test), whole), figure("Validation PSNR", decibels(psnr.validation), whole), figure("Test SSIM", fixed(ssim.test), whole)];
   return [figure("Test R²", fixed(r2.test), whole), figure("Validation R²", fixed(r2.validation), whole), figure("Test MAE", short(mae.test), whole)];
 }
 
