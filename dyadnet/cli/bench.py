@@ -49,6 +49,42 @@ def kernel(
 
 
 @app.command()
+def kinds(
+    minibatch: Annotated[int, typer.Option(min=1)] = 64,
+    neurons: Annotated[int, typer.Option(min=1, help="Of each population that sparse synapses join.")] = 2000,
+    density: Annotated[float, typer.Option(min=0.0, max=1.0, help="Probability of a synapse.")] = 0.05,
+    repetitions: Annotated[int, typer.Option(min=1, help="Pairs, after one that warms up.")] = 9,
+    as_json: Json = False,
+) -> None:
+    """Products of kinds of projections on one thread: convolution beside bare matrix products, sparse beside dense.
+
+    Convolutions from 1x28x28 to 32 and then 64 filters, 5x5. Bare products are of all windows, ready made, by the BLAS
+    that the engine calls. Times are CPU time, the least of pairs by turns.
+    """
+    from dyadnet.bench.kinds import measure
+
+    if density <= 0:
+        raise ConfigError("--density", density, "above 0, so that there is a synapse")
+    console = for_people(width=120)
+    with console.status("measuring"):
+        results = measure(minibatch, neurons, density, repetitions)
+    table = Table(title=f"minibatch {minibatch}, CPU time on one thread: least of {repetitions}")
+    for column in ("projection", "product", "own", "bare or dense", "bare / own", "dense / own"):
+        table.add_column(column, justify="right")
+    for kind in ("convolution", "sparse"):
+        for row in results[kind]:
+            ratios = [f"{row['ratio']:.2f}", ""] if kind == "convolution" else ["", f"{row['ratio']:.1f}"]
+            table.add_row(row["of"], row["product"], _brief(row["own_s"]), _brief(row["bare_s"]), *ratios)
+    console.print(table)
+    size = results["bytes"]
+    told = f"{size['synapses']} synapses: {size['sparse'] / 1e6:.1f} MB, dense {size['dense'] / 1e6:.1f} MB; "
+    told += f"load of the machine {results['load']:.1f}"
+    console.print(told, highlight=False)
+    if as_json:
+        typer.echo(json.dumps(results))
+
+
+@app.command()
 def blocks(
     several: Annotated[str, typer.Option("--blocks", help="Blocks a hidden layer, with commas.")] = "10,50,100",
     model: Annotated[str, typer.Option(help="hm, ffm, sshm or asymmetric.")] = "sshm",

@@ -11,9 +11,12 @@ import pytest
 
 from dyadnet.bench.blocks import IMPERFECT, configuration
 from dyadnet.bench.kernel import MOST, SWEEPS, enough
+from dyadnet.bench.kinds import convolutions, sparse
 from dyadnet.bench.products import Products
 from dyadnet.bench.prospective import DELAYS, LAWS
 from dyadnet.cli.main import main
+from dyadnet.synapses.base import Ends
+from dyadnet.synapses.sparse import PairwiseBernoulli
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -79,6 +82,36 @@ def test_products_are_the_same_by_both_ways(rows: list[int]) -> None:
         products.close()
 
 
+def test_convolutions_are_measured_by_the_same_products() -> None:
+    cases = convolutions(5, (2, 7, 6), (3, 4), 3)
+    assert [case.product for case in cases] == ["forward", "backward", "contrast"] * 2
+    for case in cases:
+        own, bare = case.own(), case.bare()
+        if case.product == "forward":
+            bare = bare.transpose(1, 0, 2).reshape(own.shape)
+        if case.product == "backward":  # Each window adds its numbers to those of the image.
+            own, bare = own.sum(), bare.sum()
+        np.testing.assert_allclose(own, bare, rtol=1e-3, atol=1e-3, err_msg=case.product)
+
+
+def test_sparse_synapses_are_measured_by_the_same_products() -> None:
+    cases, size = sparse(5, 40, 0.2)
+    chosen = PairwiseBernoulli(p=0.2).pairs(Ends((40,), (40,), "bench"))
+    for case in cases:
+        bare = case.bare()[chosen] if case.product == "contrast" else case.bare()
+        np.testing.assert_allclose(case.own(), bare, rtol=1e-4, atol=1e-4, err_msg=case.product)
+    assert size["synapses"] == len(chosen[0])
+    assert size["dense"] == 4 * 40 * 40
+
+
+def test_kinds_are_beside_bare_and_dense_products(capsys: pytest.CaptureFixture[str]) -> None:
+    found = printed(capsys, "kinds", "--minibatch", "2", "--neurons", "50", "--density", "0.1", "--repetitions", "1")
+    assert [row["product"] for row in found["convolution"]] == ["forward", "backward", "contrast"] * 2
+    assert [row["product"] for row in found["sparse"]] == ["forward", "backward", "contrast"]
+    for row in found["convolution"] + found["sparse"]:
+        assert row["ratio"] == pytest.approx(row["bare_s"] / row["own_s"])
+
+
 def test_blocks_are_compared_with_one_a_layer(capsys: pytest.CaptureFixture[str]) -> None:
     flags = ("--blocks", "3", "--minibatches", "2", "--repetitions", "1")
     found = printed(capsys, "blocks", *flags)
@@ -132,6 +165,7 @@ def test_a_version_is_as_good_as_itself(capsys: pytest.CaptureFixture[str]) -> N
         (("prospective", "--table", "other"), "--table: 'other' is not legal"),
         (("prospective", "--radius", "0"), "--radius: 0.0 is not legal"),
         (("prospective", "--network", "20-8-10", "--data", "digits"), "--network: '20-8-10' is not legal"),
+        (("kinds", "--density", "0"), "--density: 0.0 is not legal"),
         (("growth", "--local", "--actors", "2"), "--actors: 2 is not legal"),
         (("growth", "--local", "--address", "auto"), "--address: 'auto' is not legal"),
         (("versions", "nowhere", "--models", "sshm,other"), "--models: 'other' is not legal"),

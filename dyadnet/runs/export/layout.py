@@ -42,14 +42,15 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
     for name, shape in shapes(topology.network).items():
         arrays[name] = np.empty(shape, dtype)
     for block, key, name, place in _places(topology):
-        target, found = arrays[name][place], parameters[block].get(key)
-        if found is None or found.shape != target.shape or found.dtype != dtype:
+        shape, found = arrays[name][place].shape, parameters[block].get(key)
+        if found is None or found.shape != shape or found.dtype != dtype:
             what = "nothing" if found is None else f"{found.dtype} {found.shape}"
             raise RunFolderError(
-                f"block {block}: parameter {key!r} should be {dtype} {target.shape}, found {what}; "
+                f"block {block}: parameter {key!r} should be {dtype} {shape}, found {what}; "
                 "these are weights of another network, or damaged"
             )
-        target[...] = found
+        # Not into a view: numbers of sparse synapses are picked out, which makes a copy.
+        arrays[name][place] = found
     return arrays
 
 
