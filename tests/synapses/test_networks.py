@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dyadnet as dn
 from dyadnet.analysis.assembled import assemble
 from dyadnet.dynamics.request import Phase
 from dyadnet.engines.local import LocalEngine
-from dyadnet.network.description import Network
+from dyadnet.network.description import Network, layered
+from dyadnet.network.layers import from_layers
 from tests.learning.test_gradients import BERNOULLI, BY_NEURON, PROSPECTIVE, relative_error
 from tests.support import Settler, data, engine
 from tests.synapses.networks import LARGEST, images, pooling, sparse
@@ -41,6 +43,26 @@ def test_the_contrast_is_the_gradient_of_blocks(network: Network) -> None:
 @pytest.mark.parametrize("network", [images(), sparse()])
 def test_the_contrast_is_the_gradient_whatever_the_clock(network: Network, dynamics: Any) -> None:
     assert relative_error(network, entries=1, **dynamics) < 1e-6
+
+
+def test_the_contrast_is_the_gradient_of_an_asymmetric_convolution() -> None:
+    """The way back of a convolution is the transpose of one, with weights of its own."""
+    layers = ["conv 4 3x3 padding same", "pool 2", "conv 3 3x3", "sparse 6 0.5", "dense 4"]
+    network = from_layers(layers, inputs=(1, 8, 8), lam="asymmetric", activation="tanh", gain=0.5, feedback_gain=0.3)
+    assert [p.connectivity.kind for p in network.projections[2::2]] == ["transposed", "transposed", "dense"]
+    assert relative_error(network) < 1e-6
+
+
+def test_a_chain_of_some_density_is_joined_by_so_many_synapses() -> None:
+    network = layered(6, [30, 20], 10, density=0.3)
+    kinds = [projection.connectivity for projection in network.projections]
+    assert [kind.kind for kind in kinds] == ["dense", "pairwise_bernoulli", "pairwise_bernoulli"]
+    shapes = [network.shapes(projection)[""] for projection in network.recurrent]
+    assert abs(shapes[0][0] / 600 - 0.3) < 0.1
+    assert layered(6, [30], 4, density=1.0) == layered(6, [30], 4)
+    for density in (0, 1.5, True, "half"):
+        with pytest.raises(dn.ConfigError, match="density"):
+            layered(6, [30], 4, density=density)  # type: ignore[arg-type]
 
 
 def as_dense(own: LocalEngine) -> LocalEngine:
