@@ -12,6 +12,7 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.network.description import Network
 from dyadnet.numerics.scores import headline, written
+from dyadnet.synapses.kinds import described
 
 MANY = 12
 """Populations and projections that are listed."""
@@ -24,7 +25,7 @@ def network(net: Network) -> str:
     populations = [[p.name, _size(net, p.name), p.activation, p.blocks] for p in net.populations]
     projections = [
         [
-            f"{p.pre} → {p.post}" + ("" if p.is_dense else f" ({p.connectivity.kind})"),
+            f"{p.pre} → {p.post}" + ("" if p.is_dense else f" ({described(p.connectivity)})"),
             "–" if p.lam is None else f"{p.lam:g}",
             f"{p.gain:g}",
         ]
@@ -99,7 +100,7 @@ def curve(values: Sequence[float] | np.ndarray[Any, Any]) -> str:
 
 def _told(net: Network) -> str:
     """Sizes in words; what comes from the data is not known yet."""
-    inputs = "inputs from the data" if "inputs" in net.from_data else f"{net.inputs} inputs"
+    inputs = "inputs from the data" if "inputs" in net.from_data else f"{_times(net.input_shape) or net.inputs} inputs"
     neurons = sum(population.size for population in net.populations)
     if net.from_data:
         return f"{inputs}, {len(net.populations)} populations"
@@ -110,7 +111,12 @@ def _told(net: Network) -> str:
 def _size(net: Network, name: str) -> str:
     if "outputs" in net.from_data and name == net.output:
         return "from the data"
-    return str(net.by_name[name].size)
+    population = net.by_name[name]
+    return _times(population.shape) or str(population.size)
+
+
+def _times(shape: tuple[int, ...] | None) -> str:
+    return "×".join(map(str, shape or ()))
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -73,3 +73,14 @@ def kind_of(given: Any, field: str) -> str | ProjectionKind:
         raise ConfigError(field, name, PROJECTIONS.legal(name))
     record = PROJECTIONS[name].read(dict(values), field)
     return DENSE if isinstance(record, Dense) else record
+
+
+def described(kind: ProjectionKind) -> str:
+    """A kind in words, with its settings: ``convolution, kernel 5x5, max_pool 2``; of explicit pairs how many."""
+    if isinstance(kind, Transposed):
+        return f"transposed {described(kind.of)}"
+    if isinstance(kind, Pairs):
+        return f"{kind.count} pairs"
+    settings = kind.model_dump(exclude={"kind"}, exclude_defaults=True)
+    words = ["x".join(map(str, value)) if isinstance(value, tuple) else str(value) for value in settings.values()]
+    return ", ".join([kind.kind, *(f"{key} {word}" for key, word in zip(settings, words, strict=True))])

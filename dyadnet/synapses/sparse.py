@@ -295,6 +295,11 @@ class Pairs(Sparse):
                 return f"{name}synaptic neurons from 0 to {size - 1}, not {side.max()}"
         return None
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(_unpacked(self.packed))
+
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
         """As they were given."""
         post, pre = _unpacked(self.packed).T

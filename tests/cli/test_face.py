@@ -17,7 +17,7 @@ import dyadnet as dn
 from dyadnet.config import RunConfig
 from dyadnet.config.json_schema import schema
 from dyadnet.config.overrides import assigned
-from dyadnet.config.presets import preset
+from dyadnet.config.presets import NAMES, preset
 from dyadnet.errors import ConfigError, nearest
 from dyadnet.schema import paths
 from dyadnet.study.definition import read_study
@@ -225,6 +225,30 @@ def test_short_flags_are_settings(tmp_path: Path) -> None:
     assert [population.blocks for population in found.network.populations] == [2, 2, 1]
 
 
+def test_blocks_of_layers(tmp_path: Path) -> None:
+    layers = "network: {inputs: [1, 8, 8], layers: [conv 4 3x3, {layer: dense 20, blocks: 3}, dense 10]}\n"
+    (tmp_path / "run.yaml").write_text(layers)
+    for flag, blocks in ((["--blocks", "2"], [2, 3, 1]), (["--set", "network.blocks=4"], [4, 3, 1]), ([], [1, 3, 1])):
+        out = tmp_path / f"run{len(flag)}{flag[-1:]}"
+        assert command("train", str(tmp_path / "run.yaml"), *QUICK, *flag, "--out", str(out)) == 0
+        assert [population.blocks for population in dn.load(out).config.network.populations] == blocks
+
+
+def test_presets_are_listed_and_chosen_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("presets", "--json") == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert set(found) == set(NAMES)
+    assert found["conv-mnist"]["data"] == "mnist"
+    assert set(found["conv-mnist"]["models"]) == {"hm", "ffm", "sshm", "asymmetric"}
+    assert all(name in shown.err for name in NAMES)
+    assert command("train", "--preset", "digits", *QUICK, "--model", "hm", "--out", str(tmp_path / "run")) == 0
+    assert dn.load(tmp_path / "run").config.network == RunConfig.read(preset("digits", "hm")).network
+    told = complaint(capsys, "train", "--preset", "conv-mnist", "--data", "digits", "--out", str(tmp_path / "no"))
+    assert told.endswith("network.inputs: [1, 28, 28] is not legal; digits has images of the shape [1, 8, 8]")
+    assert "did you mean conv-mnist?" in complaint(capsys, "train", "--preset", "conv-mnits")
+
+
 def test_blocks_are_split_before_actors_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     graph = {
         "network": {
@@ -283,6 +307,8 @@ def completed(words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         ("dyadnet train --set lea", {"learning."}),
         ("dyadnet train --set learning.e", {"learning.epochs", "learning.evaluation_batch", "learning.early_stopping"}),
         ("dyadnet train --set network.layered.h", {"network.layered.hidden"}),
+        ("dyadnet train --set network.l", {"network.lam", "network.layered.", "network.layers", "network.loss"}),
+        ("dyadnet train --preset conv", {"conv-mnist", "conv-cifar"}),
         ("dyadnet train --set imperfections.channel.loss.", {"imperfections.channel.loss.p"}),
         ("dyadnet resume run --set data.", {"data.dir"}),
         ("dyadnet evaluate --part t", {"test", "train"}),
@@ -320,7 +346,7 @@ def validator() -> Draft202012Validator:
 
 
 def test_the_schema_takes_what_dyadnet_takes(validator: Draft202012Validator) -> None:
-    for data in ("digits", "mnist", "fashion-mnist"):
+    for data in ("digits", "mnist", "fashion-mnist", "conv-mnist", "conv-cifar", "denoise-fashion"):
         for model in ("hm", "ffm", "sshm"):
             values = preset(data, model)
             assert validator.is_valid(values), (data, model)
@@ -335,6 +361,8 @@ def test_the_schema_takes_what_dyadnet_takes(validator: Draft202012Validator) ->
         {"checkpoint": False, "init_from": "runs/one", "learning": {"early_stopping": 5, "lam": {"h1->h2": 0.5}}},
         {"imperfections": {"channel": {"loss": 0.1}, "devices": {"out": {"weights": 4}}}},
         {"network": {"layered": {"hidden": [20, 20], "lam": [0.5, 0.0]}}},
+        {"network": {"layers": ["conv 4 3x3", {"layer": "pool 2 max", "name": "b"}, "dense 10"], "inputs": [1, 8, 8]}},
+        {"network": {"layers": ["dense 10"], "inputs": 64, "lam": "asymmetric", "feedback_gain": 0.3}},
     ):
         assert validator.is_valid(SMALL | short), short
 
@@ -346,6 +374,8 @@ def test_the_schema_takes_what_dyadnet_takes(validator: Draft202012Validator) ->
         {"learning": {"epochs": "many"}},
         {"network": {"layered": {"hiden": [3]}}},
         {"network": {"layered": {"hidden": 3}}},
+        {"network": {"layers": "dense 10"}},
+        {"network": {"layers": ["dense 10"], "hidden": [3]}},
         {"dynamics": {"initial": "nowhere"}},
         {"lerning": {}},
         {"imperfections": {"channel": {"los": 0.1}}},

@@ -10,6 +10,7 @@ import pytest
 from dyadnet.config import RunConfig
 from dyadnet.config.start import starting_point
 from dyadnet.errors import ConfigError
+from dyadnet.network.description import MODELS
 from dyadnet.telemetry.snapshot import model_of
 
 GRAPH = """
@@ -67,10 +68,21 @@ def test_one_lambda_is_refused_where_projections_run_both_ways(write: Any) -> No
             starting_point(write(both), model, lam, None)
 
 
-def test_only_dense_projections_get_one_back(write: Any) -> None:
-    local = GRAPH.replace("gain: 0.5}", "kind: {kind: local}}")
-    with pytest.raises(ConfigError, match=r"'a->b' is not legal; dense"):
-        starting_point(write(local), "asymmetric", None, None)
+def test_projections_of_other_kinds_get_their_transpose_back(write: Any) -> None:
+    sparse = GRAPH.replace("gain: 0.5}", "kind: {kind: fixed_indegree, k: 3}}")
+    network = started(write(sparse), "asymmetric").network
+    back = next(p for p in network.projections if p.name == "b->a")
+    assert back.connectivity.model_dump(exclude_defaults=True)["of"]["k"] == 3
+    assert started(write(sparse), "asymmetric").network.asymmetric
+
+
+LAYERS = "network: {inputs: [1, 8, 8], layers: [conv 4 3x3, pool 2, dense 10]}\n"
+
+
+def test_layers_take_any_model_and_any_lambda(write: Any) -> None:
+    for model in MODELS:
+        assert model_of(started(write(LAYERS), model)) == model
+    assert model_of(started(write(LAYERS), lam=0.25)) == "lam-0.25"
 
 
 def test_a_lambda_by_projection_is_legal_where_a_single_one_is_not() -> None:

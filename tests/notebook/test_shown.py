@@ -44,6 +44,21 @@ def test_a_network_shows_its_populations_and_projections() -> None:
     assert "and 19 more" in many
 
 
+def test_a_network_shows_shapes_and_kinds() -> None:
+    layers = ["conv 4 3x3", "pool 2 max", {"layer": "conv 6 2x2", "name": "b"}, "sparse 5 0.5", "dense"]
+    found = texts(dn.from_layers(layers, inputs=(2, 8, 8)))
+    assert [found[found.index(name) + 1] for name in ("conv1", "b", "sparse3")] == ["4×3×3", "6×2×2", "5"]
+    assert found[found.index("input → conv1 (convolution, kernel 3x3, max_pool 2)") + 1] == "–"
+    assert "b → sparse3 (pairwise_bernoulli, p 0.5)" in found
+    assert "2×8×8 inputs, 4 populations" in found
+    pairs = dn.Network(
+        3,
+        (dn.Population("a", 2), dn.Population("out", 2)),
+        (dn.Projection("input", "a", kind={"kind": "pairs", "pairs": [[0, 1]]}), dn.Projection("a", "out", 0.5)),
+    )
+    assert "input → a (1 pairs)" in texts(pairs)
+
+
 def test_a_configuration_shows_what_differs_from_the_defaults() -> None:
     found = texts(RunConfig.read(settings()))
     assert found[found.index("learning.epochs") + 1] == "2"

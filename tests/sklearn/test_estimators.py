@@ -213,6 +213,14 @@ def test_the_network_may_be_any_graph() -> None:
     assert DyadicClassifier(**SMALL, settings={"network": graph}).fit(X, y).config_.network.populations[0].name == "a"
 
 
+def test_the_network_may_be_layers() -> None:
+    images, labels = load_digits(return_X_y=True)
+    layers = {"inputs": [1, 8, 8], "layers": ["conv 4 3x3", "pool 2", "dense 10"], "activation": "tanh", "gain": 1.4}
+    classifier = DyadicClassifier(max_iter=2, random_state=0, settings={"network": layers | {"loss": "cross-entropy"}})
+    assert classifier.fit(images[:300], labels[:300]).score(images[:300], labels[:300]) > 0.5
+    assert classifier.config_.network.by_name["conv1"].shape == (4, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
