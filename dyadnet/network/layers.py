@@ -239,8 +239,8 @@ class _Chain:
         merges = isinstance(below, Convolution) and below.pool == 1 and layer.settings.keys() == {"layer"}
         feeds_back = bool(self.populations) and not (merges and self.projections[-1].from_input)
         if of == "max" and self.lam == ASYMMETRIC and feeds_back:
-            legal = f"pool {size}, which takes the mean: in an asymmetric network the largest has no way back of its own"
-            raise layer.refuse(legal)
+            why = "in an asymmetric network the largest has no way back of its own"
+            raise layer.refuse(f"pool {size}, which takes the mean: {why}")
         if merges:
             pool = {"max_pool" if of == "max" else "average_pool": side}
             self.projections[-1] = replace(self.projections[-1], kind=below.model_copy(update=pool))
@@ -326,11 +326,11 @@ class _Chain:
         if self.shape is None:
             raise layer.refuse("images below it; give network.inputs as [channels, height, width]")
         if len(self.shape) != 3:
-            what = "neurons without a shape" if self.populations else "inputs; give network.inputs as [channels, height, width]"
+            remedy = "inputs; give network.inputs as [channels, height, width]"
+            what = "neurons without a shape" if self.populations else remedy
             raise layer.refuse(f"images below it, not {self.shape[0]} {what}")
         return self.shape
 
     def _fits(self, layer: _Layer, problem: str | None) -> None:
         if problem is not None:
             raise layer.refuse(problem)
-

@@ -143,8 +143,9 @@ def network_from(values: Any) -> Network:
 def _of_layers(values: dict[str, Any]) -> Network:
     """A network that is written as layers."""
     if "layered" in values:
-        legal = "a network is written either as 'layered' or as layers; give layers in a file of their own, or over a preset"
-        raise ConfigError("network.layers", values["layers"], f"{legal} that has them, such as --preset conv-mnist")
+        legal = "a network is written either as 'layered' or as layers"
+        remedy = "give layers in a file of their own, or over a preset that has them, such as --preset conv-mnist"
+        raise ConfigError("network.layers", values["layers"], f"{legal}; {remedy}")
     for key in values:
         if key in _NetworkSpec.model_fields and key not in _LayersSpec.model_fields:
             legal = "a network is written either as layers or by populations and projections; keep one of the two"

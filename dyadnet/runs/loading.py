@@ -71,7 +71,8 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
         raise ConfigError(f"network ({size})", None, legal)
     image = config.network.input_shape
     if image is not None and data.shape not in (None, image):
-        raise ConfigError("network.inputs", list(image), f"{data.name} has images of the shape {list(data.shape or ())}")
+        legal = f"{data.name} has images of the shape {list(data.shape or ())}"
+        raise ConfigError("network.inputs", list(image), legal)
     if config.network.inputs != data.features:
         legal = f"{data.name} has {data.features} features a sample"
         raise ConfigError("network.inputs", list(image or ()) or config.network.inputs, legal)

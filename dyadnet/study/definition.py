@@ -233,7 +233,8 @@ def _check_names(study: Study) -> None:
     if study.base.preset is not None:
         check(study.base.preset, "base.preset")
         if study.base.config is not None:
-            raise ConfigError("base.preset", study.base.preset, "config gives all settings already; leave out one of them")
+            legal = "config gives all settings already; leave out one of them"
+            raise ConfigError("base.preset", study.base.preset, legal)
     if not re.fullmatch(r"[\w.-]+", study.name or "-") or study.name in (".", ".."):
         raise ConfigError("name", study.name, "letters, digits, '.', '_' and '-' only; it names a folder")
     for model in study.base.by_model:

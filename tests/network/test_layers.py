@@ -12,12 +12,13 @@ from dyadnet.errors import ConfigError
 from dyadnet.network.description import Network
 from dyadnet.network.serialization import network_from, network_to
 
-CHAIN: list[str | dict[str, Any]] = ["conv 8 3x3", "pool 2 max", "conv 4 2x2 stride 1 padding 1", "sparse 12 0.5", "dense 10"]
+CHAIN = ["conv 8 3x3", "pool 2 max", "conv 4 2x2 stride 1 padding 1", "sparse 12 0.5", "dense 10"]
 
 
 def told(network: Network) -> list[tuple[str, str, dict[str, Any]]]:
     """Each projection with its kind's settings."""
-    return [(p.name, p.connectivity.kind, p.connectivity.model_dump(exclude_defaults=True)) for p in network.projections]
+    kinds = [(p.name, p.connectivity) for p in network.projections]
+    return [(name, kind.kind, kind.model_dump(exclude_defaults=True)) for name, kind in kinds]
 
 
 def test_each_layer_is_a_population_on_the_one_below() -> None:
@@ -58,7 +59,7 @@ def test_a_layer_has_settings_of_its_own() -> None:
 
 
 def test_a_skip_joins_neuron_by_neuron_where_shapes_are_the_same() -> None:
-    layers = ["conv 4 3x3 padding same", "conv 4 3x3 padding same", "conv 4 3x3 padding same", "skip", "dense 10", "skip 4"]
+    layers = [*["conv 4 3x3 padding same"] * 3, "skip", "dense 10", "skip 4"]
     network = dn.from_layers(layers, inputs=(4, 5, 5), lam=0.5)
     assert told(network)[3:] == [
         ("conv1->conv3", "one_to_one", {}),
