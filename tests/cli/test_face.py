@@ -244,6 +244,7 @@ def test_presets_are_listed_and_chosen_by_name(tmp_path: Path, capsys: pytest.Ca
     assert all(name in shown.err for name in NAMES)
     assert command("train", "--preset", "digits", *QUICK, "--model", "hm", "--out", str(tmp_path / "run")) == 0
     assert dn.load(tmp_path / "run").config.network == RunConfig.read(preset("digits", "hm")).network
+    capsys.readouterr()
     told = complaint(capsys, "train", "--preset", "conv-mnist", "--data", "digits", "--out", str(tmp_path / "no"))
     assert told.endswith("network.inputs: [1, 28, 28] is not legal; digits has images of the shape [1, 8, 8]")
     assert "did you mean conv-mnist?" in complaint(capsys, "train", "--preset", "conv-mnits")
