@@ -4,9 +4,10 @@ Each is a linear map θ between arrays of rows, one a sample, over flat arenas, 
 What it joins is written down in a *plan*: whole numbers, whose first is its form.
 
 A convolution of a row is one matrix product of its kernels with *patches*, the windows of its input side by side, of
-so many rows at a time that the product is large enough and its patches stay in the cache. It may be pooled at once: by
-the mean of each window, which is linear, or by its largest number. Then θ depends on the means: it has, for each
-window, the synapse that won (the *switch*), and the differences and the feedback pass through the same one.
+so many rows at a time that the product is large enough and its patches stay in the cache. It may be pooled at once. The
+mean of p×p results is one result of the *boxed* input, each number of which is the mean of the p×p that begin there:
+so the input is boxed, and the kernels move by p. By the largest of each window θ depends on the means: it has, for each
+window, the place that won (the *switch*), and the differences and the feedback pass through the same one.
 
 Sparse synapses are multiplied neuron by neuron for many rows at a time, with rows side by side.
 """
@@ -32,6 +33,9 @@ N_KERNEL_HEIGHT, N_KERNEL_WIDTH, N_STRIDE, N_TOP, N_LEFT = range(11, 16)
 # Of its pooling: the side of a window (1: none), and whether the largest number stands for it; for how many firings in
 # a relaxation the means choose. Rows whose patches are multiplied at a time.
 N_POOL, N_LARGEST, N_CHOICES, N_TOGETHER = range(16, 20)
+# The side of a box, if the input is boxed (1: it is not), and how much of it lies above and to the left of the input
+# at first. Channels, sizes and windows above are those of the boxed input then.
+N_BOX, N_BOX_TOP, N_BOX_LEFT = range(20, 23)
 # Of sparse synapses: where those of each postsynaptic neuron begin, and the end; the presynaptic neuron of each. Then
 # the same by presynaptic neurons: where theirs begin, the postsynaptic neuron of each, and which synapse it is.
 N_STARTS = 5
@@ -106,7 +110,7 @@ def _onward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: igno
         count = min(together, rows - row)
         columns = count * area
         for k in range(count):
-            _patches(P, p, X, x + (row + k) * pre, Z, k * area, columns)
+            _seen(P, p, X, x + (row + k) * pre, Z, k * area, columns)
         times(W, w, filters, kernel, Z, 0, columns, Z, result)
         for k in range(count):
             of = s + (row + k) % period * post
@@ -148,7 +152,13 @@ def _back(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-unt
         for k in range(count):
             at = y + (row + k) * pre
             Y[at : at + pre] = zero
-            _put_back(P, p, Z, k * area, columns, Y, at)
+            if P[p + N_BOX] == 1:
+                _put_back(P, p, Z, k * area, columns, Y, at)
+                continue
+            box = P[p + N_ROOM] - boxes(P, p)
+            Z[box : P[p + N_ROOM]] = zero
+            _put_back(P, p, Z, k * area, columns, Z, box)
+            _unboxed(P, p, Z, box, Y, at)
         row += count
 
 
@@ -192,7 +202,7 @@ def _correlate(P, p, L, l, rows, period, R, r, G, g, S, s, Z):  # type: ignore[n
         count = min(together, rows - row)
         columns = count * area
         for k in range(count):
-            _patches(P, p, R, r + (row + k) * pre, Z, k * area, columns)
+            _seen(P, p, R, r + (row + k) * pre, Z, k * area, columns)
         _unpooled(P, p, L, l + row * post, count, Z, result, S, s, row, period)
         times_transposed(Z, result, filters, columns, Z, 0, kernel, Z, part)
         for j in range(size):
@@ -231,6 +241,63 @@ def _add_run(X, x, n, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     while j < n:
         Y[_u(y + j)] += X[_u(x + j)]
         j += 1
+
+
+@compiled
+def boxes(P, p):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Numbers of a boxed row, which lies at the end of the room."""
+    return P[p + N_CHANNELS] * P[p + N_HEIGHT] * P[p + N_WIDTH]
+
+
+@compiled
+def _seen(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """The windows of one row, boxed if that is asked for, as columns of a matrix, from its column `z` on."""
+    if P[p + N_BOX] == 1:
+        _patches(P, p, X, x, Z, z, columns)
+        return
+    box = P[p + N_ROOM] - boxes(P, p)
+    Z[box : P[p + N_ROOM]] = Z.dtype.type(0)
+    height, width, side = P[p + N_HEIGHT], P[p + N_WIDTH], P[p + N_BOX]
+    share = Z.dtype.type(1.0 / (side * side))
+    for channel in range(P[p + N_CHANNELS]):
+        for a in range(height):
+            into = box + (channel * height + a) * width
+            for i in range(side):
+                for j in range(side):
+                    start, first, last = _under(P, p, channel, a + i, j)
+                    _add_run(X, x + start, last - first, Z, into + first)
+            for b in range(into, into + width):
+                Z[_u(b)] *= share
+    _patches(P, p, Z, box, Z, z, columns)
+
+
+@compiled
+def _unboxed(P, p, Z, box, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Add what lies at `box` to the row that it is boxed of."""
+    height, width, side = P[p + N_HEIGHT], P[p + N_WIDTH], P[p + N_BOX]
+    share = Z.dtype.type(1.0 / (side * side))
+    for channel in range(P[p + N_CHANNELS]):
+        for a in range(height):
+            into = box + (channel * height + a) * width
+            for b in range(into, into + width):
+                Z[_u(b)] *= share
+            for i in range(side):
+                for j in range(side):
+                    start, first, last = _under(P, p, channel, a + i, j)
+                    _add_run(Z, into + first, last - first, Y, y + start)
+
+
+@_pasted
+def _under(P, p, channel, a, j):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Where in a row the numbers lie that one place of the boxes in a line is over, and the first and last box."""
+    side, top, left = P[p + N_BOX], P[p + N_BOX_TOP], P[p + N_BOX_LEFT]
+    height = P[p + N_HEIGHT] + side - 1 - 2 * top
+    width = P[p + N_WIDTH] + side - 1 - 2 * left
+    line = a - top
+    if line < 0 or line >= height:
+        return 0, 0, 0
+    first, last = max(0, left - j), min(P[p + N_WIDTH], width + left - j)
+    return (channel * height + line) * width + first + j - left, first, last
 
 
 @compiled
