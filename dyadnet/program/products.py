@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 
 from dyadnet.numerics import connections
-from dyadnet.numerics.connections import (
+from dyadnet.numerics.connections import has_switches
+from dyadnet.numerics.draws import seek
+from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.plans import (
     N_BOX,
     N_CHOICES,
     N_INNER,
     N_LARGEST,
     N_POOL,
+    N_POST,
+    N_PRE,
     N_SIZE,
     SPARSE,
     TRANSPOSED,
-    has_switches,
 )
-from dyadnet.numerics.draws import seek
-from dyadnet.numerics.kernels import compiled
 from dyadnet.program.channels import drawn
 from dyadnet.program.tables import (
     B_PLAN,
@@ -115,7 +117,7 @@ def planned_noise(  # type: ignore[no-untyped-def]  # pragma: no cover
     if size == 0:
         return
     number = m.X.dtype.type
-    post, pre = t.plans[plan + connections.N_POST], t.plans[plan + connections.N_PRE]
+    post, pre = t.plans[plan + N_POST], t.plans[plan + N_PRE]
     width, fan = (post, pre) if forward else (pre, post)
     count = streams * rows
     for j in range(size):
