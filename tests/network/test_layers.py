@@ -36,7 +36,8 @@ def test_each_layer_is_a_population_on_the_one_below() -> None:
 
 
 def test_pooling_is_part_of_the_convolution_below_it_and_a_layer_elsewhere() -> None:
-    layers = ["pool 2", "conv 4 3x3 padding same", {"layer": "pool 2 max", "name": "pooled"}, "local 2 2x2", "dense 10"]
+    pooled = {"layer": "pool 2 max", "name": "pooled"}
+    layers: list[Any] = ["pool 2", "conv 4 3x3 padding same", pooled, "local 2 2x2", "dense 10"]
     network = dn.from_layers(layers, inputs=[1, 8, 8])
     assert told(network)[:4] == [
         ("input->pool1", "pooling", {"size": 2}),

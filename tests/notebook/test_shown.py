@@ -45,7 +45,7 @@ def test_a_network_shows_its_populations_and_projections() -> None:
 
 
 def test_a_network_shows_shapes_and_kinds() -> None:
-    layers = ["conv 4 3x3", "pool 2 max", {"layer": "conv 6 2x2", "name": "b"}, "sparse 5 0.5", "dense"]
+    layers: list[Any] = ["conv 4 3x3", "pool 2 max", {"layer": "conv 6 2x2", "name": "b"}, "sparse 5 0.5", "dense"]
     found = texts(dn.from_layers(layers, inputs=(2, 8, 8)))
     assert [found[found.index(name) + 1] for name in ("conv1", "b", "sparse3")] == ["4×3×3", "6×2×2", "5"]
     assert found[found.index("input → conv1 (convolution, kernel 3x3, max_pool 2)") + 1] == "–"
