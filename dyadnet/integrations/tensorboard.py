@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dyadnet.errors import UsageError
+from dyadnet.runs.history import numbers
 from dyadnet.runs.status import Status
 from dyadnet.training.callbacks import Callback
-from dyadnet.training.run import Run, numbers
+from dyadnet.training.run import Run
 
 
 class TensorBoard(Callback):

@@ -23,6 +23,7 @@ from dyadnet.config.pictures import formats
 from dyadnet.errors import DyadnetError
 from dyadnet.numerics.histogram import AGES, BINS, PER_DECADE, lower_edges
 from dyadnet.process.console import say
+from dyadnet.reporting.tiles import Picture
 from dyadnet.runs.folder import whole
 from dyadnet.runs.record_lines import Line, epochs, spendings
 
@@ -129,6 +130,28 @@ def saturation(axis: Axes, epochs: Sequence[Line]) -> None:
 
 CURVES = {"loss": loss, "error": error, "sweeps": sweeps, "saturation": saturation}
 """What `curves` shows, by name: each draws on axes of the caller's, from the epoch lines of ``metrics.jsonl``."""
+
+
+def losses_and_scores(axis: Axes, history: Mapping[str, NDArray[Any]]) -> None:
+    """Draw the losses of a run's `history`, and on a second axis, dashed, accuracies, or R² of numbers."""
+    right = axis.twinx()
+    classes = "validation_r2" not in history
+    for part, colour in COLOURS.items():
+        axis.plot(history["epoch"], history.get(f"{part}_loss", []), color=colour, label=part)
+        score = np.asarray(history.get(f"{part}_accuracy" if classes else f"{part}_r2", ()))
+        right.plot(history["epoch"], 100 * score if classes else score, color=colour, linestyle="--")
+    over_epochs(axis, "loss (solid)")
+    right.set_ylabel("accuracy (%, dashed)" if classes else "R² (dashed)")
+    axis.legend(frameon=False)
+
+
+def shown(picture: Picture, axis: Axes) -> Axes:
+    """Draw tiles as they are, under their title and above what their colours mean."""
+    axis.imshow(picture.pixels, interpolation="nearest")
+    axis.set_axis_off()
+    axis.set_title(literal(picture.title))
+    axis.text(0.5, -0.02, literal(picture.note), transform=axis.transAxes, ha="center", va="top", fontsize="small")
+    return axis
 
 
 @drawing

@@ -22,7 +22,15 @@ from dyadnet.config.overrides import merged
 from dyadnet.config.pictures import also_as
 from dyadnet.data import MEMORY, Data, Dataset
 from dyadnet.data.memory import described
-from dyadnet.errors import CallbackError, CheckpointError, ConfigError, DivergedError, RunFolderError, UsageError
+from dyadnet.errors import (
+    CallbackError,
+    CheckpointError,
+    ConfigError,
+    DivergedError,
+    DyadnetError,
+    RunFolderError,
+    UsageError,
+)
 from dyadnet.files.arrays import ArraysError, read
 from dyadnet.network.topology import Topology
 from dyadnet.notebook import usual_watcher
@@ -30,7 +38,17 @@ from dyadnet.process import signals
 from dyadnet.process.console import in_notebook
 from dyadnet.process.guest import one_thread_a_library
 from dyadnet.reporting.page import REPORT
-from dyadnet.runs.folder import CONFIG, PROBES, RunFolder, read_config, read_machinery, read_metrics
+from dyadnet.runs import maps
+from dyadnet.runs.folder import (
+    BEST,
+    CONFIG,
+    PROBES,
+    RunFolder,
+    read_config,
+    read_machinery,
+    read_metrics,
+    saved_weights,
+)
 from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.loading import check_fit, in_memory
 from dyadnet.runs.loading import load_data as load_data  # its old place
@@ -39,6 +57,7 @@ from dyadnet.runs.summary import Summary
 from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.telemetry.snapshot import model_of
 from dyadnet.training.callbacks import Callback, Callbacks, check
+from dyadnet.training.inference import feature_maps
 from dyadnet.training.opening import opened
 from dyadnet.training.reopening import reopened
 from dyadnet.training.run import Run
@@ -123,7 +142,7 @@ def train(
     out = new_folder(config) if out is None else Path(out)
     with _guest(config), RunFolder(out, config) as folder:
         try:
-            with _called(callbacks, folder, watcher), _reported(config, folder, watcher):
+            with _called(callbacks, folder, watcher), _reported(config, folder, watcher, dataset):
                 _begin(folder)
                 if config.cluster.detach:
                     # Whoever trains holds the checkpoints, and that is not this process.
@@ -206,7 +225,7 @@ def resume(
             # Whoever trains holds the lock and the records, and that is not this process.
             held.close()
         held.enter_context(_called(callbacks, folder, watcher))
-        held.enter_context(_reported(config, folder, watcher))
+        held.enter_context(_reported(config, folder, watcher, dataset))
         try:
             _begin(folder)
             summary = launch(config, dataset, folder, watcher)
@@ -218,7 +237,7 @@ def resume(
 
 
 @contextlib.contextmanager
-def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback) -> Iterator[None]:
+def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback, dataset: Dataset) -> Iterator[None]:
     """Write down how a run stands and ends, and draw it once it has ended well; a run that is left does so itself."""
     if config.cluster.detach:
         yield
@@ -228,7 +247,7 @@ def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback) -
         def over(summary: Summary) -> None:
             reporter.finish(summary)
             if config.record.report:
-                draw(folder.path, watcher)
+                draw(folder.path, watcher, dataset)
 
         folder.on_end = over
         yield
@@ -355,10 +374,15 @@ def _named(config: RunConfig, given: Dataset) -> RunConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"name": MEMORY, "memory": memory})})
 
 
-def draw(run: Path, watcher: ProgressCallback) -> None:
+def draw(run: Path, watcher: ProgressCallback, dataset: Dataset | None = None) -> None:
     """Draw a run's curves, the ages of its messages if it ran freely, and its probes, into its folder; then report.
 
     What was trained is there without its pictures: of those that cannot be drawn or written the watcher is warned.
+
+    Parameters
+    ----------
+    dataset
+        The run's, of which the report shows a sample; read anew unless given, or if they were in memory left out.
     """
     again = f"dyadnet report {shlex.quote(str(run))}"
     try:
@@ -369,6 +393,7 @@ def draw(run: Path, watcher: ProgressCallback) -> None:
             raise
         except Exception as problem:
             watcher.warning(f"no pictures: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}")
+        _keep_maps(run, watcher, dataset)
         report.write([run], run / REPORT)
     except KeyboardInterrupt:
         watcher.warning(f"stopped while drawing pictures, after the training was over; for the report: {again}")
@@ -376,6 +401,19 @@ def draw(run: Path, watcher: ProgressCallback) -> None:
         # The folder may be somebody else's, and hold anything.
         why = " ".join(str(problem).split())
         watcher.warning(f"no pictures and no report: {why}; once they can be written: {again}")
+
+
+def _keep_maps(run: Path, watcher: ProgressCallback, dataset: Dataset | None) -> None:
+    """Leave what the report shows of a sample, if the run has weights."""
+    config = read_config(run)
+    if not saved_weights(run, BEST).exists() or (dataset is None and config.data.memory is not None):
+        return
+    try:
+        arrays = feature_maps(run, load_data(config) if dataset is None else dataset)
+        if arrays:
+            maps.keep(run, arrays)
+    except DyadnetError as problem:
+        watcher.warning(f"no feature maps: {' '.join(str(problem).split())}")
 
 
 def pictures(run: Path, kind: str | None = None) -> None:

@@ -1,8 +1,10 @@
-"""What trained weights say of samples: outputs of a network that settles without a nudge."""
+"""What trained weights say of samples: means of a network that settles without a nudge."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,14 @@ from dyadnet.data.images import Normalisation
 from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
 from dyadnet.engines.local import LocalEngine
+from dyadnet.errors import DataError
+from dyadnet.network.description import INPUT
+from dyadnet.network.topology import Topology
+from dyadnet.runs import trained
+from dyadnet.runs.export.layout import split
+from dyadnet.runs.folder import BEST, read_config, saved_weights
 from dyadnet.runs.observer import Unobserved
-from dyadnet.runs.weights import Parameters
+from dyadnet.runs.weights import Parameters, read_manifest
 from dyadnet.training.coordinator import Coordinator
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}
@@ -24,16 +32,59 @@ EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 500
 order change nothing."""
 
 
-def precise(config: RunConfig) -> RunConfig:
+def precise(config: RunConfig, *, exact: bool = True) -> RunConfig:
     """The run's configuration with `EXACT` dynamics; under noise or a fixed number of sweeps only on one lane.
 
     A run in real time is read out in virtual time: both settle to the same fixed point.
+
+    Parameters
+    ----------
+    exact
+        Whether to settle any closer than in training.
     """
-    settles = not config.imperfections.noisy(config.network) and not config.dynamics.fixed
+    settles = exact and not config.imperfections.noisy(config.network) and not config.dynamics.fixed
     mode = Lockstep() if isinstance(config.dynamics.mode, FreeRunning) else config.dynamics.mode
     dynamics = config.dynamics.model_copy(update={"lanes": 1, "mode": mode} | (EXACT if settles else {}))
     learning = config.learning.model_copy(update={"early_stopping": None})
     return config.model_copy(update={"dynamics": dynamics, "learning": learning})
+
+
+def checked(X: Any, features: int, scale: float, dtype: str) -> NDArray[Any]:
+    """Samples as rows, shape (samples, features).
+
+    Parameters
+    ----------
+    X
+        Of any shape (samples, …).
+    scale, dtype
+        What raw values are multiplied by, and their type in the data that were trained on.
+
+    Raises
+    ------
+    DataError
+        If X has other features, another kind of numbers, or values that are none.
+    """
+    try:
+        array = np.asarray(X)
+    except Exception as problem:  # Of whatever library it is.
+        raise DataError(f"X is no array ({type(X).__name__}: {' '.join(str(problem).split())[:200]})") from None
+    if array.ndim < 2 or len(array) == 0 or array.dtype.kind not in "uif":
+        what = f"X has shape {array.shape} and type {array.dtype}"
+        raise DataError(f"{what}; expected numbers of shape (samples, features)")
+    flat = np.ascontiguousarray(array.reshape(len(array), -1))
+    if flat.shape[1] != features:
+        raise DataError(f"X has {flat.shape[1]} features a sample, the network {features}")
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
+        raise DataError(f"X holds NaN or infinite values, the first in row {row}")
+    if dtype == "uint8":
+        if flat.dtype.kind == "f" or flat.min() < 0 or flat.max() > 255:
+            why = f"the run was trained on bytes, which are multiplied by {scale:.4g}"
+            raise DataError(f"X holds {flat.dtype}; {why}: give it bytes (uint8) too")
+        return flat.astype(np.uint8)
+    if flat.dtype == np.uint8:
+        raise DataError(f"X holds bytes (uint8), the run was trained on {dtype}; make both the same")
+    return flat
 
 
 def outputs(
@@ -44,7 +95,21 @@ def outputs(
     scale: float = 1.0,
     normalisation: Normalisation | None = None,
 ) -> NDArray[np.float64]:
-    """Means of the output dyads, settled at β = 0 in this process.
+    """Means of the output dyads, shape (samples, outputs); see `means`."""
+    return means(config, parameters, couplings, inputs, scale, normalisation)[config.network.output]
+
+
+def means(
+    config: RunConfig,
+    parameters: Parameters,
+    couplings: tuple[float, ...],
+    inputs: NDArray[Any],
+    scale: float = 1.0,
+    normalisation: Normalisation | None = None,
+    *,
+    of: Sequence[str] = (),
+) -> dict[str, NDArray[np.float64]]:
+    """Means m of populations, settled at β = 0 in this process.
 
     Parameters
     ----------
@@ -60,30 +125,67 @@ def outputs(
         What they are multiplied by to become network inputs.
     normalisation
         What these are normalised by, if they are.
+    of
+        Names of populations; the output alone unless given.
 
     Returns
     -------
-    ndarray
-        Shape (samples, outputs).
+    dict
+        By name, shape (samples, neurons).
     """
-    classes = config.network.classes
+    network = config.network
     samples = Split(inputs, np.zeros(len(inputs), dtype=np.int64))
     unused = Split(inputs[:1].repeat(2, axis=0), np.zeros(2, dtype=np.int64))
-    shown = Dataset("X", unused, samples, scale, classes, normalisation=normalisation)
+    shown = Dataset("X", unused, samples, scale, network.classes, normalisation=normalisation)
     with closing(LocalEngine(config, shown)) as engine:
-        reader = _Reader(engine)
+        reader = _Reader(engine, of or [network.output])
         engine.load(parameters)
         Coordinator(config, shown.sizes, engine, observer=reader).evaluate("test", couplings)
-    return np.concatenate(reader.outputs).astype(np.float64)
+    return {name: np.concatenate(parts).astype(np.float64) for name, parts in reader.means.items()}
+
+
+def feature_maps(run: Path, dataset: Dataset) -> dict[str, NDArray[np.float32]]:
+    """The first test sample as an image, and the means that the run's best weights settle to, as in training.
+
+    Returns
+    -------
+    dict
+        ``input`` if samples are images, and each population with a shape: arrays of the shape (channels, height,
+        width).
+
+    Raises
+    ------
+    DyadnetError
+        If no weights were saved, or the relaxation runs away.
+    """
+    config = precise(read_config(run), exact=False)
+    network, images = config.network, dataset.test.images[:1]
+    found: dict[str, NDArray[Any]] = {}
+    shape = network.input_shape or dataset.shape
+    if shape is not None:
+        found[INPUT] = (images[0] * dataset.scale).reshape(shape)
+    mapped = [population for population in network.populations if population.shape is not None]
+    if mapped:
+        folder = saved_weights(run, BEST)
+        manifest = read_manifest(folder)
+        parameters = split(trained.read(folder, network, manifest), Topology(network))
+        how = tuple(manifest["couplings"]), images, dataset.scale, dataset.normalisation
+        settled = means(config, parameters, *how, of=[population.name for population in mapped])
+        found |= {population.name: settled[population.name].reshape(population.extent) for population in mapped}
+    return {name: np.asarray(array, dtype=np.float32) for name, array in found.items()}
 
 
 class _Reader(Unobserved):
-    """Keeps what the output dyads say after each relaxation."""
+    """Keeps what populations say after each relaxation."""
 
-    def __init__(self, engine: LocalEngine) -> None:
-        self.outputs: list[NDArray[Any]] = []
-        (self._lane,) = engine.group.all_lanes(engine.config.network.output)
+    def __init__(self, engine: LocalEngine, populations: Sequence[str]) -> None:
+        self.means: dict[str, list[NDArray[Any]]] = {name: [] for name in populations}
+        blocks = Topology(engine.config.network).of_population
+        self._lanes = {
+            name: [lane for spec in blocks[name] for lane in engine.group.all_lanes(spec.name)] for name in populations
+        }
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
         """See `dyadnet.runs.observer.MetricsCallback`."""
-        self.outputs.append(self._lane.readout[0])
+        for name, lanes in self._lanes.items():
+            self.means[name].append(np.concatenate([lane.readout[0] for lane in lanes], axis=1))

@@ -11,24 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.config import RunConfig
-from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
+from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
 from dyadnet.files.arrays import read
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.scores import merit
+from dyadnet.runs import trained
 from dyadnet.runs import weights as saved
-from dyadnet.runs.export.layout import Arrays, joined, split
+from dyadnet.runs.export.layout import Arrays, split
 from dyadnet.runs.folder import BEST, LAST, MACHINERY, PROBES, read_config, read_machinery, read_metrics, saved_weights
+from dyadnet.runs.history import by_epoch
 from dyadnet.runs.loading import load_data
+from dyadnet.runs.maps import image_of
 from dyadnet.runs.record_lines import Epoch, Spent, epochs, spendings
 from dyadnet.runs.status import Status, read_status
 from dyadnet.runs.summary import Summary
-from dyadnet.training.inference import outputs, precise
+from dyadnet.training.inference import checked, means, precise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
-
-PARTS = ("train", "validation", "test", "validation_ideal", "test_ideal")
 
 
 def load(path: str | Path, *, weights: str = BEST) -> Run:
@@ -167,15 +168,7 @@ class Run:
         accuracies fractions of 1; where targets are numbers, ``r2``, ``mae`` and ``squared_error`` take their place.
         What an epoch does not have is NaN.
         """
-        rows = [numbers(line) for line in self._epochs]
-        spent = {
-            line["epoch"]: line["seconds"].get("training", 0.0) + line["seconds"].get("evaluation", 0.0)
-            for line in self._spent
-        }
-        keys = dict.fromkeys(key for row in rows for key in row)
-        table = {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys} or {"epoch": np.zeros(0, int)}
-        table["seconds"] = np.array([spent.get(epoch, np.nan) for epoch in table["epoch"].tolist()])
-        return table
+        return by_epoch(self._epochs, self._spent)
 
     @cached_property
     def weights(self) -> dict[str, NDArray[Any]]:
@@ -255,11 +248,15 @@ class Run:
         DivergedError
             If a relaxation runs away.
         """
-        config = precise(self.config)
+        return self._means(X, self.config.network.output)
+
+    def _means(self, X: Any, population: str) -> NDArray[np.float64]:
+        """Means of a population's dyads, shape (samples, neurons); see `outputs`."""
+        config, (scale, dtype) = precise(self.config), self._scaling
         parameters = split(self._arrays, Topology(config.network))
-        inputs, scale = self._inputs(X)
-        couplings = tuple(self._manifest["couplings"])
-        return outputs(config, parameters, couplings, inputs, scale, saved.normalised_by(self._manifest))
+        inputs = checked(X, config.network.inputs, scale, dtype)
+        how = tuple(self._manifest["couplings"]), inputs, scale, saved.normalised_by(self._manifest)
+        return means(config, parameters, *how, of=[population])[population]
 
     def plot(self, ax: Axes | None = None, what: str = "both") -> Axes:
         """Draw what the run's epochs tell, on one pair of axes.
@@ -283,30 +280,18 @@ class Run:
         ConfigError
             If `what` is none of these.
         """
-        from dyadnet.reporting.plots import CURVES, literal, mark
+        from dyadnet.reporting.plots import CURVES, literal, losses_and_scores, mark
 
         if what != "both" and what not in CURVES:
             raise ConfigError("what", what, f"one of both, {', '.join(CURVES)}")
-        if ax is None:
-            ax = _new_axes()
-        draw = self._plot_both if what == "both" else CURVES[what]
-        draw(ax, self._epochs)
+        ax = _new_axes() if ax is None else ax
+        if what == "both":
+            losses_and_scores(ax, self.history)
+        else:
+            CURVES[what](ax, self._epochs)
         mark(ax)
         ax.set_title(literal(self.path.resolve().name))
         return ax
-
-    def _plot_both(self, ax: Axes, _: Any) -> None:
-        from dyadnet.reporting.plots import COLOURS, over_epochs
-
-        right = ax.twinx()
-        classes = "validation_r2" not in self.history
-        for part, colour in COLOURS.items():
-            ax.plot(self.history["epoch"], self.history.get(f"{part}_loss", []), color=colour, label=part)
-            score = np.asarray(self.history.get(f"{part}_accuracy" if classes else f"{part}_r2", ()))
-            right.plot(self.history["epoch"], 100 * score if classes else score, color=colour, linestyle="--")
-        over_epochs(ax, "loss (solid)")
-        right.set_ylabel("accuracy (%, dashed)" if classes else "R² (dashed)")
-        ax.legend(frameon=False)
 
     def plot_probe(
         self,
@@ -355,11 +340,71 @@ class Run:
         _listed("block", block, sorted({key.split("/")[0] for key in series}))
         _listed("what", what, list(TRAJECTORIES))
         _listed("sample", sample, list(range(series[f"{block}/mean"].shape[1])))
-        if ax is None:
-            ax = _new_axes()
+        ax = _new_axes() if ax is None else ax
         trajectories(ax, series, block, what, sample)
         ax.set_title(literal(f"{block}, relaxation {number}"))
         return ax
+
+    def plot_kernels(self, projection: str, ax: Axes | None = None) -> Axes:
+        """Draw a projection's trained weights.
+
+        Parameters
+        ----------
+        projection
+            ``pre->post``. Of a convolution, and of a dense projection from images: tiles, a row for each postsynaptic
+            channel or neuron; in colour from an input of three channels. Of sparse synapses: which pairs there are. Of
+            others: the matrix θ.
+        ax
+            Where; a new figure's of pyplot unless given.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes that were drawn on.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such projection, or it learns no weights.
+        """
+        from dyadnet.reporting.plots import shown
+        from dyadnet.reporting.tiles import of_weights
+
+        found = {one.name: one for one in self.config.network.projections}
+        _listed("projection", projection, list(found))
+        picture = of_weights(self.config.network, found[projection], self.weights, image_of(self.path))
+        return shown(picture, _new_axes() if ax is None else ax)
+
+    def plot_maps(self, population: str, x: Any, ax: Axes | None = None) -> Axes:
+        """Draw what a population with a shape says of a sample: settled means, a tile for each channel.
+
+        Parameters
+        ----------
+        population
+            One with a shape (channels, height, width).
+        x
+            The sample; see `outputs`.
+        ax
+            Where; a new figure's of pyplot unless given.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes that were drawn on.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such population; for the rest see `outputs`.
+        """
+        from dyadnet.reporting.plots import shown
+        from dyadnet.reporting.tiles import of_maps
+
+        found = {one.name: one for one in self.config.network.populations if one.shape is not None}
+        _listed("population", population, list(found))
+        values = self._means(np.asarray(x)[None], population).reshape(found[population].extent)
+        picture = of_maps(population, values, found[population].f.bounds)
+        return shown(picture, _new_axes() if ax is None else ax)
 
     def to_pandas(self) -> DataFrame:
         """`history` as a table with a row an epoch, indexed by ``epoch``.
@@ -431,40 +476,7 @@ class Run:
 
     @cached_property
     def _arrays(self) -> Arrays:
-        folder, topology = saved_weights(self.path, self.which), Topology(self.config.network)
-        manifest = self._manifest
-        arrays = joined(saved.read(folder, topology.blocks), topology)
-        if saved.sha256(split(arrays, topology)) != manifest["weights_sha256"]:
-            raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
-        if len(manifest["couplings"]) != len(self.config.network.recurrent):
-            raise RunFolderError(f"{folder}: these are weights of another network")
-        return arrays
-
-    def _inputs(self, X: Any) -> tuple[NDArray[Any], float]:
-        """Samples as rows, and what they are multiplied by."""
-        try:
-            array = np.asarray(X)
-        except Exception as problem:  # Of whatever library it is.
-            raise DataError(f"X is no array ({type(X).__name__}: {' '.join(str(problem).split())[:200]})") from None
-        if array.ndim < 2 or len(array) == 0 or array.dtype.kind not in "uif":
-            what = f"X has shape {array.shape} and type {array.dtype}"
-            raise DataError(f"{what}; expected numbers of shape (samples, features)")
-        flat = np.ascontiguousarray(array.reshape(len(array), -1))
-        features = self.config.network.inputs
-        if flat.shape[1] != features:
-            raise DataError(f"X has {flat.shape[1]} features a sample, the network {features}")
-        if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-            row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
-            raise DataError(f"X holds NaN or infinite values, the first in row {row}")
-        scale, dtype = self._scaling
-        if dtype == "uint8":
-            if flat.dtype.kind == "f" or flat.min() < 0 or flat.max() > 255:
-                why = f"the run was trained on bytes, which are multiplied by {scale:.4g}"
-                raise DataError(f"X holds {flat.dtype}; {why}: give it bytes (uint8) too")
-            return flat.astype(np.uint8), scale
-        if flat.dtype == np.uint8:
-            raise DataError(f"X holds bytes (uint8), the run was trained on {dtype}; make both the same")
-        return flat, scale
+        return trained.read(saved_weights(self.path, self.which), self.config.network, self._manifest)
 
     @cached_property
     def _scaling(self) -> tuple[float, str]:
@@ -485,12 +497,4 @@ def _new_axes() -> Axes:
 
 def _listed(field: str, value: Any, legal: list[Any]) -> None:
     if value not in legal:
-        raise ConfigError(field, value, f"one of {', '.join(map(str, legal))}")
-
-
-def numbers(line: Mapping[str, Any]) -> dict[str, float]:
-    """Single numbers of an epoch's line of the record, those of a part under its name."""
-    found = {key: value for key, value in line.items() if isinstance(value, int | float)}
-    for part in PARTS:
-        found |= {f"{part}_{key}": value for key, value in line.get(part, {}).items() if isinstance(value, int | float)}
-    return found
+        raise ConfigError(field, value, f"one of {', '.join(map(str, legal)) or '(there is none in this run)'}")
