@@ -236,14 +236,16 @@ class _Chain:
             raise layer.refuse(f"{dividing(shape[1:])} numbers of a channel, not {side}x{side}")
         pooled = shape[0], shape[1] // side, shape[2] // side
         below = self.projections[-1].connectivity if self.projections else None
-        merges = isinstance(below, Convolution) and below.pool == 1 and layer.settings.keys() == {"layer"}
-        feeds_back = bool(self.populations) and not (merges and self.projections[-1].from_input)
+        merged = below if isinstance(below, Convolution) and below.pool == 1 else None
+        if layer.settings.keys() != {"layer"}:
+            merged = None
+        feeds_back = bool(self.populations) and not (merged and self.projections[-1].from_input)
         if of == "max" and self.lam == ASYMMETRIC and feeds_back:
             why = "in an asymmetric network the largest has no way back of its own"
             raise layer.refuse(f"pool {size}, which takes the mean: {why}")
-        if merges:
+        if merged is not None:
             pool = {"max_pool" if of == "max" else "average_pool": side}
-            self.projections[-1] = replace(self.projections[-1], kind=below.model_copy(update=pool))
+            self.projections[-1] = replace(self.projections[-1], kind=merged.model_copy(update=pool))
             self.populations[-1] = replace(self.populations[-1], size=0, shape=pooled)
             self.shape = pooled
         else:

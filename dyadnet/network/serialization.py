@@ -75,7 +75,7 @@ class _NetworkSpec(Spec):
     bias: float = 0.0
 
 
-SPECS = (_LayeredSpec, _LayersSpec, _NetworkSpec)
+SPECS: tuple[type[Spec], ...] = (_LayeredSpec, _LayersSpec, _NetworkSpec)
 """The ways to write a network."""
 
 
