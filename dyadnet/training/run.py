@@ -403,8 +403,7 @@ class Run:
         found = {one.name: one for one in self.config.network.populations if one.shape is not None}
         _listed("population", population, list(found))
         values = self._means(np.asarray(x)[None], population).reshape(found[population].extent)
-        picture = of_maps(population, values, found[population].f.bounds)
-        return shown(picture, _new_axes() if ax is None else ax)
+        return shown(of_maps(population, values, found[population].f.bounds), _new_axes() if ax is None else ax)
 
     def to_pandas(self) -> DataFrame:
         """`history` as a table with a row an epoch, indexed by ``epoch``.
