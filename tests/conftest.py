@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs of this process draw nothing unless the test is marked ``pictures``: a second a run, of hundreds."""
     if request.node.get_closest_marker("pictures") is None:
-        monkeypatch.setattr(importlib.import_module("dyadnet.training.api"), "draw", lambda run, watcher, data: None)
+        monkeypatch.setattr(importlib.import_module("dyadnet.training.api"), "draw", lambda *given: None)
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dyadnet.bench.networks import machine
-from dyadnet.numerics import connections
+from dyadnet.numerics import connections, plans
 from dyadnet.numerics.blas import outer, times, times_transposed
 from dyadnet.synapses.base import Ends, Shape
 from dyadnet.synapses.compiled import CompiledKind, whole_plan
@@ -59,8 +59,8 @@ class _Products:
         assert plan is not None
         self.plan = plan
         self.x, self.y = (_normal(generator, rows * n) for n in (ends.n_pre, ends.n_post))
-        self.theta = _normal(generator, int(plan[connections.N_SIZE]))
-        self._room = np.empty(int(plan[connections.N_ROOM]), dtype=np.float32)
+        self.theta = _normal(generator, int(plan[plans.N_SIZE]))
+        self._room = np.empty(int(plan[plans.N_ROOM]), dtype=np.float32)
         self._switches = np.zeros(1, dtype=np.float32)
         self._results = [np.zeros_like(array) for array in (self.y, self.x, self.theta)]
 

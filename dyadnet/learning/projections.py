@@ -45,7 +45,7 @@ class Synapses:
         Name of the presynaptic block, or ``input``.
     projection
         Whose part it is.
-    link
+    between
         The blocks it joins; None if the input is one end.
     weights
         θ, C-contiguous; of dense synapses of shape (n_post, n_pre).
@@ -67,7 +67,7 @@ class Synapses:
 
     source: str
     projection: Projection
-    link: Link | None
+    between: Link | None
     weights: Array
     plan: Plan | None
     fan_in: float
@@ -84,6 +84,12 @@ class Synapses:
         if self.plan is None and self.projection_index >= 0:
             columns, inner = self.weights.shape
             self.forward = np.ascontiguousarray(self.weights.T) if turned(inner, columns) else None
+
+    @property
+    def link(self) -> Link:
+        """The blocks it joins; not of a projection from the input."""
+        assert self.between is not None, "one end is the input"
+        return self.between
 
     @property
     def kind(self) -> CompiledKind:

@@ -21,8 +21,9 @@ from dyadnet.network.description import INPUT
 from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import BlockSlice, Link, Topology
 from dyadnet.numerics.blas import looped, turned
-from dyadnet.numerics.connections import N_POST, N_PRE, N_ROOM, N_SIZE, has_switches
+from dyadnet.numerics.connections import has_switches
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS, NO_LOSS, PIECEWISE
+from dyadnet.numerics.plans import N_POST, N_PRE, N_ROOM, N_SIZE
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
 from dyadnet.program.prospective import keep_histories

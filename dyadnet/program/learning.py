@@ -6,9 +6,10 @@ Blocks are independent of each other here, so callers may share them out among t
 from __future__ import annotations
 
 from dyadnet.numerics.blas import outer, times, times_transposed
-from dyadnet.numerics.connections import N_SIZE, backward, forward
+from dyadnet.numerics.connections import backward, forward
 from dyadnet.numerics.elementwise import PIECEWISE, copied, turn
 from dyadnet.numerics.kernels import adam, column_sums, compiled, momentum, square
+from dyadnet.numerics.plans import N_SIZE
 from dyadnet.program.channels import multiplied
 from dyadnet.program.drives import held, state_of
 from dyadnet.program.products import compared, entered, switched

@@ -5,9 +5,21 @@ from __future__ import annotations
 import math
 
 from dyadnet.numerics import connections
-from dyadnet.numerics.connections import N_CHOICES, N_INNER, N_LARGEST, N_POOL, N_SIZE, SPARSE, TRANSPOSED, has_switches
+from dyadnet.numerics.connections import has_switches
 from dyadnet.numerics.draws import seek
 from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.plans import (
+    N_BOX,
+    N_CHOICES,
+    N_INNER,
+    N_LARGEST,
+    N_POOL,
+    N_POST,
+    N_PRE,
+    N_SIZE,
+    SPARSE,
+    TRANSPOSED,
+)
 from dyadnet.program.channels import drawn
 from dyadnet.program.tables import (
     B_PLAN,
@@ -105,7 +117,7 @@ def planned_noise(  # type: ignore[no-untyped-def]  # pragma: no cover
     if size == 0:
         return
     number = m.X.dtype.type
-    post, pre = t.plans[plan + connections.N_POST], t.plans[plan + connections.N_PRE]
+    post, pre = t.plans[plan + N_POST], t.plans[plan + N_PRE]
     width, fan = (post, pre) if forward else (pre, post)
     count = streams * rows
     for j in range(size):
@@ -122,7 +134,7 @@ def planned_noise(  # type: ignore[no-untyped-def]  # pragma: no cover
     # A mean of k numbers has a kth of each one's noise, and its square so much of the sum of squares.
     of = plan + N_INNER if t.plans[plan] == TRANSPOSED else plan
     averaged = t.plans[of] != SPARSE and t.plans[of + N_LARGEST] == 0
-    share = 1.0 / t.plans[of + N_POOL] if averaged else 1.0
+    share = 1.0 / (t.plans[of + N_POOL] * t.plans[of + N_BOX]) if averaged else 1.0
     seek(s.draw, t.keys[key, 0], t.keys[key, 1], at[0], at[1], at[2], at[3])
     for stream in range(streams):
         factor = scale * share * (weight if stream == 0 else 1.0)

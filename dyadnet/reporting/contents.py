@@ -17,6 +17,7 @@ from dyadnet.files.access import content
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.numerics.scores import OF_CLASSES, OF_IMAGES, OF_NUMBERS, SCORES
+from dyadnet.reporting.pictures import pictures
 from dyadnet.reporting.probes import probes
 from dyadnet.reporting.reading import RunReading, listed
 from dyadnet.runs.folder import CONFIG, MACHINERY, METRICS
@@ -55,6 +56,7 @@ def contents(reading: RunReading) -> dict[str, Any]:
     ages = [line.pop("ages") for line in machinery]
     planned = reading.config.learning.epochs if reading.config else None
     recorded = probes(reading.path, reading.config, missing)
+    drawn = pictures(reading, missing)
     if not epochs:
         missing.append(
             "the record has no finished epoch: there are no curves, settling, saturation or messages to show"
@@ -85,6 +87,7 @@ def contents(reading: RunReading) -> dict[str, Any]:
         "edges": lower_edges(),
         "probes": recorded,
         "images": _picture(reading.path / PICTURE, missing),
+        "pictures": drawn,
     }
 
 
@@ -247,11 +250,13 @@ def _about(config: RunConfig | None) -> dict[str, Any]:
         return {"about": {}}
     network = config.network
     sizes = [network.inputs, *(population.size for population in network.populations)]
+    inputs = (network.inputs,) if network.input_shape is None else network.input_shape
+    shapes = ["x".join(map(str, shape)) for shape in (inputs, *(p.extent for p in network.populations))]
     chain = [p.post for p in network.projections] == [p.name for p in network.populations]
     return {
         "about": {
             "model": model_of(config),
-            "network": "-".join(map(str, sizes)) if chain else f"{network.inputs} inputs, {sum(sizes[1:])} neurons",
+            "network": "-".join(shapes) if chain else f"{network.inputs} inputs, {sum(sizes[1:])} neurons",
             "data": config.data.name,
             "engine": config.engine,
             "mode": config.dynamics.mode.kind,

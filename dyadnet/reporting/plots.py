@@ -24,6 +24,7 @@ from dyadnet.errors import DyadnetError
 from dyadnet.numerics.histogram import AGES, BINS, PER_DECADE, lower_edges
 from dyadnet.numerics.scores import headline
 from dyadnet.process.console import say
+from dyadnet.reporting.tiles import Picture
 from dyadnet.runs.folder import whole
 from dyadnet.runs.record_lines import Line, epochs, spendings
 
@@ -149,6 +150,15 @@ def both(axis: Axes, epochs: Sequence[Line]) -> None:
     over_epochs(axis, "loss (solid)")
     right.set_ylabel(f"{called} ({unit}dashed)")
     axis.legend(frameon=False)
+
+
+def shown(picture: Picture, axis: Axes) -> Axes:
+    """Draw tiles as they are, under their title and above what their colours mean."""
+    axis.imshow(picture.pixels, interpolation="nearest")
+    axis.set_axis_off()
+    axis.set_title(literal(picture.title))
+    axis.text(0.5, -0.02, literal(picture.note), transform=axis.transAxes, ha="center", va="top", fontsize="small")
+    return axis
 
 
 @drawing

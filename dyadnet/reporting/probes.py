@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.probes import SERIES
 from dyadnet.files.arrays import ArraysError, read
+from dyadnet.network.topology import Topology
 from dyadnet.runs.folder import PROBES
 
 RECORDINGS = 4
@@ -38,24 +40,39 @@ def probes(run: Path, config: RunConfig | None, missing: list[str]) -> list[dict
         try:
             series = dict(read(file))
             names = sorted({key.split("/")[0] for key in series})
-            blocks = [_block(name, series, _indices(config, name)) for name in names]
+            blocks = [_block(name, series, _indices(config, name), _extent(config, name)) for name in names]
             found.append({"relaxation": int(file.stem), "blocks": blocks})
         except (ArraysError, OSError, KeyError, IndexError, TypeError, ValueError) as problem:
             missing.append(f"{PROBES}/{file.name}: damaged ({' '.join(str(problem).split())[:200]})")
     return found
 
 
-def _block(name: str, series: Mapping[str, Any], indices: list[int]) -> dict[str, Any]:
+def _block(name: str, series: Mapping[str, Any], indices: list[int], extent: tuple[int, ...]) -> dict[str, Any]:
     ticks = np.asarray(series[f"{name}/ticks"], dtype=np.int64)
     picked = _some(list(range(len(ticks))), TICKS)
     values = {kind: np.asarray(series[f"{name}/{kind}"], dtype=np.float64)[:, 0, :] for kind in SERIES}
     count = min(NEURONS, values[SERIES[0]].shape[1])
     neurons = [
-        {"index": indices[number] if number < len(indices) else number}
+        _named(indices[number] if number < len(indices) else number, extent)
         | {kind: [float(f"{value:.5g}") for value in array[picked, number]] for kind, array in values.items()}
         for number in range(count)
     ]
     return {"block": name, "ticks": ticks[picked].tolist(), "neurons": neurons, "probed": values[SERIES[0]].shape[1]}
+
+
+def _named(index: int, extent: tuple[int, ...]) -> dict[str, Any]:
+    """A neuron's index in its block, and where it is: channel, row and column, if its population has a shape."""
+    if len(extent) != 3 or index >= math.prod(extent):
+        return {"index": index}
+    return {"index": index, "place": [int(number) for number in np.unravel_index(index, extent)]}
+
+
+def _extent(config: RunConfig | None, block: str) -> tuple[int, ...]:
+    """Channels, height and width of a block, as far as that is known."""
+    spec = None if config is None else Topology(config.network).blocks.get(block)
+    if spec is None or spec.population.shape is None:
+        return ()
+    return (spec.size // spec.population.area, *spec.population.shape[1:])
 
 
 def _indices(config: RunConfig | None, block: str) -> list[int]:

@@ -38,6 +38,8 @@ STATUS = "status.json"
 PROBES = "probes"
 IMAGES = "images.npz"
 """A few test images, of a run whose targets are images; see `dyadnet.training.strip`."""
+MAPS = "maps.npz"
+"""Its first test sample as an image, and the means that populations with a shape settle to; see `dyadnet.runs.maps`."""
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best", "last"
 """Names of saved weights."""
@@ -331,7 +333,7 @@ def check_own(run: Path) -> None:
     RunFolderError
         Naming it.
     """
-    files.check_links(run / name for name in (*RECORDS, EVENTS, ENDING, STATUS, PROBES, IMAGES, CHECKPOINTS))
+    files.check_links(run / name for name in (*RECORDS, EVENTS, ENDING, STATUS, PROBES, IMAGES, MAPS, CHECKPOINTS))
 
 
 def check_file(out: Path, example: str, *endings: str) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.numerics import connections
+from dyadnet.numerics import connections, plans
 from dyadnet.synapses.base import Array, Arrays, Ends, ProjectionKind, Shapes
 
 Plan = NDArray[np.int64]
-"""Of what a part of a projection joins; see `dyadnet.numerics.connections`."""
+"""Of what a part of a projection joins; see `dyadnet.numerics.plans`."""
 EVERYTHING = slice(None)
 
 
@@ -73,7 +73,7 @@ class CompiledKind(ProjectionKind):
         """θx of each row; the largest number of each window where it pools by that."""
         plan, weights, _ = p
         weights, x = weights.astype(x.dtype), np.ascontiguousarray(x)
-        y, switches, room = _arrays(plan, x.dtype, len(x), connections.N_POST)
+        y, switches, room = _arrays(plan, x.dtype, len(x), plans.N_POST)
         flat = x.reshape(-1)
         connections.forward(plan, 0, flat, 0, len(x), len(x), len(x), weights, 0, y.reshape(-1), 0, switches, 0, room)
         return y
@@ -89,7 +89,7 @@ class CompiledKind(ProjectionKind):
         """
         plan, weights, _ = p
         weights, d = weights.astype(d.dtype), np.ascontiguousarray(d)
-        y, switches, room = _arrays(plan, d.dtype, len(d), connections.N_PRE)
+        y, switches, room = _arrays(plan, d.dtype, len(d), plans.N_PRE)
         if of is not None:
             self._choose(plan, weights, np.ascontiguousarray(of, dtype=d.dtype), switches, room)
         flat = d.reshape(-1), y.reshape(-1)
@@ -100,8 +100,8 @@ class CompiledKind(ProjectionKind):
         """The gradient of Σ post·θ pre with respect to the parameters; windows are pooled as those of `pre` say."""
         plan, weights, shapes = p
         rows, post, pre = len(pre), np.ascontiguousarray(post), np.ascontiguousarray(pre)
-        gradient = np.zeros(int(plan[connections.N_SIZE]), dtype=pre.dtype)
-        _, switches, room = _arrays(plan, pre.dtype, rows, connections.N_POST)
+        gradient = np.zeros(int(plan[plans.N_SIZE]), dtype=pre.dtype)
+        _, switches, room = _arrays(plan, pre.dtype, rows, plans.N_POST)
         self._choose(plan, weights, pre, switches, room)
         sides = post.reshape(-1), 0, rows, rows, pre.reshape(-1), 0
         connections.contrast(plan, 0, *sides, gradient, 0, switches, 0, room, True)
@@ -117,8 +117,8 @@ class CompiledKind(ProjectionKind):
 
 def _arrays(plan: Plan, dtype: np.dtype[Any], rows: int, column: int) -> tuple[Array, Array, Array]:
     """A result, switches that stand at the first place of each window, and room."""
-    switches = np.zeros(rows * int(plan[connections.N_POST]), dtype=dtype)
-    room = np.empty(int(plan[connections.N_ROOM]), dtype=dtype)
+    switches = np.zeros(rows * int(plan[plans.N_POST]), dtype=dtype)
+    room = np.empty(int(plan[plans.N_ROOM]), dtype=dtype)
     return np.empty((rows, int(plan[column])), dtype=dtype), switches, room
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from dyadnet.numerics import connections as c
+from dyadnet.numerics import plans as c
 from dyadnet.schema import Positive
 from dyadnet.synapses.base import Ends, Shape
 from dyadnet.synapses.compiled import CompiledKind, Plan
@@ -136,13 +137,20 @@ class Convolution(Windows):
     def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
         """See `CompiledKind.plan`."""
         filters, inputs = length(channels(ends.post, post)), length(channels(ends.pre, pre))
-        down, across = self.moved(ends.pre)
-        area, kernel = down * across, inputs * int(np.prod(sides(self.kernel)))
+        # With a stride the windows that are averaged do not overlap as those of boxes do.
+        box = self.average_pool if self.stride == 1 else 1
+        (down, across), image, margins = self.moved(ends.pre), ends.pre[1:], self.margins()
+        pool, stride, boxed = self.pool, self.stride, 0
+        if box > 1:
+            image = tuple(side + 2 * margin - box + 1 for side, margin in zip(image, margins, strict=True))
+            down, across, pool, stride, boxed = down // box, across // box, 1, box, inputs * math.prod(image)
+        area, kernel = down * across, inputs * math.prod(sides(self.kernel))
         together = max(1, c.COLUMNS // area)
-        room = (kernel + filters) * together * area + filters * kernel
-        image, first = (inputs, *ends.pre[1:], filters, down, across), (*sides(self.kernel), self.stride)
-        plan = (c.CONVOLUTION, length(post), length(pre), filters * kernel, room, *image, *first, *self.margins())
-        return np.array([*plan, self.pool, self.max_pool > 1, self.choices, together], dtype=np.int64)
+        room = (kernel + filters) * together * area + filters * kernel + boxed
+        plan = (c.CONVOLUTION, length(post), length(pre), filters * kernel, room, inputs, *image, filters, down, across)
+        first = (0, 0) if box > 1 else margins
+        pooled = pool, self.max_pool > 1, self.choices, together
+        return np.array([*plan, *sides(self.kernel), stride, *first, *pooled, box, *margins], dtype=np.int64)
 
     def undivided(self, post_blocks: int, pre_blocks: int) -> str | None:
         """The largest of a window is only known where all of its channels are."""
@@ -206,7 +214,7 @@ class Pooling(CompiledKind):
         count, (height, width) = length(channels(ends.pre, pre)), ends.pre[1:]
         image = count, height, width, count, height, width
         plan = (c.POOLING, length(post), length(pre), 0, 0, *image, 1, 1, 1, 0, 0)
-        return np.array([*plan, self.size, self.of == "max", self.choices, 1], dtype=np.int64)
+        return np.array([*plan, self.size, self.of == "max", self.choices, 1, 1, 0, 0], dtype=np.int64)
 
 
 def dividing(image: Shape) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from dyadnet.numerics import connections as c
+from dyadnet.numerics import plans as c
 from dyadnet.numerics.rng import Stream
 from dyadnet.schema import Positive
 from dyadnet.synapses.base import Ends, positions

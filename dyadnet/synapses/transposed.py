@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from dyadnet.numerics import connections as c
+from dyadnet.numerics import plans as c
 from dyadnet.synapses.base import Ends
 from dyadnet.synapses.compiled import CompiledKind, Plan
 from dyadnet.synapses.convolution import Convolution, Pooling

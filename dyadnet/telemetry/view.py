@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from dyadnet.network.description import Population
 from dyadnet.network.topology import Topology
 from dyadnet.telemetry.snapshot import Snapshot
 from dyadnet.telemetry.web import plain
@@ -84,17 +85,24 @@ def layout(topology: Topology, lams: Sequence[float], *, by_block: bool = True) 
     net = topology.network
     return {
         "inputs": net.inputs,
+        "shape": net.input_shape,
         "layers": [
             {
                 "name": population.name,
                 "size": population.size,
                 "output": population.name == net.output,
-                "blocks": [{"name": spec.name, "size": spec.size} for spec in topology.of_population[population.name]]
+                "blocks": [_box(spec.name, spec.size, population) for spec in topology.of_population[population.name]]
                 if by_block
-                else [{"name": population.name, "size": population.size}],
+                else [_box(population.name, population.size, population)],
             }
             for population in net.populations
         ],
         "projections": [{"pre": p.pre, "post": p.post} for p in net.projections if p.from_input]
         + [{"pre": p.pre, "post": p.post, "lambda": lam} for p, lam in zip(net.recurrent, lams, strict=True)],
     }
+
+
+def _box(name: str, size: int, population: Population) -> dict[str, Any]:
+    """A block, or a layer in place of its blocks; with the shape of its own channels if neurons have one."""
+    shape = None if population.shape is None else [size // population.area, *population.shape[1:]]
+    return {"name": name, "size": size, "shape": shape}

@@ -38,7 +38,18 @@ from dyadnet.process import signals
 from dyadnet.process.console import in_notebook
 from dyadnet.process.guest import one_thread_a_library
 from dyadnet.reporting.page import REPORT
-from dyadnet.runs.folder import CONFIG, IMAGES, PROBES, RunFolder, read_config, read_machinery, read_metrics
+from dyadnet.runs import maps
+from dyadnet.runs.folder import (
+    BEST,
+    CONFIG,
+    IMAGES,
+    PROBES,
+    RunFolder,
+    read_config,
+    read_machinery,
+    read_metrics,
+    saved_weights,
+)
 from dyadnet.runs.initial_weights import initial_weights
 from dyadnet.runs.loading import check_fit, in_memory
 from dyadnet.runs.loading import load_data as load_data  # its old place
@@ -48,6 +59,7 @@ from dyadnet.runs.watcher import ProgressCallback
 from dyadnet.telemetry.snapshot import model_of
 from dyadnet.training import strip
 from dyadnet.training.callbacks import Callback, Callbacks, check
+from dyadnet.training.inference import feature_maps
 from dyadnet.training.opening import opened
 from dyadnet.training.reopening import reopened
 from dyadnet.training.run import Run
@@ -132,7 +144,7 @@ def train(
     out = new_folder(config) if out is None else Path(out)
     with _guest(config), RunFolder(out, config) as folder:
         try:
-            with _called(callbacks, folder, watcher), _reported(config, folder, watcher, data):
+            with _called(callbacks, folder, watcher), _reported(config, folder, watcher, dataset):
                 _begin(folder)
                 if config.cluster.detach:
                     # Whoever trains holds the checkpoints, and that is not this process.
@@ -149,7 +161,7 @@ def train(
                 with signals.deaf():
                     folder.discard()
             elif isinstance(problem, DivergedError) and config.record.report:
-                draw(out, watcher, data)
+                draw(out, watcher, dataset)
             raise
     return Run(out, summary=summary)
 
@@ -215,7 +227,7 @@ def resume(
             # Whoever trains holds the lock and the records, and that is not this process.
             held.close()
         held.enter_context(_called(callbacks, folder, watcher))
-        held.enter_context(_reported(config, folder, watcher, data))
+        held.enter_context(_reported(config, folder, watcher, dataset))
         try:
             _begin(folder)
             summary = launch(config, dataset, folder, watcher)
@@ -227,7 +239,7 @@ def resume(
 
 
 @contextlib.contextmanager
-def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback, data: Data | None) -> Iterator[None]:
+def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback, dataset: Dataset) -> Iterator[None]:
     """Write down how a run stands and ends, and draw it once it has ended well; a run that is left does so itself."""
     if config.cluster.detach:
         yield
@@ -237,7 +249,7 @@ def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback, d
         def over(summary: Summary) -> None:
             reporter.finish(summary)
             if config.record.report:
-                draw(folder.path, watcher, data)
+                draw(folder.path, watcher, dataset)
 
         folder.on_end = over
         yield
@@ -364,26 +376,27 @@ def _named(config: RunConfig, given: Dataset) -> RunConfig:
     return config.model_copy(update={"data": config.data.model_copy(update={"name": MEMORY, "memory": memory})})
 
 
-def draw(run: Path, watcher: ProgressCallback, data: Data | None = None) -> None:
+def draw(run: Path, watcher: ProgressCallback, dataset: Dataset | None = None) -> None:
     """Draw a run's curves, the ages of its messages if it ran freely, its probes and images, into its folder; report.
 
     What was trained is there without its pictures: of those that cannot be drawn or written the watcher is warned.
 
     Parameters
     ----------
-    data
-        Of the run, if they were in memory.
+    dataset
+        The run's, of which samples are drawn; read anew unless given.
     """
     again = f"dyadnet report {shlex.quote(str(run))}"
     try:
         try:
             with signals.interruptible():
-                _keep_images(run, watcher, data)
+                _keep_images(run, watcher, dataset)
                 pictures(run)
         except (OSError, RunFolderError):
             raise
         except Exception as problem:
             watcher.warning(f"no pictures: {type(problem).__name__}: {' '.join(str(problem).split())[:300]}")
+        _keep_maps(run, watcher, dataset)
         report.write([run], run / REPORT)
     except KeyboardInterrupt:
         watcher.warning(f"stopped while drawing pictures, after the training was over; for the report: {again}")
@@ -393,12 +406,25 @@ def draw(run: Path, watcher: ProgressCallback, data: Data | None = None) -> None
         watcher.warning(f"no pictures and no report: {why}; once they can be written: {again}")
 
 
-def _keep_images(run: Path, watcher: ProgressCallback, data: Data | None) -> None:
+def _keep_images(run: Path, watcher: ProgressCallback, dataset: Dataset | None) -> None:
     """Write a few test images into a run's folder, if it has some; without them there are all other pictures."""
     try:
-        strip.keep(Run(run), data)
+        strip.keep(Run(run), dataset=dataset)
     except DyadnetError as problem:
         watcher.warning(f"no images: {' '.join(str(problem).split())}")
+
+
+def _keep_maps(run: Path, watcher: ProgressCallback, dataset: Dataset | None) -> None:
+    """Leave what the report shows of a sample, if the run has weights."""
+    config = read_config(run)
+    if not saved_weights(run, BEST).exists() or (dataset is None and config.data.memory is not None):
+        return
+    try:
+        arrays = feature_maps(run, load_data(config) if dataset is None else dataset)
+        if arrays:
+            maps.keep(run, arrays)
+    except DyadnetError as problem:
+        watcher.warning(f"no feature maps: {' '.join(str(problem).split())}")
 
 
 def pictures(run: Path, kind: str | None = None) -> None:

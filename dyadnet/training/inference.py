@@ -1,9 +1,11 @@
-"""What trained weights say of samples: outputs of a network that settles without a nudge, and its inputs."""
+"""What trained weights say of samples: means of a network that settles without a nudge, and its inputs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,13 @@ from dyadnet.dynamics.outcome import Outcome
 from dyadnet.dynamics.request import Part
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DataError
+from dyadnet.network.description import INPUT
+from dyadnet.network.topology import Topology
+from dyadnet.runs import trained
+from dyadnet.runs.export.layout import split
+from dyadnet.runs.folder import BEST, read_config, saved_weights
 from dyadnet.runs.observer import Unobserved
-from dyadnet.runs.weights import Parameters
+from dyadnet.runs.weights import Parameters, read_manifest
 from dyadnet.training.coordinator import Coordinator
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}
@@ -101,12 +108,26 @@ def outputs(
     scale: float = 1.0,
     normalisation: Normalisation | None = None,
 ) -> NDArray[np.float64]:
-    """Means of the output dyads, settled at β = 0 in this process.
+    """Means of the output dyads, shape (samples, outputs); see `means`."""
+    return means(config, parameters, couplings, inputs, scale, normalisation)[config.network.output]
+
+
+def means(
+    config: RunConfig,
+    parameters: Parameters,
+    couplings: tuple[float, ...],
+    inputs: NDArray[Any],
+    scale: float = 1.0,
+    normalisation: Normalisation | None = None,
+    *,
+    of: Sequence[str] = (),
+) -> dict[str, NDArray[np.float64]]:
+    """Means m of populations, settled at β = 0 in this process.
 
     Parameters
     ----------
     config
-        As `precise` makes it.
+        As `precise` or `as_evaluated` makes it.
     parameters
         By block, then by name.
     couplings
@@ -117,30 +138,69 @@ def outputs(
         What they are multiplied by to become network inputs.
     normalisation
         What these are normalised by, if they are.
+    of
+        Names of populations; the output alone unless given.
 
     Returns
     -------
-    ndarray
-        Shape (samples, outputs).
+    dict
+        By name, shape (samples, neurons).
     """
-    classes = config.network.classes
+    network = config.network
     samples = Split(inputs, np.zeros(len(inputs), dtype=np.int64))
     unused = Split(inputs[:1].repeat(2, axis=0), np.zeros(2, dtype=np.int64))
-    shown = Dataset("X", unused, samples, scale, classes, normalisation=normalisation)
+    shown = Dataset("X", unused, samples, scale, network.classes, normalisation=normalisation)
     with closing(LocalEngine(config, shown)) as engine:
-        reader = _Reader(engine)
+        reader = _Reader(engine, of or [network.output])
         engine.load(parameters)
         Coordinator(config, shown.sizes, engine, observer=reader).evaluate("test", couplings)
-    return np.concatenate(reader.outputs).astype(np.float64)
+    return {name: np.concatenate(parts).astype(np.float64) for name, parts in reader.means.items()}
+
+
+def feature_maps(run: Path, dataset: Dataset) -> dict[str, NDArray[np.float32]]:
+    """The first test sample as an image, and the means that the run's best weights settle to, as evaluations do.
+
+    Returns
+    -------
+    dict
+        ``input`` if samples are images, and each population with a shape: arrays of the shape (channels, height,
+        width).
+
+    Raises
+    ------
+    DyadnetError
+        If no weights were saved, or the relaxation runs away.
+    """
+    config = as_evaluated(read_config(run))
+    network = config.network
+    # What is normalised is so once more below.
+    inputs = replace(dataset, normalisation=None).inputs("test", np.arange(1), np.dtype(np.float64))
+    found: dict[str, NDArray[Any]] = {}
+    shape = network.input_shape or dataset.shape
+    if shape is not None:
+        found[INPUT] = inputs.reshape(shape)
+    mapped = [population for population in network.populations if population.shape is not None]
+    if mapped:
+        folder = saved_weights(run, BEST)
+        manifest = read_manifest(folder)
+        parameters = split(trained.read(folder, network, manifest), Topology(network))
+        how = tuple(manifest["couplings"]), inputs, 1.0, dataset.normalisation
+        settled = means(config, parameters, *how, of=[population.name for population in mapped])
+        found |= {population.name: settled[population.name].reshape(population.extent) for population in mapped}
+    return {name: np.asarray(array, dtype=np.float32) for name, array in found.items()}
 
 
 class _Reader(Unobserved):
-    """Keeps what the output dyads say after each relaxation."""
+    """Keeps what populations say after each relaxation."""
 
-    def __init__(self, engine: LocalEngine) -> None:
-        self.outputs: list[NDArray[Any]] = []
-        (self._lane,) = engine.group.all_lanes(engine.config.network.output)
+    def __init__(self, engine: LocalEngine, populations: Sequence[str]) -> None:
+        self.means: dict[str, list[NDArray[Any]]] = {name: [] for name in populations}
+        blocks = Topology(engine.config.network).of_population
+        self._lanes = {
+            name: [lane for spec in blocks[name] for lane in engine.group.all_lanes(spec.name)] for name in populations
+        }
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
         """See `dyadnet.runs.observer.MetricsCallback`."""
-        self.outputs.append(self._lane.readout[0])
+        for name, lanes in self._lanes.items():
+            self.means[name].append(np.concatenate([lane.readout[0] for lane in lanes], axis=1))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,25 +14,14 @@ from dyadnet.data import Data
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
 from dyadnet.files.arrays import read
 from dyadnet.network.topology import Topology
-from dyadnet.numerics.scores import merit
 from dyadnet.runs import weights as saved
-from dyadnet.runs.export.layout import Arrays, joined, split
-from dyadnet.runs.folder import (
-    BEST,
-    IMAGES,
-    LAST,
-    MACHINERY,
-    PROBES,
-    read_config,
-    read_machinery,
-    read_metrics,
-    saved_weights,
-)
-from dyadnet.runs.loading import load_data
-from dyadnet.runs.record_lines import Epoch, Spent, epochs, numbers, spendings
-from dyadnet.runs.status import Status, read_status
+from dyadnet.runs.export.layout import split
+from dyadnet.runs.folder import BEST, IMAGES
+from dyadnet.runs.maps import image_of
+from dyadnet.runs.record_lines import numbers as numbers  # its old place
+from dyadnet.runs.recorded import Recorded
 from dyadnet.runs.summary import Summary
-from dyadnet.training.inference import network_inputs, outputs, precise
+from dyadnet.training.inference import means, network_inputs, precise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,7 +50,7 @@ def load(path: str | Path, *, weights: str = BEST) -> Run:
     return run
 
 
-class Run:
+class Run(Recorded):
     """What a run's folder holds. Everything is read when it is first asked for, and kept.
 
     Parameters
@@ -83,158 +71,8 @@ class Run:
     """
 
     def __init__(self, path: str | Path, weights: str = BEST, *, summary: Summary | None = None) -> None:
-        if weights not in (BEST, LAST):
-            raise ConfigError("weights", weights, f"one of {BEST}, {LAST}")
-        self.path = Path(path)
-        self.which = weights
+        super().__init__(path, weights, summary=summary)
         self._stop: Callable[[str], None] | None = None
-        if summary is not None:
-            self.__dict__["summary"] = summary
-
-    @cached_property
-    def config(self) -> RunConfig:
-        """Every setting of the run, resolved."""
-        return read_config(self.path)
-
-    @cached_property
-    def summary(self) -> Summary:
-        """How it ended, or how it stands after its last epoch.
-
-        Raises
-        ------
-        RunFolderError
-            If no epoch has ended yet.
-        """
-        lines = self._epochs
-        if not lines:
-            raise RunFolderError(f"{self.path}: no epoch of this run has ended, so it has no results yet")
-        best, last = max(lines, key=merit), lines[-1]
-        return Summary.of(best, last, float(np.nansum(self.history["seconds"])), str(self.path))
-
-    @property
-    def test_accuracy(self) -> float:
-        """Fraction of correct predictions on the test part, of the weights best on validation; NaN of numbers."""
-        return self.summary.test_accuracy
-
-    @property
-    def validation_accuracy(self) -> float:
-        """Fraction of correct predictions on the validation part, of the weights best there; NaN of numbers."""
-        return self.summary.validation_accuracy
-
-    @property
-    def test_r2(self) -> float:
-        """R² on the test part, of the weights best on validation, where targets are numbers; NaN of classes."""
-        return self.summary.test_r2
-
-    @property
-    def test_mae(self) -> float:
-        """Mean absolute error on the test part, of the same weights; NaN of classes."""
-        return self.summary.test_mae
-
-    @property
-    def test_squared_error(self) -> float:
-        """Mean squared error on the test part, of the same weights; NaN of classes."""
-        return self.summary.test_squared_error
-
-    @property
-    def test_psnr(self) -> float:
-        """PSNR in dB on the test part, of the same weights, where targets are images; NaN elsewhere."""
-        return self.summary.test_psnr
-
-    @property
-    def test_ssim(self) -> float:
-        """SSIM on the test part, of the same weights, where targets are images; NaN elsewhere."""
-        return self.summary.test_ssim
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch (from 1) whose weights were best on the validation part."""
-        return self.summary.best_epoch
-
-    @property
-    def train_loss(self) -> float:
-        """Mean loss over the last epoch's minibatches."""
-        return self.summary.train_loss
-
-    @property
-    def weights_sha256(self) -> str:
-        """Hash of the last weights."""
-        return self.summary.weights_sha256
-
-    @property
-    def seconds(self) -> float:
-        """What training took, evaluations included."""
-        return self.summary.seconds
-
-    @property
-    def out(self) -> str:
-        """The run's folder, as text."""
-        return str(self.path)
-
-    @property
-    def status(self) -> Status:
-        """How it stands now: ``state`` (running, finished, stopped, diverged, failed, killed) and ``why``."""
-        return read_status(self.path)
-
-    @cached_property
-    def history(self) -> dict[str, NDArray[Any]]:
-        """Numbers by epoch, each of shape (epochs,): ``epoch`` (from 1), ``train_loss``, ``validation_accuracy``,
-        ``test_sweeps``, ``learning_rate``, ``radius``, ``seconds`` and more.
-
-        ``<part>_<number>`` is of ``train`` (over the epoch's minibatches), ``validation`` and ``test``, and with
-        imperfections also of ``validation_ideal`` and ``test_ideal``, without them. Losses are means a sample,
-        accuracies fractions of 1; where targets are numbers, ``r2``, ``mae`` and ``squared_error`` take their place,
-        and where they are images, ``psnr`` (in dB) and ``ssim`` come to them.
-        What an epoch does not have is NaN.
-        """
-        rows = [numbers(line) for line in self._epochs]
-        spent = {
-            line["epoch"]: line["seconds"].get("training", 0.0) + line["seconds"].get("evaluation", 0.0)
-            for line in self._spent
-        }
-        keys = dict.fromkeys(key for row in rows for key in row)
-        table = {key: np.array([row.get(key, np.nan) for row in rows]) for key in keys} or {"epoch": np.zeros(0, int)}
-        table["seconds"] = np.array([spent.get(epoch, np.nan) for epoch in table["epoch"].tolist()])
-        return table
-
-    @cached_property
-    def weights(self) -> dict[str, NDArray[Any]]:
-        """Trained arrays: ``pre->post`` of shape (n_post, n_pre), ``input`` for θ₀'s `pre`; ``bias/population`` of
-        shape (n,).
-
-        Raises
-        ------
-        RunFolderError
-            If none were saved, or they are damaged or of another network.
-        """
-        return {name.removeprefix("weights/"): array for name, array in self._arrays.items()}
-
-    @property
-    def probes(self) -> dict[int, dict[str, NDArray[Any]]]:
-        """What the probes recorded, by relaxation number, then by ``block/series``; see `dyadnet.dynamics.probes`."""
-        files = sorted((self.path / PROBES).glob("[0-9]*.npz"))
-        return {int(file.stem): dict(read(file)) for file in files}
-
-    @property
-    def labels(self) -> tuple[Any, ...]:
-        """What a user calls each class, in the order of the outputs; none where targets are numbers."""
-        if self.target_shape is not None:
-            return ()
-        memory = self.config.data.memory
-        named = None if memory is None else memory.classes
-        return tuple(range(self.config.network.classes)) if named is None else tuple(named)
-
-    @property
-    def target_shape(self) -> tuple[int, ...] | None:
-        """Shape of one sample's target where targets are numbers, () for one number; None where they are classes.
-
-        Raises
-        ------
-        RunFolderError
-            If no weights were saved, or they are damaged.
-        """
-        shape = self._manifest.get("target_shape")
-        return None if shape is None else tuple(shape)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The label of each sample, shape (samples,): that of the output that settles highest.
@@ -278,11 +116,20 @@ class Run:
         """
         return self.settled(precise(self.config), *network_inputs(X, self.config, *self._scaling))
 
-    def settled(self, config: RunConfig, inputs: NDArray[Any], scale: float = 1.0) -> NDArray[np.float64]:
-        """Means of the output dyads under a configuration of the same network; see `dyadnet.training.inference`."""
+    def settled(
+        self, config: RunConfig, inputs: NDArray[Any], scale: float = 1.0, population: str | None = None
+    ) -> NDArray[np.float64]:
+        """Means of a population's dyads, the output's unless it is named, under a configuration of the same network.
+
+        Parameters
+        ----------
+        config, inputs, scale
+            See `dyadnet.training.inference.means`.
+        """
         parameters = split(self._arrays, Topology(config.network))
-        couplings = tuple(self._manifest["couplings"])
-        return outputs(config, parameters, couplings, inputs, scale, saved.normalised_by(self._manifest))
+        how = tuple(self._manifest["couplings"]), inputs, scale, saved.normalised_by(self._manifest)
+        name = config.network.output if population is None else population
+        return means(config, parameters, *how, of=[name])[name]
 
     def plot(self, ax: Axes | None = None, what: str = "both") -> Axes:
         """Draw what the run's epochs tell, on one pair of axes.
@@ -399,6 +246,68 @@ class Run:
         strip(ax, shown)
         return ax
 
+    def plot_kernels(self, projection: str, ax: Axes | None = None) -> Axes:
+        """Draw a projection's trained weights.
+
+        Parameters
+        ----------
+        projection
+            ``pre->post``. Of a convolution, and of a dense projection from images: tiles, a row for each postsynaptic
+            channel or neuron; in colour from an input of three channels. Of sparse synapses: which pairs there are. Of
+            others: the matrix θ.
+        ax
+            Where; a new figure's of pyplot unless given.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes that were drawn on.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such projection, or it learns no weights.
+        """
+        from dyadnet.reporting.plots import shown
+        from dyadnet.reporting.tiles import of_weights
+
+        found = {one.name: one for one in self.config.network.projections}
+        _listed("projection", projection, list(found))
+        picture = of_weights(self.config.network, found[projection], self.weights, image_of(self.path))
+        return shown(picture, _new_axes() if ax is None else ax)
+
+    def plot_maps(self, population: str, x: Any, ax: Axes | None = None) -> Axes:
+        """Draw what a population with a shape says of a sample: settled means, a tile for each channel.
+
+        Parameters
+        ----------
+        population
+            One with a shape (channels, height, width).
+        x
+            The sample; see `outputs`.
+        ax
+            Where; a new figure's of pyplot unless given.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes that were drawn on.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such population; for the rest see `outputs`.
+        """
+        from dyadnet.reporting.plots import shown
+        from dyadnet.reporting.tiles import of_maps
+
+        found = {one.name: one for one in self.config.network.populations if one.shape is not None}
+        _listed("population", population, list(found))
+        inputs, scale = network_inputs(np.asarray(x)[None], self.config, *self._scaling)
+        values = self.settled(precise(self.config), inputs, scale, population)
+        picture = of_maps(population, values.reshape(found[population].extent), found[population].f.bounds)
+        return shown(picture, _new_axes() if ax is None else ax)
+
     def to_pandas(self) -> DataFrame:
         """`history` as a table with a row an epoch, indexed by ``epoch``.
 
@@ -434,15 +343,6 @@ class Run:
         """Have `stop` do this; None: it is over."""
         self._stop = stop
 
-    def forget(self) -> None:
-        """Read everything anew when it is asked for the next time: the run goes on."""
-        for name in ("config", "summary", "history", "weights", "_epochs", "_manifest", "_arrays", "_scaling"):
-            self.__dict__.pop(name, None)
-
-    def __fspath__(self) -> str:
-        """Its folder: a run may stand wherever a path of one may."""
-        return str(self.path)
-
     def __repr__(self) -> str:
         epochs = f"{len(self._epochs)} of {self.config.learning.epochs} epochs"
         told = f", {self.summary.told}" if self._epochs else ""
@@ -454,40 +354,6 @@ class Run:
 
         return html.run(self)
 
-    @cached_property
-    def _epochs(self) -> list[Epoch]:
-        """The record's lines of epochs, the newest of each."""
-        return epochs(read_metrics(self.path))
-
-    @property
-    def _spent(self) -> list[Spent]:
-        return spendings(read_machinery(self.path)) if (self.path / MACHINERY).exists() else []
-
-    @cached_property
-    def _manifest(self) -> Mapping[str, Any]:
-        return saved.read_manifest(saved_weights(self.path, self.which))
-
-    @cached_property
-    def _arrays(self) -> Arrays:
-        folder, topology = saved_weights(self.path, self.which), Topology(self.config.network)
-        manifest = self._manifest
-        arrays = joined(saved.read(folder, topology.blocks), topology)
-        if saved.sha256(split(arrays, topology)) != manifest["weights_sha256"]:
-            raise RunFolderError(f"{folder}: the weights do not match their manifest's hash; they were altered")
-        if len(manifest["couplings"]) != len(self.config.network.recurrent):
-            raise RunFolderError(f"{folder}: these are weights of another network")
-        return arrays
-
-    @cached_property
-    def _scaling(self) -> tuple[float, str]:
-        """What raw values are multiplied by, and their type in the data that were trained on."""
-        about = self._manifest
-        if isinstance(about.get("input_scale"), float) and isinstance(about.get("input_dtype"), str):
-            return about["input_scale"], about["input_dtype"]
-        # Of a run of before these were written down.
-        dataset = load_data(self.config)
-        return dataset.scale, dataset.train.images.dtype.name
-
 
 def _new_axes() -> Axes:
     from matplotlib import pyplot
@@ -497,4 +363,4 @@ def _new_axes() -> Axes:
 
 def _listed(field: str, value: Any, legal: list[Any]) -> None:
     if value not in legal:
-        raise ConfigError(field, value, f"one of {', '.join(map(str, legal))}")
+        raise ConfigError(field, value, f"one of {', '.join(map(str, legal)) or '(there is none in this run)'}")

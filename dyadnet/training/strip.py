@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dyadnet.data import Data, image_target
+from dyadnet.data import Data, Dataset, image_target
 from dyadnet.errors import DataError
 from dyadnet.runs.folder import IMAGES, saved_weights, whole
 from dyadnet.runs.loading import load_data
@@ -26,7 +26,7 @@ class NoImagesError(DataError):
     """Targets that are no images."""
 
 
-def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]:
+def images(run: Run, data: Data | None = None, *, dataset: Dataset | None = None) -> dict[str, NDArray[np.float32]]:
     """``input`` (if it is an image), ``output`` and ``target`` of the first test images, (images, c, h, w) each.
 
     Inputs have the noise that evaluations have, and outputs are settled as evaluations settle them, under the weights
@@ -38,6 +38,8 @@ def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]
         A run that has saved weights.
     data
         Of a run whose data were in memory: the same data.
+    dataset
+        The run's as `load_data` makes it, if that has been done.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]
     if shape is None or image_target(shape) is None:
         kind = "classes" if shape is None else f"numbers of shape {shape}"
         raise NoImagesError(f"{run.path}: its targets are {kind}, not images; {_LEGAL}")
-    dataset = load_data(run.config, data)
+    dataset = load_data(run.config, data) if dataset is None else dataset
     if dataset.image is None:
         raise NoImagesError(f"{run.path}: its targets go beyond 0 to 1, so they are not images; {_LEGAL}")
     rows, dtype = np.arange(min(SHOWN, len(dataset.test.labels))), np.dtype(np.float64)
@@ -66,7 +68,7 @@ def images(run: Run, data: Data | None = None) -> dict[str, NDArray[np.float32]]
 _LEGAL = "images have shape (height, width) or (1 or 3 channels, height, width) and values from 0 to 1"
 
 
-def keep(run: Run, data: Data | None = None) -> None:
+def keep(run: Run, *, dataset: Dataset | None = None) -> None:
     """Write `images` into the run's folder, if its targets are images and it has saved weights.
 
     Raises
@@ -81,7 +83,7 @@ def keep(run: Run, data: Data | None = None) -> None:
     if not (saved_weights(run.path, run.which) / MANIFEST).exists() or image_target(run.target_shape or ()) is None:
         return
     try:
-        found: dict[str, Any] = images(run, data)
+        found: dict[str, Any] = images(run, dataset=dataset)
     except NoImagesError:
         return
     with whole(run.path / IMAGES) as fresh, fresh.open("wb") as file:

@@ -60,12 +60,10 @@ def test_the_files_of_presets_say_what_they_are_of_models_that_there_are() -> No
         assert set(one.reached) <= set(MODELS)
 
 
-@pytest.mark.parametrize("model", ["hm", "ffm", "sshm"])
-def test_only_the_asymmetric_network_pools_by_the_mean(model: str) -> None:
-    for name in ("conv-mnist", "conv-cifar"):
-        own, asymmetric = (preset(name, one)["network"]["layers"] for one in (model, "asymmetric"))
-        assert [layer.removesuffix(" max") for layer in own] == asymmetric
-        assert "pool 2 max" in own
+@pytest.mark.parametrize("name", ["conv-mnist", "conv-cifar", "denoise-fashion"])
+def test_models_of_a_preset_have_the_same_layers(name: str) -> None:
+    layers = [preset(name, model)["network"]["layers"] for model in MODELS]
+    assert layers == [layers[0]] * len(MODELS)
 
 
 def test_a_preset_takes_other_data_flags_and_lambda(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dyadnet.dynamics.prospective import lag
 from dyadnet.imperfections.channel import Channel
 from dyadnet.numerics.quantization import quantised
 from dyadnet.numerics.rng import Stream
-from dyadnet.timing.delays import Delay, OwnDelay
+from dyadnet.timing.delays import Delay, OwnDelay, sampled
 from tests.reference.clocks import Moment
 from tests.reference.messages import Message
 from tests.reference.transit import Fate, Transit
@@ -174,9 +174,9 @@ class ReceivingEnd:
         self._by_neuron: list[tuple[int, NDArray[np.bool_]]] | None = None
         draw = getattr(delay, "draw", "channel")
         if delay.fixed or draw == "channel":
-            self._constant = int(delay.sample(stream.at(), 1)[0])
+            self._constant = int(sampled(delay, stream.at(), 1)[0])
         elif draw == "neuron":
-            each = delay.sample(stream.at(), width)
+            each = sampled(delay, stream.at(), width)
             self._by_neuron = [(int(ticks), each == ticks) for ticks in np.unique(each)]
         self.lag = 0.0
         if self._by_neuron is not None:
@@ -214,9 +214,9 @@ class ReceivingEnd:
         if isinstance(self._delay, OwnDelay):
             # A law of a user's own draws for 32 ticks at a time.
             generator = self._stream.at(tick - tick % 32, moment.phase, moment.lane, moment.relaxation)
-            return int(self._delay.sample(generator, 32)[tick % 32])
+            return int(sampled(self._delay, generator, 32)[tick % 32])
         generator = self._stream.at(tick, moment.phase, moment.lane, moment.relaxation)
-        return int(self._delay.sample(generator, 1)[0])
+        return int(sampled(self._delay, generator, 1)[0])
 
     def arrivals(self, tick: int, moment: Moment) -> Iterator[Arrival]:
         """When the message that was sent at `tick` arrives if it does: once, or part by part."""

@@ -393,6 +393,60 @@ def test_nothing_is_cut_off_or_covered_at_any_width(probed: Path, chromium: Any,
     assert min(chromium.execute_script(small)) >= 10, "texts keep their size"
 
 
+@pytest.fixture(scope="module")
+def mapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with feature maps, sparse synapses, and probes of neurons with a shape."""
+    run = tmp_path_factory.mktemp("mapped") / "run"
+    values = settings(probe={"neurons": {"conv1": [0, 13]}, "every": 10})
+    layers = ["conv 5 3x3", "pool 2", "sparse 12 0.3", "dense 10"]
+    values["network"] = {"layers": layers, "inputs": [1, 8, 8], "lam": 0.0}
+    dn.train(RunConfig.read(values), run)
+    return run
+
+
+def test_a_report_shows_kernels_pairs_and_feature_maps(mapped: Path) -> None:
+    found = contents(read(mapped))
+    pictures = found["pictures"]
+    assert [one["title"] for one in pictures["weights"]] == ["input->conv1", "conv1->sparse2"]
+    assert [one["title"] for one in pictures["maps"]] == ["input", "conv1"]
+    assert all(one["src"].startswith("data:image/png;base64,") for part in pictures.values() for one in part)
+    assert found["about"]["network"] == "1x8x8-5x3x3-12-10"
+    assert [neuron["place"] for neuron in found["probes"][0]["blocks"][0]["neurons"]] == [[0, 0, 0], [1, 1, 1]]
+    assert found["missing"] == []
+
+
+def test_damaged_feature_maps_are_named(mapped: Path, tmp_path: Path) -> None:
+    for number, damage in enumerate([b"PK nothing", None]):
+        run = Path(shutil.copytree(mapped, tmp_path / f"run{number}"))
+        if damage is None:
+            np.savez(run / "maps.npz", conv1=np.full((5, 3, 3), np.nan))
+        else:
+            (run / "maps.npz").write_bytes(damage)
+        found = contents(read(run))
+        assert [text for text in found["missing"] if text.startswith("maps.npz: damaged")]
+        assert found["state"] == "damaged"
+        assert found["pictures"]["maps"] == []
+        assert [one["title"] for one in found["pictures"]["weights"]] == ["input->conv1", "conv1->sparse2"]
+
+
+@pytest.mark.parametrize("width", [400, 1000])
+def test_the_page_draws_tiles(mapped: Path, chromium: Any, width: int) -> None:
+    from docs.tools.report_screenshot import collisions, resized
+
+    write([mapped], mapped / "report.html")
+    texts = shown(chromium, mapped / "report.html")
+    resized(chromium, width)
+    assert [text for text in texts("h2") if text in ("Feature maps", "Weights")] == ["Feature maps", "Weights"]
+    assert texts("figcaption") == ["input", "conv1", "input → conv1", "conv1 → sparse2"]
+    sizes = "return [...document.querySelectorAll('.tiles img')].map((image) => image.naturalWidth)"
+    until(lambda: min(chromium.execute_script(sizes)) > 0)
+    assert texts("g.block .size") == ["5×3×3", "12", "10"]
+    assert len(chromium.find_elements("css selector", "g.block[data-block=conv1] .dyads path")) % 2 == 0
+    assert chromium.execute_script("return document.documentElement.scrollWidth") == width
+    assert collisions(chromium) == []
+    assert errors(chromium) == []
+
+
 def test_charts_are_saved_as_csv_and_as_svg_that_stands_alone(
     runs: tuple[Path, Path], copy: Path, chromium: Any
 ) -> None:
@@ -494,7 +548,7 @@ def test_the_page_of_a_run_opens_with_its_plots(copy: Path, chromium: Any, dark:
     texts = shown(chromium, copy / "report.html", dark=dark)
     titles = texts("h2")
     assert [title.split(":")[0] for title in titles] == [
-        "Network", "Training", "Layers", "Course", "Messages", "Ages", "Time", "Configuration",
+        "Network", "Training", "Layers", "Course", "Messages", "Weights", "Ages", "Time", "Configuration",
     ]  # fmt: skip
     assert texts(".state span") == ["finished"]
     assert len(texts("g.block")) == 3

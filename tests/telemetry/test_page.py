@@ -52,7 +52,7 @@ def test_the_page_brings_everything_with_it_and_lets_nothing_else_in() -> None:
     assert "unsafe" not in policy
 
 
-@pytest.fixture(params=["chain", "cyclic", "numbers"])
+@pytest.fixture(params=["chain", "cyclic", "images", "numbers"])
 def run(request: pytest.FixtureRequest, chromium: Any, tmp_path: Path) -> Iterator[Snapshot]:
     """A run that goes on until the test is over, and the page that shows it."""
     from docs.tools.page_screenshot import training
@@ -61,6 +61,8 @@ def run(request: pytest.FixtureRequest, chromium: Any, tmp_path: Path) -> Iterat
     if request.param == "cyclic":
         del values["network"]
         values = merged(values, CYCLIC)
+    if request.param == "images":
+        values["network"] = {"layers": ["conv 6 3x3", "pool 2", "dense 10"], "inputs": [1, 8, 8], "lam": 0.0}
     if request.param == "numbers":
         x = np.random.default_rng(0).uniform(0, 1, (300, 64))
         np.savez(tmp_path / "numbers.npz", x=x, y=x[:, :2] - 0.5)
@@ -87,6 +89,8 @@ def test_the_page_shows_every_block_and_a_value_that_changes(run: Snapshot, chro
     drawn = [group.get_attribute("data-block") for group in chromium.find_elements("css selector", "g.block")]
     assert sorted(drawn) == sorted(blocks)
     assert texts("#blocks td:first-child") == blocks
+    sizes = ["×".join(map(str, spec.population.shape or [spec.size])) for spec in run.topology.blocks.values()]
+    assert texts("g.block .size") == texts("#blocks td:nth-child(2)") == sizes
     assert len(chromium.find_elements("css selector", ".channel")) >= len(run.topology.links)
     values = texts("g.block .value")
     assert all(re.fullmatch(r"[\d.e-]+", shown) for shown in values)

@@ -153,6 +153,8 @@ def test_a_strip_of_images_is_in_folder_report_and_notebook(tmp_path: Path) -> N
     assert {array.shape for array in kept.values()} == {(8, 3, 5, 6)}
     assert np.allclose(kept["target"].reshape(8, -1), as_dataset(data).test.images)
     assert 0.3 < np.std(kept["input"] - kept["target"]) < 0.7
+    seen = arrays(found.path / "maps.npz")["input"]
+    assert np.array_equal(seen, kept["input"][0]), "with its noise, which the network is given too"
     assert (found.path / "images.png").stat().st_size > 1000
     shown = contents(read(found.path))
     assert shown["missing"] == []

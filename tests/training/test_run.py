@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 import dyadnet as dn
 from dyadnet.data import load
 from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
+from dyadnet.reporting.tiles import of_maps, of_weights
+from dyadnet.training.inference import feature_maps
 from tests.checkpoint.runs import SMALL, settings, stopping
 from tests.cli.test_main import complaint
 from tests.cli.test_main import run as command
@@ -168,6 +170,39 @@ def test_it_draws_on_axes_of_the_callers(folder: Path) -> None:
     assert [line.get_label() for line in axes.get_lines()] == ["train", "validation", "test"]
     assert axes.get_lines()[0].get_ydata() == pytest.approx(dn.load(folder).history["train_loss"])
     assert mpl.get_backend() == backend
+
+
+def pixels(axes: Any) -> Any:
+    """Of the picture that is drawn there."""
+    return np.asarray(axes.images[0].get_array())
+
+
+def test_it_draws_weights_and_feature_maps(tmp_path: Path) -> None:
+    layers = ["conv 5 3x3", "pool 2", "dense 10"]
+    network = dn.RunConfig.read({"network": {"layers": layers, "inputs": [1, 8, 8], "lam": 0.0}}).network
+    run = dn.train(settings().model_copy(update={"network": network}), tmp_path / "run")
+    axes = Figure().subplots(1, 2)
+    assert run.plot_kernels("input->conv1", axes[0]) is axes[0]
+    wanted = of_weights(network, network.projections[0], run.weights).pixels
+    np.testing.assert_array_equal(pixels(axes[0]), wanted)
+    sample = load("digits").test.images[0]
+    assert run.plot_maps("conv1", sample, axes[1]) is axes[1]
+    kept = feature_maps(run.path, load("digits"))
+    np.testing.assert_array_equal(kept["input"].reshape(-1), np.float32(sample * load("digits").scale))
+    wanted = of_maps("conv1", kept["conv1"], network.by_name["conv1"].f.bounds).pixels
+    assert np.abs(pixels(axes[1]) - wanted.astype(int)).max() < 8, "kept as it settles in training, drawn exactly"
+    with pytest.raises(ConfigError, match=r"population: 'dense2' is not legal; one of conv1"):
+        run.plot_maps("dense2", sample)
+
+
+def test_only_what_is_there_is_drawn(folder: Path) -> None:
+    run, axes = dn.load(folder), Figure().add_subplot()
+    run.plot_kernels("input->h1", axes)
+    assert pixels(axes).shape[0] % 9 == 8, "tiles of 8x8, as the digits are"
+    with pytest.raises(ConfigError, match=r"projection: 'h1' is not legal; one of input->h1, "):
+        run.plot_kernels("h1")
+    with pytest.raises(ConfigError, match="there is none in this run"):
+        run.plot_maps("h1", load("digits").test.images[0])
 
 
 def test_a_run_that_has_hardly_begun(tmp_path: Path) -> None:

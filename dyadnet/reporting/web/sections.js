@@ -238,7 +238,7 @@ function layers(run) {
     ...run.own.map(({ name, unit }) => chart(titled(name, unit), each((block) => block.own[name]), SIZE)),
   ];
   const last = run.epochs.at(-1);
-  const sizes = new Map((run.network?.layers || []).flatMap((layer) => layer.blocks.map((block) => [block.name, block.size])));
+  const sizes = new Map((run.network?.layers || []).flatMap((layer) => layer.blocks.map((block) => [block.name, block.shape ? block.shape.join("×") : block.size])));
   const kept = run.tolerance || {};
   const rows = table([
     ["block", (name) => name],
@@ -326,7 +326,7 @@ const TRAJECTORIES = [
 function trajectories(recording) {
   return recording.blocks.flatMap(({ block, ticks: times, neurons }) => TRAJECTORIES.map(([title, kinds]) => {
     const series = kinds.flatMap(([kind, dash]) => neurons.map((neuron, index) => ({
-      name: `${neuron.index}${dash ? " a⁻" : ""}`, colour: colour(index) + dash, bare: true, unnamed: Boolean(dash),
+      name: `${neuron.index}${neuron.place ? ` (${neuron.place.join(", ")})` : ""}${dash ? " a⁻" : ""}`, colour: colour(index) + dash, bare: true, unnamed: Boolean(dash),
       points: times.map((at, place) => [at, neuron[kind][place]]),
     })));
     return chart(`${block}: ${title}`, series, { ...SIZE, below: { label: "tick", from: times[0] ?? 0, whole: true } });
@@ -341,8 +341,29 @@ function probes(run) {
   box.querySelector(".unit").replaceWith(choice);
   const most = Math.max(...run.probes.flatMap(({ blocks: recorded }) => recorded.map(({ probed, neurons }) => probed - neurons.length)));
   const left = most > 0 ? ` Of each block the first ${NEURONS_SHOWN} probed neurons are shown; all are in the folder probes.` : "";
-  box.append(element("p", "note", `The first probed sample; one colour a neuron, by its index.${left}`));
+  const placed = run.probes.some(({ blocks: recorded }) => recorded.some(({ neurons }) => neurons.some(({ place }) => place)));
+  const where = placed ? " (and channel, row and column)" : "";
+  box.append(element("p", "note", `The first probed sample; one colour a neuron, by its index${where}.${left}`));
   return box;
+}
+
+// Tiles, which are enlarged without being smoothed: a whole number of points each side of a pixel, as far as there is room.
+function tiled({ title, note, src }) {
+  const box = element("figure", "tiles"), image = element("img");
+  image.alt = `${title}: ${note}`;
+  image.addEventListener("load", () => {
+    const times = Math.max(1, Math.floor(Math.min(12, 420 / image.naturalWidth, 300 / image.naturalHeight)));
+    image.width = image.naturalWidth * times;
+  });
+  image.src = src;
+  box.append(element("figcaption", "", title.replace("->", " → ")), image, element("p", "note", note));
+  return box;
+}
+
+function pictures(title, unit, found) {
+  const many = element("div", "mosaics");
+  many.append(...found.map(tiled));
+  return panel(title, unit, many);
 }
 
 const NEURONS_SHOWN = 4;
@@ -410,6 +431,9 @@ function everything(run) {
     if (run.channels.length) parts.push(messages(run));
   }
   if (run.images) parts.push(images(run));
+  const { weights, maps: means } = run.pictures;
+  if (means.length) parts.push(pictures("Feature maps", "means of the best weights, the first test sample", means));
+  if (weights.length) parts.push(pictures("Weights", "the best on validation", weights));
   if (run.probes.length) parts.push(probes(run));
   if (run.ages.length) parts.push(ages(run));
   if (run.machinery.length) parts.push(spending(run));

@@ -27,7 +27,7 @@ const ROWS = [
 ];
 
 function size(name, state) {
-  for (const layer of state.network.layers) for (const block of layer.blocks) if (block.name === name) return block.size;
+  for (const layer of state.network.layers) for (const block of layer.blocks) if (block.name === name) return block.shape ? block.shape.join("×") : block.size;
   return "–";
 }
 

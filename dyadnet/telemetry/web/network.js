@@ -153,9 +153,9 @@ function place(network, available) {
 function stack(network, names, width) {
   const largest = Math.max(...network.layers.map((layer) => layer.size));
   const blocks = names.flatMap((name) => {
-    if (name === "input") return [{ name, layer: name, size: network.inputs, height: 300, width: 28 }];
+    if (name === "input") return [{ name, layer: name, size: network.inputs, shape: network.shape, height: 300, width: 28 }];
     const layer = network.layers.find((one) => one.name === name), whole = 120 + 230 * Math.sqrt(layer.size / largest);
-    return layer.blocks.map((block) => ({ name: block.name, layer: name, size: block.size, width, height: (whole * block.size) / layer.size }));
+    return layer.blocks.map((block) => ({ name: block.name, layer: name, size: block.size, shape: block.shape, width, height: (whole * block.size) / layer.size }));
   });
   const crowded = blocks.length > CROWDED, space = crowded ? 6 : SPACE;
   const room = TALL - 110 - space * (blocks.length - 1), wanted = blocks.reduce((sum, block) => sum + block.height, 0);
@@ -224,6 +224,22 @@ function dyads(box) {
       group.append(make("path", { d: `M${x - 0.9} ${y - radius}a${radius} ${radius} 0 0 0 0 ${2 * radius}z` }));
       group.append(make("path", { d: `M${x + 0.9} ${y - radius}a${radius} ${radius} 0 0 1 0 ${2 * radius}z`, opacity: 0.62 }));
     }
+  }
+  return group;
+}
+
+// Feature maps side by side, each in the proportions of its channel and in two halves as a dyad: as many as fit.
+function maps(box) {
+  const group = make("g", { class: "dyads" });
+  const [channels, tall, wide] = box.shape, gap = 4, side = 22;
+  const height = side * Math.min(1, Math.max(0.3, tall / wide)), width = side * Math.min(1, Math.max(0.3, wide / tall));
+  const across = Math.max(1, Math.min(channels, Math.floor((box.width - 8 + gap) / (width + gap))));
+  const down = Math.max(1, Math.min(Math.floor((box.height - 10 + gap) / (height + gap)), Math.ceil(channels / across)));
+  const left = box.x - (across * (width + gap) - gap) / 2, top = box.y + box.height / 2 - (down * (height + gap) - gap) / 2;
+  for (let channel = 0; channel < Math.min(channels, across * down); channel += 1) {
+    const [x, y] = [left + (channel % across) * (width + gap), top + Math.floor(channel / across) * (height + gap)];
+    group.append(make("path", { d: `M${x} ${y}h${width}l${-width} ${height}z` }));
+    group.append(make("path", { d: `M${x + width} ${y}v${height}h${-width}z`, opacity: 0.62 }));
   }
   return group;
 }
@@ -298,13 +314,13 @@ class Network {
       rect.setAttribute("fill", "none");
       for (let y = box.y + 15; y <= box.y + box.height - 13; y += 17) group.append(make("circle", { class: "dot", cx: box.x, cy: y, r: 3.2 }));
     } else {
-      const art = box.crowded ? make("g") : dyads(box), hint = make("title");
+      const art = box.crowded ? make("g") : box.shape ? maps(box) : dyads(box), hint = make("title");
       const value = make("text", { class: box.crowded ? "value unseen" : "value", x: box.x, y: box.y + box.height + 18 });
       group.append(art, value, hint);
       this.cells.set(box.name, { rect, art, value, hint });
     }
     group.append(name);
-    if (!box.crowded) group.append(make("text", { class: "size", x: box.x, y: box.y - 7 }, String(box.size)));
+    if (!box.crowded) group.append(make("text", { class: "size", x: box.x, y: box.y - 7 }, box.shape ? box.shape.join("×") : String(box.size)));
     cells.append(group);
   }
 
