@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import (
@@ -171,8 +171,8 @@ def circumstances(config: RunConfig, topology: Topology, clocks: dict[str, Clock
 def is_two_way(network: Network) -> bool:
     """Whether projections run both ways between some populations, and the graph has no cycle but those."""
     pairs = {(p.pre, p.post) for p in network.recurrent}
-    once = [p for p in network.projections if (p.post, p.pre) not in pairs or p.pre < p.post]
-    return len(once) < len(network.projections) and is_forest(replace(network, projections=tuple(once)))
+    once = [p for p in network.recurrent if (p.post, p.pre) not in pairs or p.pre < p.post]
+    return len(once) < len(network.recurrent) and is_forest(network, once)
 
 
 def _random_delays(config: RunConfig) -> bool:

@@ -6,6 +6,7 @@ order of blocks is that of the description, and every sum over blocks runs in it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
@@ -159,8 +160,14 @@ def colours(network: Network) -> dict[str, int] | None:
     return colour
 
 
-def is_forest(network: Network) -> bool:
-    """Whether the undirected graph of populations has no cycle (chains and trees: consistently ordered)."""
+def is_forest(network: Network, projections: Sequence[Projection] | None = None) -> bool:
+    """Whether the undirected graph of populations has no cycle (chains and trees: consistently ordered).
+
+    Parameters
+    ----------
+    projections
+        Its edges; all between populations unless given.
+    """
     parent = {p.name: p.name for p in network.populations}
 
     def root(name: str) -> str:
@@ -168,7 +175,7 @@ def is_forest(network: Network) -> bool:
             name = parent[name]
         return name
 
-    for projection in network.recurrent:
+    for projection in network.recurrent if projections is None else projections:
         one, other = root(projection.pre), root(projection.post)
         if one == other:
             return False

@@ -22,7 +22,9 @@ NOT_TAKEN = {
     **dict.fromkeys(
         ("data.name", "data.dir", "data.limit_train", "data.limit_test", "data.memory"), "the samples are X and y"
     ),
-    **dict.fromkeys(("data.normalise", "data.augment"), "X is a table of features, which `scale` scales"),
+    **dict.fromkeys(
+        ("data.normalise", "data.augment", "data.task", "data.noise"), "X is a table of features, which `scale` scales"
+    ),
     "learning.early_stopping": "early_stopping and n_iter_no_change are parameters of their own",
     "baseline": "this estimator is of dyads; scikit-learn's MLPClassifier and MLPRegressor are by back-propagation",
     "init_from": "warm_start goes on from the weights of the last fit",

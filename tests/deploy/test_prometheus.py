@@ -104,7 +104,7 @@ class Watch:
 
 @pytest.fixture(scope="module")
 def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterator[Watch]:
-    """A server that has seen undisturbed runs: in lockstep, free, and with numbers as targets."""
+    """A server that has seen undisturbed runs: in lockstep, free, and with numbers and images as targets."""
     folder = tmp_path_factory.mktemp("prometheus")
     with serving(folder) as server:
         watch = Watch(server, folder)
@@ -118,13 +118,16 @@ def watch(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterat
         network = {"layered": {"inputs": 4, "hidden": [8], "outputs": 2, "output_activation": "linear"}}
         np.savez(folder / "numbers.npz", x_train=inputs, y_train=inputs[:, :2], x_test=inputs, y_test=inputs[:, :2])
         numbers = {"name": str(folder / "numbers.npz")}
+        noisy = {"name": "digits", "task": "denoise", "limit_train": 60, "limit_test": 20}
+        pixels = {"layered": {"inputs": 64, "hidden": [8], "outputs": 64, "output_activation": "linear"}}
         # Side by side: most of the time is waiting.
         with (
             watch.running("lockstep", **common, **capped, metrics=exact),
             watch.running("free", **common, **free, metrics=plain),
             watch.running("numbers", data=numbers, network=network, learning={"epochs": 4}),
+            watch.running("noise", data=noisy, network=pixels, learning={"epochs": 4}),
         ):
-            watch.finished("lockstep", "free", "numbers")
+            watch.finished("lockstep", "free", "numbers", "noise")
         yield watch
 
 

@@ -57,7 +57,7 @@ def run(request: pytest.FixtureRequest, chromium: Any, tmp_path: Path) -> Iterat
     """A run that goes on until the test is over, and the page that shows it."""
     from docs.tools.page_screenshot import training
 
-    values = settings(learning={"epochs": 500, "learning_rate": 1e-5})
+    values = settings(learning={"epochs": 2000, "learning_rate": 1e-5})
     if request.param == "cyclic":
         del values["network"]
         values = merged(values, CYCLIC)
