@@ -107,9 +107,7 @@ def test_what_is_no_delay_is_refused(even: str, tmp_path: Path) -> None:
         dn.register("delay", "lacking")(Lacking)
     with pytest.raises(dn.UsageError, match="built in"):
         dn.register("delay", "uniform")(Late)
-    with pytest.raises(
-        dn.ConfigError, match=r"delay.kind: 'odd' .*geometric, distance, even.*dyadnet.register"
-    ):
+    with pytest.raises(dn.ConfigError, match=r"delay.kind: 'odd' .*geometric, distance, even.*dyadnet.register"):
         read(dynamics={"delay": {"kind": "odd"}})
     with pytest.raises(dn.ConfigError, match=r"dynamics.delay.high: .*it has to be given"):
         read(dynamics={"delay": {"kind": even}})
