@@ -45,9 +45,10 @@ def test_lambda_and_layers_are_axes_as_any_other(tmp_path: Path) -> None:
 
 def test_a_study_starts_from_a_preset_by_name() -> None:
     study = tiny(base={"preset": "conv-mnist"}, models=["sshm", "asymmetric"], seeds=1)
-    kinds = {t.model: t.config.network.projections[0].connectivity for t in plan(study)}
+    kinds = {t.model: [p.connectivity.kind for p in t.config.network.projections] for t in plan(study)}
     assert {t.config.data.name for t in plan(study)} == {"mnist"}
-    assert (kinds["sshm"].max_pool, kinds["asymmetric"].max_pool) == (2, 1)  # type: ignore[attr-defined]
+    assert kinds["sshm"] == ["convolution", "convolution", "dense"]
+    assert kinds["asymmetric"] == ["convolution", "convolution", "transposed", "dense", "dense"]
 
 
 def test_a_preset_that_is_none_and_one_beside_a_file_are_refused(tmp_path: Path) -> None:
