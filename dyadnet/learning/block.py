@@ -18,7 +18,7 @@ from dyadnet.errors import DyadnetError, RunFolderError
 from dyadnet.imperfections.device import Device
 from dyadnet.imperfections.realized import DeviceModel, programmed
 from dyadnet.learning.optimisers import Optimiser, State
-from dyadnet.learning.projections import Axon, CalledSynapses, Made, Run, Synapses, made
+from dyadnet.learning.projections import Axon, CalledSynapses, Initialisation, Made, Synapses, made
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.hashing import digest
@@ -75,7 +75,7 @@ class Block:
         self.actual = DeviceModel(self.device, self.seed, self.spec, self.dtype)
         self.ideal_device = DeviceModel(Device(), self.seed, self.spec, self.dtype)
         indices = {projection.name: index for index, projection in enumerate(network.recurrent)}
-        run = Run(network, self.seed, self.dtype, self.device.mismatch)
+        run = Initialisation(network, self.seed, self.dtype, self.device.mismatch)
         self.projections: list[Made] = [
             made(self.spec, link.projection, link, indices[link.projection.name], run)
             for link in self.topology.afferent(self.name)

@@ -18,6 +18,7 @@ from dyadnet.network.description import INPUT, Network, Projection
 from dyadnet.network.topology import BlockSlice, Link
 from dyadnet.numerics.blas import turned
 from dyadnet.numerics.elementwise import transposed
+from dyadnet.numerics.plans import N_PRE
 from dyadnet.numerics.rng import Stream
 from dyadnet.synapses.base import Ends, ProjectionKind
 from dyadnet.synapses.compiled import CompiledKind, Plan
@@ -26,7 +27,7 @@ Array = NDArray[Any]
 Moved = Callable[[Array, Array, str], Array]
 
 
-class Run(NamedTuple):
+class Initialisation(NamedTuple):
     """What initial weights depend on beside the projection, and how feedback differs from them."""
 
     network: Network
@@ -147,7 +148,7 @@ class Synapses:
         """θ as a matrix of shape (n_post, n_pre)."""
         if self.plan is None:
             return self.weights.astype(np.float64)
-        rows = np.eye(int(self.plan[2]))
+        rows = np.eye(int(self.plan[N_PRE]))
         return np.asarray(self.kind.forward(self.prepared(np.float64), rows), dtype=np.float64).T
 
 
@@ -232,7 +233,7 @@ class Axon:
 Made = Synapses | CalledSynapses
 
 
-def made(block: BlockSlice, projection: Projection, link: Link | None, number: int, run: Run) -> Made:
+def made(block: BlockSlice, projection: Projection, link: Link | None, number: int, run: Initialisation) -> Made:
     """A block's part of a projection before learning.
 
     Parameters

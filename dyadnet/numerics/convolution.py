@@ -124,6 +124,14 @@ def _under(P, p, channel, a, j):  # type: ignore[no-untyped-def]  # pragma: no c
     return (channel * height + line) * width + first + j - left, first, last
 
 
+@_pasted
+def _inside(P, p, j):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Of one column of the windows: where it begins to the left, and the first and last window that has it inside."""
+    across, stride, left = P[p + N_ACROSS], P[p + N_STRIDE], j - P[p + N_LEFT]
+    first = min(max(0, (-left + stride - 1) // stride), across)
+    return left, first, max(first, min(across, (P[p + N_WIDTH] - 1 - left) // stride + 1))
+
+
 @compiled
 def _patches(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The windows of one row as columns of a matrix, from its column `z` on."""
@@ -134,9 +142,7 @@ def _patches(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # prag
     for channel in range(P[p + N_CHANNELS]):
         for i in range(P[p + N_KERNEL_HEIGHT]):
             for j in range(P[p + N_KERNEL_WIDTH]):
-                left = j - P[p + N_LEFT]
-                first = min(max(0, (-left + stride - 1) // stride), across)
-                last = max(first, min(across, (width - 1 - left) // stride + 1))
+                left, first, last = _inside(P, p, j)
                 for a in range(down):
                     at = a * stride + i - P[p + N_TOP]
                     line = into + a * across
@@ -165,9 +171,7 @@ def put_back(P, p, Z, z, columns, Y, y):  # type: ignore[no-untyped-def]  # prag
     for channel in range(P[p + N_CHANNELS]):
         for i in range(P[p + N_KERNEL_HEIGHT]):
             for j in range(P[p + N_KERNEL_WIDTH]):
-                left = j - P[p + N_LEFT]
-                first = min(max(0, (-left + stride - 1) // stride), across)
-                last = max(first, min(across, (width - 1 - left) // stride + 1))
+                left, first, last = _inside(P, p, j)
                 for a in range(down):
                     at = a * stride + i - P[p + N_TOP]
                     if at < 0 or at >= height:

@@ -25,7 +25,7 @@ from dyadnet.runs.summary import Summary
 from dyadnet.runs.weights import read_manifest
 
 
-class Recorded:
+class RecordedRun:
     """What a run's folder holds, read when it is first asked for, and kept; see `dyadnet.Run`."""
 
     def __init__(self, path: str | Path, weights: str = BEST, *, summary: Summary | None = None) -> None:

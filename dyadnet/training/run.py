@@ -19,7 +19,7 @@ from dyadnet.runs.export.layout import split
 from dyadnet.runs.folder import BEST, IMAGES
 from dyadnet.runs.maps import image_of
 from dyadnet.runs.record_lines import numbers as numbers  # its old place
-from dyadnet.runs.recorded import Recorded
+from dyadnet.runs.recorded import RecordedRun
 from dyadnet.runs.summary import Summary
 from dyadnet.training.inference import means, network_inputs, precise
 
@@ -50,7 +50,7 @@ def load(path: str | Path, *, weights: str = BEST) -> Run:
     return run
 
 
-class Run(Recorded):
+class Run(RecordedRun):
     """What a run's folder holds. Everything is read when it is first asked for, and kept.
 
     Parameters
