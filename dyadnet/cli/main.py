@@ -32,6 +32,7 @@ from dyadnet.config.faults import parsed
 from dyadnet.config.overrides import assigned, located, merged
 from dyadnet.config.presets import NAMES
 from dyadnet.config.start import starting_point
+from dyadnet.config.transports import TRANSPORTS
 from dyadnet.data import SETS
 from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAtOnceError, UsageError
 from dyadnet.network.description import MODELS
@@ -234,9 +235,9 @@ def train(
     transport: Annotated[
         str | None,
         typer.Option(
-            help="fast, or ray: through Ray's own ports.",
+            help="fast, ray (through Ray's own ports), or one of your own.",
             rich_help_panel=CLUSTER,
-            autocompletion=among(choices(ClusterSpec, "transport")),
+            autocompletion=among(list(TRANSPORTS)),
         ),
     ] = None,
     insecure_transport: Annotated[

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from dyadnet.config import RunConfig
+from dyadnet.config.transports import TRANSPORTS
 from dyadnet.data import SETS
 from dyadnet.network.activations import ACTIVATIONS
 from dyadnet.network.losses import LOSSES
@@ -54,6 +55,7 @@ def schema() -> dict[str, Any]:
                 # Anybody may add one.
                 definition["properties"][name]["examples"] = choices
     definitions["DataSpec"]["properties"]["name"]["examples"] = list(SETS)
+    definitions["ClusterSpec"]["properties"]["transport"]["examples"] = list(TRANSPORTS)
     short = SHORT | {name: ["number"] for name in definitions if _imperfection(name)}
     # A file without a network has that of a preset.
     whole.pop("required", None)

@@ -15,6 +15,7 @@ from dyadnet.config.faults import FaultSpec
 from dyadnet.config.metrics import MetricsSpec
 from dyadnet.config.pictures import Format
 from dyadnet.config.recovery import RecoverySpec
+from dyadnet.config.transports import TRANSPORTS
 from dyadnet.data import MEMORY, AugmentSpec, MemorySpec, is_folder, is_own
 from dyadnet.errors import ConfigError
 from dyadnet.files import documents as document
@@ -252,7 +253,7 @@ class ClusterSpec(Spec):
         Stragglers on purpose: blocks whose actor takes so many times as long for all it does.
     transport
         ``fast``: shared memory on one machine, ZeroMQ between machines; ``ray``: plain actor calls, which need no
-        ports but Ray's.
+        ports but Ray's; or one of your own, see `dyadnet.config.transports.Transport`.
     ports
         First and last port at which ``fast`` takes letters from other machines, one for each actor and one for the
         coordinator.
@@ -272,10 +273,17 @@ class ClusterSpec(Spec):
     timeout: float = Field(120.0, gt=0)
     slow: dict[str, Annotated[float, Field(ge=1)]] = {}
     detach: bool = False
-    transport: Literal["fast", "ray"] = "fast"
+    transport: str = "fast"
     ports: tuple[Port, Port] = (20000, 20999)
     insecure_transport: bool = False
     pin: bool = False
+
+    @field_validator("transport")
+    @classmethod
+    def _registered(cls, value: str) -> str:
+        if value not in TRANSPORTS:
+            raise ValueError(TRANSPORTS.legal(value))
+        return value
 
     @field_validator("ports")
     @classmethod

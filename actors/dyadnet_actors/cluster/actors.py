@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,14 @@ class BlockActor:
         """Connect to everybody, and hear from everybody."""
         self._life.greet(timeout)
 
+    def listen(self) -> Any:
+        """Where this actor is reached by a transport of a user's own."""
+        return self._life.listen(ray.util.get_node_ip_address())
+
+    def connect(self, addresses: Sequence[Any]) -> None:
+        """Learn where everybody is reached by a transport of a user's own."""
+        self._life.connect(addresses)
+
     def serve(self, number: int) -> None:
         """Answer what the coordinator asks through shared memory, after so many questions."""
         self._asked = "idle"
@@ -170,6 +178,41 @@ class BlockActor:
         self._life.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What a driver gives to its coordinator.
+
+    Attributes
+    ----------
+    dataset
+        A reference into the object store; the coordinator never reads it.
+    events
+        What has happened to the run before: faults that fired, failures that it survived.
+    beginning
+        Where its checkpoints go, and which one it goes on from.
+    hooked
+        Names of the hooks that the driver's callbacks override; None: there are no callbacks.
+    """
+
+    dataset: Any
+    events: Sequence[Mapping[str, Any]] = ()
+    beginning: ResumePoint | None = None
+    hooked: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A coordinator without a driver: it begins by itself, keeps the run's folder and reads the data itself.
+
+    Attributes
+    ----------
+    resumed
+        Whether it goes on from a checkpoint.
+    """
+
+    resumed: bool
+
+
 class CoordinatorActor:
     """The core's coordinator as an actor, which creates the blocks.
 
@@ -179,42 +222,22 @@ class CoordinatorActor:
         The run.
     shape
         Sizes of the data set.
-    dataset
-        Holds one reference into the object store; this actor never reads it.
     out
         What a user finds the record by.
-    events
-        What has happened to the run before: faults that fired, failures that it survived.
-    beginning
-        Where its checkpoints go, and which one it goes on from.
-    detached
-        Whether it has no driver: it begins by itself then, keeps the run's folder and reads the data itself.
-    resumed
-        Whether it goes on from a checkpoint then.
-    hooked
-        Names of the hooks that the driver's callbacks override; None: there are no callbacks.
+    owner
+        Who begins the run, and keeps its folder.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        shape: DataShape,
-        dataset: Sequence[Any],
-        out: str,
-        events: Sequence[Mapping[str, Any]] = (),
-        beginning: ResumePoint | None = None,
-        *,
-        detached: bool = False,
-        resumed: bool = False,
-        hooked: frozenset[str] | None = None,
-    ) -> None:
+    def __init__(self, config: RunConfig, shape: DataShape, out: str, owner: Driven | Detached) -> None:
         self._config = config
         self._shape = shape
-        self._dataset = dataset[0] if dataset else None
-        self._events = events
-        self._beginning = beginning
-        start = None if beginning is None else beginning.start
-        self._news = EventQueue(out, None if start is None else start.lengths, UNHEARD if detached else None)
+        self._owner = owner
+        start = hooked = None
+        if isinstance(owner, Driven):
+            hooked = owner.hooked
+            start = None if owner.beginning is None else owner.beginning.start
+        unheard = UNHEARD if isinstance(owner, Detached) else None
+        self._news = EventQueue(out, None if start is None else start.lengths, unheard)
         self._hooks = None if hooked is None else RelayedHooks(hooked, self._news.hook)
         self._stop = Stop()
         self._workers: RayWorkers | None = None
@@ -222,14 +245,15 @@ class CoordinatorActor:
         self._snapshot = Snapshot(config, Path(out).name or "run", measuring=False)
         self._ending: Ending | None = None
         self._told = threading.Event()
-        self._detached = detached
-        if detached:
+        if isinstance(owner, Detached):
             reborn = bool(ray.get_runtime_context().was_current_actor_reconstructed)
-            threading.Thread(target=self._live, args=(resumed, reborn), name="run", daemon=True).start()
+            threading.Thread(target=self._live, args=(owner.resumed, reborn), name="run", daemon=True).start()
 
     def run(self) -> Summary:
         """Create the blocks and train."""
-        return self._train(ray.get_runtime_context().current_actor, self._news, self._events, self._beginning)
+        owner, me = self._owner, ray.get_runtime_context().current_actor
+        assert isinstance(owner, Driven)
+        return self._train(me, owner.dataset, self._news, Past(owner.events, owner.beginning, self._hooks))
 
     def _live(self, resumed: bool, reborn: bool) -> None:
         """Train without a driver, wait a while for somebody to hear how it ended, and go."""
@@ -237,22 +261,16 @@ class CoordinatorActor:
 
         def train(folder: RunFolder) -> Summary:
             prepare(self._config)
-            self._dataset = ray.put(load_data(self._config))
-            return self._train(me, folder, folder.events(), folder.beginning)
+            dataset = ray.put(load_data(self._config))
+            return self._train(me, dataset, folder, Past(folder.events(), folder.beginning, self._hooks))
 
         out = Path(self._news.name)
         self._ending = lived(self._config, out, self._news, train, resumed=resumed, reborn=reborn)
         self._told.wait(LINGER)
         ray.kill(me)
 
-    def _train(
-        self,
-        me: ActorHandle[Any],
-        recorder: Recorder,
-        events: Sequence[Mapping[str, Any]],
-        beginning: ResumePoint | None,
-    ) -> Summary:
-        self._workers = RayWorkers(self._config, self._dataset, BlockActor)
+    def _train(self, me: ActorHandle[Any], dataset: Any, recorder: Recorder, past: Past) -> Summary:
+        self._workers = RayWorkers(self._config, dataset, BlockActor)
         with exposed(self._config, self._news.name, self._news.note, recorder.machinery) as observer:
             if isinstance(observer, Snapshot):
                 self._snapshot = observer
@@ -264,7 +282,7 @@ class CoordinatorActor:
                     recorder,
                     self._news,
                     self._snapshot,
-                    Past(events, beginning, self._hooks),
+                    past,
                     self._stop,
                 )
                 summary = self._attempts.run()
@@ -304,7 +322,11 @@ class CoordinatorActor:
     def glance(self) -> dict[str, Any]:
         """How the run stands, as plain values; asks no actor."""
         places = {name: dict(place) for name, place in self._snapshot.places.items()}
-        return view(self._snapshot) | {"out": self._news.name, "places": places, "detached": self._detached}
+        return view(self._snapshot) | {
+            "out": self._news.name,
+            "places": places,
+            "detached": isinstance(self._owner, Detached),
+        }
 
     @ray.method(concurrency_group="control")
     def status(self) -> dict[str, Any]:

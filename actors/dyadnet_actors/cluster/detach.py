@@ -41,7 +41,7 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
     """
     import ray
 
-    from dyadnet_actors.cluster.actors import CoordinatorActor
+    from dyadnet_actors.cluster.actors import CoordinatorActor, Detached
     from dyadnet_actors.cluster.connection import NAMESPACE
 
     out = folder.path.absolute()
@@ -54,7 +54,7 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
         num_cpus=0,
         resources={"node:__internal_head__": 0.001},
         max_restarts=config.recovery.actor_failures,
-    ).remote(config, shape, [], str(out), detached=True, resumed=folder.beginning is not None)
+    ).remote(config, shape, str(out), Detached(resumed=folder.beginning is not None))
     try:
         while watchdog.get(coordinator.introduction.remote(), math.inf) is None:
             ending = watchdog.get(coordinator.ending.remote(), math.inf)

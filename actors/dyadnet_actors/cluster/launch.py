@@ -127,19 +127,17 @@ def _name() -> str:
 def _coordinator(name: str, config: RunConfig, dataset: Dataset, stored: Any, folder: RunFolder) -> Any:
     import ray
 
-    from dyadnet_actors.cluster.actors import CoordinatorActor
+    from dyadnet_actors.cluster.actors import CoordinatorActor, Driven
 
+    hooked = None if folder.hooks is None else folder.hooks.wanted
     remote = ray.remote(concurrency_groups={"control": 4})(CoordinatorActor)
     return remote.options(
         name=name, namespace=NAMESPACE, num_cpus=0, resources={"node:__internal_head__": 0.001}, max_restarts=0
     ).remote(
         config,
         shape_for(config, dataset),
-        [stored],
         folder.name,
-        folder.events(),
-        folder.beginning,
-        hooked=None if folder.hooks is None else folder.hooks.wanted,
+        Driven(stored, folder.events(), folder.beginning, hooked),
     )
 
 

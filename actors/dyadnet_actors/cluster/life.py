@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from dyadnet.config import RunConfig
+from dyadnet.config.transports import TRANSPORTS, Transport
 from dyadnet.data import Dataset
 from dyadnet.errors import DivergedError
 from dyadnet.program.sync.crossing import Home
@@ -19,7 +21,7 @@ from dyadnet_actors.transports.connection import Connection
 from dyadnet_actors.transports.identity import Card
 
 Call = Callable[[int, bytes], None]
-"""Takes bytes to another actor by a call of Ray's."""
+"""Takes bytes to another actor."""
 
 
 class Life:
@@ -42,23 +44,45 @@ class Life:
         self.host = Host(config, home, dataset)
         self._config = config
         self._connection = Connection(self.host) if config.cluster.transport == "fast" else None
+        self._own: Transport | None = None
+        self._one_at_a_time = threading.Lock()
 
     def meet(self, call: Call) -> None:
         """All actors are there, and can be called."""
-        if self._connection is not None:
-            return
+        if self._config.cluster.transport == "ray":
+            self._carry(call)
+
+    def _carry(self, send: Call) -> None:
+        """Reach every other host by packets."""
         host = self.host
         others = [other for other in range(host.home.hosts) if other != host.home.index]
         for other in others:
             host.segments.mirror(other)
         host.join()
 
-        def send(other: int, packet: bytes) -> int:
-            call(other, packet)
+        def sent(other: int, packet: bytes) -> int:
+            try:
+                send(other, packet)
+            except Exception as problem:
+                label, cause = host.home.label(other), f"{type(problem).__name__}: {problem}"
+                host.fail(f"transport {self._config.cluster.transport!r} took nothing to actor {label}: {cause}")
             return len(packet)
 
         if others:
-            host.carry(host.carrier_to(others, send))
+            host.carry(host.carrier_to(others, sent))
+
+    def listen(self, node: str) -> Any:
+        """Begin to take what comes by a user's own transport; returns where."""
+        made = TRANSPORTS[self._config.cluster.transport]
+        assert made is not None
+        self._own = made(self.host.home.index, self.deliver)
+        return self._own.listen(node)
+
+    def connect(self, addresses: Sequence[Any]) -> None:
+        """Learn where everybody listens to a user's own transport."""
+        assert self._own is not None
+        self._own.connect(addresses)
+        self._carry(self._own.send)
 
     def introduce(self, address: str | None) -> Card:
         """By which others find this actor without Ray; with an address, other machines too."""
@@ -78,9 +102,10 @@ class Life:
         self._connection.greet(timeout)
 
     def deliver(self, origin: int, packet: bytes) -> None:
-        """Take what another actor sent by a call; what is nothing that it can have sent is counted and dropped."""
-        if self.host.carrier is not None:
-            self.host.carrier.take(origin, packet)
+        """Take what another actor sent, in any thread; what is nothing that it can have sent is counted and dropped."""
+        with self._one_at_a_time:
+            if self.host.carrier is not None:
+                self.host.carrier.take(origin, packet)
 
     def serve(self, number: int) -> None:
         """Answer the coordinator's questions after so many, until it says that it will call."""
@@ -121,8 +146,9 @@ class Life:
     def close(self) -> None:
         """The life is over."""
         self.host.close()
-        if self._connection is not None:
-            self._connection.close()
+        for way in (self._connection, self._own):
+            if way is not None:
+                way.close()
 
     def free(self) -> None:
         """Nobody asks it anything any more: give its memory back."""

@@ -204,12 +204,15 @@ class RayWorkers:
             dict(enumerate(self.labels)), [handle.meet.remote(self._handles) for handle in self._handles]
         )
         self._places = _within(answers, range(len(self.labels)), START)
-        if self._config.cluster.transport == "fast":
+        transport = self._config.cluster.transport
+        if transport == "fast":
             if self._desk is not None:
                 self._desk.close()
             self._desk = fast.desk(self._config, self.homes)
             self._questions = 0
             fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
+        elif transport != "ray":
+            self._call("connect", self._call("listen"))
         if self._config.cluster.pin:
             self._pin()
         self._heart = HeartbeatMonitor(self.labels, self._config.recovery.heartbeat)

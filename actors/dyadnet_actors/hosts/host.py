@@ -44,7 +44,7 @@ from dyadnet_actors.hosts.free_running import LOOK, FreeRun
 from dyadnet_actors.hosts.shared_memory import SegmentLayout, Segments
 from dyadnet_actors.hosts.usage_meter import Ages, UsageMeter
 from dyadnet_actors.hosts.vectors import Paths, Vectors
-from dyadnet_actors.protocol.failures import HostStoppedError
+from dyadnet_actors.protocol.failures import HostStoppedError, TransportError
 from dyadnet_actors.protocol.heartbeat import Pulse
 from dyadnet_actors.protocol.host_status import ExpectedMessage, HostStatus, LaneStatus
 from dyadnet_actors.protocol.pace import Delays
@@ -105,6 +105,7 @@ class Host:
         self._slowness = max(slow, default=1.0)
         self._sabotage = FaultInjector(home, effects or Process(), self._slow_down, self.segments.cut)
         self._stopped = threading.Event()
+        self._failure: Exception | None = None
         layout = self.group.layout
         rows = {channel: row for row, channel in enumerate(layout.channels)}
         self._sent = [rows[channel] for channel in layout.sent]
@@ -152,6 +153,11 @@ class Host:
 
     def stop(self) -> None:
         """End what this host is doing; it raises `HostStoppedError`."""
+        self._stopped.set()
+
+    def fail(self, why: str) -> None:
+        """End what this host is doing; it raises a `TransportError`, for this reason."""
+        self._failure = self._failure or TransportError(why)
         self._stopped.set()
 
     # Settling and learning
@@ -461,7 +467,7 @@ class Host:
 
     def _look(self) -> None:
         if self._stopped.is_set():
-            raise HostStoppedError("stopped")
+            raise self._failure or HostStoppedError("stopped")
 
     def _slow_down(self, factor: float) -> None:
         self._slowness = factor

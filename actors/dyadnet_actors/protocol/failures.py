@@ -114,3 +114,7 @@ class MemoryShortError(DyadnetError):
 
 class HostStoppedError(DyadnetError):
     """A host was told to stop while it computed."""
+
+
+class TransportError(Exception):
+    """A user's transport raised something; the actor that it served fails with it."""
