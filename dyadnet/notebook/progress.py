@@ -1,11 +1,11 @@
-"""Progress of a run in a notebook: a bar, the last epoch in numbers, and notes, in one cell's output."""
+"""Progress in a notebook: a bar, what is said beside it, and notes, in one cell's output."""
 
 from __future__ import annotations
 
 import html
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dyadnet.config import RunConfig
@@ -17,8 +17,8 @@ LINES = 8
 """Notes and warnings that are shown, the newest."""
 
 
-class NotebookProgress:
-    """A `dyadnet.runs.watcher.ProgressCallback` for a notebook.
+class NotebookBar:
+    """A bar in a cell's output, which is drawn over.
 
     Parameters
     ----------
@@ -28,6 +28,25 @@ class NotebookProgress:
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
         self._show = show or _display()
+
+    def draw(self, done: int, whole: int, text: str, lines: Sequence[str] = ()) -> None:
+        """So many of the whole, a text beside the bar, and lines below it, all shown as they are."""
+        bar = f'<progress value="{min(done, whole)}" max="{whole}" style="width: 14em"></progress>'
+        below = "".join(f"<br><small>{html.escape(line)}</small>" for line in lines)
+        self._show(f"<div>{bar} {html.escape(text)}{below}</div>")
+
+
+class NotebookProgress:
+    """A `dyadnet.runs.watcher.ProgressCallback` for a notebook.
+
+    Parameters
+    ----------
+    show
+        See `NotebookBar`.
+    """
+
+    def __init__(self, show: Callable[[str], None] | None = None) -> None:
+        self._bar = NotebookBar(show)
         self._drawn = -EVERY
         self._epochs = 0
         self._minibatches = 0
@@ -82,9 +101,7 @@ class NotebookProgress:
         self._drawn = time.monotonic()
         whole = max(1, self._epochs * self._minibatches)
         texts = [text for text in (self._now, self._last) if text]
-        bar = f'<progress value="{min(self._done, whole)}" max="{whole}" style="width: 14em"></progress>'
-        told = "".join(f"<br><small>{html.escape(line)}</small>" for line in self._lines)
-        self._show(f"<div>{bar} {html.escape(' · '.join(texts))}{told}</div>")
+        self._bar.draw(self._done, whole, " · ".join(texts), self._lines)
 
 
 def _display() -> Callable[[str], None]:

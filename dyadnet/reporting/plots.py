@@ -71,8 +71,10 @@ def literal(text: str) -> str:
 
 @drawing
 def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
-    """Loss, error, settling and saturation over epochs, from the epoch lines of ``metrics.jsonl``."""
+    """Loss, error, settling and saturation over epochs, from the epoch lines of ``metrics.jsonl``; nothing of none."""
     found = epochs(lines)
+    if not found:
+        return
     figure, axes = panels(2, 2, (9, 6.4))
     for axis, draw in zip(axes.flat, CURVES.values(), strict=True):
         draw(axis, found)
@@ -167,8 +169,21 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
 
     Nothing is drawn of a run in virtual time, where ages are what its delays say.
     """
-    edges: dict[str, dict[str, Any]] = {}
-    rates: dict[str, list[float]] = {}
+    edges = read_ages(lines)
+    if not edges:
+        return
+    figure, (axes,) = panels(1, 3, (12, 3.8))
+    for name, axis in zip(AGES, axes, strict=False):
+        age_curves(axis, edges, name)
+    axes[0].legend(frameon=False, title="from → to")
+    _rates(axes[2], lines)
+    figure.suptitle(literal(title))
+    written(figure, path)
+
+
+def read_ages(lines: Sequence[dict[str, Any]]) -> dict[str, dict[str, NDArray[Any]]]:
+    """How often an update read a message of each age, by edge and unit of `AGES`, in all epochs in real time."""
+    edges: dict[str, dict[str, NDArray[Any]]] = {}
     for line in spendings(lines):
         for actor, spent in line.get("actors", {}).items():
             reads: Mapping[str, Line] = spent.get("edges", {})
@@ -176,31 +191,42 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
                 edge = edges.setdefault(f"{source} → {actor}", {name: np.zeros(BINS, int) for name in AGES})
                 for name in AGES:
                     edge[name] += np.asarray(counts[name])
-            if "updates_per_second" in spent:
-                rates.setdefault(actor, []).append(spent["updates_per_second"])
-    if not edges:
-        return
+    return edges
+
+
+def age_curves(axis: Axes, edges: Mapping[str, Mapping[str, NDArray[Any]]], name: str) -> None:
+    """Draw in how many of all updates a message had which age, one curve an edge.
+
+    Parameters
+    ----------
+    edges
+        See `read_ages`.
+    name
+        One of `AGES`.
+    """
     lower = np.asarray(lower_edges())
     lower[0] = lower[1] / 10 ** (1 / PER_DECADE)
-    figure, (axes,) = panels(1, 3, (12, 3.8))
-    for (name, unit), axis in zip(AGES.items(), axes, strict=False):
-        for index, (label, edge) in enumerate(edges.items()):
-            total = max(int(edge[name].sum()), 1)
-            axis.stairs(
-                100 * edge[name][:-1] / total, lower, color=f"C{index % 10}", label=literal(label), linewidth=1.4
-            )
-        filled = np.flatnonzero(sum(edge[name] for edge in edges.values()))
-        axis.set_xscale("log")
+    for index, (label, edge) in enumerate(edges.items()):
+        share = 100 * edge[name][:-1] / max(int(edge[name].sum()), 1)
+        axis.stairs(share, lower, color=f"C{index % 10}", label=literal(label), linewidth=1.4)
+    filled = np.flatnonzero(sum(edge[name] for edge in edges.values()))
+    axis.set_xscale("log")
+    if len(filled):
         axis.set_xlim(lower[max(filled[0] - 1, 0)], lower[min(filled[-1] + 2, len(lower) - 1)])
-        dress(axis, "updates (%)", f"age of what an update read ({unit})")
-    axes[0].legend(frameon=False, title="from → to")
+    dress(axis, "updates (%)", f"age of what an update read ({AGES[name]})")
+
+
+def _rates(axis: Axes, lines: Sequence[dict[str, Any]]) -> None:
+    rates: dict[str, list[float]] = {}
+    for line in spendings(lines):
+        for actor, spent in line.get("actors", {}).items():
+            if "updates_per_second" in spent:
+                rates.setdefault(actor, []).append(spent["updates_per_second"])
     for actor, series in rates.items():
-        axes[2].plot(range(1, len(series) + 1), series, marker=".", label=literal(actor))
-    axes[2].set_ylim(bottom=0)
-    axes[2].legend(frameon=False)
-    over_epochs(axes[2], "updates a second")
-    figure.suptitle(literal(title))
-    written(figure, path)
+        axis.plot(range(1, len(series) + 1), series, marker=".", label=literal(actor))
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False)
+    over_epochs(axis, "updates a second")
 
 
 @drawing

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from dyadnet.errors import RunFolderError
-from dyadnet.process.console import for_people
+from dyadnet.notebook.progress import NotebookBar
+from dyadnet.process.console import for_people, in_notebook
 from dyadnet.study.ongoing import worked
 from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result
@@ -79,7 +80,7 @@ class Estimate:
 
 
 class StudyBar:
-    """Shows a study's progress to people.
+    """Shows a study's progress to people: a bar in a terminal and in a notebook, now and then a line elsewhere.
 
     Parameters
     ----------
@@ -113,18 +114,22 @@ class StudyBar:
             transient=True,
         )
         self._task = self._progress.add_task("trials", total=len(trials), completed=len(finished), note="")
+        self._whole = len(trials)
+        self._cell = NotebookBar() if in_notebook() else None
         self._told = self._looked = time.monotonic()
         self._epochs: dict[int, str] = {}
         self._show()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._cell is None:
+            self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._cell is None:
+            self._progress.stop()
 
     def ended(self, trial: Trial, result: Result) -> None:
         """A trial ended."""
@@ -160,8 +165,8 @@ class StudyBar:
         return " · ".join([*parts, *([] if left is None else [f"about {duration(left)} left"])])
 
     def _say(self, every: float) -> None:
-        """A line where there is no terminal to draw a bar on, not too often."""
-        if not self.console.is_terminal and time.monotonic() - self._told > every:
+        """A line where there is nothing to draw a bar on, not too often."""
+        if self._cell is None and not self.console.is_terminal and time.monotonic() - self._told > every:
             self._told = time.monotonic()
             self.console.print(f"{sum(self.counts.values())} ended · {self.note}", soft_wrap=True)
 
@@ -180,6 +185,9 @@ class StudyBar:
 
     def _show(self) -> None:
         self._progress.update(self._task, note=self.note)
+        if self._cell is not None:
+            done = self._whole - len(self._left)
+            self._cell.draw(done, self._whole, f"{done} of {self._whole} trials · {self.note}")
 
 
 def duration(seconds: float) -> str:

@@ -14,9 +14,10 @@ from dyadnet.data import Data
 from dyadnet.errors import ConfigError, DyadnetError, RunFolderError
 from dyadnet.files.arrays import read
 from dyadnet.network.topology import Topology
+from dyadnet.numerics.histogram import AGES
 from dyadnet.runs import weights as saved
 from dyadnet.runs.export.layout import split
-from dyadnet.runs.folder import BEST, IMAGES
+from dyadnet.runs.folder import BEST, IMAGES, read_machinery
 from dyadnet.runs.maps import image_of
 from dyadnet.runs.record_lines import numbers as numbers  # its old place
 from dyadnet.runs.recorded import RecordedRun
@@ -213,6 +214,40 @@ class Run(RecordedRun):
         ax = _new_axes() if ax is None else ax
         trajectories(ax, series, block, what, sample)
         ax.set_title(literal(f"{block}, relaxation {number}"))
+        return ax
+
+    def plot_ages(self, ax: Axes | None = None, *, what: str = "age_updates") -> Axes:
+        """Draw how old the messages were that updates read, of a run in real time, one curve an edge of actors.
+
+        Parameters
+        ----------
+        ax
+            Where; a new figure's of pyplot unless given.
+        what
+            In which unit: ``age_updates`` (updates of its sender) or ``age_ms`` (milliseconds).
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes that were drawn on.
+
+        Raises
+        ------
+        RunFolderError
+            If the run was in virtual time, where ages are what its delays say, or has no finished epoch.
+        ConfigError
+            If `what` is none of these.
+        """
+        from dyadnet.reporting.plots import age_curves, literal, read_ages
+
+        _listed("what", what, list(AGES))
+        edges = read_ages(read_machinery(self.path))
+        if not edges:
+            raise RunFolderError(f"{self.path}: no ages here; they are measured where dynamics.mode is free")
+        ax = _new_axes() if ax is None else ax
+        age_curves(ax, edges, what)
+        ax.legend(frameon=False, title="from → to")
+        ax.set_title(literal(self.path.resolve().name))
         return ax
 
     def plot_images(self, ax: Axes | None = None, *, data: Data | None = None) -> Axes:

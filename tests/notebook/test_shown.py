@@ -17,6 +17,9 @@ from dyadnet.notebook import html, progress, usual_watcher
 from dyadnet.notebook.progress import NotebookProgress
 from dyadnet.process.console import in_notebook
 from dyadnet.runs.watcher import Silent
+from dyadnet.study import Result, plan
+from dyadnet.study.progress import StudyBar
+from tests.study.definitions import tiny
 from tests.telemetry.runs import settings
 
 
@@ -126,6 +129,19 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     display = SimpleNamespace(HTML=str, display=lambda page, display_id: handle)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     return shown
+
+
+def test_a_study_moves_a_bar_and_prints_no_lines(
+    notebook: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("dyadnet.study.progress.TOLD_EVERY", 0.0)
+    trials = plan(tiny(models=["ffm"], seeds=2, reference=False, axes=[{"key": "learning.beta", "grid": [0.1]}]))
+    with StudyBar(trials, {}, 1) as bar:
+        for number, trial in enumerate(trials):
+            assert f'value="{number}" max="2"' in notebook[-1]
+            bar.ended(trial, Result("ok", "", {"seconds": 50.0}))
+    assert "2 of 2 trials · 2 ok" in texts(notebook[-1])[0]
+    assert capsys.readouterr().err == ""
 
 
 def test_a_terminal_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

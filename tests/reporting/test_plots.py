@@ -112,3 +112,9 @@ def test_two_threads_may_draw(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_of_no_epochs_there_is_no_picture(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    curves([{"kind": "minibatch", "epoch": 1}], tmp_path / "curves.png", "stopped at once")
+    assert not (tmp_path / "curves.png").exists()
+    assert not list(recwarn)

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 import dyadnet as dn
 from dyadnet.data import load
 from dyadnet.errors import ConfigError, DataError, DyadnetError, RunFolderError
+from dyadnet.numerics.histogram import AGES, BINS, lower_edges
 from dyadnet.reporting.tiles import of_maps, of_weights
 from dyadnet.training.inference import feature_maps
 from tests.checkpoint.runs import SMALL, settings, stopping
@@ -203,6 +204,28 @@ def test_only_what_is_there_is_drawn(folder: Path) -> None:
         run.plot_kernels("h1")
     with pytest.raises(ConfigError, match="there is none in this run"):
         run.plot_maps("h1", load("digits").test.images[0])
+
+
+def test_it_draws_how_old_messages_were(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"no ages here; they are measured where dynamics\.mode is free"):
+        dn.load(folder).plot_ages()
+    free = Path(shutil.copytree(folder, tmp_path / "free"))
+    counts = [0] * BINS
+    counts[20], counts[22] = 30, 10
+    edges = {"h1": dict.fromkeys(AGES, counts)}
+    line = {"kind": "epoch", "epoch": 1, "actors": {"out": {"edges": edges}, "h1": {"edges": {}}}}
+    (free / "machinery.jsonl").write_text(json.dumps(line) + "\n" + json.dumps(line | {"epoch": 2}) + "\n")
+    axes = Figure().subplots(1, 2)
+    for axis, what in zip(axes, ("age_updates", "age_ms"), strict=True):
+        assert dn.load(free).plot_ages(axis, what=what) is axis
+        (steps,) = axis.patches
+        values, (first, *_) = steps.get_data().values, steps.get_data().edges[20:]
+        assert (values[20], values[22], values.sum()) == (75.0, 25.0, 100.0)
+        assert first == pytest.approx(lower_edges()[20])
+        assert steps.get_label() == "h1 → out"
+        assert AGES[what] in axis.get_xlabel()
+    with pytest.raises(ConfigError, match="one of age_ms, age_updates"):
+        dn.load(free).plot_ages(what="seconds")
 
 
 def test_a_run_that_has_hardly_begun(tmp_path: Path) -> None:
