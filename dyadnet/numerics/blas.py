@@ -46,7 +46,7 @@ from numba.extending import intrinsic
 from threadpoolctl import threadpool_info
 
 from dyadnet.numerics.compilation import callback
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 
 WIDE = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "cblas_{}gemm_64", "cblas_{}gemm$NEWLAPACK$ILP64")
 """Names of the function where integers have 64 bits: NumPy's wheels, OpenBLAS, MKL, Accelerate."""
@@ -280,7 +280,7 @@ def _product(X, x, rows, inner, W, w, columns, transposed, Y, y):  # type: ignor
         _gemm(PLAIN, PLAIN, rows, columns, inner, X, x, inner, W, w, columns, Y, y, columns)
 
 
-@compiled
+@apart
 def times_transposed(X, x, rows, inner, W, w, columns, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Y[y:] as (rows, columns) = X[x:] as (rows, inner) @ (W[w:] as (columns, inner)).T, forward: θ·m.
 
@@ -295,7 +295,7 @@ def times_transposed(X, x, rows, inner, W, w, columns, Y, y):  # type: ignore[no
     _product(X, x, rows, inner, W, w, columns, True, Y, y)
 
 
-@compiled
+@apart
 def times(X, x, rows, inner, W, w, columns, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Y[y:] as (rows, columns) = X[x:] as (rows, inner) @ W[w:] as (inner, columns), feedback: θᵀ·d.
 
@@ -304,7 +304,7 @@ def times(X, x, rows, inner, W, w, columns, Y, y):  # type: ignore[no-untyped-de
     _product(X, x, rows, inner, W, w, columns, False, Y, y)
 
 
-@compiled
+@apart
 def outer(L, l, rows, m, R, r, n, G, g):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: E741
     """G[g:] as (m, n) = (L[l:] as (rows, m)).T @ R[r:] as (rows, n): the sum over rows of their outer products.
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dyadnet.numerics import sparse
 from dyadnet.numerics.blas import outer, times, times_transposed
 from dyadnet.numerics.convolution import boxes, pooled, put_back, seen, spread, unboxed, unpooled
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.numerics.plans import (
     N_ACROSS,
     N_BOX,
@@ -46,7 +46,7 @@ def has_switches(P, p):  # type: ignore[no-untyped-def]  # pragma: no cover
     return P[p + N_FORM] <= POOLING and P[p + N_LARGEST] == 1
 
 
-@compiled
+@apart
 def forward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Y[y:] = θX[x:] of each row.
 
@@ -73,7 +73,7 @@ def forward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: igno
         _onward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z)
 
 
-@compiled
+@apart
 def _onward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     if P[p] == SPARSE:
         sparse.forward(P, p, X, x, rows, W, w, Y, y, Z)
@@ -101,7 +101,7 @@ def _onward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: igno
         row += count
 
 
-@compiled
+@apart
 def backward(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Y[y:] = θᵀD[d:] of each row; see `forward`."""
     if P[p] == TRANSPOSED:
@@ -110,7 +110,7 @@ def backward(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-
         _back(P, p, D, d, rows, period, W, w, Y, y, S, s, Z)
 
 
-@compiled
+@apart
 def _back(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     if P[p] == SPARSE:
         sparse.backward(P, p, D, d, rows, W, w, Y, y, Z)
@@ -145,7 +145,7 @@ def _back(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-unt
         row += count
 
 
-@compiled
+@apart
 def contrast(P, p, L, l, rows, period, R, r, G, g, S, s, Z, first):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: E741
     """G[g:] = the gradient of Σ L[l:]·θR[r:], summed over rows, or that added to it.
 
@@ -167,7 +167,7 @@ def contrast(P, p, L, l, rows, period, R, r, G, g, S, s, Z, first):  # type: ign
         _correlate(P, p, L, l, rows, period, R, r, G, g, S, s, Z)
 
 
-@compiled
+@apart
 def _correlate(P, p, L, l, rows, period, R, r, G, g, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: E741
     size = P[p + N_SIZE]
     if P[p] == POOLING:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.numerics.plans import (
     N_ACROSS,
     N_BOX,
@@ -73,7 +73,7 @@ def boxes(P, p):  # type: ignore[no-untyped-def]  # pragma: no cover
     return P[p + N_CHANNELS] * P[p + N_HEIGHT] * P[p + N_WIDTH]
 
 
-@compiled
+@apart
 def seen(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The windows of one row, boxed if that is asked for, as columns of a matrix, from its column `z` on."""
     if P[p + N_BOX] == 1:
@@ -95,7 +95,7 @@ def seen(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: 
     _patches(P, p, Z, box, Z, z, columns)
 
 
-@compiled
+@apart
 def unboxed(P, p, Z, box, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add what lies at `box` to the row that it is boxed of."""
     height, width, side = P[p + N_HEIGHT], P[p + N_WIDTH], P[p + N_BOX]
@@ -162,7 +162,7 @@ def _patches(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # prag
                 into += columns
 
 
-@compiled
+@apart
 def put_back(P, p, Z, z, columns, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add windows, as `_patches` makes them, to the row that they are of."""
     height, width = P[p + N_HEIGHT], P[p + N_WIDTH]
@@ -185,7 +185,7 @@ def put_back(P, p, Z, z, columns, Y, y):  # type: ignore[no-untyped-def]  # prag
                 at_column += columns
 
 
-@compiled
+@apart
 def pooled(P, p, Z, z, columns, Y, y, S, s, choose):  # type: ignore[no-untyped-def]  # pragma: no cover
     """One row of results, `columns` numbers from filter to filter, as it is put out."""
     pool, down, across = P[p + N_POOL], P[p + N_DOWN], P[p + N_ACROSS]
@@ -239,7 +239,7 @@ def _choose(P, p, Z, z, columns, S, s):  # type: ignore[no-untyped-def]  # pragm
                 k += 1
 
 
-@compiled
+@apart
 def unpooled(P, p, D, d, count, Z, z, S, s, row, period):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Some rows of D as results before pooling, side by side."""
     area = P[p + N_DOWN] * P[p + N_ACROSS]

@@ -9,12 +9,14 @@ a product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dyadnet.numerics.compilation import Apart
 from dyadnet.numerics.compilation import compiled as cached
 
 Array = NDArray[Any]
@@ -24,6 +26,11 @@ FLUSH = 1e-25
 
 compiled = partial(cached, _nrt=False)
 """Without the interpreter's lock, cached, and without memory of its own: nothing compiled here allocates."""
+
+
+def apart(function: Callable[..., Any]) -> Apart:
+    """The same for functions that are large, or called in many places: see `Apart`."""
+    return Apart(compiled(function))
 
 
 @compiled

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.numerics.plans import ABREAST, N_POST, N_PRE, N_SIZE, N_STARTS
 
 TILE = 16
@@ -91,7 +91,7 @@ def _paired(P, starts, others, n, Z, x, y, G, g):  # type: ignore[no-untyped-def
             G[g + k] += total
 
 
-@compiled
+@apart
 def forward(P, p, X, x, rows, W, w, Y, y, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     post, pre = P[p + N_POST], P[p + N_PRE]
     starts = p + N_STARTS
@@ -102,7 +102,7 @@ def forward(P, p, X, x, rows, W, w, Y, y, Z):  # type: ignore[no-untyped-def]  #
         _in_rows(Z, result, post, count, Y, y + row * post)
 
 
-@compiled
+@apart
 def backward(P, p, D, d, rows, W, w, Y, y, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
     post, pre, size = P[p + N_POST], P[p + N_PRE], P[p + N_SIZE]
     starts = p + N_STARTS + post + 1 + size
@@ -114,7 +114,7 @@ def backward(P, p, D, d, rows, W, w, Y, y, Z):  # type: ignore[no-untyped-def]  
         _in_rows(Z, 0, pre, count, Y, y + row * pre)
 
 
-@compiled
+@apart
 def contrast(P, p, L, l, rows, R, r, G, g, Z):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: E741
     post, pre = P[p + N_POST], P[p + N_PRE]
     starts = p + N_STARTS

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from dyadnet.config import RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.dynamics.virtual_time import Timing, delay_of
-from dyadnet.imperfections.channel import Channel
 from dyadnet.imperfections.own import OwnEffect
 from dyadnet.learning.block import Block
 from dyadnet.learning.projections import CalledSynapses, Made, Synapses
@@ -28,7 +27,7 @@ from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
 from dyadnet.program.prospective import keep_histories
 from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
-from dyadnet.program.tables import NONE, Tables
+from dyadnet.program.tables import KINDS, NONE, Draft, Tables
 from dyadnet.timing.clocks import Bernoulli, CalledClock
 from dyadnet.timing.delays import CalledDelay, Constant, Geometric, OwnDelay, Uniform, by_number, sampled
 from dyadnet.timing.real_time import ExponentialTime, RealDelay
@@ -212,8 +211,7 @@ class Arena:
             self._block(blocks[number], real[number], block)
             if isinstance(block.entry, Synapses):
                 read[count + number] = _read_scale(block, block.entry)
-        groups: list[tuple[int, int, int]] = []
-        members: list[Array] = []
+        made = Draft(blocks, links, channels, chances)
         response = 0
         for number, link in enumerate(self.links):
             post, pre = self.index[link.post.name], self.index[link.pre.name]
@@ -221,22 +219,20 @@ class Arena:
             links[number, c.L_RESPONSE] = response
             response += link.pre.size
             if number < own:
-                made = next(one for one in self.blocks[post].projections if one.source == link.pre.name)
-                self._synapses(links[number], self.blocks[post], made)
-                read[number] = _read_scale(self.blocks[post], made) if isinstance(made, Synapses) else 0.0
+                theta = next(one for one in self.blocks[post].projections if one.source == link.pre.name)
+                self._synapses(links[number], self.blocks[post], theta)
+                read[number] = _read_scale(self.blocks[post], theta) if isinstance(theta, Synapses) else 0.0
             for kind, source_, target in (("state", pre, post), ("feedback", post, pre)):
                 row = 2 * number + (kind == "feedback")
-                at = channels[row], chances[row], blocks, links[number]
-                held = self._channel(*at, link, kind, source_, target, groups, members)
+                held = self._channel(made, row, link, source_, target)
                 self.immediate[row] = not held and self._delay is None
                 if own_effects := self._effects_of(link, kind, source_, target):
                     self.effects[row] = own_effects
         timing = self._timing
         if timing.span:
             rates = [timing.clocks[spec.name].rate for spec in self.specs]
-            written = blocks, links, channels, chances, groups
             span = c.MOMENTS - 1 if self.geometry.free else timing.span
-            keep_histories(*written, len(self.blocks), rates, span, self.rows, self._room.take, self._when.take)
+            keep_histories(made, len(self.blocks), rates, span, self.rows, self._room.take, self._when.take)
         outgoing: list[int] = []
         for number in range(len(self.specs)):
             sends = channels[[2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]]
@@ -260,8 +256,8 @@ class Arena:
             np.array(outgoing, dtype=np.int64),
             channels,
             chances,
-            np.array(groups, dtype=np.int64).reshape(-1, c.G_WIDTH),
-            np.concatenate([np.zeros(0, dtype=np.int64), *members]),
+            np.array(made.groups, dtype=np.int64).reshape(-1, c.G_WIDTH),
+            np.concatenate([np.zeros(0, dtype=np.int64), *made.members]),
             np.array(self._keys, dtype=np.uint64).reshape(-1, 2),
             np.concatenate([np.zeros(0, dtype=np.int64), *self._plans]),
             np.array([len(self.blocks), own, most, self.home.hosts], dtype=np.int64),
@@ -405,26 +401,16 @@ class Arena:
             self.spread = max(self.spread, int(plan[N_SIZE]) + 2 * self.rows * (post + pre))
         return place, self._room.take(self.rows * post) if has_switches(plan, 0) else NONE
 
-    def _channel(
-        self,
-        row: Array,
-        chance: Array,
-        blocks: Array,
-        link_row: Array,
-        link: Link,
-        kind: str,
-        source: int,
-        target: int,
-        groups: list[tuple[int, int, int]],
-        members: list[Array],
-    ) -> bool:
+    def _channel(self, made: Draft, number: int, link: Link, source: int, target: int) -> bool:
         """Write down a channel; whether what it brings is held, not read in place, wherever its ends are."""
+        row, chance, blocks = made.channels[number], made.chances[number], made.blocks
+        link_row, kind = made.links[number >> 1], KINDS[number & 1]
         room, width = self._room, link.pre.size
         entity = f"{self.specs[source].name}>{self.specs[target].name}"
         sends, hears = source < len(self.blocks), target < len(self.blocks)
         channel = self._config.imperfections.channel_of(link.projection.name)
         row[c.C_SOURCE], row[c.C_TARGET], row[c.C_SIZE] = source, target, width
-        self._law(row, chance, link, entity, kind, channel, groups, members)
+        self._law(made, number, link, entity, doubled=not channel.duplication.ideal())
         delta, quantisation = channel.send_on_delta, channel.quantisation
         doubled = not channel.duplication.ideal()
         noisy = not (channel.additive.ideal() and channel.multiplicative.ideal())
@@ -507,20 +493,10 @@ class Arena:
         row[c.C_KEY_DELAY] = self._key("delay", entity, kind)
         row[c.C_KEY_COPY] = self._key("delay of duplicates", entity, kind)
 
-    def _law(
-        self,
-        row: Array,
-        chance: Array,
-        link: Link,
-        entity: str,
-        kind: str,
-        channel: Channel,
-        groups: list[tuple[int, int, int]],
-        members: list[Array],
-    ) -> None:
+    def _law(self, made: Draft, number: int, link: Link, entity: str, *, doubled: bool) -> None:
         """When messages of a channel arrive, and their duplicates."""
-        delay = delay_of(self._config.dynamics, link.projection)
-        seed, doubled = self._config.seed, not channel.duplication.ideal()
+        row, chance, kind = made.channels[number], made.chances[number], KINDS[number & 1]
+        delay, seed = delay_of(self._config.dynamics, link.projection), self._config.seed
         row[c.C_LAW], row[c.C_GROUPS], row[c.C_GROUPS_END] = c.CONSTANT, 0, 0
         row[c.C_COPY_GROUPS] = row[c.C_COPY_GROUPS_END] = 0
         row[c.C_DELAY] = row[c.C_COPY_DELAY] = delay.largest
@@ -538,7 +514,7 @@ class Arena:
                 row[column] = int(sampled(delay, stream.at(), 1)[0])
             elif draw == "neuron":
                 row[c.C_LAW] = c.BY_NEURON
-                row[start], row[start + 1] = _grouped(by_number(delay, link, stream), groups, members)
+                row[start], row[start + 1] = made.grouped(by_number(delay, link, stream))
             elif isinstance(delay, OwnDelay):
                 row[c.C_LAW] = c.CALLED_LAW
                 place = c.C_AHEAD if purpose == "delay" else c.C_COPY_AHEAD
@@ -624,18 +600,6 @@ class ParameterMemory:
                     own[key] = size
                     size += array.size
         self.size = size
-
-
-def _grouped(each: Array, groups: list[tuple[int, int, int]], members: list[Array]) -> tuple[int, int]:
-    """Groups of neurons of one delay each, shortest first; where they begin and end."""
-    first = len(groups)
-    place = sum(len(part) for part in members)
-    for ticks in np.unique(each):
-        neurons = np.flatnonzero(each == ticks).astype(np.int64)
-        groups.append((int(ticks), place, place + len(neurons)))
-        members.append(neurons)
-        place += len(neurons)
-    return first, len(groups)
 
 
 def _read_scale(block: Block, made: Synapses) -> float:

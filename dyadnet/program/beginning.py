@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dyadnet.numerics.blas import times, times_transposed
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, activate, copied
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.channels import carries, multiplied
 from dyadnet.program.drives import held, state_of
 from dyadnet.program.executor import feedback, note
@@ -126,7 +126,7 @@ def reset(s):  # type: ignore[no-untyped-def]  # pragma: no cover
         s.ages[:, column] = 0
 
 
-@compiled
+@apart
 def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Set every block's initial state, in block order; neighbours hold it from tick 0, ideal and uncounted.
 
@@ -204,7 +204,7 @@ def _heard_first(t, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
     return True
 
 
-@compiled
+@apart
 def _first_activations(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
     X, W = m.X, m.W
     zero = X.dtype.type(0)
@@ -280,7 +280,7 @@ def _forward_first(t, m, s, link, into):  # type: ignore[no-untyped-def]  # prag
         times_transposed(m.X, x, rows, width, m.W, w, n, m.X, into)
 
 
-@compiled
+@apart
 def _announce(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The initial state as ideal messages."""
     X = m.X
@@ -317,7 +317,7 @@ def _remember(t, m, s, c, at, mean):  # type: ignore[no-untyped-def]  # pragma: 
         copied(m.X, at, last, size)
 
 
-@compiled
+@apart
 def _hold_first(t, m, s, c):  # type: ignore[no-untyped-def]  # pragma: no cover
     rows = s.reg[REG_ROWS]
     size, into = rows * t.channels[c, C_SIZE], t.channels[c, C_HELD]

@@ -7,7 +7,7 @@ import math
 from dyadnet.numerics.blas import tiny
 from dyadnet.numerics.draws import normal, normal32, seek, uniform
 from dyadnet.numerics.elementwise import copied, level, row_norm, scaled
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.tables import (
     B_DEPTH,
     B_META,
@@ -96,7 +96,7 @@ def carries(t, c, dyadic):  # type: ignore[no-untyped-def]  # pragma: no cover
     return True, dyadic and coupled
 
 
-@compiled
+@apart
 def read_noise(t, X, x, draw, key, at, streams, rows, fan, width, scale, out, weight):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add to `out` what a read of synapses adds to their product with x: normal, of size scale·‖x‖ a row.
 
@@ -121,7 +121,7 @@ def read_noise(t, X, x, draw, key, at, streams, rows, fan, width, scale, out, we
                 into[j] += noise * number(weight) if stream == 0 and weight != 1.0 else noise
 
 
-@compiled
+@apart
 def coarsen(t, m, s, c, at, mean, difference, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Send-on-delta, then quantisation, of a message that lies at `at`; what is held back becomes NaN."""
     X = m.X
@@ -186,7 +186,7 @@ def _levels(x, bits, low, high):  # type: ignore[no-untyped-def]  # pragma: no c
     return (high - low) / most, low, 0.0, most
 
 
-@compiled
+@apart
 def arrive(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Hold what has arrived: a whole message, some of its neurons, or each number that is newer than what is held."""
     c, op = event[E_WHO], event[E_OP]
@@ -202,7 +202,7 @@ def arrive(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
     take(t, m, s, event, fetched, mean, difference, mean_since, difference_since)
 
 
-@compiled
+@apart
 def bring(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Put what has arrived where `take_changed` finds it, once Python has changed it."""
     c, op = event[E_WHO], event[E_OP]
@@ -215,7 +215,7 @@ def bring(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
     s.reg[REG_STREAMS] = 1 * mean + 2 * difference
 
 
-@compiled
+@apart
 def take_changed(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Hold a message that Python has changed: none of its streams is as it was sent."""
     at = t.channels[event[E_WHO], C_HELD] if event[E_OP] == HOLD else s.reg[REG_SCRATCH]
@@ -223,7 +223,7 @@ def take_changed(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no 
     take(t, m, s, event, at, streams & 1 == 1, streams & 2 == 2, since, since)
 
 
-@compiled
+@apart
 def fetch(t, m, s, c, op, message, mean, difference, copy):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Read a message that lies at `message`, multiplied where its link is fused; where it lies now."""
     X = m.X

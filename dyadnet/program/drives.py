@@ -5,7 +5,7 @@ from __future__ import annotations
 from dyadnet.numerics.blas import times, times_transposed
 from dyadnet.numerics.draws import seek
 from dyadnet.numerics.elementwise import CALLED_LOSS, NO_LOSS, SQUARED_ERROR, copied, softmax_nudge
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.channels import drawn, read_noise
 from dyadnet.program.products import chooses, onward, planned_noise
 from dyadnet.program.tables import (
@@ -120,7 +120,7 @@ def state_of(t, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
     return t.blocks[b, B_RING] + slot * t.blocks[b, B_RING_SLOT]
 
 
-@compiled
+@apart
 def forward(t, m, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """θ·m_pre and θ·d_pre of what is held, as far as they have changed.
 
@@ -178,7 +178,7 @@ def lacking(t, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no cov
     return at, new_mean, new_difference
 
 
-@compiled
+@apart
 def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The terms of A* beside the base, and of D*: offsets and factors; how many there are of each (paper, eq. 8)."""
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]

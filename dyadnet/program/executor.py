@@ -24,7 +24,7 @@ from dyadnet.numerics.elementwise import (
     largest,
     scaled,
 )
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.channels import arrive, bring, carries, coarsen, read_noise, take_changed
 from dyadnet.program.drives import drives, held, state_of
 from dyadnet.program.neurons import CHUNK, drive, relax
@@ -152,7 +152,7 @@ from dyadnet.program.views import memory, tables
 from dyadnet.program.views import state as lane_state
 
 
-@compiled
+@apart
 def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Schedule and execute the ticks up to `until`, or to the end of the phase.
 
@@ -253,7 +253,7 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
             return GROW
 
 
-@compiled
+@apart
 def _update(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """A ← (1−η)A + ηA*, D ← (1−η)D + ηD*, s± = f(A ± D) into the ring's next slot; notes the residuals."""
     means, differences = drives(t, m, s, b, tick)
@@ -388,7 +388,7 @@ def note(t, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     return slot
 
 
-@compiled
+@apart
 def emit(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """State to the blocks above, which read it in place unless it is coarse; feedback to the blocks below."""
     _take(t, m, s, b)
@@ -429,7 +429,7 @@ def emit(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
             coarsen(t, m, s, c, into, mean, difference, tick)
 
 
-@compiled
+@apart
 def _read_anew(t, m, s, b, link, into, mean, dyadic, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Noise of reading the synapses backward; drawn for both streams, even if the first is not sent."""
     X = m.X
@@ -450,7 +450,7 @@ def _read_anew(t, m, s, b, link, into, mean, dyadic, tick):  # type: ignore[no-u
         read_noise(t, X, state, s.draw, key, at, 1 + dyadic, rows, n, width, scale, out, kappa)
 
 
-@compiled
+@apart
 def feedback(t, m, s, link, slot):  # type: ignore[no-untyped-def]  # pragma: no cover
     """(κθᵀm, θᵀd) of the present state; a stream that has not changed is copied, not multiplied."""
     if t.links[link, L_FUSED] or t.links[link, L_CALLED]:
@@ -506,7 +506,7 @@ def _transposed(t, m, s, link, d, rows, into):  # type: ignore[no-untyped-def]  
     times(m.X, d, rows, n, m.V, t.links[link, L_WEIGHTS], width, m.X, into)
 
 
-@compiled
+@apart
 def _average(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add (m, d), and what is held of every presynaptic block, to their sums."""
     rows = s.reg[REG_ROWS]

@@ -15,7 +15,7 @@ import math
 from dyadnet.numerics.draws import seek, uniform
 from dyadnet.numerics.elementwise import copied
 from dyadnet.numerics.histogram import BINS, PER_DECADE, SMALLEST
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.channels import carries, fetch, take
 from dyadnet.program.executor import run
 from dyadnet.program.sync.verdicts import everybody, stage
@@ -295,7 +295,7 @@ def _begin_update(t, m, s, moment):  # type: ignore[no-untyped-def]  # pragma: n
         fence()
 
 
-@compiled
+@apart
 def begin_events(t, m, s, some, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write down the events of an update, `REG_INTERVAL` after the one before.
 
@@ -422,7 +422,7 @@ def _heard(t, s, c, first, count, stamp):  # type: ignore[no-untyped-def]  # pra
         known[A_COUNT], known[A_STAMP] = count, stamp
 
 
-@compiled
+@apart
 def _hold_newest(t, m, s, c, first, count):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Hold the newest message that is not lost; False if it was written over meanwhile."""
     chosen = copy = 0
@@ -447,7 +447,7 @@ def _hold_newest(t, m, s, c, first, count):  # type: ignore[no-untyped-def]  # p
     return True
 
 
-@compiled
+@apart
 def _patch_all(t, m, s, c, first, count):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Hold, number by number, what each message says that is not lost; False if one was written over meanwhile."""
     stamp = 0
@@ -488,7 +488,7 @@ def _read(t, m, s, c, op, count, copy):  # type: ignore[no-untyped-def]  # pragm
     return stamp
 
 
-@compiled
+@apart
 def arrive(t, m, s, c, op, count, copy, phase, message, dyadic, mean_since, difference_since, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover
     """A message that has been read, and lies at `message`, arrives."""
     # Events of the next update are written down afterwards.
@@ -505,7 +505,7 @@ def arrive(t, m, s, c, op, count, copy, phase, message, dyadic, mean_since, diff
 # Delays
 
 
-@compiled
+@apart
 def _put_under_way(t, m, s, c, first, count, moment):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Put what has come under way, as one message; False if it was written over meanwhile."""
     h, when = s.channels[c], t.channels[c, C_LINE_WHEN]
@@ -563,7 +563,7 @@ def _delay(t, s, c, count, key):  # type: ignore[no-untyped-def]  # pragma: no c
     return int(low + (high - low) * drawn)
 
 
-@compiled
+@apart
 def put(t, m, s, c, count, place):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Copy a message to a place of those under way, over what is there number by number; as `_read`."""
     source = t.channels[c, C_SOURCE]
@@ -629,7 +629,7 @@ def _deliver(t, m, s, c, moment):  # type: ignore[no-untyped-def]  # pragma: no 
         deliver(t, m, s, c, place, row[D_COPY], row[D_PHASE])
 
 
-@compiled
+@apart
 def deliver(t, m, s, c, place, copy, phase):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Hold what lies at a place of those under way."""
     when = t.channels[c, C_LINE_WHEN] + place * D_WIDTH

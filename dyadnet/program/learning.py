@@ -8,7 +8,7 @@ from __future__ import annotations
 from dyadnet.numerics.blas import outer, times, times_transposed
 from dyadnet.numerics.connections import backward, forward
 from dyadnet.numerics.elementwise import PIECEWISE, copied, turn
-from dyadnet.numerics.kernels import adam, column_sums, compiled, momentum, square
+from dyadnet.numerics.kernels import adam, apart, column_sums, compiled, momentum, square
 from dyadnet.numerics.plans import N_SIZE
 from dyadnet.program.channels import multiplied
 from dyadnet.program.drives import held, state_of
@@ -129,7 +129,7 @@ def _mean(m, total, count, into, size, streams):  # type: ignore[no-untyped-def]
         X[into + j] = X.dtype.type(m.wide[total + j] / count)
 
 
-@compiled
+@apart
 def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add one lane's part of −β × samples × the gradient of a block's parameters (paper, eq. 5).
 
@@ -216,7 +216,7 @@ def _accumulate(L, left, rows, m, R, right, n, G, g, first, scratch):  # type: i
         into[j] += scratch[j]
 
 
-@compiled
+@apart
 def gradients(t, m, s, blocks, stop, first, last, factor, G, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
     """`gradient` of some blocks; the last lane multiplies by −1/(β × samples)."""
     number = G.dtype.type(factor)
@@ -239,7 +239,7 @@ def first_parameter(t, b):  # type: ignore[no-untyped-def]  # pragma: no cover
     return t.blocks[b, B_BIAS]
 
 
-@compiled
+@apart
 def step_momentum(t, blocks, W, G, velocity, rate, keep, decay, l2):  # type: ignore[no-untyped-def]  # pragma: no cover
     """One update of some blocks' parameters; biases do not decay."""
     for k in range(blocks.shape[0]):
@@ -250,7 +250,7 @@ def step_momentum(t, blocks, W, G, velocity, rate, keep, decay, l2):  # type: ig
         momentum(W[bias:end], G[bias:end], velocity[bias:end], rate, keep, 0.0, 0.0)
 
 
-@compiled
+@apart
 def step_adam(  # type: ignore[no-untyped-def]  # pragma: no cover
     t, blocks, W, G, one, two, rate, correction, beta1, beta2, epsilon, decay, l2
 ):
@@ -286,7 +286,7 @@ def turn_synapses(t, blocks, W, F):  # type: ignore[no-untyped-def]  # pragma: n
                 turn(W, t.links[link, L_WEIGHTS], t.blocks[b, B_SIZE], t.blocks[t.links[link, L_PRE], B_SIZE], F)
 
 
-@compiled
+@apart
 def report(t, m, s, stop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Of each block: saturated compartments (half each), squares of m and d, and the age of what it holds.
 
@@ -375,7 +375,7 @@ def _saturated(t, m, s, b, size):  # type: ignore[no-untyped-def]  # pragma: no 
     return 0.5 * count
 
 
-@compiled
+@apart
 def wide_drive(t, m, s, b, drive, product, x, w, switches, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """θ₀x + b + W_κ m of the present states, in float64; without θm of the links that Python computes.
 
@@ -426,7 +426,7 @@ def wide_drive(t, m, s, b, drive, product, x, w, switches, room):  # type: ignor
             drive[j] += float(X[cache + j])
 
 
-@compiled
+@apart
 def send_response(t, W, starts, vector, root, v, feedback, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """What blocks tell each other in one application of the linear response; see `dyadnet.dynamics.spectral_radius`.
 
@@ -459,7 +459,7 @@ def send_response(t, W, starts, vector, root, v, feedback, still, room):  # type
             backward(t.plans, plan, v, starts[post], 1, 1, W, w, feedback, at, still, 0, room)
 
 
-@compiled
+@apart
 def take_response(t, W, starts, up, down, vector, root, v, feedback, drive, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
     """The sum of what was told, as the next vector; without θv of the links that Python computes.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from dyadnet.numerics.blas import tiny
 from dyadnet.numerics.elementwise import scaled
-from dyadnet.numerics.kernels import FLUSH, compiled
+from dyadnet.numerics.kernels import FLUSH, apart, compiled
 from dyadnet.program.tables import NONE, RUN, T_BACKWARD, T_INNER, T_OFFSET, T_WEIGHTS
 
 CHUNK = 1024
@@ -96,7 +96,7 @@ def _add_square(m, offset, size, total, w, backward, scale):  # type: ignore[no-
         into[2 * i + 1] += (u * c + v * d) * factor
 
 
-@compiled
+@apart
 def drive(m, base, at, row, n, terms, runs, factors, count):  # type: ignore[no-untyped-def]  # pragma: no cover
     """A chunk of base + Σ factor·term into `row`, of a block of n neurons; terms with a factor come first.
 

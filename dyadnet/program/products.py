@@ -7,7 +7,7 @@ import math
 from dyadnet.numerics import connections
 from dyadnet.numerics.connections import has_switches
 from dyadnet.numerics.draws import seek
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.numerics.plans import (
     N_BOX,
     N_CHOICES,
@@ -98,7 +98,7 @@ def entered(t, m, s, b, w, d, G, first):  # type: ignore[no-untyped-def]  # prag
     connections.contrast(t.plans, plan, X, d, rows, rows, m.inputs, 0, G, w, X, switches, m.room, first)
 
 
-@compiled
+@apart
 def planned_noise(  # type: ignore[no-untyped-def]  # pragma: no cover
     t, m, s, plan, switches, key, at, X, x, rows, streams, out, forward, scale, weight
 ):

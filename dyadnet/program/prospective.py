@@ -14,14 +14,12 @@ In real time ages and spans are those of time stamps, and `MOMENTS` products of 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dyadnet.dynamics.prospective import lag
 from dyadnet.numerics.elementwise import copied
-from dyadnet.numerics.kernels import FLUSH, compiled
+from dyadnet.numerics.kernels import FLUSH, apart, compiled
 from dyadnet.program.drives import held
 from dyadnet.program.tables import (
     B_AXONS,
@@ -63,6 +61,7 @@ from dyadnet.program.tables import (
     REG_INTERVAL,
     REG_NOW,
     REG_ROWS,
+    Draft,
 )
 
 # Of a history: its newest slot, how many there are; then of each slot the firing, and whether it has differences.
@@ -70,11 +69,7 @@ NEWEST, KEPT, SLOTS = range(3)
 
 
 def keep_histories(
-    blocks: NDArray[Any],
-    links: NDArray[Any],
-    channels: NDArray[Any],
-    chances: NDArray[Any],
-    groups: Sequence[tuple[int, int, int]],
+    made: Draft,
     own: int,
     rates: Sequence[float],
     span: int,
@@ -86,8 +81,8 @@ def keep_histories(
 
     Parameters
     ----------
-    blocks, links, channels, chances, groups
-        Tables that are being made.
+    made
+        Tables that are being written.
     own
         Blocks of this process, which come first.
     rates
@@ -97,20 +92,20 @@ def keep_histories(
     room, whole
         Hand out room for so many numbers, and for so many whole numbers.
     """
-    for row in blocks[:own]:
+    for row in made.blocks[:own]:
         row[B_CORRECTION] = room(2 * rows * int(row[B_SIZE]))
-    for channel, row in enumerate(channels):
+    for channel, row in enumerate(made.channels):
         if row[C_TARGET] >= own:
             continue
-        size = blocks[links[channel >> 1, L_POST], B_SIZE] if channel & 1 == 0 else row[C_SIZE]
+        size = made.blocks[made.links[channel >> 1, L_POST], B_SIZE] if channel & 1 == 0 else row[C_SIZE]
         slot = 2 * rows * int(size)
         row[C_SPAN], row[C_HISTORY_SLOT] = span, slot
         row[C_HISTORY] = room((span + 1) * slot)
         row[C_HISTORY_WHEN] = whole(SLOTS + 2 * (span + 1))
-        chances[channel, P_RATE] = rates[row[C_SOURCE]]
+        made.chances[channel, P_RATE] = rates[row[C_SOURCE]]
         if row[C_LAW] == BY_NEURON:
-            parts = groups[row[C_GROUPS] : row[C_GROUPS_END]]
-            chances[channel, P_LAG] = lag([g[G_DELAY] for g in parts], [g[G_END] - g[G_START] for g in parts])
+            parts = made.groups[row[C_GROUPS] : row[C_GROUPS_END]]
+            made.chances[channel, P_LAG] = lag([g[G_DELAY] for g in parts], [g[G_END] - g[G_START] for g in parts])
 
 
 @compiled
@@ -123,7 +118,7 @@ def forget(t, m):  # type: ignore[no-untyped-def]  # pragma: no cover
             m.when[when + KEPT] = 0
 
 
-@compiled
+@apart
 def correct(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """What prospective neurons add to A* and D*, of all that a firing block holds.
 
@@ -145,7 +140,7 @@ def correct(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cov
         _extrapolate(t, m, s, c, x, size, tick, sent, t.kappa[link] != 0.0, difference, 1.0, total)
 
 
-@compiled
+@apart
 def correct_freely(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     """As `correct`, in real time: γ·age·(held − held before)/(time between the two), half of Δt being age, too."""
     X = m.X

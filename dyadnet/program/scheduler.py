@@ -16,7 +16,7 @@ Channels of one certain delay have no events: what was sent `delay` ticks ago is
 from __future__ import annotations
 
 from dyadnet.numerics.draws import geometric, integer, seek, uniform
-from dyadnet.numerics.kernels import compiled
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.tables import (
     B_AHEAD,
     B_CLOCK,
@@ -109,7 +109,7 @@ def _seek(t, s, key, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
     seek(s.draw, t.keys[key, 0], t.keys[key, 1], tick, s.reg[REG_PHASE], s.reg[REG_LANE], s.reg[REG_RELAXATION])
 
 
-@compiled
+@apart
 def schedule(t, s, until):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Write down the ticks after `REG_TICK`, up to `until` or as far as the events have room.
 

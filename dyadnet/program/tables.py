@@ -14,8 +14,10 @@ a block are a range.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.numerics.histogram import BINS
@@ -186,6 +188,41 @@ A_WIDTH = A_UPDATES + BINS
 # made.
 TR_HOLD, TR_PUT, TR_ARRIVE, TR_UPDATE = range(4)
 TR_OP, TR_WHO, TR_COUNT, TR_COPY, TR_PHASE, TR_STAMP, TR_WIDTH = range(7)
+
+
+KINDS = ("state", "feedback")
+"""What a link's first channel carries, and its second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Tables that are being written; see `Tables`.
+
+    Attributes
+    ----------
+    groups
+        Of neurons of one delay each: the delay, and where its members begin and end.
+    members
+        Numbers of neurons, group by group.
+    """
+
+    blocks: Array
+    links: Array
+    channels: Array
+    chances: Array
+    groups: list[tuple[int, int, int]] = field(default_factory=list)
+    members: list[Array] = field(default_factory=list)
+
+    def grouped(self, each: Array) -> tuple[int, int]:
+        """Group neurons by their delays, the shortest first; where the groups begin and end."""
+        first = len(self.groups)
+        place = sum(len(part) for part in self.members)
+        for ticks in np.unique(each):
+            neurons = np.flatnonzero(each == ticks).astype(np.int64)
+            self.groups.append((int(ticks), place, place + len(neurons)))
+            self.members.append(neurons)
+            place += len(neurons)
+        return first, len(self.groups)
 
 
 class Tables(NamedTuple):

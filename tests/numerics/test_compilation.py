@@ -157,6 +157,91 @@ def test_a_new_index_with_old_code_is_not_taken(tmp_path: Path) -> None:
     assert powered(tmp_path) == ["27", "1"]
 
 
+APART = """
+import numpy as np
+from dyadnet.numerics.kernels import apart, compiled
+from dyadnet.program.tables import POWER
+
+@apart
+def power(x, sign):
+    'A power.'
+    if x < 0:
+        raise ValueError('below zero')
+    return sign * x**POWER
+
+@apart
+def both(x):
+    return power(x, sign=1) + power(x, -1.5)
+
+@compiled
+def thrice(x):
+    return 3 * both(x)
+"""
+"""A function calls one apart, and that another, with arguments of two types."""
+
+
+def apart(
+    folder: Path, call: str = "print(thrice(2.0), *(sum(f.stats.cache_hits.values()) for f in all))"
+) -> list[str]:
+    """What functions give that are compiled apart, in a process of its own, and how often each was found compiled."""
+    (folder / "dyadnet" / "program" / "executor.py").write_text(APART)
+    start = (
+        "from dyadnet.program.executor import both, power, thrice\nall = thrice, both.dispatcher, power.dispatcher\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "kept")}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
+    command = [sys.executable, "-c", start + call]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_what_is_compiled_apart_is_found_with_what_calls_it(tmp_path: Path) -> None:
+    package(tmp_path, 2)
+    assert apart(tmp_path) == ["-6.0", "0", "0", "0"]
+    assert apart(tmp_path) == ["-6.0", "1", "1", "2"]
+    package(tmp_path, 3)
+    assert apart(tmp_path) == ["-12.0", "0", "0", "0"]
+    assert apart(tmp_path) == ["-12.0", "1", "1", "2"]
+
+
+@pytest.mark.parametrize("name", ["power", "both"])
+def test_what_is_compiled_apart_may_be_missing_from_the_cache(name: str, tmp_path: Path) -> None:
+    package(tmp_path, 2)
+    apart(tmp_path)
+    for file in tmp_path.rglob(f"executor.{name}*"):
+        file.unlink()
+    found = apart(tmp_path)
+    assert found == ["-6.0", "1", *(["1", "0"] if name == "power" else ["0", "2"])]
+    assert apart(tmp_path) == ["-6.0", "1", "1", "2"]
+
+
+def test_python_calls_what_is_compiled_apart(tmp_path: Path) -> None:
+    package(tmp_path, 2)
+    call = """
+print(power.__name__, power.__doc__, power(2.0, 1), both(2.0))
+for called in (lambda: power(-1.0, 1), lambda: thrice(-1.0)):
+    try:
+        called()
+    except ValueError as problem:
+        print(problem)
+"""
+    assert apart(tmp_path, call) == ["power", "A", "power.", "4.0", "-2.0", "below", "zero", "below", "zero"]
+
+
+def test_what_is_compiled_apart_is_no_part_of_its_callers(tmp_path: Path) -> None:
+    """Else nothing would be gained."""
+    package(tmp_path, 2)
+    call = """
+thrice(2.0)
+for one in (thrice, both.dispatcher):
+    lines = one.inspect_llvm(one.signatures[0]).splitlines()
+    for word in ("declare", "define"):
+        print(sum(line.startswith(word) and ("power" in line or "both" in line) for line in lines))
+"""
+    declared, defined, declared_below, _ = map(int, apart(tmp_path, call))
+    assert (declared, defined, declared_below) == (1, 0, 2)
+
+
 def twice(x):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Twice an array, or a number."""
     return x + x

@@ -262,7 +262,7 @@ exact = np.concatenate([
     (X[1:1481].reshape(40, 37).T @ W[2:1642].reshape(40, 41)).ravel(),
 ])
 error = float(abs(Y[3:3160] - exact).max())
-functions = blas.times, blas.outer, blas.tiny
+functions = blas.times.dispatcher, blas.outer.dispatcher, blas.tiny
 print(json.dumps([blas.available(), error, sum(sum(f.stats.cache_misses.values()) for f in functions)]))
 """
 
