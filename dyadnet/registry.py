@@ -19,6 +19,8 @@ from dyadnet.schema import Spec
 
 Thing = TypeVar("Thing")
 _REGISTRIES: dict[str, Registry[Any]] = {}
+PLUGINS: list[str] = []
+"""Modules that a command was told to import for what they register."""
 
 
 class Registry(Mapping[str, Thing], Generic[Thing]):
@@ -160,15 +162,16 @@ def forget(kind: str, name: str) -> None:
 
 
 class Registrations:
-    """All that this process has registered; where it is unpickled, it is registered as well."""
+    """All that this process has registered; where it is unpickled, it is registered as well, by the same plugins."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _registered, (registered(),)
+        return _registered, (registered(), list(PLUGINS))
 
 
-def _registered(found: list[tuple[str, str, Any]]) -> Registrations:
+def _registered(found: list[tuple[str, str, Any]], plugins: list[str]) -> Registrations:
     for kind, name, thing in found:
         _REGISTRIES[kind].add(name, thing)
+    PLUGINS[:] = plugins
     return Registrations()
 
 

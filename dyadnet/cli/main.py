@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +37,7 @@ from dyadnet.errors import FULL, ConfigError, DyadnetError, LeftError, StoppedAt
 from dyadnet.network.description import MODELS
 from dyadnet.numerics.scores import told
 from dyadnet.process import signals
+from dyadnet.process.commands import command
 from dyadnet.process.console import hanging, lasting
 from dyadnet.runs.folder import CONFIG
 from dyadnet.runs.status import state_of
@@ -492,7 +492,7 @@ def _stopped(config: RunConfig, folder: Path) -> str:
     if not (folder / CONFIG).exists():
         return "stopped before anything was trained; nothing is left of it"
     if checkpoints_in(config, folder):
-        return f"stopped at once; go on from its last checkpoint with: dyadnet resume {shlex.quote(str(folder))}"
+        return f"stopped at once; go on from its last checkpoint with: {command('resume', str(folder))}"
     why = "no checkpoint was written yet" if config.checkpoint.enabled else "checkpoints are off"
     return f"stopped; {why}, so it cannot be resumed; what was saved is in {folder}"
 

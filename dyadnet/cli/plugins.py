@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from dyadnet.errors import ConfigError, DyadnetError
+from dyadnet.registry import PLUGINS
 
 
 def imported(modules: Sequence[str] | None) -> None:
@@ -35,6 +36,8 @@ def imported(modules: Sequence[str] | None) -> None:
             why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
             legal = "name a module as Python imports it, such as mine for mine.py here"
             raise ConfigError("--plugin", name, f"it cannot be imported ({why}); {legal}") from problem
+        if name not in PLUGINS:
+            PLUGINS.append(name)
 
 
 def offered(command: Any) -> Any:

@@ -12,6 +12,7 @@ from dyadnet.checkpoint.continuing import FREE
 from dyadnet.cli.completion import among, engines, settings_from
 from dyadnet.config.overrides import assigned, merged
 from dyadnet.errors import StoppedAtOnceError
+from dyadnet.process.commands import command
 
 
 def resume(
@@ -67,9 +68,8 @@ def resume(
         with Bar() as bar:
             summary = go_on(run, changes, bar).summary
     except KeyboardInterrupt:
-        raise StoppedAtOnceError(
-            f"stopped at once; go on from its last checkpoint with: dyadnet resume {run}"
-        ) from None
+        again = command("resume", str(run))
+        raise StoppedAtOnceError(f"stopped at once; go on from its last checkpoint with: {again}") from None
     typer.echo(
         f"{summary.told} (best on validation at epoch {summary.best_epoch}); "
         f"record, curves and weights in {summary.out}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import time
 import uuid
@@ -22,6 +21,7 @@ from dyadnet.files import access as files
 from dyadnet.files import documents as document
 from dyadnet.files.documents import DocumentError
 from dyadnet.files.jsonl import Lines, complete, unwritten
+from dyadnet.process.commands import command
 from dyadnet.runs import weights
 from dyadnet.runs.hooks import Hooks
 from dyadnet.runs.summary import Summary
@@ -278,7 +278,7 @@ class RunFolder:
     def _remedy(self) -> str:
         """What to do once something cannot be written."""
         if self.begun and self._kept:
-            return f"free space there, then go on with: dyadnet resume {shlex.quote(str(self.path))}"
+            return f"free space there, then go on with: {command('resume', str(self.path))}"
         return "free space there, and begin again"
 
     def discard(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -22,7 +23,7 @@ from dyadnet.data import Dataset, DataShape, validation_split
 from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import ConfigError, DivergedError, RunFolderError, UsageError
 from dyadnet.numerics.scores import SCORES, merit, variance
-from dyadnet.sklearn.parameters import EstimatorParameters, plain
+from dyadnet.sklearn.parameters import OF_THE_CHAIN, EstimatorParameters, plain
 from dyadnet.training.coordinator import Coordinator, Outset
 from dyadnet.training.inference import outputs, precise
 
@@ -140,7 +141,14 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
         return scaled("X", X, self.offset_, self.factor_, dtype, "feature")
 
     def _parameters(self) -> EstimatorParameters:
-        return self._kind.read(plain({name: getattr(self, name) for name in self._kind.model_fields}))
+        given = plain({name: getattr(self, name) for name in self._kind.model_fields})
+        parameters = self._kind.read(given)
+        if parameters.whole_network:
+            usual = inspect.signature(type(self)).parameters
+            for name in sorted(OF_THE_CHAIN & usual.keys()):
+                if given[name] != plain(usual[name].default):
+                    raise ConfigError(name, given[name], "settings.network is the whole network; leave this one out")
+        return parameters
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, once: bool, **more: Any) -> None:
         """What `fit` and `partial_fit` do, attribute by attribute."""

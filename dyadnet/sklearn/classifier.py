@@ -60,7 +60,8 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
         Go on from the weights of the last fit, with the scale of the first.
     settings
         Further settings, as a run's configuration writes them; they win over all others. ``{"imperfections":
-        {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages. Those in `NOT_TAKEN` are refused.
+        {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages. Those in `NOT_TAKEN` are refused, and
+        beside a whole network of their own the parameters `OF_THE_CHAIN`.
     random_state
         Of every random draw.
 

@@ -32,6 +32,8 @@ NOT_TAKEN = {
     **dict.fromkeys(("checkpoint", "record", "probe", "metrics"), "a fit writes and serves nothing while it goes"),
 }
 """Settings of a run that would have no effect here, and why."""
+OF_THE_CHAIN = {"hidden_layer_sizes", "lam", "activation", "gain", "loss"}
+"""Parameters that describe a chain of layers."""
 
 
 class EstimatorParameters(Spec):
@@ -81,6 +83,12 @@ class EstimatorParameters(Spec):
         return value
 
     @property
+    def whole_network(self) -> bool:
+        """Whether the settings describe a network of their own, in place of the chain of layers."""
+        graph = (self.settings or {}).get("network")
+        return isinstance(graph, dict) and "layered" not in graph
+
+    @property
     def outputs(self) -> dict[str, Any]:
         """What the output neurons are, as ``network.layered`` has it."""
         raise NotImplementedError
@@ -120,7 +128,7 @@ class EstimatorParameters(Spec):
             "engine": "local",
             "seed": seed,
         }
-        if isinstance(graph := settings.get("network"), dict) and "layered" not in graph:
+        if self.whole_network:
             del values["network"]
         config = RunConfig.read(merged(values, settings))
         if isinstance(config.dynamics.mode, FreeRunning):

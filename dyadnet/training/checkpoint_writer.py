@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import secrets
-import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +20,7 @@ from dyadnet.checkpoint.rhythm import CheckpointRef, CheckpointSchedule, superse
 from dyadnet.config import RunConfig
 from dyadnet.errors import CheckpointError, ConfigError, DyadnetError, StoppedError, StoreError
 from dyadnet.files.store import Store
+from dyadnet.process.commands import command
 from dyadnet.runs import record_lines
 from dyadnet.runs.folder import Recorder
 from dyadnet.runs.observer import MetricsCallback
@@ -154,7 +154,7 @@ class CheckpointWriter:
             return None
 
     def _end(self, blocks: Blocks, position: Position) -> None:
-        again = f"dyadnet resume {shlex.quote(self._recorder.name)}"
+        again = command("resume", self._recorder.name)
         try:
             if self.newest is None or self.newest.position != position:
                 self._keep(blocks, position)

@@ -15,6 +15,7 @@ import pytest
 import dyadnet as dn
 from dyadnet.data import SETS, load
 from dyadnet.network.losses import LOSSES
+from dyadnet_actors.cluster.travelling import send_modules
 from dyadnet_actors.protocol.failures import NotMadeError
 from tests.doors.support import registered, trained
 from tests.doors.test_data import spirals
@@ -28,6 +29,10 @@ import dyadnet as dn
 def pairs(data_dir):
     x = np.random.default_rng(0).random((40, 3))
     return x, (x[:, 0] > 0.5).astype(int)
+"""
+SHIPPED = """
+def above(x):
+    return x[:, 0] > 0.5
 """
 COMMAND = Path(sys.executable).with_name("dyadnet")
 
@@ -131,10 +136,33 @@ def test_a_module_that_actors_cannot_import_ends_in_one_line(tmp_path: Path, mon
     config = {"network": {"layered": {"hidden": [4]}}, "data": "pairs", "cluster": {"actors": 1}, "engine": "ray"}
     try:
         assert onlyhere.pairs is SETS["pairs"]
-        with pytest.raises(NotMadeError, match=r"No module named 'onlyhere'; .*importable where actors run"):
+        with pytest.raises(
+            NotMadeError, match=r"No module named 'onlyhere'; .*importable where actors run.* --ship-code"
+        ):
             dn.train(dn.RunConfig.read(config), tmp_path / "run")
     finally:
         SETS.forget("pairs")
+
+
+def test_a_module_is_sent_with_what_it_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``--ship-code`` has it, to a process that has no such module."""
+    import ray.cloudpickle
+
+    (tmp_path / "shipped.py").write_text(MINE.replace("(x[:, 0] > 0.5)", "above(x)") + SHIPPED)
+    monkeypatch.syspath_prepend(tmp_path)
+    import shipped  # type: ignore[import-not-found]
+
+    try:
+        send_modules()
+        sent = ray.cloudpickle.dumps(dn.RunConfig.read({"network": {"layered": {"hidden": [4]}}, "data": "pairs"}))
+    finally:
+        ray.cloudpickle.unregister_pickle_by_value(shipped)
+        SETS.forget("pairs")
+    (tmp_path / "sent").write_bytes(sent)
+    there = f"import pickle; c = pickle.load(open({str(tmp_path / 'sent')!r}, 'rb'))"
+    there += "; from dyadnet.data import load; print(c.data.name, load('pairs').features)"
+    done = subprocess.run([sys.executable, "-c", there], capture_output=True, text=True, check=False, cwd="/")
+    assert done.stdout.split() == ["pairs", "3"], done.stderr
 
 
 def test_what_is_registered_is_registered_where_a_configuration_arrives() -> None:

@@ -210,7 +210,14 @@ def test_the_network_may_be_any_graph() -> None:
         "projections": [{"pre": "input", "post": "a"}, {"pre": "a", "post": "out", "lam": 0.0}],
         "loss": "cross-entropy",
     }
-    assert DyadicClassifier(**SMALL, settings={"network": graph}).fit(X, y).config_.network.populations[0].name == "a"
+    of_graph = DyadicClassifier(max_iter=8, random_state=0, settings={"network": graph}).fit(X, y)
+    assert of_graph.config_.network.populations[0].name == "a"
+    for name, value in {"hidden_layer_sizes": (12,), "lam": 0.5, "gain": 1.0, "activation": "tanh"}.items():
+        with pytest.raises(
+            ValueError, match=rf"^{name}: .* settings\.network is the whole network; leave this one out"
+        ):
+            of_graph.set_params(**{name: value}).fit(X, y)
+        of_graph.set_params(**{name: getattr(DyadicClassifier(), name)})
 
 
 def test_the_network_may_be_layers() -> None:

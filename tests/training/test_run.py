@@ -218,7 +218,7 @@ def test_it_draws_how_old_messages_were(folder: Path, tmp_path: Path) -> None:
     axes = Figure().subplots(1, 2)
     for axis, what in zip(axes, ("age_updates", "age_ms"), strict=True):
         assert dn.load(free).plot_ages(axis, what=what) is axis
-        (steps,) = axis.patches
+        steps: Any = axis.patches[0]
         values, (first, *_) = steps.get_data().values, steps.get_data().edges[20:]
         assert (values[20], values[22], values.sum()) == (75.0, 25.0, 100.0)
         assert first == pytest.approx(lower_edges()[20])

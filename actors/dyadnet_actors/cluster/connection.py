@@ -29,7 +29,7 @@ from dyadnet.process.guest import as_it_was
 from dyadnet.process.signals import is_command
 from dyadnet_actors.cluster import processes
 from dyadnet_actors.cluster.starting import folder, knock, latest_kept, refused
-from dyadnet_actors.cluster.travelling import check_travels
+from dyadnet_actors.cluster.travelling import check_travels, send_modules
 from dyadnet_actors.cluster.watchdog import Watchdog
 from dyadnet_actors.protocol.failures import RayLostError, cause_of
 
@@ -112,6 +112,8 @@ def connected(
     DyadnetError
         If Ray does not start here, or raises an error of its own meanwhile: its cause.
     """
+    if spec.ship_code:
+        send_modules()
     check_travels()
     with _HOLDING:
         held = _joined(_placed(spec), patience, advice)

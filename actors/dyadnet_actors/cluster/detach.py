@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dyadnet.data import is_own
 from dyadnet.data.places import ENVIRONMENT
 from dyadnet.errors import DyadnetError, LeftError, UsageError
+from dyadnet.process.commands import command
 
 if TYPE_CHECKING:
     from dyadnet.config import RunConfig
@@ -67,7 +68,8 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
             ray.kill(coordinator)
         raise
     where = config.cluster.address
-    raise LeftError(f"the run continues on its cluster; come back with: dyadnet attach {out.name} --address {where}")
+    back = command("attach", out.name, "--address", str(where))
+    raise LeftError(f"the run continues on its cluster; come back with: {back}")
 
 
 def come_back(run: str, address: str, watcher: ProgressCallback, *, stop: bool) -> dict[str, Any]:
@@ -100,7 +102,8 @@ def come_back(run: str, address: str, watcher: ProgressCallback, *, stop: bool) 
             with connected(ClusterSpec(address=address)) as watchdog, interruptible():
                 ending = _followed(run, watcher, watchdog, stop=stop)
         except KeyboardInterrupt:
-            raise LeftError(f"left; the run goes on: dyadnet attach {run} --address {address}") from None
+            back = command("attach", run, "--address", address)
+            raise LeftError(f"left; the run goes on: {back}") from None
     if "summary" not in ending:
         raise _error(ending)
     return dict(ending["summary"])
@@ -144,7 +147,8 @@ def _followed(run: str, watcher: ProgressCallback, watchdog: Watchdog, *, stop: 
         except RayActorError:
             ending = read_ending(Path(str(chosen.glance.get("out", run))))
             if ending is None:
-                legal = f"go on from its last checkpoint with: dyadnet resume {chosen.glance.get('out', run)}"
+                again = command("resume", str(chosen.glance.get("out", run)))
+                legal = f"go on from its last checkpoint with: {again}"
                 raise DyadnetError(f"run {chosen.name} is gone from the cluster; {legal}") from None
         if ending is not None:
             handle.dismiss.remote()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from dyadnet.config.faults import check_homes
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError
+from dyadnet.process.commands import command
 from dyadnet.process.signals import interruptible
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.loading import check_fit, shape_for
@@ -69,7 +69,7 @@ def _way_on(config: RunConfig, folder: RunFolder) -> str:
     if not folder.begun:
         return "nothing was trained, and nothing is left of it; give the same command again"
     if checkpoints_in(config, folder.path):
-        return f"go on from its last checkpoint with: dyadnet resume {shlex.quote(str(folder.path))}"
+        return f"go on from its last checkpoint with: {command('resume', str(folder.path))}"
     why = "no checkpoint was written yet" if config.checkpoint.enabled else "checkpoints are off"
     return f"{why}, so it cannot be resumed; what was saved is in {folder.path}"
 

@@ -1,8 +1,9 @@
-"""Whether what a program has registered can go to other processes, said before there are any."""
+"""How what a program has registered goes to other processes, and whether it can, said before there are any."""
 
 from __future__ import annotations
 
 import importlib
+import sys
 
 from dyadnet.errors import UsageError
 from dyadnet.registry import registered
@@ -23,3 +24,15 @@ def check_travels() -> None:
             why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
             legal = "keep what cannot be pickled out of it, or train with engine local"
             raise UsageError(f"{kind} {name!r} cannot be sent to actors ({why}); {legal}") from problem
+
+
+def send_modules() -> None:
+    """Have what was registered travel whole, where its modules are not installed.
+
+    Of dyadnet itself nothing is sent this way, nor of a program's own script, which travels so anyway.
+    """
+    pickling = importlib.import_module("ray.cloudpickle")
+    for _, _, thing in registered():
+        name = getattr(thing, "__module__", type(thing).__module__).partition(".")[0]
+        if name in sys.modules and name not in ("__main__", "dyadnet", "dyadnet_actors"):
+            pickling.register_pickle_by_value(sys.modules[name])

@@ -12,7 +12,9 @@ from dyadnet.errors import DyadnetError
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 IN_CREATION = "error raised in its creation task"
 """So Ray says of an actor whose construction raised something; the traceback follows, and its last lines say what."""
-IMPORTED = "what a program registers has to be importable where actors run: install its module there"
+IMPORTED = (
+    "what a program registers has to be importable where actors run: install its module there, or use --ship-code"
+)
 """What to do if a module is found here and not there."""
 ADVICE = re.compile(r" (Some common causes include|There are some potential root causes)\b.*", re.DOTALL)
 """What Ray says of every death, whatever it was."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from dyadnet.config import ClusterSpec
 from dyadnet.data import Dataset
 from dyadnet.errors import DyadnetError, StoppedError
+from dyadnet.process.commands import command
 from dyadnet.process.console import for_people
 from dyadnet.process.signals import deaf, interruptible
 from dyadnet.runs.loading import check_fit
@@ -96,7 +96,7 @@ def drive(
             results = {number: result for number, result in results.items() if result.status != "failed"}
         before = len(results)
         options = _options(cluster, max_concurrent, data_dir, retry_failed=retry_failed)
-        command = shlex.join(["dyadnet", *(again or ["study", str(out)]), *options])
+        next_time = command(*(again or ["study", str(out)]), *options)
         try:
             with interruptible():
                 _run(folder, trials, results, datasets, cluster, max_concurrent)
@@ -108,7 +108,7 @@ def drive(
                     raise DyadnetError(why) from None
                 write_table(folder, trials, results)
             raise StoppedError(
-                f"stopped; {len(results)} of {len(trials)} trials are kept; go on with: {command}"
+                f"stopped; {len(results)} of {len(trials)} trials are kept; go on with: {next_time}"
             ) from None
         except DyadnetError as problem:
             gone = not results and folder.discard()
@@ -117,7 +117,7 @@ def drive(
             if not isinstance(problem, RayLostError):
                 raise
             kept = "nothing is left of it" if gone else f"{len(results)} of {len(trials)} trials are kept"
-            raise RayLostError(f"{problem}; {kept}; go on with: {command}") from None
+            raise RayLostError(f"{problem}; {kept}; go on with: {next_time}") from None
     finally:
         folder.close()
     counts = Counter(result.status for result in results.values())
