@@ -7,7 +7,8 @@ Parameters are the same everywhere: `t`, `m` and `s` are the tables of a lane's 
 from __future__ import annotations
 
 from dyadnet.numerics.kernels import compiled
-from dyadnet.program import beginning, drives, free_running, learning
+from dyadnet.program import beginning, drives, learning
+from dyadnet.program.real_time import messages, updates
 from dyadnet.program.views import memory, state, tables
 
 
@@ -103,30 +104,30 @@ def take_response(t, W, starts, up, down, vector, root, v, feedback, drive, stil
 
 @compiled
 def rows_of_trace(t):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """See `dyadnet.program.free_running.rows_of_trace`."""
-    return free_running.rows_of_trace(tables(t))
+    """See `dyadnet.program.real_time.updates.rows_of_trace`."""
+    return updates.rows_of_trace(tables(t))
 
 
 @compiled
 def newest(t, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """See `dyadnet.program.free_running.newest`."""
-    return free_running.newest(tables(t), state(s), b)
+    """See `dyadnet.program.real_time.messages.newest`."""
+    return messages.newest(tables(t), state(s), b)
 
 
 @compiled
 def place_of(t, m, s, like, c, place, message, count, dyadic, mean_since, difference_since, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """See `dyadnet.program.free_running.place_of`."""
+    """See `dyadnet.program.real_time.messages.place_of`."""
     marks = count, dyadic, mean_since, difference_since, stamp
-    free_running.place_of(tables(t), memory(m, like), state(s), c, place, message, *marks)
+    messages.place_of(tables(t), memory(m, like), state(s), c, place, message, *marks)
 
 
 @compiled
 def deliver(t, m, s, like, c, place, copy, phase):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """See `dyadnet.program.free_running.deliver`."""
-    free_running.deliver(tables(t), memory(m, like), state(s), c, place, copy, phase)
+    """See `dyadnet.program.real_time.messages.deliver`."""
+    messages.deliver(tables(t), memory(m, like), state(s), c, place, copy, phase)
 
 
 @compiled
 def begin_repeat(t, m, s, like, blocks, number):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """See `dyadnet.program.free_running.begin_events`."""
-    free_running.begin_events(tables(t), memory(m, like), state(s), blocks, number)
+    """See `dyadnet.program.real_time.updates.begin_events`."""
+    updates.begin_events(tables(t), memory(m, like), state(s), blocks, number)

@@ -5,8 +5,8 @@ follows (4 bytes, little-endian) and a msgpack array that begins with its kind:
 
 - ``run``: format, version of dyadnet, configuration as plain values;
 - ``relaxation``: its number, from 1 on, the minibatch (0 if it was not learned from), how each phase ended, and what
-  each host did, by the host's index (see `dyadnet.program.trace`). One that comes again takes the place of itself and
-  of all that came after: the run had gone back to a checkpoint;
+  each host did, by the host's index (see `dyadnet.program.real_time.trace`). One that comes again takes the place of
+  itself and of all that came after: the run had gone back to a checkpoint;
 - ``end``: hash of the weights;
 
 and last the SHA-256 of all before it. Nothing is ever unpickled, and no length is believed before it is checked.
@@ -30,7 +30,7 @@ import msgpack
 from dyadnet.config import RunConfig
 from dyadnet.dynamics.request import PhaseOutcome
 from dyadnet.errors import ConfigError, TraceError, UntracedError
-from dyadnet.program.trace import HostTrace, check, unpacked
+from dyadnet.program.real_time.trace import HostTrace, check, unpacked
 
 MAGIC = b"dyadnet trace\n"
 FORMAT = 2

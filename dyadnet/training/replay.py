@@ -25,7 +25,7 @@ from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
 from dyadnet.program.arena import seen
 from dyadnet.program.lane import Lane, Letter
-from dyadnet.program.trace import HostTrace, check, states_of, weights_of
+from dyadnet.program.real_time.trace import HostTrace, check, states_of, weights_of
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.trace import Trace
 from dyadnet.runs.watcher import ProgressCallback

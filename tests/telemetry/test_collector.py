@@ -20,7 +20,7 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import DivergedError
 from dyadnet.numerics.histogram import BINS
 from dyadnet.numerics.scores import SCORES
-from dyadnet.program.free_running import _bin
+from dyadnet.program.real_time.updates import _bin
 from dyadnet.telemetry.catalogue import AGES, CATALOGUE, PREFIX
 from dyadnet.telemetry.collector import RunsCollector
 from dyadnet.telemetry.figures import OfPart

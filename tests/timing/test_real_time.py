@@ -12,14 +12,14 @@ from dyadnet.config.dynamics import FreeRunning
 from dyadnet.engines.group import Group
 from dyadnet.errors import ConfigError
 from dyadnet.numerics.kernels import compiled
-from dyadnet.program import free_running
+from dyadnet.program.real_time import messages
 from dyadnet.program.tables import C_KEY_DELAY
 from dyadnet.program.views import state, tables
 
 
 @compiled
 def _delay(t, s, channel, number):  # type: ignore[no-untyped-def]
-    return free_running._delay(tables(t), state(s), channel, number, C_KEY_DELAY)
+    return messages._delay(tables(t), state(s), channel, number, C_KEY_DELAY)
 
 
 def drawn(law: Any, count: int) -> list[float]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from dyadnet.errors import ConfigError, DyadnetError, TraceError
 from dyadnet.program import tables as c
-from dyadnet.program.trace import HostTrace, unpacked
+from dyadnet.program.real_time.trace import HostTrace, unpacked
 from dyadnet.runs.trace import FORMAT, MAGIC, Trace, TraceWriter
 from dyadnet.training.replay import replay
 from tests.trace.files import frames_of, written

@@ -14,11 +14,11 @@ from dyadnet.dynamics.request import Pace, Phase, PhaseOutcome
 from dyadnet.errors import DivergedError
 from dyadnet.program import tables as c
 from dyadnet.program.advance import NOBODY, advance
-from dyadnet.program.free_running import run_freely
 from dyadnet.program.lane import Lane
+from dyadnet.program.real_time.trace import TraceRecorder
+from dyadnet.program.real_time.updates import run_freely
 from dyadnet.program.sync.verdicts import LEADER
 from dyadnet.program.sync.words import MOST, ROOM, tell
-from dyadnet.program.trace import TraceRecorder
 from dyadnet_actors.protocol.pace import Delays
 
 LOOK = 50_000_000
