@@ -212,6 +212,13 @@ def callback(function: Callable[..., Any], signature: Any) -> Any:
     return made
 
 
+def is_kept(dispatcher: Any, kind: str) -> bool:
+    """Whether the cache has a function's code for numbers of a kind, such as float32."""
+    with contextlib.suppress(Exception):
+        return any(kind in str(key) for key in dispatcher._cache._cache_file._load_index())
+    return False
+
+
 def place(dispatcher: Any) -> str:
     """Where a function's compiled code is kept, in words."""
     return str(getattr(dispatcher._cache, "cache_path", None) or NOWHERE)

@@ -7,6 +7,7 @@ from dyadnet.config import ClusterSpec, RunConfig
 from dyadnet.config.dynamics import FreeRunning
 from dyadnet.config.recovery import RecoverySpec
 from dyadnet.data import Dataset
+from dyadnet.engines.first_use import announce_compilation
 from dyadnet.errors import ConfigError
 from dyadnet.runs.folder import RunFolder
 from dyadnet.runs.loading import check_fit, shape_for
@@ -24,7 +25,7 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Prog
     Raises
     ------
     ConfigError
-        If settings of a cluster are given, which this engine would ignore.
+        If settings are given that this engine cannot honour: free-running mode, cluster, recovery or faults.
     """
     if isinstance(config.dynamics.mode, FreeRunning):
         raise ConfigError("dynamics.mode", "free", "the engine local has virtual time only; use the engine ray")
@@ -40,6 +41,7 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Prog
             raise ConfigError("faults", str(fault), "only the engine ray has actors to hit; leave it out, or use ray")
     shape = shape_for(config, dataset)
     check_fit(config, shape)
+    announce_compilation(config, watcher)
     with exposed(config, folder.name, watcher.note, folder.machinery) as observer:
         engine = engine_in_process(config, dataset)
         initial = None if folder.beginning is None else folder.beginning.initial
@@ -55,6 +57,6 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Prog
                     ).run()
         finally:
             engine.close()
-        # Before metrics linger.
+        # Call this before the metrics endpoint lingers.
         folder.ended(summary)
         return summary

@@ -14,7 +14,9 @@ import pytest
 from numba import float64
 
 import dyadnet
+from dyadnet.engines.first_use import announce_compilation
 from dyadnet.numerics.compilation import NOWHERE, callback, compiled, place
+from dyadnet.runs.watcher import Silent
 from tests.checkpoint.runs import room_for, settings
 
 PROGRAM = """
@@ -240,6 +242,24 @@ for one in (thrice, both.dispatcher):
 """
     declared, defined, declared_below, _ = map(int, apart(tmp_path, call))
     assert (declared, defined, declared_below) == (1, 0, 2)
+
+
+def test_a_run_says_that_it_compiles_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package(tmp_path, 2)
+    call = "from dyadnet.numerics.compilation import is_kept\n"
+    call += "print(*(is_kept(one, kind) for one in all for kind in ('float64', 'float32')))\nthrice(2.0)"
+    assert apart(tmp_path, call) == ["False"] * 6
+    assert apart(tmp_path, call) == ["True", "False"] * 3
+    package(tmp_path, 3)
+    assert apart(tmp_path, call) == ["False"] * 6
+    notes: list[str] = []
+    watcher = Silent()
+    monkeypatch.setattr(watcher, "note", notes.append)
+    for kept, said in ((True, 0), (False, 1)):
+        monkeypatch.setattr("dyadnet.engines.first_use.is_kept", lambda one, kind, kept=kept: kept)
+        announce_compilation(settings(), watcher)
+        assert len(notes) == said
+    assert notes == ["compiling the core for float32: a minute or two, once on this machine"]
 
 
 def twice(x):  # type: ignore[no-untyped-def]  # pragma: no cover

@@ -14,6 +14,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.faults import check_homes
 from dyadnet.config.recovery import Failure, GaveUpError, Recovery, failures
 from dyadnet.data import Dataset
+from dyadnet.engines.first_use import announce_compilation
 from dyadnet.errors import DyadnetError
 from dyadnet.process.commands import command
 from dyadnet.process.signals import interruptible
@@ -83,6 +84,7 @@ def _drive(
     from dyadnet_actors.hosts.host import prepare
 
     stored = ray.put(dataset)
+    announce_compilation(config, watcher)
     prepare(config)
     stop = Stop()
     with heeding(stop) if _keeps(folder) else contextlib.nullcontext():
