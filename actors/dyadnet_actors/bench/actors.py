@@ -1,4 +1,7 @@
-"""Settled samples a second: one actor a layer against the local engine with all cores, the same relaxations."""
+"""Compares the settled samples per second of one actor per layer with those of the local engine on all cores.
+
+Both engines run the same relaxations.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +29,20 @@ from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 
 SAMPLES = 2048
-"""Of the synthetic inputs."""
+"""Number of synthetic inputs."""
 BETA = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """What every configuration that is measured has in common.
+    """Settings that all measured configurations share.
 
     Attributes
     ----------
     inputs, hidden
-        Sizes of a chain; it has ten outputs.
+        Layer sizes of a chain, which has ten outputs.
     lanes
-        Of both engines.
+        Lanes of both engines.
     pin
         Whether every actor stays on one core.
     """
@@ -59,10 +62,10 @@ def measure(
     dataset: Dataset | None = None,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Rates for each model and minibatch: medians over interleaved repetitions of so many relaxations.
+    """Measure the rates for each model and minibatch size: medians over interleaved repetitions.
 
-    Every relaxation is one that training begins with: the presets' weights, phases, tolerances and step. Both engines
-    settle the same minibatches, in the same number of sweeps; that is checked.
+    Every relaxation uses the settings at the start of training: the presets' weights, phases, tolerances and step. Both
+    engines settle the same minibatches; the function checks that they need the same number of sweeps.
     """
     data = dataset or images(layers.inputs, SAMPLES)
     rows = []
@@ -85,7 +88,7 @@ def measure(
 
 
 def configuration(model: str, layers: Layers, minibatch: int) -> RunConfig:
-    """The preset of the image sets, with other sizes."""
+    """Return the preset of the image data sets with the sizes of `layers`."""
     values = preset("mnist", model)
     values["network"]["layered"] |= {"inputs": layers.inputs, "hidden": list(layers.hidden)}
     values["dynamics"]["lanes"] = layers.lanes
@@ -118,12 +121,12 @@ def _row(model: str, config: RunConfig, relaxations: int, repetitions: int, data
 
 
 class EngineTimer:
-    """One engine through the same relaxations as the other.
+    """Times one engine; all timers run the same sequence of relaxations.
 
     Attributes
     ----------
     sweeps
-        Of each relaxation so far.
+        Sweeps of each relaxation so far.
     """
 
     def __init__(self, engine: Engine, config: RunConfig, data: Dataset) -> None:
@@ -140,7 +143,7 @@ class EngineTimer:
         self._phases = phases(config)
 
     def rate(self, relaxations: int) -> float:
-        """Settled samples a second."""
+        """Run some relaxations; return the settled samples per second."""
         started = time.perf_counter()
         for _ in range(relaxations):
             number = len(self.sweeps) + 1
@@ -153,7 +156,7 @@ class EngineTimer:
 
 
 def phases(config: RunConfig) -> tuple[Phase, ...]:
-    """Those of training, at one β for all models."""
+    """Return the phases of training, with the same β for all models."""
     dynamics = config.dynamics
     if any(p.coupling > 0 for p in config.network.recurrent):
         return (Phase("free", 0.0, dynamics.sweeps), Phase("nudged", BETA, dynamics.nudged_sweeps))

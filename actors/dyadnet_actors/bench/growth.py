@@ -1,4 +1,4 @@
-"""Chains that grow, on the local engine and on a few actors: does the cost of a block stay the same?"""
+"""Measures whether the cost per block stays constant as a chain grows, on the local engine and on a few actors."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ from dyadnet_actors.cluster.workers import RayWorkers
 from dyadnet_actors.coordination.engine import ActorEngine
 
 SHARE = 0.9
-"""Of the cluster's CPUs, what all actors book together: every chain has actors of its own, of which few compute."""
+"""Fraction of the cluster's CPUs that all actors reserve together.
+
+Every chain has its own actors, and few of them compute at a time.
+"""
 MINIBATCHES = 5
-"""Relaxations over which the coordinator's time is taken."""
+"""Relaxations over which the coordinator's time is averaged."""
 _PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class SpreadChain:
-    """What chains of any size have in common.
+    """Settings that chains of all sizes share.
 
     Attributes
     ----------
     model
         ``hm``, ``ffm``, ``sshm`` or ``asymmetric``.
     neurons
-        Of a block.
+        Neurons per block.
     minibatch, lanes
-        Samples that settle together, and the lanes that they are shared out to.
+        Samples that settle together, and the number of lanes among which they are divided.
     actors
-        That share the blocks of a chain, at most.
+        Maximum number of actors that share the blocks of a chain.
     """
 
     model: str
@@ -56,12 +59,14 @@ def measure(
     repetitions: int,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Costs of each chain: medians over interleaved repetitions, ratios to the first chain of the same repetition.
+    """Measure the costs of each chain: medians over interleaved repetitions.
+
+    Ratios are relative to the first chain of the same repetition.
 
     Parameters
     ----------
     sizes
-        Blocks of each chain; the first is what the others are compared with.
+        Number of blocks of each chain; the first chain is the reference.
     sweeps
         See `dyadnet.bench.growth.ChainTimer`.
     """
@@ -113,13 +118,13 @@ def measure(
 
 
 def slopes(sizes: Sequence[int], values: Sequence[float]) -> list[float]:
-    """By how much a value grows for one more block, between one size and the next: equal ones mean a straight line."""
+    """Return the growth per additional block between consecutive sizes; equal slopes mean linear growth."""
     pairs = list(zip(sizes, values, strict=True))
     return [(b - a) / (n - m) for (m, a), (n, b) in itertools.pairwise(pairs)]
 
 
 class _Engines:
-    """A chain of so many blocks on both engines, one of several such chains."""
+    """A chain of `size` blocks on both engines, one of `chains` such chains."""
 
     def __init__(self, chain: SpreadChain, size: int, chains: int) -> None:
         cpus = SHARE * ray.cluster_resources().get("CPU", 1.0) / (chain.actors * chains)
@@ -133,12 +138,12 @@ class _Engines:
         self._places: dict[str, dict[str, Any]] = {}
 
     def start(self, sweeps: int) -> tuple[ChainTimer, ChainTimer]:
-        """Create the actors; both engines, ready to be measured."""
+        """Create the actors; return a timer for the local engine and one for the actors."""
         self._places = self._workers.start(lambda text: None)
         return ChainTimer(self._local, self.config, sweeps), ChainTimer(self._actors, self.config, sweeps)
 
     def resident(self) -> int | None:
-        """Bytes of all actors, what several share divided among them; None where the system does not say."""
+        """Return the memory of all actors in bytes; shared pages are divided among their users. None if unknown."""
         try:
             kilobytes = [
                 int(found.group(1))
@@ -150,13 +155,13 @@ class _Engines:
         return 1024 * sum(kilobytes) if len(kilobytes) == len(self._places) else None
 
     def close(self) -> None:
-        """End both engines."""
+        """Close both engines."""
         self._actors.close()
         self._local.close()
 
 
 def _summed(found: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
-    """Of repetitions with a value for each chain: the medians, and those of the ratios to the first chain."""
+    """Return each chain's median over the repetitions, and the median of its ratio to the first chain."""
     columns = list(zip(*found, strict=True))
     ratios = list(zip(*([value / row[0] for value in row] for row in found), strict=True))
     return [statistics.median(column) for column in columns], [statistics.median(column) for column in ratios]

@@ -1,7 +1,7 @@
-"""Messages a second between two actors: plain Ray calls, and what hosts use, with the same payload.
+"""Measures messages per second between two actors: plain Ray calls and the hosts' transport, with the same payload.
 
-On one machine a message is a place in the sender's segment and a word that tells of it; between machines it is a frame.
-Both ends write and read the whole payload, by Ray calls, too.
+On one machine, a message is a slot in the sender's segment plus a word that announces it. Between machines, a message
+is a frame. In all cases, the sender writes and the receiver reads the whole payload.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from dyadnet_actors.transports.identity import Card
 from dyadnet_actors.transports.notices import SLOTS, pack
 
 WINDOW = 16
-"""Messages that may be under way, in both cases."""
+"""Maximum number of messages in flight, in both cases."""
 ANSWERED = WINDOW // 2
-"""Messages that are answered together, at most."""
+"""Maximum number of messages that one answer acknowledges."""
 BATCH = 16
-"""Rows of a message's numbers."""
+"""Rows of a message's array."""
 PATIENCE = 60.0
 Measured = dict[str, float]
 
 
 @compiled
 def _write(X, at, slot, depth, size, word, answers, first, messages, window, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write messages number `first` and later, each once what was there has been read; False if nobody reads."""
+    """Write messages from number `first` on, each once its slot has been read; return False on timeout."""
     for n in range(first, first + messages):
         if not wait(answers, n - window + 1, 60_000_000_000, room):
             return False
@@ -53,9 +53,9 @@ def _write(X, at, slot, depth, size, word, answers, first, messages, window, roo
 
 @compiled
 def _read(X, at, slot, depth, size, word, answers, first, messages, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read messages as they come, and say so; False if nobody writes, or a number is not what was written.
+    """Read and acknowledge messages as they arrive; return False on timeout, or if a message is corrupt.
 
-    All numbers of a message are the same: so are all bits that any of them has and that all of them have.
+    All numbers of a message are equal, so the bitwise OR over them must equal the bitwise AND.
     """
     for n in range(first, first + messages):
         if not wait(word, n + 1, 60_000_000_000, room):
@@ -72,14 +72,14 @@ def _read(X, at, slot, depth, size, word, answers, first, messages, room):  # ty
 
 
 class Correspondent:
-    """One of two actors that write to each other.
+    """One of two actors that exchange messages.
 
     Parameters
     ----------
     index
-        0 sends, 1 receives.
+        0 for the sender, 1 for the receiver.
     size
-        Bytes of the numbers of a message.
+        Bytes of a message's array.
     """
 
     def __init__(self, index: int, size: int) -> None:
@@ -122,17 +122,17 @@ class Correspondent:
             self._connection.greet(timeout)
 
     def take(self, numbers: np.ndarray[Any, Any]) -> float:
-        """Receive a plain call."""
+        """Receive a message as a plain Ray call; return the sum of its numbers."""
         return float(numbers.sum())
 
     def call(self, other: Any, messages: int, window: int) -> float:
-        """Messages a second by plain calls, at most `window` under way."""
+        """Send messages by plain Ray calls, at most `window` in flight; return the messages per second."""
         started = time.perf_counter()
         under_way: deque[Any] = deque()
         for _ in range(messages):
             if len(under_way) == window:
                 ray.get(under_way.popleft())
-            # Every message has numbers of its own, as those of a block have.
+            # Every message has its own array, like the messages of a block.
             numbers = np.empty(self._shape, np.float32)
             numbers[...] = self._numbers
             under_way.append(other.take.remote(numbers))
@@ -140,7 +140,7 @@ class Correspondent:
         return messages / (time.perf_counter() - started)
 
     def write(self, messages: int, window: int) -> float:
-        """Messages a second as hosts send them, at most `window` under way."""
+        """Send messages as hosts do, at most `window` in flight; return the messages per second."""
         started = time.perf_counter()
         if self._apart:
             self._write_frames(messages, window)
@@ -151,7 +151,7 @@ class Correspondent:
         return messages / (time.perf_counter() - started)
 
     def answer(self, messages: int) -> None:
-        """Receive so many messages, and say how many have come."""
+        """Receive `messages` messages and acknowledge them."""
         if self._apart:
             self._answer_frames(messages)
         else:
@@ -161,7 +161,7 @@ class Correspondent:
         self._count += messages
 
     def _place(self) -> tuple[Any, ...]:
-        """Where messages lie: array, offset, from one to the next, how many, numbers of each, both words."""
+        """Return where messages lie: array, offset, slot size, number of slots, message size in numbers, both words."""
         arena, segments = self._host.group.arena, self._host.segments
         at = arena.shared_place(0, "ring", "h1")
         slot, depth = arena.geometry.slot(self._shape[2]), arena.geometry.depth("h1")
@@ -183,7 +183,7 @@ class Correspondent:
         endpoint, begun, answered = self._connection.endpoint, self._received, 0
         while (came := self._received - begun) < messages:
             endpoint.receive(PATIENCE)
-            # A sender that heard of a full window at once would have nothing to do until then.
+            # If the receiver acknowledged a full window at once, the sender would be idle until then.
             while self._received - begun - answered >= 1 and answered < messages:
                 some = min(self._received - begun - answered, ANSWERED)
                 endpoint.send(0, pack(SLOTS, some))
@@ -207,21 +207,21 @@ def measure(
     insecure: bool = False,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Messages a second for each size: medians over interleaved repetitions.
+    """Measure the messages per second for each size: medians over interleaved repetitions.
 
     Parameters
     ----------
     sizes
-        Bytes of the numbers of a message.
+        Bytes of a message's array.
     apart
         Put the two actors on different nodes of the cluster.
     insecure
-        Without CURVE between these.
+        Disable CURVE between the nodes.
 
     Raises
     ------
     ConfigError
-        If there are not two nodes.
+        If `apart` is set and the cluster has fewer than two nodes.
     """
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     if apart and len(nodes) < 2:
@@ -255,7 +255,7 @@ def _pair(size: int, where: Sequence[str], repetitions: int, *, apart: bool, ins
         row: dict[str, Any] = {"bytes": size}
         for name, window in (("streamed", WINDOW), ("one_at_a_time", 1)):
             messages = _enough(actors, window)
-            # Connections and memory are there after the first.
+            # The first run sets up connections and memory.
             _called(actors, messages, window)
             _written(actors, messages, window)
             found = [
@@ -273,7 +273,7 @@ def _pair(size: int, where: Sequence[str], repetitions: int, *, apart: bool, ins
 
 
 def _enough(actors: Sequence[Any], window: int) -> int:
-    """Messages that plain calls take about half a second for."""
+    """Return how many messages plain Ray calls send in about half a second."""
     rate = _called(actors, 4 * window, window)
     return max(int(rate / 2), 2 * window)
 

@@ -1,4 +1,4 @@
-"""Seconds until the first minibatch has settled, over those until as many empty actors are up."""
+"""Measures the seconds until the first minibatch has settled, and their ratio to the start of as many empty actors."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from dyadnet_actors.hosts.host import prepare
 
 
 class Empty:
-    """Has imported what a block actor imports, and does nothing."""
+    """An actor that imports what a block actor imports, and does nothing."""
 
     def ready(self) -> None:
-        """Answer."""
+        """Return once the actor is up."""
 
 
 def measure(blocks: Sequence[int], repetitions: int, told: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """For each number of blocks a layer, an actor a block: medians over interleaved repetitions, on the digits."""
+    """Measure the start for each number of blocks per layer, with one actor per block, on the digits.
+
+    Results are medians over interleaved repetitions.
+    """
     data = load("digits")
     rows = []
     for count in blocks:
@@ -53,7 +56,7 @@ def measure(blocks: Sequence[int], repetitions: int, told: Callable[[str], None]
 
 
 def configuration(blocks: int) -> RunConfig:
-    """The digits' network with so many blocks a layer, and an actor each."""
+    """Return the digits' network with `blocks` blocks per layer and one actor per block."""
     values = preset("digits", "sshm")
     values["network"]["layered"]["blocks"] = blocks
     values["cluster"] = {"actors": 2 * blocks + 1, "cpus_per_actor": 0.01}

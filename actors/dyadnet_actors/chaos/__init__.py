@@ -1,1 +1,1 @@
-"""Runs with one fault each, compared with the run that had none."""
+"""Runs with one injected fault each, compared with an undisturbed run."""

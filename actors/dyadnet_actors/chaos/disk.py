@@ -20,22 +20,22 @@ CHUNK = 1 << 16
 
 
 def possible() -> bool:
-    """Whether this process may mount one: on Linux, as root."""
+    """Return whether this process may mount such a disk: on Linux, as root."""
     return sys.platform == "linux" and os.geteuid() == 0 and shutil.which("mount") is not None
 
 
 class Disk:
-    """A file system in memory, mounted on a folder while it is entered; what is on it stays in the folder afterwards.
+    """A context manager that mounts an in-memory file system on a folder and keeps its files in the folder afterwards.
 
     Parameters
     ----------
     folder
-        Made if it is not there.
+        Mount point; created if it does not exist.
 
     Attributes
     ----------
     place
-        A folder on it that is not there yet.
+        A folder on the disk that does not exist yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,11 +66,11 @@ class Disk:
         kept.rename(self._folder)
 
     def fill(self) -> None:
-        """Leave no room."""
+        """Fill the disk completely."""
         with (self._folder / FILL).open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(b"\0" * CHUNK)
 
     def free(self) -> None:
-        """Give back what `fill` has taken."""
+        """Free the space that `fill` has taken."""
         (self._folder / FILL).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Trials that have ended, kept in a folder, so that the rest can be run later."""
+"""Keeps completed trials in a folder, so that the others can run later."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ HEAD, TRIALS = "chaos.json", "trials.jsonl"
 
 
 class KeptTrials:
-    """What a folder knows of its trials.
+    """The completed trials of a folder.
 
     Parameters
     ----------
     folder
-        Of these trials, or to be made.
+        Folder of the trials; created if it does not exist.
     seed, kinds
-        Of the trials.
+        Seed and fault kinds of the trials.
 
     Attributes
     ----------
     lines
-        Of the trials that have ended, by number.
+        Results of the completed trials, by trial number.
     weights
-        Hash of the undisturbed run; empty until it is known.
+        Hash of the undisturbed run's weights; empty until it is known.
 
     Raises
     ------
@@ -56,13 +56,13 @@ class KeptTrials:
         self.lines: dict[int, dict[str, Any]] = {line["trial"]: line for line in map(unpacked, _lines(path))}
 
     def expect(self, weights: str) -> None:
-        """The undisturbed run has this hash."""
+        """Store the hash of the undisturbed run's weights."""
         self.weights = weights
         with whole(self._folder / HEAD) as fresh:
             fresh.write_text(json.dumps(self._head | {"weights_sha256": weights}), encoding="utf-8")
 
     def add(self, ending: Ending) -> dict[str, Any]:
-        """A trial has ended; what is kept of it."""
+        """Store a completed trial; return its stored result."""
         trial = ending.trial
         same = ending.struck and ending.weights == self.weights
         why = ending.why or ("other bits" if ending.struck else "the fault did not happen")
@@ -80,7 +80,7 @@ class KeptTrials:
         return self.lines[trial.number]
 
     def close(self) -> None:
-        """Nothing more is added."""
+        """Close the file of results."""
         self._file.close()
 
     def _read(self) -> dict[str, Any]:

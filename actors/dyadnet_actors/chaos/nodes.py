@@ -1,6 +1,7 @@
 """A Ray cluster of two nodes on this machine, in a process that does nothing else.
 
-It prints its address, kills the second node when it is sent a line, says so, and ends with its input.
+It prints the cluster's address. When it reads a line, it kills the second node and prints a confirmation. It ends at
+the next line, or when its input closes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    """Start, wait to be told to strike, wait to be told to end."""
+    """Start the cluster, kill the second node at the first input line, and shut down at the next."""
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})

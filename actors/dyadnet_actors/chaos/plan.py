@@ -1,7 +1,7 @@
-"""Which fault each trial has, drawn from a seed; and the small run that suffers it.
+"""Draws the fault of each trial from a seed, and defines the small run that suffers it.
 
-What kills or hangs a block's actor happens exactly at its minibatch and tick. All else is struck from outside, as soon
-as that point is known to have come: a straggler from that tick on holds the run there.
+Faults that kill or hang a block's actor happen exactly at their minibatch and tick. All other faults are injected from
+outside, as soon as the run is known to have reached that point: from that tick on, a straggler holds the run there.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ Kind = Literal[
     "hang-up",
     "suspend",
 ]
-"""The last six: processes of Ray's own are killed or stopped; the disk fills up, and is freed later; whoever reads the
-log goes; the terminal does (SIGHUP); all processes stop for longer than a heartbeat, and go on."""
+"""The last six kinds: Ray's own processes are killed or stopped; the disk fills up and is freed later; the reader of
+the log disappears; the terminal closes (SIGHUP); all processes stop for longer than a heartbeat and then continue."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ENDING: frozenset[Kind] = frozenset({"driver", "ray-dies", "ray-hangs", "disk-full", "hang-up"})
-"""Kinds that may end a run; ``dyadnet resume`` goes on with it then."""
+"""Kinds that may end a run; ``dyadnet resume`` then continues it."""
 SURVIVED: frozenset[Kind] = frozenset({"actor", "coordinator", "hang", "node", "link"})
-"""Kinds that a run records as a failure, and survives."""
+"""Kinds that a run records as a failure and survives."""
 RAYS = (("gcs_server",), ("raylet",), ("gcs_server", "raylet"))
-"""Of Ray's own processes, the control store, the raylet, or both."""
+"""Ray's own processes to strike: the control store, the raylet, or both."""
 BLOCKS = ("h1", "h2", "out")
 LINKS = (("h1", "h2"), ("h2", "out"))
 SWEEPS = 6
 TICKS = 2 * SWEEPS
-"""Of every minibatch: red-black, with a fixed number of sweeps, so that every tick comes."""
+"""Ticks of every minibatch: red-black with a fixed number of sweeps, so that every tick occurs."""
 EPOCHS = 3
 SAMPLES = 500
 MINIBATCH = 30
 MINIBATCHES = EPOCHS * -(-(SAMPLES - SAMPLES // 10) // MINIBATCH)
 HELD = 100.0
-"""How many times as long everything takes once the point has come at which to strike from outside."""
+"""Factor by which the straggler slows down, once the run has reached the point for a fault from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class FaultTrial:
     Attributes
     ----------
     number, kind
-        From 0; what is struck.
+        Number of the trial, from 0, and the kind of its fault.
     fault
-        What the run itself is told: the fault, or the mark of the point at which to strike.
+        Fault in the run's own settings: the fault itself, or the slow-down that marks the point at which to strike.
     victims
-        Of Ray's own processes those that are hit, where any are.
+        Ray's own processes to strike; empty for all other kinds.
     """
 
     number: int
@@ -70,7 +70,7 @@ class FaultTrial:
 
 
 def settings() -> dict[str, Any]:
-    """The run: the bundled digits, small and fast."""
+    """Return the settings of the run: the bundled digits, small and fast."""
     return {
         "network": {"layered": {"inputs": 64, "hidden": [24, 20], "outputs": 10, "gain": 1.4, "lam": 0.0}},
         "data": {"name": "digits", "limit_train": SAMPLES, "limit_test": 100},
@@ -82,7 +82,7 @@ def settings() -> dict[str, Any]:
 
 
 def trials(count: int, seed: int, kinds: Sequence[Kind] = KINDS) -> list[FaultTrial]:
-    """So many trials, each kind in turn."""
+    """Return `count` trials that cycle through the kinds."""
     return [_trial(number, kinds[number % len(kinds)], seed) for number in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""A run in a process of its own, from outside."""
+"""Starts a training run in a separate process and observes it from outside."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ import yaml
 from dyadnet_actors.chaos.plan import settings
 
 LIMIT = 240.0
-"""Seconds that a run may take."""
+"""Maximum duration of a run in seconds."""
 COMMAND = (sys.executable, "-c", "from dyadnet.cli.main import main; main()")
 
 
 class RunProcess:
-    """A process that trains, with its answer on standard output.
+    """A training process that prints its result on standard output.
 
     Parameters
     ----------
     environment
-        Of the process.
+        Environment variables of the process.
     log
-        The file that it says things into; None: a pipe, which `close_log` breaks.
+        File that receives standard error; None for a pipe, which `close_log` breaks.
     arguments
-        Of ``dyadnet``.
+        Command-line arguments of ``dyadnet``.
 
     Attributes
     ----------
     process
-        The driver.
+        The driver process.
     """
 
     def __init__(self, environment: Mapping[str, str], log: Path | None, *arguments: str) -> None:
@@ -54,7 +54,7 @@ class RunProcess:
 
     @classmethod
     def begin(cls, folder: Path, environment: Mapping[str, str], *flags: str, piped: bool = False) -> RunProcess:
-        """Train in a folder; its settings and log lie beside it."""
+        """Start to train in a folder; the settings and the log are written beside it."""
         path = folder.with_suffix(".yaml")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(settings()), encoding="utf-8")
@@ -63,11 +63,11 @@ class RunProcess:
 
     @classmethod
     def resume(cls, folder: Path, environment: Mapping[str, str]) -> RunProcess:
-        """Go on with the run of a folder."""
+        """Resume the run of a folder."""
         return cls(environment, folder.with_suffix(".resumed.log"), "resume", str(folder), "--json")
 
     def weights(self) -> str:
-        """Hash of the last weights, once the run has ended; empty if it did not end well, or not in time."""
+        """Wait for the run to end; return the hash of its last weights, empty if it failed or took too long."""
         if self._hash is None:
             try:
                 out, _ = self.process.communicate(timeout=LIMIT)
@@ -78,21 +78,21 @@ class RunProcess:
         return self._hash
 
     def said(self) -> str:
-        """All that it has said so far."""
+        """Return everything that the run has logged so far."""
         return "" if self._log is None else self._log.read_text(encoding="utf-8", errors="replace")
 
     def last(self) -> str:
-        """The last line that it said, or that it took too long."""
+        """Return the last line of the log, or a message that the run took too long."""
         lines = self.said().strip().splitlines()
         return f"not over after {LIMIT:g} s" if self._late else lines[-1] if lines else "it said nothing"
 
     def close_log(self) -> None:
-        """Have nobody read its log any more."""
+        """Close the reading end of the log's pipe."""
         if self.process.stderr is not None:
             self.process.stderr.close()
 
     def end(self) -> None:
-        """End it if it is not over, and whatever it started."""
+        """Kill the process and its process group, if it is still running."""
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)

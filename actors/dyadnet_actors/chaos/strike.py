@@ -1,4 +1,4 @@
-"""One trial: a run in a process of its own, struck at its point, resumed if that may end it, and its hash."""
+"""Runs one trial: starts a run, injects the fault, resumes the run if the fault may end it, and returns its hash."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from dyadnet_actors.chaos.victims import COORDINATOR, below, hit, send
 from dyadnet_actors.cluster.connection import DEFAULTS, authentication
 
 LOOK = 0.01
-"""Seconds between two looks for the point at which to strike."""
+"""Seconds between two checks for the point at which to strike."""
 SUSPENDED = 10.0
-"""Seconds for which all processes stop: longer than a heartbeat."""
+"""Seconds for which all processes are stopped: longer than a heartbeat."""
 FULL = "No space left"
 ADVICE = "dyadnet resume"
-"""In the last line of a run that was ended and can go on."""
+"""Text in the last line of a run that was ended and can be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,15 @@ class Ending:
     Attributes
     ----------
     trial
-        Which.
+        The trial.
     weights
-        Hash of the last weights; empty if it did not end well.
+        Hash of the last weights; empty if the run did not end well.
     struck
         Whether the fault happened.
     seconds
-        From the start to the end.
+        Duration of the trial.
     why
-        The last line that was said, if it did not end well.
+        Last line of the log, or the error, if the run did not end well.
     """
 
     trial: FaultTrial
@@ -58,7 +58,7 @@ class Ending:
 
 
 def undisturbed(folder: Path) -> str:
-    """Hash of the run without a fault, on the local engine."""
+    """Run without a fault on the local engine; return the hash of the last weights."""
     shutil.rmtree(folder, ignore_errors=True)
     with _surroundings() as environment:
         run = RunProcess.begin(folder, environment, "--engine", "local")
@@ -69,7 +69,7 @@ def undisturbed(folder: Path) -> str:
 
 
 def struck(trial: FaultTrial, folder: Path) -> Ending:
-    """Run a trial; what goes wrong around it goes wrong with it alone."""
+    """Run a trial; an error around the run counts as this trial's result and does not affect the others."""
     started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -80,7 +80,7 @@ def struck(trial: FaultTrial, folder: Path) -> Ending:
 
 
 def _struck(trial: FaultTrial, folder: Path) -> tuple[str, bool, str]:
-    """Hash of the last weights, whether the fault happened, and what was wrong."""
+    """Return the hash of the last weights, whether the fault happened, and what went wrong."""
     with _surroundings() as environment, contextlib.ExitStack() as stack:
         flags = ["--fault", str(trial.fault)]
         nodes = disk = None
@@ -106,7 +106,7 @@ def _struck(trial: FaultTrial, folder: Path) -> tuple[str, bool, str]:
 
 
 def _strike(trial: FaultTrial, run: RunProcess, nodes: _Nodes | None, disk: Disk | None) -> None:
-    """Do what the trial says to a run that is held at its point."""
+    """Inject the trial's fault into a run that is held at its point."""
     driver = run.process.pid
     blows: dict[str, Callable[[], object]] = {
         "coordinator": lambda: hit(driver, signal.SIGKILL, lambda name: name.startswith(COORDINATOR)),
@@ -126,7 +126,7 @@ def _strike(trial: FaultTrial, run: RunProcess, nodes: _Nodes | None, disk: Disk
 
 
 def _suspend(driver: int) -> None:
-    """Stop all processes of a run, and have them go on."""
+    """Stop all processes of a run for a while, then continue them."""
     stopped = list(below(driver))
     send(signal.SIGSTOP, stopped)
     time.sleep(SUSPENDED)
@@ -134,7 +134,7 @@ def _suspend(driver: int) -> None:
 
 
 def _fill(disk: Disk, run: RunProcess) -> None:
-    """Fill a run's disk until it has noticed, and free it again."""
+    """Fill a run's disk until the run has noticed, then free it again."""
     disk.fill()
     deadline = time.monotonic() + LIMIT
     while run.process.poll() is None and FULL not in run.said() and time.monotonic() < deadline:
@@ -143,7 +143,7 @@ def _fill(disk: Disk, run: RunProcess) -> None:
 
 
 def _await(events: Path, process: subprocess.Popen[str]) -> bool:
-    """Whether the point to strike at has come before the run was over."""
+    """Wait for the point at which to strike; return whether the run reached it before it ended."""
     deadline = time.monotonic() + LIMIT
     while time.monotonic() < deadline and process.poll() is None:
         if events.exists() and events.stat().st_size:
@@ -153,7 +153,7 @@ def _await(events: Path, process: subprocess.Popen[str]) -> bool:
 
 
 def _happened(folder: Path, trial: FaultTrial) -> bool:
-    """Whether the record says that the fault happened, and, where actors died of it alone, that it was survived."""
+    """Return whether the record shows the fault and, for kinds that a run survives, also the failure."""
     path = folder / EVENTS
     if not (folder / CONFIG).exists() or not path.exists():
         return False
@@ -163,7 +163,7 @@ def _happened(folder: Path, trial: FaultTrial) -> bool:
 
 @contextlib.contextmanager
 def _surroundings() -> Iterator[dict[str, str]]:
-    """An environment with Ray's files in a folder of their own, whose path is short because sockets lie there."""
+    """Yield an environment with a temporary folder for Ray's files; its path is short because it holds sockets."""
     folder = tempfile.mkdtemp(prefix="dy", dir="/tmp")
     ours = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     try:
@@ -173,7 +173,7 @@ def _surroundings() -> Iterator[dict[str, str]]:
 
 
 class _Nodes:
-    """A cluster of two nodes on this machine, in a process of its own (`dyadnet_actors.chaos.nodes`)."""
+    """A cluster of two nodes on this machine, in a separate process (`dyadnet_actors.chaos.nodes`)."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

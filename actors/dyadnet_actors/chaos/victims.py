@@ -1,4 +1,4 @@
-"""The processes of a run, and what can be done to them from outside."""
+"""Finds the processes of a run and sends them signals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COORDINATOR = "ray::CoordinatorActor"
 
 
 def below(driver: int) -> dict[int, str]:
-    """The names of a driver's processes by their numbers, itself included: of programs without their folders."""
+    """Return the program names, without folders, of a driver and all its descendants, by process ID."""
     parents, names = {}, {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -32,12 +32,12 @@ def send(number: signal.Signals, processes: Iterable[int]) -> None:
 
 
 def hit(driver: int, number: signal.Signals, meant: Callable[[str], bool]) -> list[int]:
-    """Send a signal to those of a driver's processes whose name is meant.
+    """Send a signal to those of a driver's processes whose name matches; return their process IDs.
 
     Raises
     ------
     ProcessLookupError
-        If there is none.
+        If no process matches.
     """
     found = [process for process, name in below(driver).items() if meant(name)]
     if not found:

@@ -201,7 +201,7 @@ def _alone(
     repetitions: int,
     as_json: bool,
 ) -> None:
-    """Chains on the local engine, beside their bare products."""
+    """Measure chains on the local engine beside their bare matrix products, and print the results."""
     from dyadnet.bench.growth import alone
 
     console = for_people(width=120)

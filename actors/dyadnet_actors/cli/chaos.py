@@ -1,4 +1,4 @@
-"""``dyadnet chaos``: does a run end with the same bits, whatever dies on its way?"""
+"""``dyadnet chaos``: checks that a run ends with the same bits, whatever fault it suffers."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def chaos(
 
 
 def _tried(count: int, seed: int, kinds: Sequence[Kind], folder: Path, at_most: int | None) -> dict[str, Any]:
-    """The trials that are left, one after the other, and what came of all."""
+    """Run the remaining trials one after the other; return the totals over all trials."""
     from dyadnet_actors.chaos.kept import KeptTrials
     from dyadnet_actors.chaos.strike import struck, undisturbed
 
@@ -93,7 +93,7 @@ def _sums(lines: Sequence[dict[str, Any]]) -> dict[str, float]:
 
 
 def _kinds(text: str | None) -> Sequence[Kind]:
-    """Those that are asked for; all that can be had here unless any are."""
+    """Return the requested kinds; by default, all kinds that this machine supports."""
     if text is None:
         return KINDS if possible() else [kind for kind in KINDS if kind != "disk-full"]
     found = [part.strip() for part in text.split(",")]

@@ -1,4 +1,4 @@
-"""``dyadnet reproduce``: the paper's table and figures again, as studies that end with its numbers beside ours."""
+"""``dyadnet reproduce``: runs the paper's table and figures as studies, and shows the paper's numbers beside ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``dyadnet status`` and ``dyadnet top`` draw, from glances at runs; no Ray in here."""
+"""Draws the output of ``dyadnet status`` and ``dyadnet top`` from glances at runs; independent of Ray."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dyadnet.process.console import for_people
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDE, NARROW = 10, 4
-"""Characters of a bar, and where there is little room."""
+"""Characters of a bar: normally, and where there is little room."""
 STILL = 1.0
-"""Seconds after which a run that does not move is said to stand still."""
+"""Seconds without movement after which a run counts as standing still."""
 COLUMNS = 112
-"""Width of what is drawn into a file or a pipe, and that everything of the live view takes."""
+"""Width of the output into a file or a pipe, and width that the full live view needs."""
 STATES = {
     "starting": "yellow",
     "training": "green",
@@ -46,18 +46,18 @@ Glance = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What happened between two glances, a second; since the run began if there is only one.
+    """Rates per second between two glances; if there is only one glance, since the run began.
 
     Attributes
     ----------
     updates
-        Firings a second, by block.
+        Firings per second, by block.
     activities
-        Share of an actor's time by activity, by actor.
+        Fraction of each actor's time by activity, by actor.
     ages
-        Mean age of what was read in seconds, by actor; free-running mode only.
+        Mean age in seconds of the messages that were read, by actor; free-running mode only.
     minibatches
-        A second.
+        Minibatches per second.
     """
 
     updates: dict[str, float]
@@ -67,7 +67,7 @@ class Rates:
 
 
 def rates(glance: Glance, before: Glance | None = None) -> Rates:
-    """What happened since an earlier glance."""
+    """Return the rates since an earlier glance, or since the run began."""
     elapsed = max(1e-9, glance["now"] - (glance["started"] if before is None else before["now"]))
     old: Glance = before or {"blocks": {}, "actors": {}, "minibatches": 0}
     updates = {
@@ -91,13 +91,19 @@ def rates(glance: Glance, before: Glance | None = None) -> Rates:
 
 
 def console() -> Console:
-    """Where to draw: as wide as the terminal, or wide enough for everything where there is none."""
+    """Return the console: as wide as the terminal, or `COLUMNS` wide if there is no terminal."""
     there = for_people(results=True)
     return there if there.is_terminal else for_people(results=True, width=COLUMNS)
 
 
 def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
-    """One line a run; each with its coordinator's name."""
+    """Return a table with one line per run.
+
+    Parameters
+    ----------
+    glances
+        Name of each run's coordinator, and the glance at the run; empty if the coordinator does not answer.
+    """
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for heading, justify in (
         ("run", "left"),
@@ -111,7 +117,7 @@ def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
         ("silent", "right"),
         ("actors", "right"),
     ):
-        # A long name goes on in the next line, so that all of it and all numbers can be read.
+        # A long name wraps, so that it and all numbers stay readable.
         name = heading == "run"
         table.add_column(heading, justify=justify, no_wrap=not name, overflow="fold")  # type: ignore[arg-type]
     for coordinator, glance in glances:
@@ -135,7 +141,7 @@ def overview(glances: Sequence[tuple[str, Glance]]) -> RenderableType:
 
 
 def waiting(states: Mapping[str, str], glance: Glance) -> RenderableType:
-    """What every actor of a run does or waits for."""
+    """Return a table of what every actor of a run does or waits for."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("actor", "where", "doing"):
         table.add_column(heading)
@@ -148,10 +154,10 @@ def waiting(states: Mapping[str, str], glance: Glance) -> RenderableType:
 
 
 def chains(found: Mapping[str, Any], mode: str = "lockstep") -> RenderableType:
-    """Who waits for whom: why a run stands still, or one moment of it.
+    """Return who waits for whom: the reason why a run stands still, or the waits at this moment.
 
-    Drawn from `dyadnet_actors.protocol.stall_diagnosis.Diagnosis.plain`.
-    In free-running mode nobody waits for a message, so that of a moment there is nothing to tell.
+    `found` comes from `dyadnet_actors.protocol.stall_diagnosis.Diagnosis.plain`.
+    In free-running mode no block waits for a message, so a moment has no waits to show.
     """
     stands = found["still"] >= STILL
     if not stands and mode == "free":
@@ -161,12 +167,12 @@ def chains(found: Mapping[str, Any], mode: str = "lockstep") -> RenderableType:
 
 
 def board(glance: Glance, found: Rates, width: int = COLUMNS) -> RenderableType:
-    """The live view of one run.
+    """Return the live view of one run.
 
     Parameters
     ----------
     width
-        Characters in a line. Where there are fewer than `COLUMNS`, bars are short.
+        Characters per line. If there are fewer than `COLUMNS`, bars are short.
     """
     narrow = width < COLUMNS
     title = Text.assemble(
@@ -254,7 +260,7 @@ def _actors(glance: Glance, found: Rates, narrow: bool) -> RenderableType:
 
 
 def _legend() -> Text:
-    """What the colours of an actor's time mean."""
+    """Return the legend for the colours of an actor's time."""
     legend = Text()
     for activity, style in ACTIVITIES.items():
         legend.append("█ ", style=style).append(f"{activity}  ", style="grey58")
@@ -262,7 +268,7 @@ def _legend() -> Text:
 
 
 def sparkline(values: Sequence[float | None], width: int) -> str:
-    """Values as blocks of eight heights, on a logarithmic scale; the newest at the right."""
+    """Return values as bars of eight heights on a logarithmic scale, the newest at the right."""
     known = [value for value in values if value is not None and value > 0]
     if not known:
         return ""
@@ -274,7 +280,7 @@ def sparkline(values: Sequence[float | None], width: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a clock shows them: minutes and seconds, hours before them if there are any."""
+    """Format seconds as a clock does: minutes and seconds, preceded by hours if there are any."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
@@ -286,7 +292,7 @@ def _minibatch(glance: Glance) -> str:
 
 
 def _shown(glance: Glance, digits: int = 2) -> tuple[Mapping[str, float], Callable[[float | None], str]]:
-    """The accuracy, PSNR or R², by part, all after the same epoch, the last whole one; and how it is written."""
+    """Return the accuracy, PSNR or R² of each part after the last complete epoch, and a function that formats it."""
     ended = glance["ended"]
     if "r2" not in ended:
         return ended.get("accuracy", {}), partial(_percent, digits=digits)
@@ -311,7 +317,7 @@ def _over(residual: float | None, tolerance: float) -> str:
 
 
 def _decades(residual: float | None, tolerance: float, size: int) -> Text:
-    """A bar over four decades around the tolerance, which is its middle."""
+    """Return a bar over four decades, with the tolerance in its middle."""
     if residual is None:
         return Text("–")
     filled = 0.0 if residual <= 0 else (math.log10(residual / tolerance) + 2.0) / 4.0

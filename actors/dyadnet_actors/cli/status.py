@@ -40,7 +40,7 @@ def status(
             standing = {} if wanted is None else cluster.standing(shown[0].coordinator)
     except UsageError as problem:
         if folder is not None:
-            # Of a run on a cluster of its own only its folder tells.
+            # A run with its own cluster can be seen only through its folder.
             _tell(folder, as_json=as_json)
             return
         raise problem if run is None else _nowhere(run, problem) from None
@@ -101,12 +101,12 @@ def top(
 
 
 def _folder(run: str) -> Path | None:
-    """The folder that holds a run; None of a name that may be that of a run on the cluster.
+    """Return the folder that holds a run; None if the name may be that of a run on the cluster.
 
     Raises
     ------
     UsageError
-        If it can be nothing but a path, and no run is there.
+        If the name can only be a path, and no run is there.
     """
     from dyadnet.runs.folder import CONFIG
 
@@ -119,12 +119,12 @@ def _folder(run: str) -> Path | None:
 
 
 def _lack(folder: Path) -> str:
-    """Why a path is no run's."""
+    """Return the reason why a path is not a run's folder."""
     return "no run is in this folder" if folder.is_dir() else "there is no such folder"
 
 
 def _on_cluster(folder: Path) -> bool:
-    """Whether a run goes on on a cluster, which can say more of it."""
+    """Return whether the run of a folder is running on a cluster, which knows more about it."""
     from dyadnet.runs.folder import read_config
     from dyadnet.runs.status import read_status
 
@@ -132,7 +132,7 @@ def _on_cluster(folder: Path) -> bool:
 
 
 def _nowhere(run: str, problem: UsageError) -> UsageError:
-    """What to say of a name that is neither a folder's nor a run's on the cluster."""
+    """Return the error for a name that is neither a run's folder nor a run on the cluster."""
     why = str(problem)
     if isinstance(problem, ConfigError) and problem.value == "auto":
         why = "and no cluster here could have a run of this name"
@@ -140,7 +140,7 @@ def _nowhere(run: str, problem: UsageError) -> UsageError:
 
 
 def _tell(run: Path, *, as_json: bool) -> None:
-    """Say how the run of a folder stands."""
+    """Print the status of the run of a folder."""
     from dyadnet.runs.folder import read_config, read_metrics
     from dyadnet.runs.record_lines import ended
     from dyadnet.runs.status import read_status
@@ -154,5 +154,5 @@ def _tell(run: Path, *, as_json: bool) -> None:
 
 
 def _brief(glance: dict[str, object]) -> dict[str, object]:
-    """A glance without what only drawings need."""
+    """Return a glance without the fields that only drawings need."""
     return {name: value for name, value in glance.items() if name not in ("network", "curve", "epoch_curve", "edges")}

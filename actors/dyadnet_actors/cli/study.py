@@ -99,7 +99,7 @@ def _narrowed(
     quickly: bool,
     shown: Mapping[str, Any],
 ) -> Study:
-    """A study with what the flags say; checked again as a whole."""
+    """Apply the command line's options to a study; validate the result as a whole."""
     from dyadnet.study.definition import Study
     from dyadnet.study.plan import quick
 

@@ -1,1 +1,1 @@
-"""All that starts, finds and ends Ray actors."""
+"""Starts, finds and ends Ray actors."""

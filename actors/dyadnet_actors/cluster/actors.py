@@ -1,9 +1,9 @@
-"""The Ray actors: thin shells around a host of blocks and around the coordinator.
+"""The Ray actors: thin wrappers around a host of blocks and around the coordinator.
 
-The driver creates the coordinator, the coordinator creates the blocks; Ray ends actors whose creator dies, so
-nothing outlives the driver. Letters and control calls run in concurrency groups of their own, so that an actor
-answers while it computes. Calls that carry letters return nothing, not even a reference: virtual time bounds how many
-can be under way.
+The driver creates the coordinator, and the coordinator creates the block actors. Ray ends actors whose creator dies, so
+nothing outlives the driver, except in a detached run. Packets and control calls run in concurrency groups of their own,
+so that an actor answers while it computes. Calls that carry packets return nothing, not even a reference: virtual time
+bounds how many can be in flight.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ from dyadnet_actors.protocol.stall_diagnosis import diagnose
 from dyadnet_actors.transports.identity import Card
 
 ANSWERED = 0.2
-"""Seconds within which a question is answered that asks for what is known."""
+"""Seconds within which an actor answers a question about what it already knows."""
 LOOK = 3.0
-"""Seconds within which an actor that is not hung tells its status."""
+"""Seconds within which an actor that does not hang reports its status."""
 UNHEARD = 1000
-"""Of what a run without a driver tells, so many of the newest are kept for whoever comes."""
+"""Number of news items that a run without a driver keeps for a later client, the newest ones."""
 LINGER = 60.0
-"""Seconds for which a coordinator without a driver waits after the end, for somebody to hear of it."""
+"""Seconds for which a coordinator without a driver waits after the end for a client to fetch the result."""
 
 
 class BlockActor:
-    """Some blocks of the network, and all their lanes, as one actor.
+    """Some blocks of the network, with all their lanes, as one actor.
 
     Parameters
     ----------
     config, home
-        The run, and where this actor stands in it.
+        The run, and the place of this actor in it.
     dataset
-        From the object store, for actors whose blocks read samples.
+        Data set from the object store; None for actors whose blocks read no samples.
     """
 
     def __init__(
@@ -80,21 +80,21 @@ class BlockActor:
         self._asked: str | None = None
         self._cores = usable()
         self._life = Life(config, home, dataset)
-        # What is there by now stays: no collection looks at all of it again.
+        # The objects that exist by now stay: the garbage collector need not scan them again.
         gc.freeze()
 
     def renew(self, incarnation: int) -> None:
-        """Begin a new life in the same process, with the weights that the run began with; `stop` comes first."""
+        """Begin a new life in the same process, with the run's initial weights; call `stop` first."""
         before = self._life
         before.close()
         self._home = replace(self._home, incarnation=incarnation)
         self._life = Life(self._config, self._home, self._dataset)
-        # Whoever asked the life before, in another thread, has had an answer by then.
+        # After this time, the previous life has answered every question from other threads.
         time.sleep(ANSWERED)
         before.free()
 
     def meet(self, peers: Sequence[ActorHandle[Any]]) -> dict[str, Any]:
-        """Get to know the other actors, by index; returns where and how this one runs."""
+        """Receive the handles of all actors, by index; return where and how this actor runs."""
         self._life.meet(lambda host, packet: peers[host].deliver.remote(self._home.index, packet))
         context = ray.get_runtime_context()
         code = str(Path(__file__).parent)
@@ -107,35 +107,35 @@ class BlockActor:
         }
 
     def cores(self) -> list[int]:
-        """Of this machine, those that this process could use when it began."""
+        """Return the cores of this machine that this process could use when it began."""
         return self._cores
 
     def pin(self, core: int) -> None:
-        """Stay on one core, with all threads."""
+        """Pin this process, with all its threads, to one core."""
         pin(core)
 
     def introduce(self, others: bool) -> Card:
-        """Where this actor is reached without Ray; with `others`, from other machines too."""
+        """Return the card by which this actor is reached without Ray; with `others`, from other machines too."""
         return self._life.introduce(ray.util.get_node_ip_address() if others else None)
 
     def know(self, cards: Sequence[Card]) -> None:
-        """Learn where everybody is reached without Ray."""
+        """Receive the cards by which all endpoints are reached without Ray."""
         self._life.know(cards)
 
     def greet(self, timeout: float) -> None:
-        """Connect to everybody, and hear from everybody."""
+        """Connect to every other endpoint, and wait until each has been heard."""
         self._life.greet(timeout)
 
     def listen(self) -> Any:
-        """Where this actor is reached by a transport of a user's own."""
+        """Return where a user-defined transport reaches this actor."""
         return self._life.listen(ray.util.get_node_ip_address())
 
     def connect(self, addresses: Sequence[Any]) -> None:
-        """Learn where everybody is reached by a transport of a user's own."""
+        """Receive the addresses at which a user-defined transport reaches all actors."""
         self._life.connect(addresses)
 
     def serve(self, number: int) -> None:
-        """Answer what the coordinator asks through shared memory, after so many questions."""
+        """Answer the coordinator's questions through shared memory, those after question `number`."""
         self._asked = "idle"
         try:
             self._life.serve(number)
@@ -157,41 +157,41 @@ class BlockActor:
 
     @ray.method(concurrency_group="mail", num_returns=0)
     def deliver(self, origin: int, packet: bytes) -> None:
-        """Take in what another actor has sent; what is nothing that it can have sent is counted and dropped."""
+        """Take a packet of another actor; an invalid packet is counted and dropped."""
         self._life.deliver(origin, packet)
 
     @ray.method(concurrency_group="control")
     def pulse(self) -> Pulse:
-        """A sign of life, while this actor computes."""
+        """Return a sign of life, even while this actor computes."""
         return self._life.pulse()
 
     @ray.method(concurrency_group="control")
     def status(self) -> HostStatus:
-        """What this actor is doing or waiting for, while it does so."""
+        """Return what this actor is doing or waiting for, even while it computes."""
         standing = self._life.standing()
         asked = self._asked
         return standing if asked is None or standing.activity != "idle" else replace(standing, activity=asked)
 
     @ray.method(concurrency_group="control")
     def stop(self) -> None:
-        """End what this actor is doing; it raises `StoppedError`."""
+        """Interrupt what this actor is doing, which then raises `HostStoppedError`."""
         self._life.stop()
 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """What a driver gives to its coordinator.
+    """What a driver gives its coordinator.
 
     Attributes
     ----------
     dataset
-        A reference into the object store; the coordinator never reads it.
+        Reference into the object store; the coordinator itself never reads the data.
     events
-        What has happened to the run before: faults that fired, failures that it survived.
+        Earlier events of the run: faults that fired, and failures that it survived.
     beginning
-        Where its checkpoints go, and which one it goes on from.
+        Where the checkpoints go, and the checkpoint from which the run resumes.
     hooked
-        Names of the hooks that the driver's callbacks override; None: there are no callbacks.
+        Names of the hooks that the driver's callbacks override; None if there are no callbacks.
     """
 
     dataset: Any
@@ -202,19 +202,19 @@ class Driven:
 
 @dataclass(frozen=True, slots=True)
 class Detached:
-    """A coordinator without a driver: it begins by itself, keeps the run's folder and reads the data itself.
+    """Marks a coordinator without a driver, which starts the run, keeps its folder and reads the data by itself.
 
     Attributes
     ----------
     resumed
-        Whether it goes on from a checkpoint.
+        Whether the run resumes from a checkpoint.
     """
 
     resumed: bool
 
 
 class CoordinatorActor:
-    """The core's coordinator as an actor, which creates the blocks.
+    """The coordinator of `dyadnet.training.coordinator` as an actor, which creates the block actors.
 
     Parameters
     ----------
@@ -223,9 +223,9 @@ class CoordinatorActor:
     shape
         Sizes of the data set.
     out
-        What a user finds the record by.
+        Name by which a user finds the record.
     owner
-        Who begins the run, and keeps its folder.
+        What begins the run and keeps its folder: a driver, or the coordinator itself.
     """
 
     def __init__(self, config: RunConfig, shape: DataShape, out: str, owner: Driven | Detached) -> None:
@@ -250,13 +250,13 @@ class CoordinatorActor:
             threading.Thread(target=self._live, args=(owner.resumed, reborn), name="run", daemon=True).start()
 
     def run(self) -> Summary:
-        """Create the blocks and train."""
+        """Create the block actors and train."""
         owner, me = self._owner, ray.get_runtime_context().current_actor
         assert isinstance(owner, Driven)
         return self._train(me, owner.dataset, self._news, Past(owner.events, owner.beginning, self._hooks))
 
     def _live(self, resumed: bool, reborn: bool) -> None:
-        """Train without a driver, wait a while for somebody to hear how it ended, and go."""
+        """Train without a driver, wait a while for a client to fetch the result, and end this actor."""
         me = ray.get_actor(str(ray.get_runtime_context().get_actor_name()), namespace=NAMESPACE)
 
         def train(folder: RunFolder) -> Summary:
@@ -286,7 +286,7 @@ class CoordinatorActor:
                     self._stop,
                 )
                 summary = self._attempts.run()
-                # Before metrics linger.
+                # Before the metrics endpoint lingers.
                 recorder.ended(summary)
                 return summary
             finally:
@@ -294,33 +294,33 @@ class CoordinatorActor:
 
     @ray.method(concurrency_group="control")
     def news(self, timeout: float) -> list[Item]:
-        """What the driver has not been told yet; waits up to `timeout` seconds for something."""
+        """Return the news since the last call; wait up to `timeout` seconds if there are none yet."""
         return self._news.take(timeout)
 
     @ray.method(concurrency_group="control", num_returns=0)
     def answer(self, number: int, told: Told) -> None:
-        """What the driver's callbacks say to a question."""
+        """Take the answer of the driver's callbacks to a question."""
         if self._hooks is not None:
             self._hooks.answer(number, told)
 
     @ray.method(concurrency_group="control")
     def introduction(self) -> Item | None:
-        """What somebody who comes later has missed of the run's beginning."""
+        """Return the news of the run's beginning, for a client that comes later."""
         return self._news.introduction
 
     @ray.method(concurrency_group="control")
     def ending(self) -> Ending | None:
-        """How a run without a driver has ended; None if it has not."""
+        """Return how a run without a driver has ended; None if it has not."""
         return self._ending
 
     @ray.method(concurrency_group="control")
     def dismiss(self) -> None:
-        """Somebody knows how the run has ended; this actor may go."""
+        """Let this actor end, because a client knows how the run has ended."""
         self._told.set()
 
     @ray.method(concurrency_group="control")
     def glance(self) -> dict[str, Any]:
-        """How the run stands, as plain values; asks no actor."""
+        """Return the status of the run as plain values, without asking any actor."""
         places = {name: dict(place) for name, place in self._snapshot.places.items()}
         return view(self._snapshot) | {
             "out": self._news.name,
@@ -330,7 +330,7 @@ class CoordinatorActor:
 
     @ray.method(concurrency_group="control")
     def status(self) -> dict[str, Any]:
-        """What every actor is doing or waiting for, in words, and who waits for whom."""
+        """Return what every actor is doing or waiting for, in words, and who waits for whom."""
         workers = self._workers
         if workers is None:
             return {"actors": {}, "waiting": None}
@@ -342,11 +342,11 @@ class CoordinatorActor:
 
     @ray.method(concurrency_group="control")
     def halt(self) -> None:
-        """End after the present minibatch, once a checkpoint is written; `run` raises `StoppedError` then."""
+        """End after the present minibatch, once a checkpoint is written; `run` then raises `StoppedError`."""
         self._stop.request()
 
     @ray.method(concurrency_group="control")
     def stop(self) -> None:
-        """End all block actors; `run` raises then."""
+        """End all block actors; `run` then raises an error."""
         if self._attempts is not None:
             self._attempts.stop()

@@ -1,4 +1,4 @@
-"""What actors answer, to calls and through shared memory; implements `Answers` and `Inquiry` of the engine."""
+"""The actors' answers to calls and through shared memory; implements `Answers` and `Inquiry` of the engine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dyadnet_actors.protocol.failures import ActorLostError, cause_of, check_mad
 from dyadnet_actors.protocol.host_status import NoAnswer, Told
 
 SOON = 0.1
-"""Seconds within which most answers come together."""
+"""Seconds within which most answers arrive."""
 
 
 class RayAnswers:
-    """Implements `dyadnet_actors.coordination.engine.Answers`: one reference an actor, by the host's index."""
+    """Implements `dyadnet_actors.coordination.engine.Answers`: one reference per actor, by host index."""
 
     def __init__(self, labels: Mapping[int, str], references: list[Any]) -> None:
         self._labels = labels
@@ -30,15 +30,15 @@ class RayAnswers:
         self._references = references
 
     def check(self) -> None:
-        """Raise what any of them raised, or that it died."""
+        """Raise an error if any actor raised one or died."""
         ready, _ = ray.wait(self._references, num_returns=len(self._references), timeout=0, fetch_local=False)
         for reference in ready:
             self._get(reference)
 
     def result(self, timeout: float) -> list[Any]:
-        """The answers in actor order."""
+        """Return the answers in actor order."""
         deadline = time.monotonic() + timeout
-        # Most come at once, and one look at all of them is cheaper than one at each.
+        # Most answers arrive together, and one check of all is cheaper than one check of each.
         ready, waiting = ray.wait(self._references, num_returns=len(self._references), timeout=SOON, fetch_local=False)
         if not waiting:
             with contextlib.suppress(RayError):
@@ -49,7 +49,7 @@ class RayAnswers:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError
-            # One that failed must be heard of even while another waits for it.
+            # A failure must be noticed even while another actor waits for the one that failed.
             ready, waiting = ray.wait(waiting, num_returns=1, timeout=remaining, fetch_local=False)
             for reference in ready:
                 self._get(reference)
@@ -67,23 +67,23 @@ class RayAnswers:
             raise ActorLostError(f"actor {label} failed: {cause_of(problem)}", [host]) from problem
         except RayError as problem:
             check_made(problem, f"actor {label}")
-            # Not RayActorError alone: a machine that is short of memory, or gone, has errors of its own.
+            # Not RayActorError alone: a machine that is out of memory, or lost, raises other errors.
             raise ActorLostError(f"actor {label} died: {cause_of(problem)}", [host]) from None
 
 
 class BoxAnswers:
-    """Implements `dyadnet_actors.coordination.engine.Answers` by boxes in shared memory.
+    """Implements `dyadnet_actors.coordination.engine.Answers` with boxes in shared memory.
 
     Parameters
     ----------
     shared
-        Where they are.
+        Segments that hold the boxes.
     number, method
-        Of the question.
+        Number and method of the question.
     layouts
-        Of each host's reports.
+        Layout of each host's reports.
     serving
-        Fails if a host does.
+        Answers to the `serve` calls, which fail if a host does.
     """
 
     def __init__(
@@ -110,12 +110,12 @@ class BoxAnswers:
 
 
 class RayInquiry:
-    """Implements `dyadnet_actors.coordination.engine.Inquiry`: one reference an actor.
+    """Implements `dyadnet_actors.coordination.engine.Inquiry`: one reference per actor.
 
     Parameters
     ----------
     silence
-        Seconds since the last sign of life of each actor, at the time of asking.
+        Seconds since the last sign of life of each actor, at the time of the question.
     """
 
     def __init__(self, references: list[Any], silence: list[float]) -> None:
@@ -124,12 +124,12 @@ class RayInquiry:
         self._asked = time.monotonic()
 
     def complete(self, timeout: float = 0.0) -> bool:
-        """Whether all have answered, which is waited for."""
+        """Wait up to `timeout` seconds; return whether all actors have answered."""
         ready, _ = ray.wait(self._references, num_returns=len(self._references), timeout=timeout, fetch_local=False)
         return len(ready) == len(self._references)
 
     def answers(self) -> list[Told]:
-        """What each has said by now."""
+        """Return what each actor has answered by now."""
         return [
             self._answer(reference, silence) for reference, silence in zip(self._references, self._silence, strict=True)
         ]

@@ -1,6 +1,6 @@
-"""Connecting to a Ray cluster, or starting one on this machine, and leaving nothing behind.
+"""Connects to a Ray cluster, or starts one on this machine, and cleans up afterwards.
 
-Who was submitted to a cluster as a job is on it already, and joins it unless told otherwise.
+A process that was submitted to a cluster as a job joins that cluster, unless told otherwise.
 """
 
 from __future__ import annotations
@@ -35,38 +35,39 @@ from dyadnet_actors.protocol.failures import RayLostError, cause_of
 
 NAMESPACE = "dyadnet"
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-"""One thread a library: cores are shared out to actors, and OpenBLAS takes memory for every thread."""
+"""One thread per library: the cores are divided among actors, and OpenBLAS takes memory for every thread."""
 OWN = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_task_events_report_interval_ms": "0"}
-"""For a cluster of our own: as on a desktop, where no other machine is to join, it listens on the loopback interface
-only; and its control store keeps no list of all calls, which grows with a run and nobody reads."""
+"""Settings for a cluster of our own. It listens only on the loopback interface, as Ray does on Windows and macOS, since
+no other machine is to join. Its control store keeps no list of all calls, which would grow with a run and which nobody
+reads."""
 DEFAULTS = {
     "RAY_worker_niceness": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_NUM_REDIS_GET_RETRIES": "5",
 }
-"""Ray runs workers at nice 15 unless told otherwise, warns of a change to come, reports its use, and knocks at a closed
-door for 20 seconds."""
+"""Settings for every cluster. Without them, Ray runs workers at nice 15, warns of a future change, reports its usage,
+and retries a closed port for 20 seconds."""
 PATIENCE = RecoverySpec().heartbeat
 
 
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""What Ray tells a job of itself (``ray job submit``): its runtime environment."""
+"""Variable in which Ray gives a job (``ray job submit``) its own runtime environment."""
 UNPACKED = "runtime_resources/working_dir_files"
-"""Where a node keeps the folder that a job brings along (``--working-dir``), until the job is over."""
+"""Part of the path where a node keeps a job's working directory (``--working-dir``) until the job is over."""
 
 
 class _Held:
-    """The connection that runs of this process share.
+    """The connection that the runs of this process share.
 
     Parameters
     ----------
     spec
-        As the first of them asked for it.
+        Settings of the first run, which made the connection.
     ended
-        What to undo once the last of them has ended.
+        What to undo once the last run has ended.
     watchdog
-        Of the cluster.
+        Watchdog of the cluster.
     """
 
     def __init__(self, spec: ClusterSpec, ended: contextlib.ExitStack, watchdog: Watchdog) -> None:
@@ -78,39 +79,40 @@ class _Held:
 
 _HOLDING = threading.Lock()
 _held: list[_Held] = []
-"""At most one: Ray has one connection a process."""
+"""At most one element: Ray has one connection per process."""
 
 
 @contextlib.contextmanager
 def connected(
     spec: ClusterSpec, patience: float = PATIENCE, advice: Callable[[], str] = lambda: ""
 ) -> Iterator[Watchdog]:
-    """Ray, connected as the settings say; whatever was started or set here ends on the way out of the last who uses it.
+    """Connect to Ray as the settings say; when the last user leaves, undo what was started and set here.
 
-    A connection that a program has made itself is used and left as it is.
+    If the program itself has made a connection, it is used and left as it is.
 
     Parameters
     ----------
     patience
         Seconds without a sign of life after which Ray counts as lost; see `dyadnet_actors.cluster.processes.parts`.
     advice
-        What to do if Ray is lost.
+        Returns what to do if Ray is lost.
 
     Yields
     ------
     Watchdog
-        Knows whether Ray is lost; to be asked wherever something is waited for.
+        Knows whether Ray is lost; ask it during every wait.
 
     Raises
     ------
     UsageError
         If something that this process has registered cannot be sent to actors.
     ConfigError
-        If there is no cluster at the address, it does not let us in, or another run of this process uses another one.
+        If there is no cluster at the address, if it refuses the connection, or if another run of this process uses
+        another cluster.
     RayLostError
         If Ray dies or hangs meanwhile.
     DyadnetError
-        If Ray does not start here, or raises an error of its own meanwhile: its cause.
+        If Ray does not start here, or raises an error of its own meanwhile; the message is its cause.
     """
     if spec.ship_code:
         send_modules()
@@ -131,17 +133,17 @@ def connected(
 
 
 def lost_with_the_job(folder: Path) -> bool:
-    """Whether a folder is in the copy of a job's own, which Ray removes once the job is over."""
+    """Return whether a folder lies in a job's copy of its working directory, which Ray removes after the job."""
     return JOB in os.environ and UNPACKED in folder.absolute().as_posix()
 
 
 def _placed(spec: ClusterSpec) -> ClusterSpec:
-    """The settings of a job that names no cluster: it is on the one that it was submitted to."""
+    """Return the settings; a job that names no cluster gets the one to which it was submitted."""
     return spec.model_copy(update={"address": "auto"}) if spec.address is None and JOB in os.environ else spec
 
 
 def _runtime(spec: ClusterSpec) -> dict[str, Any]:
-    """What our actors need of their environment, with what a job says of its own before it."""
+    """Return the runtime environment that our actors need; the job's own entries take precedence."""
     job: dict[str, Any] = {}
     with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
         job = dict(json.loads(os.environ.get(JOB, "{}"))["runtime_env"] or {})
@@ -154,7 +156,7 @@ def _runtime(spec: ClusterSpec) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _in_one_line(watchdog: Watchdog, advice: Callable[[], str]) -> Iterator[None]:
-    """Errors that Ray raises as one line: that it is lost, and what to do; else their cause."""
+    """Turn errors of Ray into one line: that Ray is lost and what to do, or else the cause of the error."""
     try:
         try:
             yield
@@ -174,7 +176,7 @@ def _in_one_line(watchdog: Watchdog, advice: Callable[[], str]) -> Iterator[None
 
 @contextlib.contextmanager
 def _watched(patience: float, advice: Callable[[], str]) -> Iterator[Watchdog]:
-    """A watchdog of the cluster that this process is connected to."""
+    """Yield a watchdog of the cluster to which this process is connected."""
 
     def stuck(why: str) -> None:
         for_people().print(f"dyadnet: {'; '.join(filter(None, (why, advice())))}", markup=False, soft_wrap=True)
@@ -186,13 +188,13 @@ def _watched(patience: float, advice: Callable[[], str]) -> Iterator[Watchdog]:
     try:
         yield watchdog
     finally:
-        # Of one that hangs and was not missed yet, a shutdown would never end.
+        # If Ray hangs and this was not noticed yet, a shutdown would never end.
         watchdog.well()
         watchdog.close()
 
 
 def _joined(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> _Held | None:
-    """The connection that is there, or a new one; None if it is the program's own."""
+    """Return the existing connection or a new one; None if the connection is the program's own."""
     if not _held and "ray" in sys.modules and sys.modules["ray"].is_initialized():
         return None
     if not _held:
@@ -201,7 +203,7 @@ def _joined(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> _H
             watchdog = stack.enter_context((_begun if here else _in_a_thread)(spec, patience, advice))
             _held.append(_Held(spec, stack.pop_all(), watchdog))
     (held,) = _held
-    # ``auto`` is whichever cluster runs here, this process's own included.
+    # ``auto`` means any cluster that runs here, including this process's own.
     same = spec.address in ("auto", held.spec.address) and spec.ship_code == held.spec.ship_code
     if not same:
         there = "a cluster of its own" if held.spec.address is None else held.spec.address
@@ -213,7 +215,7 @@ def _joined(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> _H
 
 @contextlib.contextmanager
 def _in_a_thread(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> Iterator[Watchdog]:
-    """`_begun` in a thread that lives as long: Ray's processes end with the thread that started them."""
+    """Run `_begun` in a thread that lives as long, because Ray's processes end with the thread that started them."""
     up: Future[Watchdog] = Future()
     over = threading.Event()
 
@@ -248,7 +250,7 @@ def _begun(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> Ite
     defaults = DEFAULTS | (OWN | folder() if own else {})
     values = {name: value for name, value in defaults.items() if name not in os.environ or name == "RAY_TMPDIR"}
     values |= authentication(spec.address)
-    # Ray refuses what a job's environment and ours have in common, although it is put together here.
+    # Ray refuses variables that both a job's environment and ours set, although they are merged here.
     values |= THREADS if own else {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
     with _environment(values), latest_kept() if own else contextlib.nullcontext():
         with as_it_was(), _captured() as noise:
@@ -259,14 +261,14 @@ def _begun(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> Ite
             try:
                 ray.init(**options)
             except SystemExit:
-                # So Ray hears SIGTERM, from its start on.
+                # Ray turns SIGTERM into SystemExit, from its start on.
                 raise KeyboardInterrupt from None
             except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as problem:
                 raise refused(spec.address, str(problem), noise()) from None
             except Exception as problem:
                 if type(problem) is not Exception:
                     raise
-                # So Ray says that a node of its own did not come up in time.
+                # Ray raises a plain Exception if its own node did not come up in time.
                 raise refused(None, str(problem), noise()) from None
         watchdog: Watchdog | None = None
         with _quiet():
@@ -282,19 +284,19 @@ def _leave(*, lost: bool, own: bool) -> None:
     """Disconnect from Ray, and end what was started here."""
     ray = importlib.import_module("ray")
     if lost and not own:
-        # A shutdown would wait for the cluster until Ray ends this process, with words of its own.
+        # A shutdown would wait for the cluster until Ray ends this process, with its own message.
         atexit.unregister(importlib.import_module("ray._private.worker").shutdown)
         if is_command():
             atexit.register(_go)
         return
     if lost:
-        # First: a shutdown would wait for them.
+        # Kill the processes first: a shutdown would wait for them.
         processes.kill()
     ray.shutdown()
 
 
 def _go() -> None:
-    """End this process as it is: libraries that still wait for a cluster would not."""
+    """End this process at once: libraries that still wait for a cluster would block a normal exit."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -303,7 +305,7 @@ def _go() -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Ray from printing on standard output what it thinks of deaths, which are told in a line of ours."""
+    """Keep Ray from printing its messages about deaths on standard output; dyadnet reports a death in one line."""
     names = vars(importlib.import_module("ray._private.worker"))
     printed = names.get("print_to_stdstream")
     names["print_to_stdstream"] = lambda *arguments, **named: None
@@ -314,17 +316,17 @@ def _quiet() -> Iterator[None]:
 
 
 def authentication(address: str | None) -> dict[str, str]:
-    """Environment that sets Ray's authentication explicitly, unless the user has set it.
+    """Return environment variables that set Ray's authentication explicitly, unless the user has set it.
 
-    Ray may turn tokens on by itself and leave one in the home folder, which later clusters would pick up. A cluster of
-    our own gets a token that only its processes know. To join one, a token is used if the user has one.
+    Ray may turn tokens on by itself and leave a token in the home folder, which later clusters would pick up. A cluster
+    of our own gets a token that only its processes know. To join another cluster, the user's token is used, if any.
     """
     if "RAY_AUTH_MODE" in os.environ:
         return {}
     if address is None:
         return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     saved = False
-    # Of a user whom the system does not know there is no home.
+    # A user whom the system does not know has no home.
     with contextlib.suppress(RuntimeError, OSError):
         saved = (Path.home() / ".ray" / "auth_token").exists()
     given = saved or any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
@@ -333,7 +335,7 @@ def authentication(address: str | None) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for a while."""
+    """Set environment variables for a while."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -348,13 +350,13 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _captured() -> Iterator[Callable[[], str]]:
-    """What libraries below Python write to standard error meanwhile; shown to nobody unless asked for."""
+    """Capture what libraries below Python write to standard error meanwhile; yield a function that returns it."""
     standing()
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
     kept = os.dup(2)
-    # Nowhere on a disk, where there may be no room.
+    # Not on a disk, which may be full.
     with os.fdopen(os.memfd_create("noise"), "w+b") if sys.platform == "linux" else tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), 2)
 
@@ -370,7 +372,7 @@ def _captured() -> Iterator[Callable[[], str]]:
 
 
 def _forget_authentication() -> None:
-    """Make Ray read mode and token again: it keeps what it found when it was loaded."""
+    """Make Ray read its authentication mode and token again: it caches what it found when it was loaded."""
     with contextlib.suppress(ImportError, AttributeError):
         raylet = importlib.import_module("ray._raylet")
         raylet.Config.initialize("")
@@ -378,7 +380,7 @@ def _forget_authentication() -> None:
 
 
 def _look_again() -> None:
-    """Make Ray read again whether to listen on the loopback interface only (`OWN`)."""
+    """Make Ray read again whether to listen only on the loopback interface (`OWN`)."""
     with contextlib.suppress(ImportError, AttributeError):
         constants = importlib.import_module("ray._private.ray_constants")
         variable, elsewhere = constants.ENABLE_RAY_CLUSTERS_ENV_VAR, not constants.IS_WINDOWS_OR_OSX

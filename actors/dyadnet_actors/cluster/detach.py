@@ -1,4 +1,4 @@
-"""Leaving a run to its cluster, and coming back to it."""
+"""Leaves a run to its cluster, and comes back to it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from dyadnet_actors.cluster.watchdog import Watchdog
 
 LISTEN = 0.5
-"""Seconds to wait for news before looking whether the run is over."""
+"""Seconds to wait for news before checking whether the run is over."""
 PATIENCE = 60.0
-"""Seconds for which a coordinator that is being started anew need not answer."""
+"""Seconds for which a coordinator that is being restarted need not answer."""
 
 
 def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, watchdog: Watchdog) -> None:
-    """Begin a run that needs no driver, or go on with one, and leave it once it trains.
+    """Begin or resume a run that needs no driver, and leave it once it trains.
 
     Raises
     ------
     LeftError
-        In the end, with what to do to come back.
+        Always at the end; the message says how to come back.
     RayLostError
         If the cluster is lost meanwhile.
     DyadnetError
-        If it does not begin.
+        If the run does not begin.
     """
     import ray
 
@@ -73,23 +73,23 @@ def leave(config: RunConfig, folder: RunFolder, shape: DataShape, name: str, wat
 
 
 def come_back(run: str, address: str, watcher: ProgressCallback, *, stop: bool) -> dict[str, Any]:
-    """Follow a run that was left to its cluster until it ends; its summary.
+    """Follow a run that was left to its cluster until it ends; return its summary.
 
     Parameters
     ----------
     run
-        Its folder, the folder's name, or its coordinator's.
+        The run's folder, the folder's name, or the name of the run's coordinator.
     address
         Ray cluster: HOST:PORT, or auto for one on this machine.
     stop
-        Have it end after the present minibatch, with a checkpoint.
+        End the run after the present minibatch, with a checkpoint.
 
     Raises
     ------
     LeftError
-        If it is left again, by Ctrl-C.
+        If the user leaves the run again by Ctrl-C.
     DyadnetError
-        What the run ended in.
+        The error with which the run ended.
     """
     from dyadnet.config import ClusterSpec
     from dyadnet.process.signals import interruptible
@@ -110,7 +110,7 @@ def come_back(run: str, address: str, watcher: ProgressCallback, *, stop: bool) 
 
 
 def _followed(run: str, watcher: ProgressCallback, watchdog: Watchdog, *, stop: bool) -> Ending:
-    """Show how a run goes until it ends."""
+    """Show the progress of a run until it ends; return how it ended."""
     import ray
     from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayActorError
 
@@ -133,7 +133,7 @@ def _followed(run: str, watcher: ProgressCallback, watchdog: Watchdog, *, stop: 
                 first = watchdog.get(handle.introduction.remote(), PATIENCE)
                 relay([first] if first is not None else [], None, watcher)
                 introduced = first is not None
-            # In this order: nothing is told after the end.
+            # In this order, because no news follows the end.
             ending: Ending | None = watchdog.get(handle.ending.remote(), PATIENCE)
             items = watchdog.get(handle.news.remote(0 if ending is not None else LISTEN), PATIENCE)
             relay(items, None, watcher)
@@ -156,7 +156,7 @@ def _followed(run: str, watcher: ProgressCallback, watchdog: Watchdog, *, stop: 
 
 
 def _chosen(name: str) -> ClusterRun:
-    """The run of a name; while one is started anew it does not tell its own."""
+    """Return the run with a name; wait while a run is being restarted, which does not report its name."""
     from dyadnet_actors.cluster import discovery as cluster
 
     deadline = time.monotonic() + PATIENCE
@@ -171,7 +171,7 @@ def _chosen(name: str) -> ClusterRun:
 
 
 def _from_anywhere(config: RunConfig) -> RunConfig:
-    """A configuration whose paths hold in every process, whatever folder it runs in."""
+    """Return the configuration with absolute paths, which hold in every process."""
     data, checkpoint = config.data, config.checkpoint
     place = data.dir or (Path(os.environ[ENVIRONMENT]) if ENVIRONMENT in os.environ else None)
     name = str(Path(data.name).absolute()) if is_own(data.name) else data.name
@@ -182,7 +182,7 @@ def _from_anywhere(config: RunConfig) -> RunConfig:
 
 
 def _error(ending: Ending) -> DyadnetError:
-    """What a run ended in, as it would have been raised here."""
+    """Return the error with which a run ended, as it would have been raised here."""
     problem = UsageError(ending["why"]) if ending.get("never_began") else DyadnetError(ending["why"])
     problem.exit_code = ending["exit_code"]
     return problem

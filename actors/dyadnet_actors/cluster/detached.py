@@ -1,4 +1,4 @@
-"""A run without a driver: its coordinator keeps the run's folder itself, and is started anew by Ray if it dies."""
+"""A run without a driver: its coordinator keeps the run's folder itself, and Ray restarts it if it dies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dyadnet.training.api import draw
 from dyadnet.training.opening import opened, store_of
 
 Ending = dict[str, Any]
-"""How a run has ended, as plain values: its summary, or what was wrong, the exit code, and whether it never began."""
+"""How a run has ended, as plain values: its summary or the error, the exit code, and whether it never began."""
 
 
 def lived(
@@ -34,18 +34,18 @@ def lived(
     resumed: bool,
     reborn: bool,
 ) -> Ending:
-    """Train to the end in a folder that a driver has made, and write down there how it ended.
+    """Train to the end in a folder that a driver has made; record in the folder how the run ended, and return it.
 
     Parameters
     ----------
     out
         The run's folder.
     watcher
-        Is told of what a user should know.
+        Receives what a user should know.
     train
-        Does it, given the folder.
+        Trains, given the folder.
     resumed
-        Whether it goes on from a checkpoint.
+        Whether the run resumes from a checkpoint.
     reborn
         Whether a coordinator of this run has died before.
     """
@@ -78,7 +78,7 @@ def lived(
 
 
 def read_ending(out: Path) -> Ending | None:
-    """How the run of a folder has ended without a driver; None if it has not, or that cannot be read."""
+    """Read how a run without a driver ended; None if it has not ended, or if its ending cannot be read."""
     try:
         found = unpacked(content(out / ENDING))
     except (OSError, ValueError):
@@ -112,7 +112,7 @@ def _trained(
         with RunFolder.reopened(out, config, lengths) as folder:
             folder.beginning = replace(beginning, initial=None if goes_on else initial_weights(config)[1])
             if reborn:
-                # Where it died nobody knows; that it went no further than before is what counts.
+                # It is unknown where the coordinator died. What counts is whether the run got any further than before.
                 minibatch = 1 if beginning.start is None else beginning.start.position.updates + 1
                 failure = Failure("coordinator", ("the coordinator",), "the coordinator died", minibatch)
                 why = Recovery(config.recovery, failures(folder.events())).refuse(failure)

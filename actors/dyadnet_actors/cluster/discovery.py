@@ -1,4 +1,4 @@
-"""The runs on a cluster: their coordinators, found by name, and how each one stands."""
+"""Finds the runs on a cluster by the names of their coordinators, and reports the status of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dyadnet_actors.cluster.connection import NAMESPACE
 
 COORDINATOR = "coordinator-"
 ANSWER = 5.0
-"""Seconds within which a coordinator tells how it stands."""
+"""Seconds within which a coordinator reports its status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ClusterRun:
     coordinator
         Name of its coordinator's actor.
     glance
-        How it stands; empty if its coordinator does not answer.
+        Status of the run; empty if its coordinator does not answer.
     """
 
     coordinator: str
@@ -32,17 +32,17 @@ class ClusterRun:
 
     @property
     def name(self) -> str:
-        """Its folder's name, or its coordinator's if that is not known."""
+        """Name of the run's folder, or of its coordinator if the folder is not known."""
         return str(self.glance.get("run", self.coordinator))
 
     @property
     def age(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the run began."""
         return float(self.glance["now"] - self.glance["started"])
 
 
 def runs() -> list[ClusterRun]:
-    """Every run on the cluster that Ray is connected to, oldest first; those that do not answer come last."""
+    """List every run on the connected cluster, oldest first; runs that do not answer come last."""
     import ray
     from ray.exceptions import RayError
 
@@ -52,7 +52,7 @@ def runs() -> list[ClusterRun]:
             try:
                 handles[actor["name"]] = ray.get_actor(actor["name"], namespace=NAMESPACE)
             except ValueError:
-                # It ended since it was listed.
+                # The run has ended since it was listed.
                 continue
     asked = {name: handle.glance.remote() for name, handle in handles.items()}
     deadline = time.monotonic() + ANSWER
@@ -67,7 +67,7 @@ def runs() -> list[ClusterRun]:
 
 
 def glance(coordinator: str) -> dict[str, Any] | None:
-    """How a run stands now; None if it is over, empty if its coordinator does not answer."""
+    """Return the present status of a run; None if it is over, empty if its coordinator does not answer."""
     import ray
     from ray.exceptions import GetTimeoutError, RayError
 
@@ -82,10 +82,10 @@ def glance(coordinator: str) -> dict[str, Any] | None:
 
 
 def standing(coordinator: str) -> dict[str, Any]:
-    """What every actor of a run is doing or waiting for, by name, and who waits for whom, if known.
+    """Return what every actor of a run is doing or waiting for, by name, and who waits for whom, if known.
 
     See `dyadnet_actors.protocol.stall_diagnosis`.
-    Hung ones take seconds to be told from busy ones.
+    It takes seconds to tell actors that hang from busy ones.
     """
     import ray
     from ray.exceptions import RayError
@@ -99,12 +99,12 @@ def standing(coordinator: str) -> dict[str, Any]:
 
 
 def chosen(found: Sequence[ClusterRun], wanted: str | None) -> ClusterRun:
-    """The run that a user means: by its folder's name or its coordinator's, or a beginning that only one has.
+    """Return the run that a user means: by the name of its folder or coordinator, or by a unique prefix of a name.
 
     Raises
     ------
     UsageError
-        If there is none, or more than one; it lists what runs.
+        If no run or more than one run matches; the message lists the runs.
     """
     listed = ", ".join(run.name for run in found) or "nothing"
     if wanted is None:

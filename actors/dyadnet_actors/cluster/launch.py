@@ -1,4 +1,4 @@
-"""The engine ``ray``: what the driver does. Entry point of the group ``dyadnet.engines``."""
+"""The driver's side of the engine ``ray``; entry point of the group ``dyadnet.engines``."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from dyadnet_actors.coordination.event_queue import Item, relay
 from dyadnet_actors.protocol.failures import CoordinatorLostError, cause_of, check_made
 
 START = 120.0
-"""Seconds within which a coordinator must have come up."""
+"""Seconds within which a coordinator must be up."""
 LISTEN = 0.5
-"""Seconds to wait for news before looking whether the run is over."""
+"""Seconds to wait for news before checking whether the run is over."""
 
 
 def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: ProgressCallback) -> Summary:
-    """Train with every block in a Ray actor.
+    """Train with the blocks in Ray actors.
 
     Raises
     ------
     ConfigError
-        If there is no such cluster, or no room on it.
+        If there is no such cluster, or if it has no room.
     RayLostError
-        If Ray itself dies or hangs; says how to go on.
+        If Ray itself dies or hangs; the message says how to go on.
     DyadnetError
         If a relaxation diverges, or an actor dies or hangs.
     """
@@ -66,7 +66,7 @@ def launch(config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: Prog
 
 
 def _way_on(config: RunConfig, folder: RunFolder) -> str:
-    """What a user can do once Ray is lost."""
+    """Return what a user can do once Ray is lost."""
     if not folder.begun:
         return "nothing was trained, and nothing is left of it; give the same command again"
     if checkpoints_in(config, folder.path):
@@ -78,7 +78,7 @@ def _way_on(config: RunConfig, folder: RunFolder) -> str:
 def _drive(
     config: RunConfig, dataset: Dataset, folder: RunFolder, watcher: ProgressCallback, watchdog: Watchdog
 ) -> Summary:
-    """Follow coordinators, one after the other if they die, until one tells how the run has ended."""
+    """Follow the coordinator, and its successors if it dies, until one reports how the run has ended."""
     import ray
 
     from dyadnet_actors.hosts.host import prepare
@@ -107,7 +107,7 @@ def _attempts(
         try:
             return _followed(coordinator, config.recovery.heartbeat, folder, watcher, reached, stop, watchdog)
         except CoordinatorLostError as problem:
-            # It may be Ray that is lost, and the coordinator with it.
+            # Ray itself may be lost, and the coordinator with it.
             watchdog.confirm()
             lost = problem
         finally:
@@ -148,7 +148,7 @@ def _keeps(folder: RunFolder) -> bool:
 
 
 def _rewind(folder: RunFolder) -> None:
-    """Take the run back to its newest checkpoint, or to its beginning if it has none."""
+    """Rewind the run to its newest checkpoint, or to its beginning if it has none."""
     beginning = folder.beginning
     if beginning is None or beginning.store is None:
         folder.rewind({})
@@ -167,14 +167,14 @@ def _followed(
     stop: Stop,
     watchdog: Watchdog,
 ) -> Summary:
-    """Relay what a coordinator tells until its run is over.
+    """Relay a coordinator's news until its run is over; return the summary.
 
     Raises
     ------
     CoordinatorLostError
-        If it dies, or does not answer for so many seconds.
+        If the coordinator dies, or does not answer for `patience` seconds.
     RayLostError
-        If Ray itself does.
+        If Ray itself dies or hangs.
     """
     import ray
     from ray.exceptions import GetTimeoutError, RayError, RayTaskError
@@ -190,7 +190,7 @@ def _followed(
             if stop.requested and not halted:
                 halted = True
                 coordinator.halt.remote()
-            # It takes seconds for a process to begin, and those are no standstill.
+            # A process takes seconds to start; this is no standstill.
             wait = LISTEN + patience if known else START
             items = watchdog.get(coordinator.news.remote(LISTEN), wait)
             reached.note(items)
@@ -209,19 +209,19 @@ def _followed(
         raise CoordinatorLostError(f"the coordinator hangs: no sign of life for {wait:.0f} s") from None
     except RayError as problem:
         check_made(problem, "the coordinator")
-        # Not RayActorError alone: a machine that is short of memory, or gone, has errors of its own.
+        # Not RayActorError alone: a machine that is out of memory, or lost, raises other errors.
         raise CoordinatorLostError(f"the coordinator died: {cause_of(problem)}") from None
 
 
 class Reached:
-    """How far a run has come, by what is told of it."""
+    """Tracks the progress of a run from its news."""
 
     def __init__(self) -> None:
         self.minibatch = 0
         self._of_epoch = 0
 
     def note(self, items: Iterable[Item]) -> None:
-        """Something was told."""
+        """Update the progress from news."""
         for name, arguments in items:
             if name == "started":
                 self._of_epoch = arguments[1]
@@ -240,5 +240,5 @@ def _end(coordinator: Any, name: str) -> None:
     with contextlib.suppress(Exception):
         ray.kill(coordinator)
     with contextlib.suppress(Exception):
-        # One that died could not do so itself.
+        # A coordinator that died could not release its reservation.
         release(name)

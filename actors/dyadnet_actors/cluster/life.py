@@ -1,4 +1,4 @@
-"""One life of a block actor: its host, and its ways to the others."""
+"""One life of a block actor: its host, and its connections to the others."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from dyadnet_actors.transports.connection import Connection
 from dyadnet_actors.transports.identity import Card
 
 Call = Callable[[int, bytes], None]
-"""Takes bytes to another actor."""
+"""Sends bytes to another actor."""
 
 
 class Life:
-    """What an actor does with one life of it.
+    """One life of a block actor.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class Life:
     Attributes
     ----------
     host
-        Its blocks.
+        The host of the actor's blocks.
     """
 
     def __init__(self, config: RunConfig, home: Home, dataset: Dataset | None) -> None:
-        # Nothing that is compiled or loaded counts as a relaxation's time.
+        # Compile and load now, so that this does not count as a relaxation's time.
         prepare(config)
         self.host = Host(config, home, dataset)
         self._config = config
@@ -48,7 +48,7 @@ class Life:
         self._one_at_a_time = threading.Lock()
 
     def meet(self, call: Call) -> None:
-        """All actors are there, and can be called."""
+        """Note that all actors exist; if the transport is ``ray``, start to send packets by `call`."""
         if self._config.cluster.transport == "ray":
             self._carry(call)
 
@@ -72,43 +72,43 @@ class Life:
             host.carry(host.carrier_to(others, sent))
 
     def listen(self, node: str) -> Any:
-        """Begin to take what comes by a user's own transport; returns where."""
+        """Begin to receive by a user-defined transport; return the address."""
         made = TRANSPORTS[self._config.cluster.transport]
         assert made is not None
         self._own = made(self.host.home.index, self.deliver)
         return self._own.listen(node)
 
     def connect(self, addresses: Sequence[Any]) -> None:
-        """Learn where everybody listens to a user's own transport."""
+        """Receive the addresses of all actors for a user-defined transport, and connect to them."""
         assert self._own is not None
         self._own.connect(addresses)
         self._carry(self._own.send)
 
     def introduce(self, address: str | None) -> Card:
-        """By which others find this actor without Ray; with an address, other machines too."""
+        """Return the card by which others find this actor without Ray; with an address, other machines too."""
         assert self._connection is not None
         if address is not None:
             self._connection.open(fast.network(self._config, address))
         return self._connection.card
 
     def know(self, cards: Sequence[Card]) -> None:
-        """Learn where everybody is reached."""
+        """Receive the cards by which all endpoints are reached."""
         assert self._connection is not None
         self._connection.know(cards)
 
     def greet(self, timeout: float) -> None:
-        """Connect to everybody, and hear from everybody."""
+        """Connect to every other endpoint, and wait until each has been heard."""
         assert self._connection is not None
         self._connection.greet(timeout)
 
     def deliver(self, origin: int, packet: bytes) -> None:
-        """Take what another actor sent, in any thread; what is nothing that it can have sent is counted and dropped."""
+        """Take a packet of another actor, in any thread; an invalid packet is counted and dropped."""
         with self._one_at_a_time:
             if self.host.carrier is not None:
                 self.host.carrier.take(origin, packet)
 
     def serve(self, number: int) -> None:
-        """Answer the coordinator's questions after so many, until it says that it will call."""
+        """Answer the coordinator's questions after question `number`, until the coordinator switches to Ray calls."""
         assert self._connection is not None
         box = self._connection.orders
         assert box is not None
@@ -132,24 +132,24 @@ class Life:
         return getattr(self.host, method)(*arguments)
 
     def pulse(self) -> Pulse:
-        """A sign of life, from any thread."""
+        """Return a sign of life; callable from any thread."""
         return self.host.pulse()
 
     def standing(self) -> HostStatus:
-        """What the host is at, from any thread."""
+        """Return what the host is doing; callable from any thread."""
         return self.host.standing()
 
     def stop(self) -> None:
-        """End what it is doing, from any thread."""
+        """Interrupt what the host is doing; callable from any thread."""
         self.host.stop()
 
     def close(self) -> None:
-        """The life is over."""
+        """End this life: close the host and its connections."""
         self.host.close()
         for way in (self._connection, self._own):
             if way is not None:
                 way.close()
 
     def free(self) -> None:
-        """Nobody asks it anything any more: give its memory back."""
+        """Free the memory; nobody may use this life any more."""
         self.host.segments.unmap()

@@ -1,9 +1,9 @@
-"""Which core of its machine each actor stays on, where actors are pinned.
+"""Chooses a core for each actor on its machine, if actors are pinned.
 
-Where more actors than cores wake each other every millisecond, a scheduler moves them about, puts two that have work
-on one core, and every move leaves a cache behind. Blocks that are linked fire in turn, and so do their actors' lanes:
-cores are shared out between the two colours of the graph, so that of two neighbours one works on one lane and the
-other on another.
+If more actors than cores wake each other every millisecond, a scheduler moves them about: it puts two busy actors on
+one core, and every move leaves a warm cache behind. Linked blocks fire in turn, and so do their actors' lanes. So the
+cores are divided between the two colours of the graph: of two neighbours, one works on one lane while the other works
+on another lane.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ def assigned(
     available: Mapping[str, Sequence[int]],
     colours: Sequence[int | None] = (),
 ) -> list[int]:
-    """The core of every actor: on each machine as evenly loaded as can be, and neighbours on different ones.
+    """Choose a core for every actor: balance the load on each machine, and put neighbours on different cores.
 
     Parameters
     ----------
     nodes, loads
-        Of each actor: its machine, and what its blocks cost.
+        Machine of each actor, and cost of its blocks.
     available
-        Cores of each machine.
+        Usable cores of each machine.
     colours
-        Of each actor's blocks, 0 or 1; None where they have both, or the graph has none.
+        Colour of each actor's blocks, 0 or 1; None if they have both, or if the graph has no two-colouring.
     """
     found = [0] * len(nodes)
     for node, cores in available.items():
@@ -46,7 +46,7 @@ def assigned(
 def _shared_out(
     actors: Sequence[int], loads: Sequence[float], cores: Sequence[int], colours: Sequence[int | None]
 ) -> list[tuple[list[int], Sequence[int]]]:
-    """The actors of each colour, and their part of the cores in proportion to what they cost."""
+    """Return the actors of each colour, and their part of the cores in proportion to their load."""
     classes = [[index for index in actors if colours[index] == colour] for colour in (0, 1)]
     if len(cores) < 2 or not all(classes) or sum(map(len, classes)) < len(actors):
         return [(list(actors), cores)]
@@ -56,13 +56,13 @@ def _shared_out(
 
 
 def usable() -> list[int]:
-    """Those that this process may use; none where the system does not say."""
+    """Return the cores that this process may use; empty if the system does not say."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def pin(core: int) -> None:
-    """Keep this process, with all its threads, on one core."""
+    """Pin this process, with all its threads, to one core."""
     for thread in Path("/proc/self/task").iterdir():
-        # One that has ended meanwhile needs no core.
+        # A thread that has ended meanwhile needs no core.
         with contextlib.suppress(ProcessLookupError):
             os.sched_setaffinity(int(thread.name), {core})

@@ -1,4 +1,4 @@
-"""Which blocks share an actor, and where actors go."""
+"""Decides which blocks share an actor, and on which node each actor runs."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from dyadnet.network.topology import Topology
 
 STRATEGIES = {"pack": "PACK", "spread": "SPREAD", "strict-spread": "STRICT_SPREAD"}
 PATIENCE = 30.0
-"""Seconds to wait for CPUs that others on the cluster have booked."""
+"""Seconds to wait for CPUs that others on the cluster have reserved."""
 NODE_LABEL = "ray.io/node-id"
 ROUNDING = 1e-9
-"""Relative; sums of the same weights may differ by so much."""
+"""Relative rounding error by which sums of the same weights may differ."""
 GRAIN = 1e-4
-"""Ray books CPUs in steps of this."""
+"""Step in which Ray reserves CPUs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room for every actor, one bundle each.
+    """Reserved room for every actor, one bundle each.
 
     Attributes
     ----------
     cpus
-        Of each.
+        CPUs of each actor.
     nodes
-        Where each is.
+        Node of each actor.
     """
 
     group: PlacementGroup
@@ -49,17 +49,17 @@ class Reservation:
 
 
 def homes(config: RunConfig, costs: Mapping[str, float] | None = None) -> dict[str, int]:
-    """The actor of every block, in block order: neighbours together, the most loaded actor as little loaded as can be.
+    """Assign every block to an actor, in block order: keep neighbours together, and minimise the largest load.
 
     Parameters
     ----------
     costs
-        Of each block; all the same unless given.
+        Cost of each block; all equal by default.
     """
     blocks = list(Topology(config.network).blocks)
     actors = config.cluster.actors or len(blocks)
     where = {name: index for index, name in enumerate(blocks)}
-    # A link that is to be cut on purpose has to lead from one actor to another.
+    # A link that a fault is to cut must lead from one actor to another.
     links = [[where[name] for name in fault.blocks] for fault in config.faults if fault.link is not None]
     apart = [(min(link), max(link)) for link in links]
     weights = [1.0] * len(blocks) if costs is None else [costs[name] for name in blocks]
@@ -67,24 +67,24 @@ def homes(config: RunConfig, costs: Mapping[str, float] | None = None) -> dict[s
 
 
 def to_be_measured(config: RunConfig) -> bool:
-    """Whether it depends on what blocks cost where they go."""
+    """Return whether the assignment of blocks to actors depends on their costs."""
     return 1 < (config.cluster.actors or 0) < len(Topology(config.network).blocks)
 
 
 def partition(weights: Sequence[float], parts: int, apart: Collection[tuple[int, int]] = ()) -> list[int]:
-    """Cut a row of weights into contiguous parts: of those with the smallest largest sum, the most even ones.
+    """Cut a row of weights into contiguous parts: minimise the largest sum, then choose the most even sums.
 
     This is chains-on-chains partitioning, also known as the linear partition problem. Blocks are listed layer by layer,
-    so what is contiguous are mostly neighbours, whose messages stay in memory.
+    so contiguous blocks are mostly neighbours, whose messages stay in memory.
 
     Parameters
     ----------
     weights
-        Above 0.
+        Positive weights.
     parts
-        How many, none of them empty; at most as many as there are weights.
+        Number of parts, none of them empty; at most as many as there are weights.
     apart
-        Pairs of indices, the smaller first, that must not share a part, if that is possible.
+        Pairs of indices, the smaller first, that must not share a part, if this is possible.
 
     Returns
     -------
@@ -105,18 +105,19 @@ def _best(
     apart: Collection[tuple[int, int]],
     worth: Callable[[float, float], float],
 ) -> tuple[float, list[int]]:
-    """The partition that is worth least, and what: infinity if there is none.
+    """Return the smallest worth of a partition (infinity if there is none), and the partition.
 
     Parameters
     ----------
     worth
-        Of some parts and one more, from what those are worth and the sum of that; no less for a larger sum.
+        Returns the worth of some parts and one more, given the worth of the former and the sum of the latter; it must
+        not decrease with the sum.
     """
     count = len(weights)
     sums = [0.0, *itertools.accumulate(weights)]
-    # The first that must not be in the part that begins at an index.
+    # For each index, the first weight that must not be in the part that begins there.
     limits = [min([b for a, b in apart if a >= begin], default=count) for begin in range(count)]
-    # Of the first weights in so many parts: what they are worth, and where the last part begins.
+    # By number of parts and number of leading weights: the smallest worth, and where the last part begins.
     table = [[(0.0, 0)] + [(math.inf, 0)] * count]
     for part in range(1, parts + 1):
         row = [(math.inf, 0)] * (count + 1)
@@ -136,7 +137,7 @@ def _best(
 
 
 def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:
-    """CPUs that each actor books.
+    """Return the CPUs that each actor reserves.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:
     Raises
     ------
     ConfigError
-        If the actors do not fit; it names what would.
+        If the actors do not fit; the message names what would.
     """
     if spec.placement == "strict-spread" and actors > len(nodes):
         legal = f"{actors} actors need as many nodes, the cluster has {len(nodes)}; use spread, or fewer actors"
@@ -165,19 +166,19 @@ def share(spec: ClusterSpec, actors: int, nodes: Sequence[float]) -> float:
 
 
 def reserve(spec: ClusterSpec, actors: int, name: str = "", without: Collection[str] = ()) -> Reservation:
-    """Book room for every actor on the cluster that Ray is connected to.
+    """Reserve room for every actor on the connected cluster.
 
     Parameters
     ----------
     name
-        Of the reservation; one of the same name, which a coordinator that died has left, is given back.
+        Name of the reservation. A reservation of the same name, left by a coordinator that died, is released first.
     without
-        Nodes that Ray may still believe to be alive.
+        Lost nodes to avoid; Ray may still believe them to be alive.
 
     Raises
     ------
     ConfigError
-        If there is no room, ever or now.
+        If the cluster has no room, in general or at present.
     """
     if name:
         release(name)
@@ -201,7 +202,7 @@ def reserve(spec: ClusterSpec, actors: int, name: str = "", without: Collection[
 
 
 def release(name: str) -> None:
-    """Give back a reservation of this name, if there is one."""
+    """Release the reservation of this name, if there is one."""
     with contextlib.suppress(ValueError):
         remove_placement_group(ray.util.get_placement_group(name))
 
@@ -211,7 +212,7 @@ def _nodes() -> list[Mapping[str, Any]]:
 
 
 def _largest_share(placement: str, actors: int, nodes: Sequence[float]) -> float:
-    """The most CPUs that each of so many actors can have, at most 1."""
+    """Return the most CPUs that each of the actors can have, at most 1."""
     if placement == "strict-spread":
         return min(1.0, sorted(nodes, reverse=True)[actors - 1])
     low, high = 0, round(1 / GRAIN)

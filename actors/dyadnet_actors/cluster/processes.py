@@ -1,4 +1,4 @@
-"""Ray's processes on this machine: which a connection relies on, and their end where Ray cannot end them itself."""
+"""Ray's processes on this machine: finds those that a connection relies on, and kills them if Ray cannot end them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from dyadnet_actors.cluster.watchdog import Part
 
 CONTROL_STORE, RAYLET = "Ray's control store", "Ray's raylet"
 RAYLET_OF = b"RAY_RAYLET_PID"
-"""Variable in the environment of a worker: the raylet that started it."""
+"""Environment variable of a worker: the process ID of the raylet that started it."""
 ELSEWHERE = 45.0
-"""Seconds for which a control store that somebody else has started may be silent, since its head may come back: less
-than the minute after which Ray ends the process."""
+"""Seconds for which a control store that another process has started may be silent, since its head node may come back:
+less than the minute after which Ray ends the process."""
 REAP = 5.0
-"""Seconds within which a process that was killed has ended."""
+"""Seconds to wait for a killed process to end."""
 
 
 def parts(patience: float) -> list[Part]:
-    """What the connection of this process relies on: the cluster's control store, and its own machine's raylet.
+    """Return what this process's connection relies on: the cluster's control store and this machine's raylet.
 
     Parameters
     ----------
     patience
-        Seconds without a sign of life after which one counts as hung.
+        Seconds without a sign of life after which a part counts as hung.
     """
     worker = importlib.import_module("ray._private.worker").global_worker
     ours = _started("gcs_server")
@@ -41,9 +41,9 @@ def parts(patience: float) -> list[Part]:
 
 
 def kill() -> None:
-    """End all processes of the cluster that this process has started, and its actors, whatever state they are in.
+    """Kill all processes of the cluster that this process has started, and its actors, whatever their state.
 
-    Actors end with their raylet, but for those that are stopped.
+    Actors end with their raylet, except those that are stopped.
     """
     raylet = _started("raylet")
     workers = [] if raylet is None else list(_workers(raylet.pid))
@@ -72,7 +72,7 @@ def _control_store(client: Any, patience: float) -> Callable[[], bool]:
 
 
 def _raylet(node: Any) -> Callable[[], bool] | None:
-    """Whether a machine's raylet answers; None where this version of Ray has no way to ask."""
+    """Return a function that tells whether a machine's raylet answers; None if this version of Ray cannot ask."""
     errors = importlib.import_module("ray.exceptions")
     try:
         client = importlib.import_module("ray._raylet").RayletClient(node.node_ip_address, node.node_manager_port)
@@ -91,7 +91,7 @@ def _raylet(node: Any) -> Callable[[], bool] | None:
 
 
 def _all() -> dict[str, list[subprocess.Popen[Any]]]:
-    """The processes of the cluster that this process has started, by what they are; none if it joined one."""
+    """Return the processes of the cluster that this process has started, by kind; empty if it joined a cluster."""
     node = importlib.import_module("ray._private.worker")._global_node
     started = {} if node is None else node.all_processes
     return {kind: [info.process for info in infos] for kind, infos in started.items()}
@@ -102,7 +102,7 @@ def _started(kind: str) -> subprocess.Popen[Any] | None:
 
 
 def _workers(raylet: int) -> Iterator[int]:
-    """Processes that a raylet has started, though it may have ended; on Linux only."""
+    """Yield the processes that a raylet has started, even if the raylet has ended; on Linux only."""
     sign = RAYLET_OF + b"=" + str(raylet).encode()
     for entry in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):

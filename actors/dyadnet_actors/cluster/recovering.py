@@ -1,4 +1,4 @@
-"""A run that goes on after failures: what `dyadnet.config.recovery` decides is carried out here."""
+"""A run that continues after failures: carries out what `dyadnet.config.recovery` decides."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a run goes on from.
+    """The state from which a run continues.
 
     Attributes
     ----------
     events
-        What has happened to it before.
+        Earlier events of the run.
     beginning
-        Where its checkpoints go and what it starts from; None: there are none, and a failure begins the run anew.
+        Where checkpoints go and where the run starts; None if there are no checkpoints, so that a failure restarts the
+        run.
     hooks
-        Calls the run's callbacks; there are none unless given.
+        Calls the run's callbacks; None if there are none.
     """
 
     events: Sequence[Mapping[str, Any]] = ()
@@ -48,7 +49,7 @@ class Past:
 
 
 class RecoveringRun:
-    """Trains; after a failure begins a new life of all actors and goes on from the last checkpoint.
+    """Trains; after a failure, begins a new life of all actors and resumes from the last checkpoint.
 
     Parameters
     ----------
@@ -57,13 +58,13 @@ class RecoveringRun:
     workers
         Its actors, not started yet.
     recorder, watcher
-        Take the record, and are told how it goes.
+        Receivers of the record and of the progress.
     snapshot
-        Takes the metrics.
+        Receives the metrics.
     past
-        What it goes on from.
+        State from which the run continues.
     stop
-        Whether it is to end at the next occasion.
+        Tells whether the run is to end at the next opportunity.
     """
 
     def __init__(
@@ -104,9 +105,9 @@ class RecoveringRun:
         Raises
         ------
         FailedError
-            If a failure may not be survived.
+            If the run may not recover from a failure.
         GaveUpError
-            If it is one too many, or there is no room to begin anew.
+            If there were too many failures, or if there is no room to restart the actors.
         """
         try:
             self._placed(self._workers.start(self._watcher.warning))
@@ -133,17 +134,17 @@ class RecoveringRun:
                 self._go_on(problem, coordinator.updates + 1, engine.round, engine.lookout.unresolved)
 
     def stop(self) -> None:
-        """End all actors; `run` raises then."""
+        """End all actors; `run` then raises an error."""
         self._stopped = True
         self._workers.close()
 
     def _go_on(self, problem: FailedError, minibatch: int, number: int, stall: Diagnosis | None) -> None:
-        """Begin a new life of all actors, or raise why not.
+        """Begin a new life of all actors, or raise the reason why not.
 
         Parameters
         ----------
         stall
-            What the failure was seen by at first.
+            Diagnosis of the standstill by which the failure was first noticed, if any.
         """
         noticed = time.monotonic()
         while not self._stopped:
@@ -169,7 +170,7 @@ class RecoveringRun:
             newest = None if self._keeper is None else self._keeper.newest
             self._recorder.rewind({} if newest is None else newest.lengths)
             if stall is not None:
-                # What led to this is no part of what is repeated.
+                # The rewind has removed the stall from the record, and the repetition will not contain it.
                 self._recorder.machinery(record_lines.stall(stall.plain()))
             self._placed(places)
             seconds = time.monotonic() - noticed
@@ -178,7 +179,7 @@ class RecoveringRun:
         raise problem
 
     def _stalls(self, found: Diagnosis) -> None:
-        """Nothing moves, and this is why."""
+        """Record and report why nothing moves."""
         self._recorder.machinery(record_lines.stall(found.plain()))
         self._watcher.warning(f"nothing has moved for {found.still:.1f} s: {found.text}")
 
@@ -187,12 +188,12 @@ class RecoveringRun:
         return "its beginning" if newest is None else f"its checkpoint of minibatch {newest.position.updates}"
 
     def _placed(self, actors: Mapping[str, Mapping[str, Any]]) -> None:
-        """Note where actors run."""
+        """Record where the actors run."""
         line = record_lines.placement(actors, self._workers.costs)
         self._recorder.machinery(line)
         self._snapshot.machinery(line)
 
     def _fires(self, fault: str) -> None:
-        """A fault is about to happen, and what is to come may end this process."""
+        """Record a fault just before it happens, since it may end this process."""
         self._recorder.event({"kind": "fault", "fault": fault})
         self._recorder.settle()

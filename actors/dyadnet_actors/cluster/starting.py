@@ -1,4 +1,4 @@
-"""What Ray needs to start or to join a cluster, looked at before; and what kept it from that, named for what it is."""
+"""Checks what Ray needs to start or join a cluster, and says plainly why Ray could not."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from pathlib import Path
 from dyadnet.errors import ConfigError, DyadnetError, UsageError
 
 PROBE = 5.0
-"""Seconds within which something must listen at a cluster's address."""
+"""Seconds within which a cluster's address must accept a connection."""
 LONGEST = "/ray/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"
-"""What Ray adds to its folder for the longest name of a socket."""
+"""What Ray appends to its folder for its longest socket name."""
 MOST = (104 if sys.platform == "darwin" else 108) - 1
-"""Bytes that the name of a socket may have."""
+"""Maximum length of a socket name in bytes."""
 SHORT = "/tmp"
 SHORTAGES = tuple(os.strerror(number).lower() for number in (ENOSPC, EDQUOT, ENOMEM, EMFILE, ENFILE, EAGAIN, EACCES))
-"""What this machine may lack or forbid, whatever the cluster's address is."""
+"""Texts of errors about what this machine may lack or forbid, whatever the cluster's address is."""
 
 
 def folder() -> dict[str, str]:
-    """Environment that puts Ray's files and sockets into a folder that can hold them.
+    """Return environment variables that put Ray's files and sockets into a folder that can hold them.
 
-    Schedulers make a folder for each job, whose name may be too long for a socket; these then go to /tmp, unless
-    ``RAY_TMPDIR`` says where to.
+    Schedulers make a folder for each job, and its name may be too long for a socket. The files and sockets then go to
+    /tmp, unless ``RAY_TMPDIR`` names a folder.
 
     Raises
     ------
     UsageError
-        Naming the variable, if it is too long or cannot be written.
+        If the folder's name is too long, or if the folder cannot be written; the message names the variable.
     """
     variable = next((name for name in ("RAY_TMPDIR", "TMPDIR") if os.environ.get(name)), None)
     place = SHORT if variable is None else os.environ[variable]
@@ -50,11 +50,11 @@ def folder() -> dict[str, str]:
 
 
 def _usable(place: Path) -> bool:
-    """Whether a folder can be written; it is made, as Ray would."""
+    """Return whether a folder can be written; create it if necessary, as Ray would."""
     try:
         place.mkdir(parents=True, exist_ok=True)
         ours = place / "ray"
-        # Tried, because what permissions say of the superuser and of other file systems is not so.
+        # Try it, because permissions do not tell the truth for the superuser and for some file systems.
         with tempfile.TemporaryFile(dir=ours if ours.exists() else place):
             return True
     except OSError:
@@ -62,12 +62,12 @@ def _usable(place: Path) -> bool:
 
 
 def knock(address: str) -> None:
-    """Whether anything listens at HOST:PORT, or where ``auto`` leads; Ray itself would try for a minute.
+    """Check that something listens at HOST:PORT, or where ``auto`` leads; Ray itself would try for a minute.
 
     Raises
     ------
     ConfigError
-        If nothing does.
+        If nothing listens there, or if the address has another form.
     """
     named = "cluster.address"
     if address == "auto":
@@ -92,7 +92,7 @@ def _remedy(named: str) -> str:
 
 
 def _remembered() -> str | None:
-    """The address of the cluster that was last started on this machine, which may be over."""
+    """Return the address of the cluster that was last started on this machine; the cluster may be over."""
     with contextlib.suppress(OSError, ValueError):
         return (_sessions() / "ray_current_cluster").read_text(encoding="utf-8").strip() or None
     return None
@@ -100,9 +100,9 @@ def _remembered() -> str | None:
 
 @contextlib.contextmanager
 def latest_kept() -> Iterator[None]:
-    """Leave Ray's link to the latest session with the cluster that a user has started here, if one has.
+    """Keep Ray's link to the latest session on the cluster that a user has started here, if there is one.
 
-    Ray's tools look for logs there, and every process of a cluster of our own has it lead to a session that is soon
+    Ray's tools look for logs there. Every process of a cluster of our own points the link to a session that is soon
     over.
     """
     link = _sessions() / "session_latest"
@@ -121,17 +121,17 @@ def latest_kept() -> Iterator[None]:
 
 
 def _sessions() -> Path:
-    """Where Ray keeps the files of its sessions on this machine."""
+    """Return the folder where Ray keeps the files of its sessions on this machine."""
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or SHORT) / "ray"
 
 
 def refused(address: str | None, problem: str, noise: str) -> DyadnetError:
-    """What to say where Ray did not start, if `address` is None, or could not connect.
+    """Return the error for a Ray that did not start, if `address` is None, or that could not connect.
 
     Parameters
     ----------
     problem, noise
-        What it said itself, and what its libraries printed.
+        Ray's own message, and what its libraries printed.
     """
     text = " ".join(problem.split())
     if address is None:

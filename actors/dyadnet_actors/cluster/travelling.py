@@ -1,4 +1,4 @@
-"""How what a program has registered goes to other processes, and whether it can, said before there are any."""
+"""Sends what a program has registered to other processes, and checks in advance that this is possible."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dyadnet.registry import registered
 
 
 def check_travels() -> None:
-    """Whether all that this process has registered can be sent to actors.
+    """Check that everything this process has registered can be sent to actors.
 
     Raises
     ------
     UsageError
-        Naming what cannot, and why.
+        If something cannot be sent; the message names it and says why.
     """
     for kind, name, thing in registered():
         try:
@@ -27,9 +27,9 @@ def check_travels() -> None:
 
 
 def send_modules() -> None:
-    """Have what was registered travel whole, where its modules are not installed.
+    """Make Ray send the modules of registered objects by value, for nodes where they are not installed.
 
-    Of dyadnet itself nothing is sent this way, nor of a program's own script, which travels so anyway.
+    This excludes dyadnet itself, and the program's main script, which Ray sends by value anyway.
     """
     pickling = importlib.import_module("ray.cloudpickle")
     for _, _, thing in registered():

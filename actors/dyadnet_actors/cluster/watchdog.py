@@ -1,8 +1,8 @@
-"""Ray's own processes, watched while a run relies on them.
+"""Watches Ray's own processes while a run relies on them.
 
-Ray ends whoever is connected to a cluster that is lost: within seconds of the raylet's death, and a minute after the
-control store's. One that hangs keeps everybody waiting. So a connection asks both for signs of life, and a run that
-misses them ends itself, in time to say how to go on.
+If a cluster is lost, Ray ends every process that is connected to it: within seconds of the raylet's death, and a minute
+after the control store's. A Ray process that hangs keeps everybody waiting. So a connection asks both processes for
+signs of life. A run that misses them ends itself, in time to say how to go on.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from dyadnet_actors.protocol.failures import RayLostError
 from dyadnet_actors.protocol.heartbeat import STEP, HeartbeatMonitor
 
 ASK = 1.0
-"""Most seconds between two questions to a part."""
+"""Maximum seconds between two questions to a part."""
 OFTEN = 6.0
-"""Questions to a part within its patience, at least."""
+"""Minimum number of questions to a part within its patience."""
 LOOK = 0.2
-"""Seconds between two looks at the answers."""
+"""Seconds between two checks of the answers."""
 MOMENT = 0.005
-"""The same, for whoever waits for them."""
+"""The same, while a caller waits for the answers."""
 BUSY = 5.0
-"""A part that computes and does not answer may take so many times as long as one that does nothing."""
+"""Factor by which the patience is longer for a part that computes but does not answer."""
 ANSWER = 5.0
-"""Seconds within which a question is over as a rule."""
+"""Seconds within which a question usually ends."""
 GRACE = 5.0
-"""Seconds within which a program asks whether Ray is lost, unless it waits for what Ray will never do."""
+"""Seconds within which a program checks whether Ray is lost; if it does not, it waits for what Ray will never do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Part:
     Attributes
     ----------
     name
-        As users read it.
+        Name for users.
     asked
-        Whether it answers a question within a few seconds.
+        Asks the process; returns whether it answers within a few seconds.
     patience
-        Seconds without a sign of life after which it counts as hung.
+        Seconds without a sign of life after which the process counts as hung.
     process
-        Where this process has started it, or None.
+        The process itself if this process has started it, or None.
     """
 
     name: str
@@ -58,14 +58,14 @@ class Part:
     process: subprocess.Popen[Any] | None = None
 
     def death(self) -> str | None:
-        """How it has ended; None if it goes on or nobody here can know."""
+        """Return how the process has ended; None if it runs, or if this cannot be known here."""
         code = None if self.process is None else self.process.poll()
         if code is None:
             return None
         return f"{self.name} died ({signal.Signals(-code).name if code < 0 else f'exit code {code}'})"
 
     def worked(self) -> int | None:
-        """Time that it has computed, in units of the system's; None if nobody here can know."""
+        """Return the CPU time of the process in clock ticks of the system; None if this cannot be known here."""
         if self.process is None:
             return None
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -75,14 +75,14 @@ class Part:
 
 
 class Watchdog:
-    """Judges whether Ray is lost, in threads of its own.
+    """Judges whether Ray is lost, in its own threads.
 
     Parameters
     ----------
     parts
-        What a run relies on. Time in which this process itself was held up is no silence of theirs.
+        Processes on which a run relies. Time in which this process itself was held up does not count as their silence.
     stuck
-        Called with the reason if Ray is lost and nobody asks whether it is: the program waits for Ray.
+        Called with the reason if Ray is lost and no caller checks for this, because the program waits for Ray.
     """
 
     def __init__(self, parts: Sequence[Part], stuck: Callable[[str], None] = lambda why: None) -> None:
@@ -104,12 +104,12 @@ class Watchdog:
         return self._why is not None
 
     def check(self) -> None:
-        """Raise what is wrong with Ray, if anything is.
+        """Raise an error if Ray is lost.
 
         Raises
         ------
         RayLostError
-            Naming what died or hangs.
+            If Ray is lost; the message names what died or hangs.
         """
         self._why = self._why or self._deaths()
         if self._why is not None:
@@ -117,7 +117,7 @@ class Watchdog:
             raise RayLostError(self._why)
 
     def well(self) -> bool:
-        """Ask every part now, and wait until it has answered or is lost; whether none is."""
+        """Ask every part now, and wait until each has answered or Ray is lost; return whether Ray is well."""
         before = list(self._answers)
         for now in self._now:
             now.set()
@@ -130,17 +130,18 @@ class Watchdog:
         return not self.lost
 
     def confirm(self) -> None:
-        """Raise what is wrong with Ray, as `check`, once every part has been asked."""
+        """Ask every part, then raise an error if Ray is lost, as `check` does."""
         if not self.well():
             self.check()
 
     def get(self, reference: Any, seconds: float) -> Any:
-        """What a reference of Ray's stands for, once it is there.
+        """Wait for a Ray reference; return its value.
 
         Raises
         ------
         GetTimeoutError
-            If it is not within some seconds; time in which this process itself was held up does not count.
+            If the value is not there within `seconds` seconds; time in which this process itself was held up does not
+            count.
         RayLostError
             If Ray is lost meanwhile.
         """
@@ -158,12 +159,12 @@ class Watchdog:
             left -= min(time.monotonic() - began, STEP)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._over.set()
         for now in self._now:
             now.set()
         if not self.lost:
-            # Those that ask wait for Ray no longer than it takes to answer.
+            # The asking threads wait for Ray only as long as an answer takes.
             for thread in self._threads:
                 thread.join(ANSWER)
 

@@ -1,4 +1,4 @@
-"""The block actors seen from the coordinator; implements `dyadnet_actors.coordination.engine.Workers` with Ray."""
+"""The coordinator's view of the block actors; implements `dyadnet_actors.coordination.engine.Workers` with Ray."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from dyadnet_actors.transports import setup as fast
 from dyadnet_actors.transports.connection import CoordinatorTransport
 
 START = 120.0
-"""Seconds within which every actor must have come up."""
+"""Seconds within which every actor must be up."""
 KNOCK = 2.0
-"""Seconds within which a machine that is not dead lets us in, and an actor that is not answers."""
+"""Seconds within which a live machine accepts a connection, and a live actor answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Casualties:
-    """Who has to be started anew.
+    """Actors and machines that are lost.
 
     Attributes
     ----------
     hosts
-        Indices of actors.
+        Indices of the actors that must be restarted.
     nodes
-        Machines that are dead or out of reach.
+        Machines that are dead or unreachable.
     """
 
     hosts: frozenset[int]
@@ -69,7 +69,7 @@ class RayWorkers:
     Attributes
     ----------
     costs
-        Of each block in seconds a relaxation, where they were measured to share out the blocks.
+        Cost of each block in seconds per relaxation, if measured to distribute the blocks; else empty.
     """
 
     def __init__(
@@ -104,18 +104,18 @@ class RayWorkers:
         self._come: list[int] = []
 
     def start(self, warn: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-        """Place and create the actors, and introduce them to each other; returns where each one runs.
+        """Place and create the actors, and introduce them to each other; return where each one runs.
 
         Raises
         ------
         ConfigError
             If they cannot be placed.
         FailedError
-            If one does not come up, or is not heard by the others; `revive` begins all over then.
+            If an actor does not come up, or if the others do not hear it; `revive` then starts all over.
         """
         places = self._start(0)
         niceness = max(place["nice"] for place in self._places)
-        # In a cluster of our own they are as nice as the user wanted, who has no nodes to start.
+        # In a cluster of our own, actors are as nice as the user wanted, and the user starts no nodes.
         if niceness > 0 and self._config.cluster.address is not None:
             warn(
                 f"actors run at nice {niceness}, behind everything else on their machines; "
@@ -124,10 +124,10 @@ class RayWorkers:
         return places
 
     def casualties(self, problem: FailedError) -> Casualties:
-        """Who is dead or does not answer, beside those that a failure names, and which of their machines are.
+        """Find the actors that are dead, do not answer or are named by a failure, and their lost machines.
 
-        All are, where nobody knows whose fault a standstill is, or where not all had come up: some of them wait for
-        others that will never come, and nobody knows which life each of them is in.
+        All actors count as lost if it is unknown which one caused a standstill, or if not all had come up: some then
+        wait for others that will never come, and it is unknown in which life each of them is.
         """
         everyone = range(len(self._handles))
         hopeless = isinstance(problem, StalledError) or not self._complete
@@ -144,28 +144,28 @@ class RayWorkers:
         return Casualties(hosts, frozenset(node for node in suspects if _unreachable(node)))
 
     def revive(self, casualties: Casualties, incarnation: int, number: int) -> dict[str, dict[str, Any]]:
-        """Begin a new life of all hosts: the dead in new processes; returns where each one runs.
+        """Begin a new life of all hosts, the dead ones in new processes; return where each one runs.
 
         Parameters
         ----------
         incarnation
-            Which life; messages of earlier ones are refused.
+            Number of the new life; messages of earlier lives are refused.
         number
-            The last round of the life before.
+            The last round of the previous life.
 
         Raises
         ------
         FailedError
-            If another one fails meanwhile.
+            If another actor fails meanwhile.
         ConfigError
-            If what is left of the cluster has no room.
+            If the rest of the cluster has no room.
         """
         self.round = number
         self._pulses = {}
         self._serving = None
         complete, self._complete = self._complete, False
         if casualties.nodes or not complete:
-            # What was booked may be on a machine that is gone: all of it is given back, and booked elsewhere.
+            # The reservation may include a lost machine: release all of it, and reserve elsewhere.
             self._lost_nodes |= casualties.nodes
             self.close()
             return self._start(incarnation)
@@ -175,16 +175,16 @@ class RayWorkers:
         rest = [host for host in range(len(self._handles)) if host not in casualties.hosts]
         labels = {host: self.labels[host] for host in rest}
         for method, arguments in (("stop", ()), ("renew", (incarnation,))):
-            # One after the other: they run in different groups, whose order nobody keeps.
+            # One after the other, because different concurrency groups keep no common order.
             references = [getattr(self._handles[host], method).remote(*arguments) for host in rest]
             _within(RayAnswers(labels, references), rest, START)
         return self._meet()
 
     def _start(self, incarnation: int) -> dict[str, dict[str, Any]]:
-        """Book room, and create all actors."""
+        """Reserve room and create all actors."""
         reservation = reserve(self._config.cluster, len(self.labels), self._name, self._lost_nodes)
         self._group, self._cpus = reservation.group, reservation.cpus
-        # Until they tell it themselves: some of them may never do.
+        # Provisional, until the actors report it themselves; some may never do so.
         self._places = [{"node": node} for node in reservation.nodes]
         self._handles = [self._create(index, incarnation) for index in range(len(self.labels))]
         return self._meet()
@@ -199,7 +199,7 @@ class RayWorkers:
         return handle
 
     def _meet(self) -> dict[str, dict[str, Any]]:
-        """Introduce the actors to each other; returns where each one runs."""
+        """Introduce the actors to each other; return where each one runs."""
         answers = RayAnswers(
             dict(enumerate(self.labels)), [handle.meet.remote(self._handles) for handle in self._handles]
         )
@@ -220,12 +220,12 @@ class RayWorkers:
         return dict(zip(self.labels, self._places, strict=True))
 
     def _pin(self) -> None:
-        """Keep every actor on one core.
+        """Pin every actor to one core.
 
         Raises
         ------
         ConfigError
-            If a machine cannot.
+            If a machine cannot pin processes.
         """
         nodes = [place["node"] for place in self._places]
         available = dict(zip(nodes, self._call("cores"), strict=True))
@@ -240,7 +240,7 @@ class RayWorkers:
         self._places = [place | {"core": core} for place, core in zip(self._places, chosen, strict=True)]
 
     def _colours(self) -> list[int | None]:
-        """Of each actor's blocks, where they have one and the graph has two."""
+        """Return the colour of each actor's blocks; None if they have several, or if the graph has no two-colouring."""
         network = self._config.network
         of = colours(network) or {}
         blocks = Topology(network).blocks
@@ -250,7 +250,7 @@ class RayWorkers:
         return [next(iter(some)) if len(some) == 1 else None for some in found]
 
     def look(self) -> None:
-        """See `Workers.look`; asks those for a pulse that have not reported lately."""
+        """See `Workers.look`; ask actors that have not reported lately for a pulse."""
         now = time.monotonic()
         if now < self._next_look:
             return
@@ -270,7 +270,7 @@ class RayWorkers:
                     raise ActorLostError(f"actor {label} died: {cause_of(problem)}", [host]) from None
         come = self.come()
         for host, before in enumerate(self._come):
-            # Whoever moves is alive.
+            # An actor that moves is alive.
             if come and come[host] != before:
                 self._heart.hear(host)
         self._come = come
@@ -282,7 +282,7 @@ class RayWorkers:
             raise symptom
 
     def _call(self, method: str, *arguments: Any) -> list[Any]:
-        """Call a method of every actor itself; the answers."""
+        """Call a method of every actor itself; return the answers."""
         references = [getattr(handle, method).remote(*arguments) for handle in self._handles]
         return _within(RayAnswers(dict(enumerate(self.labels)), references), range(len(self.labels)), START)
 
@@ -291,7 +291,7 @@ class RayWorkers:
         shared = self._shared()
         if shared is not None and method in orders.SERVED:
             message = orders.order(method, arguments)
-            # What happens on purpose is asked for by a call, and what a trace has to be told.
+            # A relaxation with faults, or one to be traced, needs a Ray call.
             called = method == "relax" and (arguments[3] or self._config.record.trace is not None)
             if shared.orders.fits(message) and not called:
                 return self._questioned(shared, method, message)
@@ -306,7 +306,7 @@ class RayWorkers:
         )
 
     def _shared(self) -> DeskSegments | None:
-        """What the coordinator shares with all hosts, if it does."""
+        """Return the memory that the coordinator shares with all hosts, if any."""
         return None if self._desk is None else self._desk.segments
 
     def _questioned(self, shared: DeskSegments, method: str, message: bytes) -> BoxAnswers:
@@ -319,7 +319,7 @@ class RayWorkers:
         return BoxAnswers(shared, self._questions, method, self._layouts, self._serving)
 
     def _leave(self) -> None:
-        """Have the hosts listen to calls."""
+        """Make the hosts listen to Ray calls again."""
         shared, serving = self._shared(), self._serving
         if shared is not None and serving is not None:
             self._serving = None
@@ -338,11 +338,11 @@ class RayWorkers:
         return RayInquiry([handle.status.remote() for handle in handles], silence)
 
     def close(self) -> None:
-        """End all actors and give back what they booked."""
+        """End all actors and release their reservation."""
         handles, self._handles = self._handles, []
         for handle in handles:
             _kill(handle)
-        # Whoever still listens at it, in another thread, is told by the actors' end.
+        # A thread that still waits for answers notices the end of the actors.
         self._desk = self._serving = None
         self._pulses = {}
         group, self._group = self._group, None
@@ -351,7 +351,7 @@ class RayWorkers:
 
 
 def _within(answers: RayAnswers, hosts: Collection[int], seconds: float) -> list[Any]:
-    """Answers of some hosts, which count as lost if one does not come in time."""
+    """Return the answers of some hosts; if one is late, all these hosts count as lost."""
     try:
         return answers.result(seconds)
     except TimeoutError:
@@ -372,7 +372,7 @@ def _failed(reference: Any) -> bool:
 
 
 def _unreachable(node: str) -> bool:
-    """Whether a machine of the cluster is dead or lets nobody in."""
+    """Return whether a machine of the cluster is dead or refuses connections."""
     for known in ray.nodes():
         if known["NodeID"] == node and known["Alive"]:
             try:
@@ -384,7 +384,7 @@ def _unreachable(node: str) -> bool:
 
 
 def _readers(config: RunConfig) -> set[str]:
-    """Blocks that read samples: those with an input projection, and the output."""
+    """Return the blocks that read samples: those with an input projection, and those of the output."""
     topology = Topology(config.network)
     names = {name for name in topology.blocks if topology.input_projection(name) is not None}
     return names | {spec.name for spec in topology.of_population[config.network.output]}

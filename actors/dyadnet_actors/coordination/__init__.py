@@ -1,1 +1,1 @@
-"""The coordinator's side: what it asks of hosts, and who keeps it waiting. No Ray."""
+"""The coordinator's side: its questions to hosts, and a monitor of hosts that keep it waiting. No Ray."""

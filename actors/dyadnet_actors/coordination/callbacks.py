@@ -1,4 +1,4 @@
-"""Callbacks of a run on Ray: the coordinator's actor asks, the driver, where they live, answers."""
+"""Relays the callbacks of a run on Ray: the coordinator's actor asks, and the driver, where they live, answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dyadnet.errors import CallbackError
 from dyadnet.runs.hooks import Answer, Hooks
 
 Told = tuple[Any, str | None]
-"""What was returned, and what was wrong, in words."""
+"""Return value of the call, and an error message or None."""
 
 
 class RelayedHooks:
@@ -20,9 +20,9 @@ class RelayedHooks:
     Parameters
     ----------
     wanted
-        Names of the hooks that somebody overrides.
+        Names of the hooks that a callback overrides.
     ask
-        Tells the driver a question: its number, a method of `Hooks`, and the arguments.
+        Sends the driver a question: its number, a method of `Hooks`, and the arguments.
     """
 
     def __init__(self, wanted: frozenset[str], ask: Callable[[int, str, tuple[Any, ...]], None]) -> None:
@@ -47,7 +47,7 @@ class RelayedHooks:
         self._asked("restore", state)
 
     def answer(self, number: int, told: Told) -> None:
-        """The driver's answer to a question; called from another thread than the one that waits for it."""
+        """Take the driver's answer to a question; called from another thread than the one that waits for it."""
         with self._told:
             self._answers[number] = told
             self._told.notify_all()
@@ -64,7 +64,7 @@ class RelayedHooks:
 
 
 def answered(hooks: Hooks | None, method: str, arguments: tuple[Any, ...]) -> Told:
-    """The driver's side: what a method of its hooks returns."""
+    """Call a method of the hooks, on the driver's side; return its result, or an error message."""
     try:
         return getattr(hooks, method)(*arguments), None
     except CallbackError as problem:

@@ -1,6 +1,6 @@
-"""The coordinator's side of the actors: asks hosts to settle, and puts together what they answer.
+"""The coordinator's side of the actors: asks hosts to settle, and merges their answers.
 
-A plain class, without Ray: what reaches the hosts is behind `Workers`.
+A plain class without Ray: `Workers` hides how the hosts are reached.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from dyadnet_actors.protocol.pace import Pacer
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis
 
 POLL = 0.5
-"""Seconds of silence after which to look whether every actor is alive."""
+"""Seconds of silence after which to check that every actor is alive."""
 
 
 class Answers(Protocol):
-    """What all hosts answer to one question."""
+    """The answers of all hosts to one question."""
 
     def check(self) -> None:
-        """Raise what any of them raised, or that it died."""
+        """Raise an error if any host raised one or died."""
 
     def result(self, timeout: float) -> list[Any]:
-        """The answers in host order.
+        """Return the answers in host order.
 
         Raises
         ------
         TimeoutError
-            If one is missing after `timeout` seconds.
+            If an answer is missing after `timeout` seconds.
         """
 
 
 class Workers(Protocol):
-    """The hosts of one network, seen from the coordinator."""
+    """The hosts of one network, as the coordinator sees them."""
 
     @property
     def labels(self) -> list[str]:
@@ -64,27 +64,27 @@ class Workers(Protocol):
         """Host of every block, by index."""
 
     def ask(self, method: str, *arguments: Any) -> Answers:
-        """Call a method on every host; each runs what it is asked in order."""
+        """Call a method on every host; each host runs its calls in order."""
 
     def come(self) -> list[int]:
-        """How far each host has come, by numbers that never shrink; nothing where that is not known."""
+        """Return the progress of each host as numbers that never decrease; empty if it is not known."""
 
     @property
     def round(self) -> int:
-        """The last round of the life of the hosts before this one."""
+        """Last round of the hosts' previous life."""
 
     def look(self) -> None:
-        """Raise what is wrong with any host: dead, hung, or cut off from another; quick, and to be called often."""
+        """Raise an error if a host is dead, hung or cut off from another. This is fast; call it often."""
 
     def inquire(self) -> Inquiry:
-        """Ask every host what it is doing or waiting for; does not wait for the answers."""
+        """Ask every host what it is doing or waiting for, without waiting for the answers."""
 
     def close(self) -> None:
         """End all hosts."""
 
 
 def _span(timing: Timing) -> float:
-    """Part of δ over which prospective neurons take a difference; 0: they are not."""
+    """Return the part of δ over which prospective neurons take a difference; 0 if neurons are not prospective."""
     return timing.span / REAL_AGE
 
 
@@ -98,18 +98,18 @@ class ActorEngine:
     workers
         Its hosts.
     faults
-        That are to happen on purpose; none unless given.
+        Faults to inject; none by default.
     warn
-        Told of one that could not happen.
+        Called with a warning about a fault that could not happen.
     stalled
-        Told why nothing moves, if nothing does.
+        Called with a diagnosis if nothing moves.
     trace
-        Takes every relaxation as a trace carries it, if the run is to be traced.
+        Receives every relaxation in the format of a trace, if the run is traced.
 
     Attributes
     ----------
     lookout
-        Looks after the hosts.
+        Monitors the hosts.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class ActorEngine:
         self._update: Update | None = None
         mode = config.dynamics.mode
         self._pacer = Pacer(mode, _span(self.timing)) if isinstance(mode, FreeRunning) else None
-        # Who runs freely waits for nobody.
+        # Free-running hosts wait for nobody.
         patience = config.recovery.stalled if self._pacer is None else float("inf")
         self.lookout = ResponseMonitor(workers, patience, stalled)
         self._seconds: dict[str, float] = {}
@@ -143,7 +143,7 @@ class ActorEngine:
 
     @property
     def round(self) -> int:
-        """The last round that was begun."""
+        """Number of the last round that was begun."""
         return self._round
 
     def relax(self, relaxation: Relaxation) -> Outcome:
@@ -171,22 +171,22 @@ class ActorEngine:
         return outcome
 
     def learn(self, update: Update) -> None:
-        """Every block takes a Hebbian step; see `Engine.learn`.
+        """Make every block take a Hebbian step; see `Engine.learn`.
 
-        The request travels with the next one, of whatever kind.
+        The update travels with the next request, whatever its kind.
         """
         self._update = update
 
     def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
-        """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
+        """Compute ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         started = time.perf_counter()
-        # All hosts have worked it out alike.
+        # All hosts have computed the same value.
         found = float(self._result(self._ask("spectrum", self._open(), couplings, operator, iterations))[0])
         self._spend("radius", started)
         return found
 
     def objective(self, beta: float) -> float:
-        """The saddle objective, mean over samples; see `Engine.objective`."""
+        """Compute the saddle objective, mean over samples; see `Engine.objective`."""
         parts = self._result(self._ask("objective", self._open(), beta))
         total = 0.0
         for lane in self._lanes:
@@ -211,26 +211,26 @@ class ActorEngine:
         self._result(self._ask("load", parameters))
 
     def find(self, store: Store, nonce: str) -> None:
-        """Every host reads one file; see `Engine.find`."""
+        """Make every host read one file; see `Engine.find`."""
         self._result(self._ask("find", store, nonce))
 
     def save(self, store: Store, folder: str) -> dict[str, File]:
-        """Every host writes its blocks' files; see `Engine.save`."""
+        """Make every host write its blocks' files; see `Engine.save`."""
         return self._by_block("save", store, folder)
 
     def restore(self, store: Store, checkpoint: Manifest) -> None:
-        """Every host puts its blocks back; see `Engine.restore`."""
+        """Make every host restore its blocks; see `Engine.restore`."""
         self._update = None
         self._result(self._ask("restore", store, checkpoint))
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
-        """What the probes recorded; see `Engine.take_probes`."""
+        """Return what the probes recorded; see `Engine.take_probes`."""
         found = self._result(self._ask("take_probes"))
         merged = {name: series for part in found for name, series in part.items()}
         return {name: merged[name] for name in self.topology.blocks if name in merged}
 
     def machinery(self) -> PerformanceRecord:
-        """Seconds and traffic since this was last called; what went over the wire is with the actors that sent it."""
+        """Return seconds and traffic since the last call; traffic on the wire is listed with its sending actor."""
         parts = self._result(self._ask("machinery"))
         values = self._values * (4 if self.config.dynamics.dtype == "float32" else 8)
         actors = dict(zip(self._workers.labels, parts, strict=True))
@@ -282,7 +282,7 @@ class ActorEngine:
         return self._workers.ask(method, *arguments)
 
     def _stalled(self) -> float:
-        """Until when to wait on, if they are busy with what takes long to be heard of."""
+        """Return a new deadline if the hosts are busy with long work; else raise `StalledError`."""
         found = self.lookout.last()
         if found.still < self._patience / 2:
             return time.monotonic() + self._patience

@@ -1,4 +1,4 @@
-"""What the coordinator's actor has to tell the driver, which keeps the run's folder and shows progress."""
+"""News from the coordinator's actor to the driver, which keeps the run's folder and shows progress."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Item = tuple[str, tuple[Any, ...]]
 """Name of a method of `Recorder` or `ProgressCallback`, and its arguments."""
 
 KEPT = 60.0
-"""Seconds within which whoever keeps the record has taken it."""
+"""Seconds within which the keeper of the record must have taken it."""
 _RECORDED = ("metrics", "machinery", "probes", "save", "event", "settle", "rewind", "trace", "ended")
 
 
 class EventQueue:
-    """A recorder and a watcher at once: keeps every call until somebody takes it.
+    """A recorder and a watcher at once: keeps every call until a client takes it.
 
     Parameters
     ----------
     name
-        What a user finds the record by.
+        Name by which a user finds the record.
     lengths
-        Bytes of each record that there are already.
+        Bytes of each record that exist already.
     limit
-        How many calls are kept while nobody takes them, the newest; all unless given.
+        Maximum number of calls to keep while nobody takes them, the newest ones; unlimited by default.
 
     Attributes
     ----------
@@ -52,10 +52,10 @@ class EventQueue:
         self._put = self._handed = self._taken = 0
 
     def take(self, timeout: float) -> list[Item]:
-        """Everything since the last call, waiting up to `timeout` seconds if there is nothing yet.
+        """Return all calls since the last `take`; wait up to `timeout` seconds if there are none yet.
 
-        What was taken before counts as kept from now on. Of progress within an epoch only the newest matters, and
-        only that is told.
+        Calls that were taken before count as kept from now on. Of consecutive calls of `minibatch`, only the newest is
+        returned.
         """
         with self._kept:
             self._taken = self._handed
@@ -74,12 +74,12 @@ class EventQueue:
             return items
 
     def settle(self, patience: float = KEPT) -> None:
-        """Wait until all that was told so far is kept, on the disk.
+        """Wait until everything that was told so far is kept on the disk.
 
         Raises
         ------
         DyadnetError
-            If nobody takes it.
+            If nobody takes it in time.
         """
         self._tell(("settle", ()))
         with self._kept:
@@ -92,7 +92,7 @@ class EventQueue:
         self._tell(("event", (line,)))
 
     def lengths(self) -> dict[str, int]:
-        """See `Recorder`: once all that was told is kept."""
+        """See `Recorder`; return the lengths that hold once everything told so far is kept."""
         return dict(self._lengths)
 
     def rewind(self, lengths: Mapping[str, int]) -> None:
@@ -169,12 +169,12 @@ def relay(
     watcher: ProgressCallback,
     hook: Callable[[int, str, tuple[Any, ...]], None] | None = None,
 ) -> None:
-    """Make the calls that `EventQueue` kept, in their order; without a folder, none of a recorder's among them.
+    """Make the calls that `EventQueue` kept, in order; without a folder, they must not include calls to a recorder.
 
     Parameters
     ----------
     hook
-        Takes the questions to callbacks; where there are none, there is no question.
+        Called with the questions to callbacks; not needed if there are no callbacks.
     """
     for name, arguments in items:
         if name == "hook" and hook is not None:

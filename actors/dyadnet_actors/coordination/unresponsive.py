@@ -1,4 +1,4 @@
-"""The coordinator's eye on actors that keep it waiting: asks each what it is at once nothing has come for a while."""
+"""Monitors actors that keep the coordinator waiting: asks each what it is doing if nothing has come for a while."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from dyadnet_actors.protocol.host_status import Told
 from dyadnet_actors.protocol.stall_diagnosis import Diagnosis, StallTimer, diagnose
 
 ANSWER = 0.9
-"""Seconds within which an actor that is not hung answers, as a rule."""
+"""Seconds within which an actor that does not hang usually answers."""
 LOOK = 5.0
-"""The same where nothing else is left to be done."""
+"""The same, if nothing else is left to do."""
 
 
 class Inquiry(Protocol):
-    """What all actors were asked at once."""
+    """A question to all actors at once."""
 
     def complete(self, timeout: float = 0.0) -> bool:
-        """Whether all have answered, which is waited for up to `timeout` seconds."""
+        """Wait up to `timeout` seconds; return whether all actors have answered."""
 
     def answers(self) -> Sequence[Told]:
-        """What each says of itself, in order; of one that has not answered, that."""
+        """Return each actor's report, in order; `NoAnswer` for an actor that has not answered."""
 
 
 class Watched(Protocol):
-    """Whoever can be watched: `dyadnet_actors.coordination.engine.Workers`."""
+    """Hosts that can be monitored: `dyadnet_actors.coordination.engine.Workers`."""
 
     @property
     def labels(self) -> list[str]:
@@ -38,28 +38,28 @@ class Watched(Protocol):
         """Host of every block."""
 
     def look(self) -> None:
-        """Raise what is wrong with any host."""
+        """Raise an error if something is wrong with any host."""
 
     def inquire(self) -> Inquiry:
-        """Ask every host what it is doing; does not wait."""
+        """Ask every host what it is doing, without waiting for the answers."""
 
 
 class ResponseMonitor:
-    """Looks after actors while they are waited for.
+    """Monitors actors while the coordinator waits for them.
 
     Parameters
     ----------
     workers
         The actors.
     patience
-        Seconds of standstill after which they are asked.
+        Seconds of standstill after which the actors are asked.
     told
-        Takes a diagnosis.
+        Called with a diagnosis.
 
     Attributes
     ----------
     unresolved
-        Of the standstill that there is now; None if there is none.
+        Diagnosis of the present standstill; None if there is none.
     """
 
     def __init__(self, workers: Watched, patience: float, told: Callable[[Diagnosis], None]) -> None:
@@ -72,17 +72,17 @@ class ResponseMonitor:
         self._asked = 0.0
 
     def moved(self) -> None:
-        """Something has come, or is asked for from now on."""
+        """Note progress, or the beginning of a new wait."""
         self.unresolved = self._inquiry = None
         self._vigil.moved(time.monotonic())
 
     def look(self) -> None:
-        """Call it often while something is waited for.
+        """Check the actors; call this often during a wait.
 
         Raises
         ------
         FailedError
-            What is wrong with any actor; who waits for it is told before.
+            If something is wrong with any actor. If a standstill is under examination, its diagnosis is reported first.
         """
         now = time.monotonic()
         try:
@@ -98,7 +98,7 @@ class ResponseMonitor:
             self._inquiry, self._asked = self._workers.inquire(), now
 
     def last(self) -> Diagnosis:
-        """Who waits for whom, for a run that is about to end."""
+        """Return who waits for whom, for a run that is about to end."""
         inquiry = self._workers.inquire()
         inquiry.complete(LOOK)
         return self._diagnosis(inquiry)
@@ -109,7 +109,7 @@ class ResponseMonitor:
         found = self._diagnosis(inquiry)
         silent = any(chain.cause in ("dead", "silent") for chain in found.chains)
         if not silent and found.still < min(self._patience, self._vigil.still(now) / 2):
-            # They are busy with what takes long to be heard of.
+            # The actors are busy with long work.
             return
         self.unresolved = found
         self._told(found)

@@ -1,1 +1,1 @@
-"""One process's computing: a host of blocks, and the memory through which hosts of a machine meet. No Ray."""
+"""The computing of one process: a host of blocks, and the memory that hosts of a machine share. No Ray."""

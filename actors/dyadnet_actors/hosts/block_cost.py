@@ -1,7 +1,7 @@
-"""What a block costs, measured where the run is: the real block on real shapes, for some firings and one update.
+"""Measures what a block costs on the run's own machine: the real block with real shapes, some firings and an update.
 
-Blocks that have the same work to do cost the same and are measured once. What comes out only says which blocks share an
-actor, and no bit depends on that.
+Blocks that have the same work to do cost the same and are measured once. The result only decides which blocks share an
+actor, and no bit of a run depends on that.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from dyadnet.program.sync.crossing import Home
 from dyadnet_actors.hosts.host import Host
 
 SWEEPS = 10
-"""A relaxation has about so many, and ends in one update."""
+"""Sweeps of the timed relaxation, about as many as a relaxation of a run has; one update follows."""
 TIMES = 2
-"""That it is timed, of which the quickest counts: others on the machine only make it slower."""
+"""Number of timed relaxations. The fastest counts, since other work on the machine only slows them down."""
 BETA, STEP = 0.1, 0.1
 
 
 def measured(config: RunConfig, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
-    """Seconds that each block takes for a relaxation of one lane, and the update after it.
+    """Measure the seconds that each block takes for a relaxation of one lane and the update after it.
 
     Parameters
     ----------
     clock
-        Tells the time.
+        Returns the time in seconds.
     """
     topology = Topology(config.network)
     known: dict[Any, float] = {}
@@ -49,7 +49,7 @@ def measured(config: RunConfig, clock: Callable[[], float] = time.perf_counter) 
 
 
 def signature(config: RunConfig, topology: Topology, name: str) -> Any:
-    """Equal for blocks that have the same work to do: sizes, couplings, clock and imperfections."""
+    """Return a value that is equal for blocks with the same work: sizes, couplings, clock and imperfections."""
     spec = topology.blocks[name]
     imperfections, dynamics = config.imperfections, config.dynamics
 
@@ -70,7 +70,7 @@ def signature(config: RunConfig, topology: Topology, name: str) -> Any:
 
 
 def _probed(config: RunConfig, topology: Topology, name: str, clock: Callable[[], float]) -> float:
-    """Run one block as a host of its own, whose neighbours have always said something new."""
+    """Time one block as a host of its own, whose neighbours always have new messages."""
     others = [other for other in topology.blocks if other != name]
     homes = dict.fromkeys(topology.blocks, 0) | dict.fromkeys(others, 1)
     host = Host(_small(config), Home(0, homes), _samples(config, topology))
@@ -93,12 +93,12 @@ def _probed(config: RunConfig, topology: Topology, name: str, clock: Callable[[]
     host.close()
     del host
     segments.unmap()
-    # What is made at a first time is there at the others.
+    # The first run includes one-time set-up.
     return min(taken[1:])
 
 
 def _small(config: RunConfig) -> RunConfig:
-    """The run with one lane, in virtual time, and nothing beside."""
+    """Return the run's configuration with one lane, in virtual time, without probes and records."""
     rows = _rows(config)
     dynamics = config.dynamics.model_copy(update={"mode": Lockstep(), "lanes": 1})
     learning = config.learning.model_copy(update={"minibatch": rows, "evaluation_batch": rows})
@@ -108,19 +108,19 @@ def _small(config: RunConfig) -> RunConfig:
 
 
 def _rows(config: RunConfig) -> int:
-    """Samples of a lane."""
+    """Return the number of samples of a lane."""
     return -(-config.learning.minibatch // config.dynamics.lanes)
 
 
 def _samples(config: RunConfig, topology: Topology) -> Dataset:
-    """As many as a minibatch has, of no particular content."""
+    """Return as many samples as a lane has, of arbitrary content."""
     rows, outputs = _rows(config), topology.network.by_name[config.network.output].size
     split = Split(_numbers(rows, config.network.inputs), np.arange(rows) % outputs)
     return Dataset("costs", split, split, 1.0, outputs)
 
 
 def _tell(host: Host) -> None:
-    """Let the other host have come through all ticks, with states and feedback that differ from one to the next."""
+    """Pretend that the other host has completed all ticks, with states and feedback that differ between ticks."""
     arena = host.group.arena
     lane = host.group.lane(0)
     numbers, start = lane.memory.X, arena.shared_start(1)
@@ -133,7 +133,7 @@ def _tell(host: Host) -> None:
             meta[:] = 0
             meta[[c.M_MEAN_SINCE, c.M_DIFFERENCE_SINCE, c.M_DYADIC]] = slot + 1, slot + 1, 1
     host.segments.tell(1, 0, 2**61)
-    # And have taken in all that this one sends.
+    # Pretend also that it has received everything that this host sends.
     host.segments.carried(0, 2**61)
 
 

@@ -1,8 +1,9 @@
-"""Carries what a host's blocks send to hosts that do not share its memory, and what comes from them into mirrors.
+"""Carries messages between hosts that do not share memory: sends those of its host's blocks, and mirrors the others'.
 
-The program knows nothing of it. A thread watches the words by which the host tells how far it has come; what has been
-written since goes out with the word, and takes its place in the mirror over there before that word is stored. Both
-sides know from the network alone what lies where: of what comes, nothing is an offset or a length.
+The compiled program does not know the carrier. A thread watches the words by which the host announces its progress. The
+data written since the last word goes out together with the new word. The receiver writes the data into its mirror
+before it stores the word. Both sides derive the place of all data from the network alone, so no offset or length is
+taken from a packet.
 """
 
 from __future__ import annotations
@@ -28,31 +29,32 @@ Array = NDArray[Any]
 
 
 class LateError(MessageError):
-    """What has been told before."""
+    """A packet whose word is not newer than the last one."""
 
 
 Item = tuple[int, int, bytes, bytes]
-"""A state: of which sender, its number, what is written down of it, and its numbers."""
+"""A state: index of its sender, its own number, its metadata, and its values."""
 Send = Callable[[int, bytes], int]
-"""Takes a packet to a host; returns the bytes that left."""
+"""Sends a packet to a host; returns the number of bytes sent."""
 SLICE = 0.05
-"""Seconds between two looks whether the host is there still."""
+"""Seconds between two checks whether the carrier was closed."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a block's messages of one kind lie in a lane's region, as numbers.
+    """Place of a block's messages of one kind in a lane's region, counted in numbers.
 
     Attributes
     ----------
     start, slot
-        Offset of the ring, and from one slot to the next; 0: there is one slot only.
+        Offset of the ring, and distance from one slot to the next; 0 if there is only one slot.
     width
-        Neurons.
+        Number of neurons.
     up
-        Whether it is a state; what κ makes zero is not sent: of a state the differences, of feedback the means.
+        Whether the message is a state, else feedback. If κ is 0, the differences of a state and the means of feedback
+        are not sent.
     projection
-        Whose κ counts.
+        Index of the projection whose κ counts.
     """
 
     start: int
@@ -62,7 +64,7 @@ class Place:
     projection: int
 
     def streams(self, coupled: bool, dyadic: bool) -> range:
-        """Which of (m, d) there are."""
+        """Return which of the streams (m, d) are sent."""
         if self.up:
             return range(1 + (dyadic and coupled))
         return range(0 if coupled else 1, 1 + dyadic)
@@ -70,16 +72,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Sender:
-    """What one block sends to hosts elsewhere.
+    """The messages that one block sends to another host.
 
     Attributes
     ----------
     meta
-        Row of what is written down of its ring's first state.
+        Row of the metadata of the first state in its ring.
     depth
-        States in the ring.
+        Number of states in the ring.
     places
-        In the order in which they travel.
+        Places of the messages, in the order in which they travel.
     """
 
     name: str
@@ -89,7 +91,7 @@ class Sender:
 
 
 def senders(geometry: Geometry, homes: dict[str, int], source: int, target: int, region: Region) -> list[Sender]:
-    """What the blocks of one host send to another."""
+    """Return what the blocks of one host send to another host."""
     topology, found = geometry.topology, []
     order = {projection.name: number for number, projection in enumerate(topology.network.recurrent)}
     for name in topology.blocks:
@@ -97,7 +99,7 @@ def senders(geometry: Geometry, homes: dict[str, int], source: int, target: int,
             continue
         places = []
         up = [link for link in geometry.efferent[name] if homes[link.post.name] == target]
-        # The ring is read by all; it carries differences if any of them has a use for these.
+        # All readers share the ring; it carries differences if any reader needs them.
         for link in up:
             index, width = order[link.projection.name], link.pre.size
             places.append(Place(region.places["ring", name], geometry.slot(width), width, True, index))
@@ -120,23 +122,23 @@ def senders(geometry: Geometry, homes: dict[str, int], source: int, target: int,
 
 
 class Carrier:
-    """Of one host.
+    """The carrier of one host.
 
     Parameters
     ----------
     group, segments
-        The host's.
+        Group and segments of the host.
     others
         Hosts that do not share its memory.
     send
-        Takes packets to them.
+        Sends packets to them.
 
     Attributes
     ----------
     traffic
-        Letters, messages and bytes that left.
+        Packets ("letters"), messages and bytes that were sent.
     refused
-        What came and was not taken, by reason.
+        Number of refused packets, by reason.
     """
 
     def __init__(self, group: Group, segments: Segments, others: Sequence[int], send: Send) -> None:
@@ -160,22 +162,22 @@ class Carrier:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """End."""
+        """Stop the thread."""
         self._over.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def step(self, value: int, vectors: Callable[[int], list[bytes]], squares: bytes) -> None:
-        """A step of a power iteration: take its vectors to the others before its word.
+        """Send the vectors of a step of a power iteration to the other hosts, before the step's word counts as sent.
 
         Parameters
         ----------
         vectors
-            Parts for a host, in the order of what it reads.
+            Returns the parts for a host, in the order in which it reads them.
         """
         with self._lock:
             for host in self._others:
@@ -184,13 +186,13 @@ class Carrier:
             self._segments.carried(0, value)
 
     def _run(self) -> None:
-        """Watch the words, and ship what has been written since."""
+        """Watch the words, and send what has been written since."""
         while not self._over.is_set():
             if not self.flush():
                 self._segments.doze(list(self._shipped.values()), SLICE)
 
     def flush(self) -> bool:
-        """Ship all that this host has told so far; whether there was anything."""
+        """Send everything that this host has announced so far; return whether there was anything."""
         moved = False
         with self._lock:
             for lane in self._lanes:
@@ -203,7 +205,7 @@ class Carrier:
         return moved
 
     def _ship(self, lane: int, word: int) -> None:
-        """Send all that this word tells of; a board goes with every word, and is two numbers only."""
+        """Send everything that this word announces, together with the lane's small board."""
         state, board = self._group.lane(lane).state, self._segments.board(self.index, lane).tobytes()
         rows = self._group.lane(lane).rows
         round_, stage = word >> 32, (word & 0xFFFFFFFF) - int(self._group.arena.actual.own[2]) - 1
@@ -221,7 +223,7 @@ class Carrier:
             while born and count <= int(state.blocks[number, c.S_COUNT]):
                 row = state.meta[int(meta[0]) + (count & (int(meta[1]) - 1))]
                 tick = int(row[c.M_TICK])
-                # Later than this word, or so late that only the number of the firing is there yet.
+                # Later than this word, or so recent that only the number of the firing is there yet.
                 if count and not self._ticks[lane].get(name, 0) < tick <= stage:
                     break
                 fresh[name].append((count, row.copy()))
@@ -233,12 +235,12 @@ class Carrier:
             self._post(host, ["slots", self.index, self._life, lane, word, rows, board, items], messages)
 
     def _items(self, host: int, lane: int, fresh: Mapping[str, Sequence[tuple[int, Array]]]) -> list[Item]:
-        """States as a packet carries them.
+        """Return states in the format of a packet.
 
         Parameters
         ----------
         fresh
-            Of each block, numbers of its states and what is written down of them.
+            Numbers of each block's new states, and their metadata.
         """
         own = self._group.lane(lane)
         X, rows, kappas = own.memory.X, own.rows, self._group.couplings
@@ -262,10 +264,10 @@ class Carrier:
         self.traffic["letters"] += 1
         self.traffic["messages"] += messages
 
-    # What comes
+    # Incoming packets
 
     def take(self, origin: int, packet: Any) -> None:
-        """Put what another host sent into its mirror; what it cannot have sent is counted, and nothing of it kept."""
+        """Write a packet of another host into its mirror; an invalid packet is counted and dropped as a whole."""
         try:
             self._take(origin, packet)
         except LateError:
@@ -305,7 +307,7 @@ class Carrier:
             raise LateError("a word that is late")
 
     def _checked(self, origin: int, lane: int, rows: Any, board: Any, items: Any) -> list[tuple[int, bytes]]:
-        """What a packet writes where, in bytes of a lane's region of the host that sent it."""
+        """Check a packet; return what to write where, in bytes of a lane's region of the sending host."""
         own = self._group.lane(lane)
         if type(board) is not bytes or len(board) != 16 * J_WIDTH or (items and rows != own.rows):
             raise MessageError("a board or rows of another size")
@@ -332,7 +334,7 @@ class Carrier:
         return writes
 
     def _local(self, origin: int, meta: bytes) -> bytes:
-        """What another host wrote down of a state, as it is kept here."""
+        """Return the metadata of another host's state, as they are kept here."""
         return meta
 
     def _take_receipt(self, origin: int, *fields: Any) -> None:
@@ -366,7 +368,7 @@ class Carrier:
 
     def _write(self, origin: int, lane: int, writes: list[tuple[int, bytes]]) -> None:
         if writes:
-            # Of a host whose blocks are not linked with ours there is no region, and nothing to write.
+            # A host whose blocks are not linked with ours has no region here, and nothing to write.
             region = self._segments.region(origin, lane)
             for into, data in writes:
                 region[into : into + len(data)] = np.frombuffer(data, np.uint8)
@@ -381,7 +383,7 @@ class Carrier:
 def vector_keys(
     geometry: Geometry, homes: dict[str, int], source: int, target: int
 ) -> list[tuple[tuple[str, ...], int]]:
-    """What a host tells another in a step of a power iteration: names of places, and how many numbers each has."""
+    """Return what a host sends another in a step of a power iteration: keys of places, and the length of each."""
     found: list[tuple[tuple[str, ...], int]] = []
     for name, spec in geometry.topology.blocks.items():
         if homes[name] != source:

@@ -1,4 +1,4 @@
-"""Faults on purpose, on the side of the host that suffers them."""
+"""Injects faults, on the side of the host that suffers them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dyadnet.program.sync.crossing import Home
 
 
 class Effects(Protocol):
-    """What a fault does to the process it is in."""
+    """Effects of a fault on its own process."""
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process at once."""
 
     def hang(self) -> None:
-        """Stop it, heartbeats included."""
+        """Stop the process, including its heartbeats."""
 
 
 class Process:
-    """Implements `Effects` for the process that this runs in."""
+    """Implements `Effects` for the current process."""
 
     def kill(self) -> None:
         """See `Effects`."""
@@ -41,11 +41,11 @@ class FaultInjector:
     home
         Which host this is.
     effects
-        Carries out those that hit the whole process.
+        Carries out faults that hit the whole process.
     slow
-        Makes the host so many times slower.
+        Slows the host down by a factor.
     cut
-        Loses all letters to another host.
+        Drops all packets to another host.
     """
 
     def __init__(self, home: Home, effects: Effects, slow: Callable[[float], None], cut: Callable[[int], None]) -> None:
@@ -56,12 +56,12 @@ class FaultInjector:
         self._coming: list[Fault] = []
 
     def arm(self, faults: Iterable[Fault]) -> None:
-        """Take over the faults of a relaxation that concern this host, and forget those before."""
+        """Take over the faults of a relaxation that concern this host, and forget earlier ones."""
         here = set(self._home.blocks)
         self._coming = [fault for fault in faults if here.intersection(fault.blocks)]
 
     def reach(self, tick: int) -> None:
-        """The first lane is about to begin this tick."""
+        """Inject the faults that are due, because the first lane is about to begin this tick."""
         while self._coming and any(fault.tick <= tick for fault in self._coming):
             fault = next(fault for fault in self._coming if fault.tick <= tick)
             self._coming.remove(fault)

@@ -1,7 +1,8 @@
-"""Carries what a host's blocks send in real time to hosts that do not share its memory: the newest, and no queue.
+"""Carries messages in real time between hosts that do not share memory: only the newest ones, without a queue.
 
-Little is under way at a time: a packet goes out once one before it was acknowledged. Receipts also tell how far apart
-the clocks of two machines are: half the round trip, of the shortest of the last ones.
+Few packets are in flight at a time: a packet goes out only once an earlier one was acknowledged. Receipts also tell the
+offset between the clocks of two machines: of the last round trips, the shortest one counts, and a packet is assumed to
+take half of it.
 """
 
 from __future__ import annotations
@@ -23,25 +24,25 @@ from dyadnet_actors.hosts.carrier import Array, Carrier, Send
 from dyadnet_actors.hosts.shared_memory import Segments
 
 UNDER_WAY = 2
-"""Packets to one host that have not been acknowledged, at most."""
+"""Maximum number of packets to one host that have not been acknowledged."""
 REMEMBERED = 32
-"""Round trips of which the shortest tells most of a clock."""
+"""Number of recent round trips, of which the shortest tells most about the clock offset."""
 
 
 @dataclass
 class PeerClock:
-    """What a host knows of its way to another.
+    """State of a host's connection to another host.
 
     Attributes
     ----------
     shipped
-        Newest word that went out.
+        Newest word that was sent.
     pending
         Words that have not been acknowledged.
     sent
-        Of each block, number of its newest state that went out in this round.
+        Number of each block's newest state that was sent in this round.
     trips
-        Of the latest receipts: nanoseconds of the round trip, and by how much the other's clock is ahead.
+        Latest receipts, in nanoseconds: the round trip, and how far the other clock is ahead.
     """
 
     shipped: int = 0
@@ -50,7 +51,7 @@ class PeerClock:
     trips: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def acknowledge(self, word: int) -> None:
-        """All up to a word has come."""
+        """Note that all words up to this one have arrived."""
         while self.pending and self.pending[0] <= word:
             self.pending.popleft()
 
@@ -61,14 +62,14 @@ class PeerClock:
 
 
 class FreeCarrier(Carrier):
-    """Of one host, in real time; see `Carrier`."""
+    """The carrier of one host in real time; see `Carrier`."""
 
     def __init__(self, group: Group, segments: Segments, others: Sequence[int], send: Send) -> None:
         super().__init__(group, segments, others, send)
         self._lines = {host: PeerClock() for host in others}
 
     def flush(self) -> bool:
-        """Ship the newest to whoever has acknowledged enough; whether there was anything."""
+        """Send the newest states to each host that has acknowledged enough; return whether there was anything."""
         with self._lock:
             word = self._segments.come(self.index, 0)
             self._shipped[0] = word
@@ -98,7 +99,7 @@ class FreeCarrier(Carrier):
             fresh[name] = [(count, lane.state.meta[first + (count & (depth - 1))].copy()) for count in counts]
         items = self._items(host, 0, fresh)
         if any(self._written_over(count, fresh) for _, count, *_ in items if count):
-            # The host is faster than this thread: a newer one is there by now.
+            # The host is faster than this thread: a newer state is there by now.
             return True
         for name, states in fresh.items():
             line.sent[name] = max([line.sent.get(name, -1), *(count for count, _ in states)])
@@ -114,7 +115,7 @@ class FreeCarrier(Carrier):
         depth = min(int(self._group.arena.actual.blocks[number, c.B_DEPTH]) for number in range(len(fresh)))
         return self._segments.about_to_write(self.index, 0) - count >= depth
 
-    # What comes
+    # Incoming packets
 
     def _take_slots(
         self, origin: int, lane: Any, word: Any, rows: Any, board: Any, items: Any, sent: Any = None
@@ -142,7 +143,7 @@ class FreeCarrier(Carrier):
             line.trips.append((now - sent, theirs - (sent + now) // 2))
 
     def _local(self, origin: int, meta: bytes) -> bytes:
-        """Its time stamp by this machine's clock; by the packet's arrival as long as nothing is known of the other."""
+        """Convert the time stamp to this machine's clock; until the offset is known, use the packet's arrival."""
         row, now = np.frombuffer(meta, np.int64).copy(), time.monotonic_ns()
         if row[c.M_STAMP] > 0:
             ahead = self._lines[origin].ahead

@@ -1,4 +1,4 @@
-"""One relaxation of one host in real time: its blocks update on the newest that has come, and wait for nobody."""
+"""Runs one relaxation of one host in real time: its blocks update on the newest messages, and wait for nobody."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from dyadnet.program.sync.words import MOST, ROOM, tell
 from dyadnet_actors.protocol.pace import Delays
 
 LOOK = 50_000_000
-"""Nanoseconds after which a host looks whether it was told to stop."""
+"""Nanoseconds after which a host checks whether it was told to stop."""
 STATES = ("restless", "quiet", "spent", "diverged")
 ROWS = 16
-"""Updates that a trace has room for, at least, before it is taken over."""
+"""Minimum number of updates for which a trace has room before it is copied."""
 
 
 class FreeRun:
-    """The way of one lane through its phases.
+    """Runs one lane through its phases.
 
     Parameters
     ----------
     config
         The run.
     lane
-        Made ready for the relaxation.
+        The lane, prepared for the relaxation.
     phases, pace
-        What it goes through, and how fast.
+        Phases of the relaxation, and its pace.
     waited
-        Of one number: nanoseconds during which nothing had come are added.
+        Array of one number, to which nanoseconds without new messages are added.
     look
         Called now and then; raises if the host is to stop.
 
     Attributes
     ----------
     outcomes
-        Of the phases that have ended.
+        Outcomes of the phases that have ended.
     index
-        Of the present phase.
+        Index of the present phase.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class FreeRun:
             self._scribe = TraceRecorder(lane)
 
     def begin(self) -> None:
-        """Come to the first states, which need those of other hosts; then time begins."""
+        """Compute the first states, which need those of other hosts; then start the time."""
         table = np.zeros((1, c.ADVANCE_WIDTH), dtype=np.int64)
         while True:
             table[0, :3] = self.lane.views[:3]
@@ -90,7 +90,7 @@ class FreeRun:
         self.lane.enter_freely(0, self.phases[0])
 
     def advance(self, until: int) -> bool:
-        """Update until an update is reached or all phases are over; whether they are."""
+        """Run up to update number `until` or to the end of all phases; return whether they are over."""
         lane = self.lane
         while True:
             reason = run_freely(*lane.views, until, LOOK, self._waited, self._words, self._room)
@@ -111,7 +111,7 @@ class FreeRun:
                 lane.serve(reason)
 
     def __str__(self) -> str:
-        """How far it has come, in words; from any thread."""
+        """Return the progress in words; callable from any thread."""
         state, home = self.lane.state, self.lane.arena.home
         reg, now = state.reg, time.monotonic_ns()
         if reg[c.REG_NOW] == 0:
@@ -124,17 +124,17 @@ class FreeRun:
 
     @property
     def delays(self) -> Delays:
-        """What was measured of δ."""
+        """Measured delays δ."""
         state = self.lane.state
         return Delays.of(1e-9 * state.delays[: min(int(state.reg[c.REG_DELAYS]), len(state.delays))])
 
     @property
     def script(self) -> bytes | None:
-        """What happened, if somebody is to repeat it."""
+        """Record of what happened, for a replay; None if the run is not traced."""
         return None if self._scribe is None else self._scribe.script().packed()
 
     def _end_phase(self) -> None:
-        """Note how a phase has ended; what all hosts did is known to the first."""
+        """Record how a phase has ended; the first host knows the updates of all hosts."""
         lane, reg = self.lane, self.lane.state.reg
         verdict, name = lane.verdict, self.phases[self.index].name
         if verdict.kind == "diverged":
@@ -147,7 +147,7 @@ class FreeRun:
         self.outcomes.append(PhaseOutcome(name, fewest, mean, verdict.kind == "settled"))
 
     def _finish(self) -> None:
-        """Tell the others that no more updates come."""
+        """Tell the other hosts that no more updates follow."""
         state = self.lane.state
         if self.lane.arena.home.hosts > 1:
             reg = state.reg

@@ -1,7 +1,8 @@
-"""A host: some blocks of a network and all their lanes, executed as one program with those of other hosts.
+"""A host: some blocks of a network, with all their lanes. All hosts of a network execute as one program.
 
-A plain class, without Ray, so that tests run several of them in one process. A block actor is a shell around one. What
-its blocks send lies in a segment that others read (`dyadnet_actors.hosts.shared_memory`); nobody is sent anything.
+A plain class without Ray, so that tests run several hosts in one process. A block actor is a thin wrapper around one
+host. A host's blocks write their messages to a segment, which other hosts read (`dyadnet_actors.hosts.shared_memory`).
+The host itself sends nothing.
 """
 
 from __future__ import annotations
@@ -53,16 +54,17 @@ Array = NDArray[Any]
 
 
 class Relaxed(NamedTuple):
-    """What a host has to say after a relaxation.
+    """The results of a host after a relaxation.
 
     Attributes
     ----------
     share
-        What its blocks report.
+        Reports of its blocks.
     phases
-        How each lane's phases ended; in real time those of the network, where it is the first host, else its own.
+        Outcomes of each lane's phases; in real time, the first host gives those of the network, and the others their
+        own.
     delays, script
-        What was measured in real time, and what happened, if somebody is to repeat it.
+        Delays measured in real time, and the record for a replay, if the run is traced.
     """
 
     share: Share
@@ -74,23 +76,23 @@ class Relaxed(NamedTuple):
 class Host:
     """Runs blocks of one network.
 
-    Its methods are called by one thread, one after the other; `standing`, `pulse` and `stop` may be called from any.
+    One thread calls its methods, one after the other; any thread may call `standing`, `pulse` and `stop`.
 
     Parameters
     ----------
     config
         The run.
     home
-        Which blocks live here, and where the others do.
+        Which blocks live here, and where the others live.
     dataset
-        Where blocks with an input projection and the output block find their rows; None if none is here.
+        Samples for blocks with an input projection and for the output block; None if none of these is here.
     effects
-        What faults on purpose do to this process.
+        Effects of injected faults on this process.
 
     Attributes
     ----------
     segments
-        What hosts read of each other; `join` comes once those of all others are attached.
+        Memory that hosts read of each other; call `join` once the segments of all other hosts are attached.
     """
 
     def __init__(self, config: RunConfig, home: Home, dataset: Dataset | None, effects: Effects | None = None) -> None:
@@ -126,37 +128,37 @@ class Host:
         self._words, self._room = np.zeros((2, MOST), dtype=np.int64), np.zeros(ROOM, dtype=np.int64)
 
     def join(self) -> None:
-        """All others are attached: lay out the lanes."""
+        """Lay out the lanes, once the segments of all other hosts are attached."""
         self.group.join(self.segments)
         if self._free:
             self.ledger.ages = Ages(self.group.lane(0))
 
     def carrier_to(self, others: Sequence[int], send: Send) -> Carrier:
-        """What takes to hosts elsewhere what this one sends; see `carry`."""
+        """Return a carrier of this host's messages to hosts that do not share its memory; see `carry`."""
         return (FreeCarrier if self._free else Carrier)(self.group, self.segments, others, send)
 
     def carry(self, carrier: Carrier) -> None:
-        """Reach hosts that do not share memory with this one by a carrier from now on."""
+        """Use this carrier from now on to reach hosts that do not share memory with this one."""
         self.carrier = carrier
         self.ledger.collect = lambda: self.ledger.carried(carrier.traffic, carrier.refused)
         carrier.start()
 
     def _flush(self) -> None:
-        """What the last round left is still to be shipped as it is."""
+        """Send what the last round left, before it is overwritten."""
         if self.carrier is not None:
             self.carrier.flush()
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to end."""
+        """Whether the host was told to stop."""
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """End what this host is doing; it raises `HostStoppedError`."""
+        """Interrupt what this host is doing, which then raises `HostStoppedError`."""
         self._stopped.set()
 
     def fail(self, why: str) -> None:
-        """End what this host is doing; it raises a `TransportError`, for this reason."""
+        """Interrupt what this host is doing, which then raises a `TransportError` with this reason."""
         self._failure = self._failure or TransportError(why)
         self._stopped.set()
 
@@ -175,20 +177,20 @@ class Host:
         Parameters
         ----------
         number
-            Of the round.
+            Number of the round.
         update
-            What to learn from the relaxation before, first.
+            Update from the previous relaxation, to be learnt first.
         faults
-            That are to happen meanwhile.
+            Faults to inject meanwhile.
         pace
-            How fast, in real time.
+            Pace in real time; None in virtual time.
 
         Raises
         ------
         DivergedError
-            If a lane runs away or circles; all hosts raise the same.
-        StoppedError
-            If it was told to stop.
+            If a lane runs away or circles; all hosts raise the same error.
+            HostStoppedError
+                If the host was told to stop.
         """
         if update is not None:
             self.learn(update)
@@ -213,7 +215,7 @@ class Host:
         phases = [tuple(course.outcomes) for course in self._courses] if run is None else [tuple(run.outcomes)]
         sent, received = counts[self._sent, : len(SENT)], counts[self._received, len(SENT) :]
         if self.carrier is None:
-            # What neighbours read in memory is no traffic of a carrier's.
+            # Neighbours read from shared memory, and no carrier counts the traffic.
             crossing = sent[self._crosses]
             self.ledger.traffic.update(
                 letters=sum(lane.tick for lane in self._lanes),
@@ -224,7 +226,7 @@ class Host:
         return Relaxed(Share(found, sent, received, self.ledger.total()), phases, delays, script)
 
     def _settle(self, relaxation: Relaxation, faults: Sequence[Fault]) -> float:
-        """Advance all lanes until each has been through its phases; seconds for which they were held back."""
+        """Advance all lanes until each has completed its phases; return the seconds for which they were held back."""
         group, dynamics = self.group, self.config.dynamics
         lanes = [group.lane(index) for index in group.active]
         self._courses = [settling(relaxation.phases, dynamics, group.timing) for _ in lanes]
@@ -269,7 +271,7 @@ class Host:
             if not going:
                 return held
             if going <= paused:
-                # All have come as far as they were to come.
+                # All remaining lanes have reached the pause.
                 held += self._pause(began, pause)
                 began = time.perf_counter(), int(self._waited[0])
                 pause = self._next_pause(pause + 1, faults)
@@ -278,7 +280,7 @@ class Host:
                     table[k, c.ADVANCE_STAGE] = c.ADVANCE_RUNNING
 
     def _run_freely(self, relaxation: Relaxation, pace: Pace, faults: Sequence[Fault]) -> float:
-        """Update in real time until all phases are over; seconds for which it was held back."""
+        """Update in real time until all phases are over; return the seconds for which the host was held back."""
         lane = self.group.lane(0)
         self._lanes = [lane]
         run = self._run = FreeRun(self.config, lane, relaxation.phases, pace, self._waited, self._look_around)
@@ -299,14 +301,14 @@ class Host:
         self._look()
 
     def _pause(self, began: tuple[float, int], tick: int) -> float:
-        """Hold a straggler back, by what it has computed since; then let the faults of the next tick happen.
+        """Hold a straggler back in proportion to its computing time, then inject the faults of the next tick.
 
         Parameters
         ----------
         began
-            When the computing began, and nanoseconds that had been waited by then.
+            When the computing began, and nanoseconds of waiting by then.
         tick
-            To which it has come.
+            The tick that was reached.
         """
         now = time.perf_counter()
         if self._slowness > 1.0:
@@ -317,13 +319,13 @@ class Host:
         return held
 
     def _next_pause(self, tick: int, faults: Sequence[Fault]) -> int:
-        """The tick after which Python wants to look: before a fault, or after each where this host is held back."""
+        """Return the next tick after which Python takes over: before a fault, or each tick if the host is held back."""
         if self._slowness > 1.0:
             return tick
         return min((fault.tick - 1 for fault in faults if fault.tick > tick), default=c.FAR)
 
     def learn(self, update: Update) -> None:
-        """Every block here takes a Hebbian step."""
+        """Make every block of this host take a Hebbian step."""
         self._enter("learning")
         began = time.perf_counter()
         self.group.learn(update)
@@ -333,10 +335,10 @@ class Host:
         self.ledger.spend(learning=spent, held=held)
         self._enter("idle")
 
-    # Further phases
+    # Objective and power iteration
 
     def objective(self, number: int, beta: float) -> dict[int, dict[str, float]]:
-        """Contributions to the saddle objective, by lane and block; see `dyadnet.dynamics.objective`."""
+        """Return the contributions to the saddle objective, by lane and block; see `dyadnet.dynamics.objective`."""
         names = list(self.blocks)
         if self._run is not None:
             self._hear_last()
@@ -346,7 +348,7 @@ class Host:
         }
 
     def _hear_last(self) -> None:
-        """Wait for the last states of the other hosts in real time, and look at those from now on."""
+        """Wait for the last states of the other hosts in real time, and use these states from now on."""
         lane = self.group.lane(0)
         for host in self.group.arena.hosts:
             if host != self.home.index:
@@ -355,7 +357,7 @@ class Host:
             lane.state.blocks[number, c.S_COUNT] = lane.newest(number)
 
     def spectrum(self, number: int, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
-        """ρ by a power iteration, which all hosts work out alike."""
+        """Compute ρ by a power iteration; all hosts compute the same value."""
         began = time.perf_counter()
         self._round = number
         self._enter("power iteration")
@@ -367,31 +369,31 @@ class Host:
         return radius
 
     def _await_word(self, host: int, least: int) -> None:
-        """Wait until a host's word of the first lane is at least so much, as this one hears it."""
+        """Wait until a host's word of the first lane, as this host hears it, is at least `least`."""
         while self.segments.come(host, 0) < least:
             if wait(self.segments.word(host, 0), least, LOOK, self._room) and self.segments.come(host, 0) < least:
-                # It was cut off, on purpose.
+                # A fault has cut the link.
                 time.sleep(1e-9 * LOOK)
             self._looks += 1
             self._look()
         self._moved_at = time.monotonic()
 
-    # What blocks hold
+    # State of the blocks
 
     def norms(self) -> dict[str, float]:
-        """Norm of each block's weights."""
+        """Return the norm of each block's weights."""
         return {name: block.norm() for name, block in self.blocks.items()}
 
     def digests(self) -> dict[str, bytes]:
-        """Hash of each block's parameters."""
+        """Return the hash of each block's parameters."""
         return {name: block.digest() for name, block in self.blocks.items()}
 
     def parameters(self) -> dict[str, dict[str, Array]]:
-        """Every block's own arrays."""
+        """Return every block's own arrays."""
         return {name: block.parameters() for name, block in self.blocks.items()}
 
     def load(self, parameters: Mapping[str, Mapping[str, Array]]) -> None:
-        """Give every block its parameters."""
+        """Set the parameters of every block."""
         for name, block in self.blocks.items():
             block.load(parameters[name])
 
@@ -400,7 +402,7 @@ class Host:
         checkpoint.find(store, nonce, f"actor {self.home.label(self.home.index)}")
 
     def save(self, store: Store, folder: str) -> dict[str, File]:
-        """Write the file of every block here."""
+        """Write the checkpoint file of every block of this host."""
         group = self.group
         return {
             name: checkpoint.save(store, folder, block, group.response(name), group.all_lanes(name))
@@ -408,35 +410,35 @@ class Host:
         }
 
     def restore(self, store: Store, manifest: Manifest) -> None:
-        """Put every block here back to a checkpoint."""
+        """Restore every block of this host from a checkpoint."""
         group = self.group
         for name, block in self.blocks.items():
             checkpoint.restore(store, manifest, block, group.response(name), group.all_lanes(name))
         self.take_probes()
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
-        """What the probes recorded since this was last called."""
+        """Return what the probes recorded since the last call."""
         return {name: probe.take() for name, probe in self.group.probes.items()}
 
     def machinery(self) -> dict[str, Any]:
-        """What was spent since this was last called; see `UsageMeter.take`."""
+        """Return what was spent since the last call; see `UsageMeter.take`."""
         return self.ledger.take()
 
-    # What others ask meanwhile
+    # Questions from other threads
 
     def pulse(self) -> Pulse:
-        """A sign of life, while it computes: how far every host has come, as this one told and as it sees."""
+        """Return a sign of life, also while the host computes: the progress that it told and that it sees of others."""
         own, lanes = self.home.index, range(self.config.dynamics.lanes)
         come = {host: sum(self.segments.come(host, lane) for lane in lanes) for host in range(self.home.hosts)}
         mine = come.pop(own)
         return Pulse(dict.fromkeys(come, mine), come, self._looks, waiting=True)
 
     def standing(self) -> HostStatus:
-        """What this host is doing or waiting for, while it does."""
+        """Return what this host is doing or waiting for, also while it computes."""
         activity, still = self._activity, time.monotonic() - self._moved_at
         lanes: tuple[LaneStatus, ...] = ()
         if self._free and activity.startswith("relaxation"):
-            # Who runs freely waits for nobody.
+            # A free-running host waits for nobody.
             run = self._run
             return HostStatus(activity if run is None else f"{activity}, {run}", self._round, still, busy=True)
         if activity.startswith("relaxation"):
@@ -460,7 +462,7 @@ class Host:
         return LaneStatus(index, tick, "waiting" if found and self._waiting else "computing", found, unborn)
 
     def close(self) -> None:
-        """Let go of what is shared."""
+        """Release what is shared."""
         if self.carrier is not None:
             self.carrier.close()
         self.segments.close()
@@ -478,9 +480,9 @@ class Host:
 
 
 def prepare(config: RunConfig) -> None:
-    """Load, or compile, what a host of a run is going to call, so that no relaxation stands still for it."""
+    """Load or compile everything that a host of a run calls, so that no relaxation waits for it."""
     free = isinstance(config.dynamics.mode, FreeRunning)
-    # One of a user's own is called, not compiled.
+    # A user-defined optimiser is called, not compiled.
     optimiser = config.learning.optimiser
     _prepared(config.dynamics.dtype, "sgd" if optimiser.form is None else optimiser.kind, free=free)
 

@@ -1,6 +1,6 @@
-"""What the coordinator asks of hosts that share its memory, and what they answer: bytes in boxes, and no call of Ray's.
+"""Encodes the coordinator's questions to hosts that share its memory, and their answers: bytes in boxes, not Ray calls.
 
-Everything is msgpack; nothing is unpickled, and what is read from a host is checked before it is used.
+Everything is msgpack. Nothing is unpickled, and data from a host is checked before it is used.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dyadnet_actors.protocol import tasks
 from dyadnet_actors.protocol.pace import Delays
 
 LEAVE = "leave"
-"""Ends `serve`; what follows is asked for by calls of Ray's."""
+"""Ends `serve`; later requests are Ray calls."""
 SERVED = ("relax", "objective", "spectrum", LEAVE)
 
 
 def order(method: str, arguments: Sequence[Any]) -> bytes:
-    """A question as bytes."""
+    """Encode a question."""
     if method == "relax":
         number, relaxation, update, _, pace = arguments
         arguments = number, tasks.seal(relaxation, update, pace)
@@ -34,12 +34,12 @@ def order(method: str, arguments: Sequence[Any]) -> bytes:
 
 
 def read_order(message: bytes) -> tuple[str, list[Any]]:
-    """The question of some bytes, which come from the coordinator.
+    """Decode a question of the coordinator.
 
     Raises
     ------
     MessageError
-        If they are none.
+        If the bytes are not a question.
     """
     try:
         method, arguments = msgpack.unpackb(message)
@@ -55,7 +55,7 @@ def read_order(message: bytes) -> tuple[str, list[Any]]:
 
 
 def answer(method: str, found: Any) -> bytes:
-    """An answer as bytes."""
+    """Encode an answer."""
     if method == "relax":
         share, phases, delays, _ = found
         spent = share.spent
@@ -71,19 +71,19 @@ def answer(method: str, found: Any) -> bytes:
 
 
 def failure(problem: DivergedError) -> bytes:
-    """A divergence as bytes."""
+    """Encode a divergence."""
     return bytes(msgpack.packb(("diverged", (problem.block, problem.tick, problem.why))))
 
 
 def read_answer(method: str, message: bytes, layout: Layout) -> Any:
-    """What a host has found, from bytes that it may have spoilt.
+    """Decode a host's answer from bytes that the host may have corrupted.
 
     Raises
     ------
     DivergedError
-        If that is what it says.
+        If the host reports a divergence.
     DyadnetError
-        If it is no answer.
+        If the bytes are not an answer.
     """
     try:
         kind, found = msgpack.unpackb(message, strict_map_key=False)

@@ -1,9 +1,9 @@
-"""Memory that processes of one machine share: each has a segment that it alone writes and all others read.
+"""Memory that processes of one machine share: each process has a segment that it alone writes and all others read.
 
-A segment is a memory file without a name (`memfd_create`): only processes that were handed its descriptor have it, its
-size is committed and sealed before anybody uses it, nobody but its owner can write to it, and it is gone with the last
-of them, however they died. Where its owner is on another machine, or memory cannot be shared, a *mirror* takes its
-place: memory of this process's own, into which a transport writes what it is sent.
+A segment is a memory file without a name (`memfd_create`). Only processes that received its descriptor can use it. Its
+size is committed and sealed before anybody uses it. Nobody but its owner can write to it. It vanishes with the last
+process that uses it, however that process dies. If the owner is on another machine, or if memory cannot be shared, a
+*mirror* takes the segment's place: private memory, into which a transport writes what it receives.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ Array = NDArray[Any]
 Made = TypeVar("Made")
 
 _SEALS = 0x0002 | 0x0004 | 0x0010
-"""F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_FUTURE_WRITE: nobody can take memory away that another reads, or write it."""
+"""F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_FUTURE_WRITE: nobody can remove memory that others read, or write to it."""
 SEALED = 0x0001
-"""F_SEAL_SEAL: no more seals."""
+"""F_SEAL_SEAL: no further seals can be added."""
 ADD_SEALS, GET_SEALS = 1033, 1034
 _FIXED, _PRIVATE, _SHARED, _NORESERVE = 0x10, 0x02, 0x01, 0x4000
 _ANONYMOUS = 0x20 if sys.platform == "linux" else 0x1000
 _NONE, _READ, _WRITE = 0, 1, 2
 _FAILED = (None, ctypes.c_void_p(-1).value)
 LINE = 128
-"""Bytes from one word to the next: no two share a line of a cache, or a pair of lines."""
+"""Bytes from one word to the next: no two words share a cache line, or a pair of cache lines."""
 
 _c = ctypes.CDLL(None, use_errno=True)
 _c.mmap.restype = ctypes.c_void_p
@@ -53,22 +53,22 @@ _c.munmap.restype = ctypes.c_int
 
 
 def pages(size: int) -> int:
-    """A size rounded up to whole pages."""
+    """Round a size up to whole pages."""
     return -(-size // PAGE) * PAGE
 
 
 def can_share() -> bool:
-    """Whether processes of this machine can share memory without a name."""
+    """Return whether processes of this machine can share memory without a name."""
     return sys.platform == "linux" and hasattr(os, "memfd_create") and os.environ.get("DYADNET_MEMFD", "1") != "0"
 
 
 def create(size: int, what: str) -> tuple[int, int]:
-    """Memory that nobody else can write: its descriptor, and its address in this process.
+    """Create memory that no other process can write; return its descriptor and its address in this process.
 
     Raises
     ------
     MemoryShortError
-        If there is not so much.
+        If there is not enough memory.
     """
 
     def mapped(descriptor: int) -> int:
@@ -81,12 +81,12 @@ def create(size: int, what: str) -> tuple[int, int]:
 
 
 def nameless(size: int, what: str, mapped: Callable[[int], Made], seals: int) -> tuple[int, Made]:
-    """Memory without a name, committed, mapped and sealed: its descriptor, and what it was mapped as.
+    """Create memory without a name; commit, map and seal it. Return its descriptor and what `mapped` returned.
 
     Raises
     ------
     MemoryShortError
-        If there is not so much.
+        If there is not enough memory.
     """
     descriptor = os.memfd_create(f"dyadnet {what}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
@@ -104,12 +104,12 @@ def nameless(size: int, what: str, mapped: Callable[[int], Made], seals: int) ->
 
 
 class SegmentLayout:
-    """Where words, boards and regions lie in the segment of each host.
+    """Layout of words, boards and regions in the segment of each host.
 
     Parameters
     ----------
     geometry, home
-        The network, and who lives where.
+        Geometry of the network, and the hosts of its blocks.
     """
 
     def __init__(self, geometry: Geometry, home: Home) -> None:
@@ -122,11 +122,11 @@ class SegmentLayout:
         self.limits = self.squares + 16 * max(blocks)
         self.head = pages(self.limits + 8 * home.hosts)
         ends = [home.homes[end.name] for link in geometry.topology.links for end in (link.pre, link.post)]
-        # Twice what reports take, for what else is told with them.
+        # Twice the size of the reports, since other data accompany them.
         width = len(NUMBERS) + len(block_metrics.own())
         counts = len(COUNTED) + len(geometry.config.imperfections.counters)
         reports = [8 * (width * here + 2 * counts * ends.count(host)) for host, here in enumerate(blocks)]
-        # And of the ages of what each reads of the others.
+        # Room for the ages of the messages from each other host.
         self.box = [pages((64 << 10) + 2 * size + 1024 * home.hosts) for size in reports]
 
     def word(self, lane: int) -> int:
@@ -138,7 +138,7 @@ class SegmentLayout:
         return self.word(lane) + LINE // 2
 
     def board(self, lane: int) -> int:
-        """Offset of a lane's board; it has a line of its own."""
+        """Offset of a lane's board, which has its own cache line."""
         return lane * 2 * LINE + LINE
 
     @property
@@ -159,14 +159,14 @@ assert 8 * 2 * J_WIDTH <= LINE
 
 
 class Box:
-    """A message of bytes in shared memory, and the word by which it is counted; one writes, others read.
+    """A message of bytes in shared memory, and the word that counts it; one process writes, others read.
 
     Parameters
     ----------
     word
         Address of the word.
     place, size
-        Address of the bytes, and how many there is room for.
+        Address of the bytes, and their maximum number.
     """
 
     def __init__(self, word: int, place: int, size: int) -> None:
@@ -174,26 +174,26 @@ class Box:
         self._room = np.zeros(ROOM, dtype=np.int64)
 
     def fits(self, message: bytes) -> bool:
-        """Whether there is room for a message."""
+        """Return whether there is room for a message."""
         return len(message) <= self._size - 8
 
     def put(self, number: int, message: bytes) -> None:
-        """Put a message there, under a number that is larger than the last one's."""
+        """Store a message under a number that is larger than the last one."""
         assert self.fits(message)
         ctypes.memmove(self._place + 8, message, len(message))
         _put(self._place, len(message))
         tell(self._word, number)
 
     def wait(self, number: int, seconds: float) -> bool:
-        """Wait for a message of this number, or of a later one; whether it is there."""
+        """Wait for the message of this number or a later one; return whether it is there."""
         return bool(wait(self._word, number, int(1e9 * seconds), self._room))
 
     def number(self) -> int:
-        """Of the message that is there."""
+        """Return the number of the present message."""
         return int(_load(self._word))
 
     def get(self) -> bytes:
-        """The message; of a length that nobody can have meant, nothing."""
+        """Return the message; empty if its length is invalid."""
         length = int(_get(self._place))
         return ctypes.string_at(self._place + 8, length) if 0 <= length <= self._size - 8 else b""
 
@@ -214,17 +214,17 @@ def _put(address, value):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 class Segments:
-    """The segments of all hosts, as one of them has them; implements `dyadnet.program.sync.crossing.SegmentMemory`.
+    """The segments of all hosts, as one host sees them; implements `dyadnet.program.sync.crossing.SegmentMemory`.
 
     Parameters
     ----------
     layout
-        Where what lies.
+        Layout of the segments.
 
     Attributes
     ----------
     descriptor
-        Of the own segment, for others on this machine; −1 where memory is not shared.
+        Descriptor of the host's own segment, for others on this machine; −1 if memory is not shared.
     """
 
     def __init__(self, layout: SegmentLayout) -> None:
@@ -249,12 +249,12 @@ class Segments:
             self._heads[self.index] = self._range(layout.head + layout.box[self.index])
 
     def attach(self, host: int, descriptor: int) -> None:
-        """Read the segment of another host of this machine from now on; the descriptor is kept until `close`.
+        """Map the segment of another host of this machine for reading; the descriptor is kept until `close`.
 
         Raises
         ------
         MessageError
-            If it is not of that size, could be made smaller, or could be written by somebody else.
+            If it does not have the host's size, could be made smaller, or could be written by others.
         """
         checked(descriptor, self.layout.size(host))
         self._descriptors[host] = descriptor
@@ -262,7 +262,7 @@ class Segments:
         self._map(self._heads[host], self.layout.head, descriptor, 0, write=False)
 
     def mirror(self, host: int) -> None:
-        """Keep what another host sends in memory of our own; comes before the lanes."""
+        """Keep what another host sends in private memory; call this before the lanes are laid out."""
         self._mirrors = True
         self._heads[host] = self._range(self.layout.head)
 
@@ -281,7 +281,7 @@ class Segments:
     def words(self, lane: int) -> Array:
         """See `Memory`."""
         words = [self.word(host, lane) for host in range(self.layout.home.hosts)]
-        # Where nothing is carried, all has left that this host tells of.
+        # Without mirrors, nothing is carried: everything that this host announces counts as sent.
         return np.array([*words, self._carried_word(lane) if self._mirrors else self.word(self.index, lane)])
 
     def boards(self, lane: int) -> Array:
@@ -298,43 +298,43 @@ class Segments:
         return np.array([self.limit(host, self.index) for host in hosts], dtype=np.int64)
 
     def limit(self, host: int, reader: int) -> int:
-        """Address of the word with which a host loses what it tells a reader."""
+        """Address of the word that, if not 0, limits what a reader hears of a host's words."""
         return self._heads[host] + self.layout.limits + 8 * reader
 
     def cut(self, reader: int) -> None:
-        """Lose all that this host tells a reader from now on."""
+        """Drop everything that this host tells a reader from now on."""
         tell(self.limit(self.index, reader), max(_load(self.word(self.index, 0)), 1))
 
     def come(self, host: int, lane: int) -> int:
-        """A host's word, as this one hears it."""
+        """Return a host's word, as this host hears it."""
         value, limit = int(_load(self.word(host, lane))), int(_load(self.limit(host, self.index)))
         return min(value, limit) if limit else value
 
     def is_cut(self, reader: int) -> bool:
-        """Whether what this host tells a reader is lost."""
+        """Return whether everything that this host tells a reader is dropped."""
         return bool(_load(self.limit(self.index, reader)))
 
     def carried(self, lane: int, value: int) -> None:
-        """All that this host's word told of, up to a value, has left for those that share no memory."""
+        """Note that everything this host announced, up to a word, was sent to hosts that share no memory with it."""
         tell(self._carried_word(lane), value)
 
     def _carried_word(self, lane: int) -> int:
         return own(self._carried) + lane * LINE
 
     def tell(self, host: int, lane: int, value: int) -> None:
-        """Store a word, and wake whoever waits for it."""
+        """Store a word, and wake the threads that wait for it."""
         tell(self.word(host, lane), value)
 
     def write(self, host: int, lane: int, number: int) -> None:
-        """Say, in real time, which update of a host is about to be written into its mirror."""
+        """Announce, in real time, which update of a host is about to be written into its mirror."""
         _put(self._heads[host] + self.layout.writing(lane), number)
 
     def about_to_write(self, host: int, lane: int) -> int:
-        """Which update a host is about to write, or writes, in real time."""
+        """Return which update a host is about to write, or is writing, in real time."""
         return int(_load(self._heads[host] + self.layout.writing(lane)))
 
     def doze(self, seen: list[int], seconds: float) -> None:
-        """Sleep until a word of this host is no longer as it was seen, or some time has passed."""
+        """Sleep until a word of this host differs from the one in `seen`, or until the time has passed."""
         addresses = self.words_of(self.index)
         sleep(addresses, np.array(seen, dtype=np.int64), len(seen), int(1e9 * seconds), self._room)
 
@@ -343,7 +343,7 @@ class Segments:
         return np.array([self.word(host, lane) for lane in range(self.layout.lanes)], dtype=np.int64)
 
     def board(self, host: int, lane: int) -> Array:
-        """Bytes of what a host tells at check ticks."""
+        """Return the bytes that a host reports at check ticks."""
         return self._bytes(self._heads[host] + self.layout.board(lane), 16 * J_WIDTH)
 
     def word(self, host: int, lane: int) -> int:
@@ -351,44 +351,44 @@ class Segments:
         return self._heads[host] + self.layout.word(lane)
 
     def squares(self, host: int, step: int) -> Array:
-        """Where a host tells the squares of its blocks' parts of a vector: shape (blocks,)."""
+        """Return the place for the squares of a host's blocks' parts of a vector: shape (blocks,)."""
         count = list(self.layout.home.homes.values()).count(host)
         place = self._heads[host] + self.layout.squares + 8 * count * (step & 1)
         return self._bytes(place, 8 * count).view(np.float64)
 
     def answer(self) -> Box:
-        """Where this host answers."""
+        """Return the box in which this host answers."""
         head = self._heads[self.index]
         return Box(head + self.layout.answer, head + self.layout.head, self.layout.box[self.index])
 
     def region(self, host: int, lane: int) -> Array:
-        """Bytes of a lane's region of a host, once the arena is there."""
+        """Return the bytes of a lane's region of a host; the arena must exist."""
         return self._bytes(self._lanes[host, lane], self.layout.region_bytes[host])
 
     def close(self) -> None:
-        """Let go of the descriptors; the memory goes with the process, or with `unmap`."""
+        """Close the descriptors; the memory is freed with the process, or by `unmap`."""
         for descriptor in self._descriptors.values():
             os.close(descriptor)
         self._descriptors = {}
         self.descriptor = -1
 
     def unmap(self) -> None:
-        """Give all of it back; nobody may have arrays of it any more."""
+        """Free all memory; no arrays in it may be in use any more."""
         for start, size in self._ranges:
             _c.munmap(start, size)
         self._ranges = []
 
     def _range(self, size: int) -> int:
-        """Address of so much memory of our own, untouched."""
+        """Reserve private memory; return its address."""
         address = _c.mmap(None, pages(size), _READ | _WRITE, _PRIVATE | _ANONYMOUS | _NORESERVE, -1, 0)
         self._check(address, size)
         self._ranges.append((address, pages(size)))
         return int(address)
 
     def _map(self, address: int, size: int, descriptor: int, offset: int, *, write: bool) -> None:
-        """Put a part of a segment in the place of what is at an address."""
+        """Map a part of a segment over the memory at an address."""
         if write:
-            # Sealed against new writers by now: the writable mapping that there is moves here.
+            # The seals allow no new writable mapping, so duplicate the existing one here.
             moved = _c.mremap(self._own + offset, 0, size, 1 | 2, address)
             self._check(moved, size)
             return
@@ -411,21 +411,21 @@ if hasattr(_c, "mremap"):
 
 
 class DeskSegments:
-    """What the coordinator shares with hosts of its machine: its questions, and their words and answers.
+    """Memory that the coordinator shares with hosts of its machine: its questions, and their words and answers.
 
     Parameters
     ----------
     layout
-        Of the hosts' segments.
+        Layout of the hosts' segments.
     largest
-        Bytes of a question, at most.
+        Maximum size of a question in bytes.
 
     Attributes
     ----------
     orders
-        Where it asks.
+        Box of the coordinator's questions.
     answers
-        Where each host answers, by index.
+        Box of each host's answers, by index.
     """
 
     def __init__(self, layout: SegmentLayout, largest: int) -> None:
@@ -438,12 +438,12 @@ class DeskSegments:
         self._maps: dict[int, int] = {}
 
     def attach(self, host: int, descriptor: int) -> None:
-        """Read a host's words and answers from now on; the descriptor is closed.
+        """Map a host's words and answers for reading; the descriptor is closed.
 
         Raises
         ------
         MessageError
-            If it is no segment of that host.
+            If it is not a segment of that host.
         """
         layout = self.layout
         checked(descriptor, layout.size(host))
@@ -453,13 +453,13 @@ class DeskSegments:
         self.answers[host] = Box(start + layout.answer, start + layout.head, layout.box[host])
 
     def come(self) -> list[int]:
-        """How far each host has come: the sum of its words."""
+        """Return the progress of each host: the sum of its words."""
         layout = self.layout
         lanes = range(layout.lanes)
         return [sum(int(_load(start + layout.word(lane))) for lane in lanes) for start in self._maps.values()]
 
     def close(self) -> None:
-        """Give it back."""
+        """Free the memory."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
@@ -469,12 +469,12 @@ class DeskSegments:
 
 
 def checked(descriptor: int, size: int | None) -> int:
-    """Bytes of a segment that another process made.
+    """Check a segment that another process made; return its size in bytes.
 
     Raises
     ------
     MessageError
-        If it is not of a size, could be made smaller, or could be written by somebody else.
+        If it does not have the size `size`, could be made smaller, or could be written by others.
     """
     try:
         found = os.fstat(descriptor).st_size
@@ -487,7 +487,7 @@ def checked(descriptor: int, size: int | None) -> int:
 
 
 def mapped(descriptor: int, size: int) -> int:
-    """Address of the beginning of a segment, to be read."""
+    """Map the beginning of a segment for reading; return its address."""
     start = _c.mmap(None, size, _READ, _SHARED, descriptor, 0)
     if start in _FAILED:
         raise MemoryShortError(f"{size >> 20} MB of shared memory are not available for the actors")
@@ -495,12 +495,12 @@ def mapped(descriptor: int, size: int) -> int:
 
 
 def attached(descriptor: int) -> Box:
-    """Where the coordinator asks; the descriptor is closed.
+    """Map the coordinator's segment for reading, and close the descriptor; return the box of questions.
 
     Raises
     ------
     MessageError
-        If it is no segment.
+        If it is not a segment.
     """
     size = checked(descriptor, None)
     if size < 2 * LINE:
@@ -511,7 +511,7 @@ def attached(descriptor: int) -> Box:
 
 
 def join(segments: Sequence[Segments]) -> None:
-    """Let hosts of one process read each other: what the transport does between processes."""
+    """Let hosts of one process read each other, as the transport does between processes."""
     for mine in segments:
         for other in segments:
             if other is not mine:

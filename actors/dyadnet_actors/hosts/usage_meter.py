@@ -1,4 +1,4 @@
-"""What a host spends: since it was last asked, for the machinery, and since it began, for metrics."""
+"""Measures what a host spends: since the last question, for the machinery record, and since its start, for metrics."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from dyadnet.program.sync.crossing import Home
 ACTIVITIES = ("computing", "waiting", "sending", "learning", "radius", "held")
 RELAXING = ("computing", "waiting", "sending", "held")
 REASONS = ("malformed", "late", "twice", "of another relaxation", "of an earlier incarnation", "unauthenticated")
-"""For which a message is not taken."""
+"""Reasons for which a message is refused."""
 
 
 class Ages:
-    """How old what a host reads in real time is, of each host that its blocks are linked with.
+    """Ages of the messages that a host reads in real time, by the linked host that sent them.
 
     Parameters
     ----------
     lane
-        Of the host.
+        Lane of the host.
     """
 
     def __init__(self, lane: Lane) -> None:
@@ -37,7 +37,7 @@ class Ages:
         self.updates = 0
 
     def take(self, seconds: float) -> dict[str, Any]:
-        """Updates a second of so many; and of each edge its histograms and counts since this was last called."""
+        """Return the updates per second over `seconds`, and each edge's histograms and counts, since the last call."""
         now, before = self._lane.state.ages.copy(), self._before
         self._before = now
         since: NDArray[np.int64] = now - before
@@ -54,7 +54,7 @@ class Ages:
         return {"updates_per_second": updates / seconds if seconds else 0.0, "edges": edges}
 
     def total(self) -> dict[str, tuple[list[int], float]]:
-        """Of each edge the histogram in milliseconds and the sum in seconds, since the host began."""
+        """Return each edge's histogram of ages in milliseconds and their sum in seconds, since the host began."""
         state = self._lane.state
         return {
             label: (state.ages[host, c.A_MS : c.A_UPDATES].tolist(), float(state.aged[host]))
@@ -63,7 +63,7 @@ class Ages:
 
 
 class UsageMeter:
-    """What a host spends.
+    """Measures what a host spends.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ class UsageMeter:
     Attributes
     ----------
     refused
-        What came and was not taken, by reason, since `take`.
+        Number of refused messages, by reason, since `take`.
     traffic
-        Letters, messages and bytes that went to other machines, since `take`.
+        Packets ("letters"), messages and bytes to other hosts, since `take`.
     ages
-        Of what is read in real time; None in virtual time.
+        Ages of messages that are read in real time; None in virtual time.
     """
 
     def __init__(self, home: Home) -> None:
@@ -92,20 +92,20 @@ class UsageMeter:
         self.ages: Ages | None = None
 
     def carried(self, traffic: Mapping[str, int], refused: Counter[str]) -> None:
-        """Take over what a carrier has carried and refused since it began."""
+        """Take over what a carrier has sent and refused since it began."""
         for name, value in traffic.items():
             self.traffic[name] = value - self._traffic_earlier[name]
         for name, value in refused.items():
             self.refused[name] = value - self._refused_earlier[name]
 
     def spend(self, **seconds: float) -> None:
-        """Seconds by activity."""
+        """Add seconds, by activity."""
         for name, value in seconds.items():
             self._seconds[name] += value
             self._earlier[name] += value
 
     def take(self) -> dict[str, Any]:
-        """Seconds by activity, letters and bytes sent, messages dropped by reason; since this was last called."""
+        """Return, since the last call: seconds by activity, packets and bytes sent, and messages dropped by reason."""
         self.collect()
         refused, traffic = self.refused, self.traffic
         spent: dict[str, Any] = {name: self._seconds[name] for name in ACTIVITIES}
@@ -122,7 +122,7 @@ class UsageMeter:
         return spent
 
     def total(self) -> ResourceUsage:
-        """What was spent since this host began."""
+        """Return what was spent since this host began."""
         self.collect()
         refused, traffic = self._refused_earlier + self.refused, self._traffic_earlier + self.traffic
         return ResourceUsage(

@@ -1,4 +1,4 @@
-"""What hosts tell each other in a power iteration; see `dyadnet.dynamics.spectral_radius`."""
+"""Exchanges vectors between hosts in a power iteration; see `dyadnet.dynamics.spectral_radius`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from dyadnet_actors.hosts.shared_memory import Segments
 
 Array = NDArray[Any]
 Copy = tuple[int, int, int]
-"""Where a part lies in a lane's arena, in a vector of all neurons or of all links, and how long it is."""
+"""A part's offset in a lane's arena, its offset in a vector of all neurons or all links, and its length."""
 
 
 class Paths:
-    """Which parts of a vector a host tells others, and which it takes from them.
+    """Lists the parts of a vector that a host sends to others, and the parts that it takes from them.
 
     Parameters
     ----------
     group
-        The host's.
+        Group of the host.
 
     Attributes
     ----------
     told, taken
-        Of √F times the vector.
+        Parts of √F times the vector that are sent and taken.
     fed, heard
-        Of the feedback.
+        Parts of the feedback that are sent and taken.
     """
 
     def __init__(self, group: Group) -> None:
@@ -59,13 +59,13 @@ class Vectors:
     Parameters
     ----------
     group, segments, paths
-        The host's.
+        Those of the host.
     carrier
-        To hosts that do not share its memory; None if all do.
+        Carrier to hosts that do not share its memory; None if all do.
     number
-        Of the round.
+        Number of the round.
     wait
-        Waits until a host's word of the first lane is at least so much.
+        Waits until a host's word of the first lane is at least a value.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Vectors:
                 vector[place : place + size] = X[at + parity * whole(size) :][:size]
 
     def _tell(self, hosts: Any, squares: bytes | None) -> None:
-        """The next step: say that this host has come to it, and wait for others; vectors unless squares are given."""
+        """Announce the next step and wait until `hosts` have reached it; send vectors unless squares are given."""
         mine, value = self._home.index, (self._number << 32) + self._step
         if self._carrier is not None:
             self._carrier.step(value, self._parts if squares is None else lambda host: [], squares or b"")
@@ -116,7 +116,7 @@ class Vectors:
         self._step += 1
 
     def _parts(self, host: int) -> list[bytes]:
-        """What a host elsewhere reads of this step, in the order of `vector_keys`."""
+        """Return what a host without shared memory reads of this step, in the order of `vector_keys`."""
         arena, parity, found = self._group.arena, self._step & 1, list[bytes]()
         for key, width in vector_keys(arena.geometry, dict(self._home.homes), self._home.index, host):
             at = arena.shared_place(self._home.index, *key)

@@ -1,4 +1,4 @@
-"""The actor that creates a network's block actors and settles it at one time constant after the other."""
+"""The actor that creates a network's block actors and settles the network at one time constant after the other."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from dyadnet_actors.coordination.engine import ActorEngine
 from dyadnet_actors.limits.bisection import edge
 
 PRECISION = 0.06
-"""Of the edge: the smallest T that settles over the largest that does not, less one."""
+"""Relative precision of the edge: the smallest T that settles over the largest that does not, minus one."""
 FAR = 8.0
-"""Times the edge in theory: a first relaxation that settles for sure and says how long messages really take."""
+"""Multiple of the theoretical edge for the first relaxation, which surely settles and measures the real delay."""
 LINK = 5.0
-"""Milliseconds that no message takes less than, for a first guess."""
+"""Minimum message delay in milliseconds, assumed for a first guess."""
 
 
 class LimitsActor:
-    """Creates the block actors of one delay and looks for the edge.
+    """Creates the block actors for one delay and searches for the edge of stability.
 
     Parameters
     ----------
     config
-        Free-running, its time constant set by hand.
+        Free-running configuration with a time constant set by hand.
     dataset
         Holds one reference into the object store.
     """
@@ -44,12 +44,14 @@ class LimitsActor:
         self._couplings = couplings
 
     def edge(self, ratio: float, asked: float) -> tuple[tuple[float, float] | None, float]:
-        """Largest T that does not settle and smallest that does, and δ as measured; in milliseconds.
+        """Return the largest T that does not settle and the smallest that does, and the measured δ, in milliseconds.
+
+        The pair of T is None if no edge was found.
 
         Parameters
         ----------
         ratio
-            T over δ at the edge, in theory.
+            Theoretical T over δ at the edge.
         asked
             Delay of the channels, in milliseconds.
         """

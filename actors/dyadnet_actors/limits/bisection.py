@@ -1,4 +1,4 @@
-"""Finding the edge between what settles and what does not, by halving its logarithm."""
+"""Finds the edge between values that settle and values that do not, by bisection on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import math
 from collections.abc import Callable
 
 WIDENINGS = 4
-"""How often an end that turns out to be on the wrong side is moved out, by a factor of two."""
+"""How often an end on the wrong side is moved outwards, at most, by a factor of two each time."""
 
 
 def edge(settles: Callable[[float], bool], guess: float, precision: float) -> tuple[float, float] | None:
-    """The largest value found that does not settle, and the smallest that does.
+    """Return the largest value found that does not settle, and the smallest that does.
 
     Parameters
     ----------
     settles
-        Whether the network comes to rest at a value; if it does at one, it does at larger ones.
+        Returns whether the network comes to rest at a value; if it does at one value, it does at larger ones.
     guess
-        Where the edge may be.
+        Estimate of the edge.
     precision
-        Ratio of the two at most, less one.
+        Maximum ratio of the two values, minus one.
 
     Returns
     -------

@@ -1,10 +1,10 @@
-"""The smallest time constant with which free-running actors come to rest, against the delay of their messages.
+"""Measures the smallest time constant with which free-running actors come to rest, against their messages' delay.
 
-A trained network settles again and again on the same samples, every block an actor in real time, each time with another
-time constant T; between the largest that never comes to rest and the smallest that does lies the edge of stability. In
-theory it is where a mode of T·ȧ(t) = −a(t) + e·a(t−δ) stops dying out
-(`dyadnet.dynamics.step_size.time_constant`), with e the
-eigenvalues of F·W at the equilibria, as in `dyadnet.analysis.delays`.
+A trained network settles repeatedly on the same samples, with every block as an actor in real time, each time with
+another time constant T. The edge of stability lies between the largest T that never comes to rest and the smallest T
+that does. In theory, it is where a mode of T·ȧ(t) = −a(t) + e·a(t−δ) stops decaying
+(`dyadnet.dynamics.step_size.time_constant`). Here, e are the eigenvalues of F·W at the equilibria, as in
+`dyadnet.analysis.delays`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from dyadnet_actors.cluster.watchdog import Watchdog
 from dyadnet_actors.limits.actor import LimitsActor
 
 PATIENCE = 300.0
-"""Delays that the network is given to come to rest in: near the edge it takes long."""
+"""Time for the network to come to rest, in multiples of the delay: near the edge, this takes long."""
 LEAST = 2.0
-"""Seconds that it is given at least."""
+"""Minimum time for the network to come to rest, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Edge:
     Attributes
     ----------
     asked
-        Delay that channels were given, beside what links and actors take.
+        Delay that the channels were given, in addition to that of links and actors.
     delay
-        δ as it was measured at the edge: the age of what an update reads plus the interval between updates.
+        Measured δ at the edge: the age of what an update reads plus half of the interval between updates.
     radius
         Largest |e| of F·W at the equilibria.
     theory
-        Smallest stable T at that δ.
+        Smallest stable T at this δ, in theory.
     unstable, stable
         Largest T found that does not come to rest, and smallest that does.
     """
@@ -66,11 +66,11 @@ class RealTimeExperiment:
     Attributes
     ----------
     config, parameters, couplings
-        The network, its weights and its κ, negative or positive but all the same.
+        The network, its weights and its κ, negative or positive, but all equal.
     dataset
-        With the samples that it settles on as its test part.
+        Data set whose test part holds the samples on which the network settles.
     cluster
-        Where its actors are placed.
+        Cluster and placement of the actors.
     """
 
     config: RunConfig
@@ -81,11 +81,11 @@ class RealTimeExperiment:
 
     @property
     def sign(self) -> int:
-        """Of κ."""
+        """Sign of κ."""
         return -1 if self.couplings[0] < 0 else 1
 
     def at(self, delay: float) -> RunConfig:
-        """The configuration of free-running actors under a delay in milliseconds."""
+        """Return the configuration of free-running actors under a delay in milliseconds."""
         budget = max(LEAST, PATIENCE * delay / 1000.0)
         mode = {"kind": "free", "delay": delay, "time_constant": 1.0, "budget": budget}
         network = network_at(self.config.network, self.couplings)
@@ -101,7 +101,7 @@ def prepared(
     samples: int,
     cluster: ClusterSpec,
 ) -> tuple[RealTimeExperiment, float]:
-    """The experiment on the first test samples, and the largest |e| at their equilibria."""
+    """Return the experiment on the first test samples, and the largest |e| at their equilibria."""
     inputs, labels = inputs_of(dataset, "test", np.arange(samples))
     shown = replace(dataset, test=Split(inputs, labels), train=Split(inputs, labels), scale=1.0)
     trained = Trained(ideal(config, couplings, **AT_REST), parameters)
@@ -121,16 +121,16 @@ def measure(
     watchdog: Watchdog,
     told: Callable[[str], None] = lambda what: None,
 ) -> list[Edge]:
-    """The edge at every delay; needs a connection to Ray.
+    """Measure the edge at every delay; needs a connection to Ray.
 
     Parameters
     ----------
     radius
-        As `prepared` gives it; above 1.
+        Largest |e|, as `prepared` returns it; above 1.
     watchdog
-        Of the connection.
+        Watchdog of the connection.
     told
-        Called once a delay, with what was found.
+        Called once per delay with the result.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the experiment in real time leaves behind: a CSV file and a picture."""
+"""Writes the results of the experiment in real time: a CSV file and a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TABLE, PICTURE = "real.csv", "real.png"
 
 
 def report(folder: Path, edges: Sequence[Edge]) -> list[Path]:
-    """Write data and picture into a folder; the files, each there whole or not at all."""
+    """Write data and picture into a folder, each file completely or not at all; return the paths of the files."""
     with whole(folder / TABLE) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Edge)], lineterminator="\n")
         writer.writeheader()
@@ -54,7 +54,7 @@ def _ratios(axis: Any, edges: Sequence[Edge]) -> None:
 
 
 def _bars(axis: Any, at: Any, pairs: Sequence[tuple[float, float]]) -> None:
-    """From the largest that never settles to the smallest that does."""
+    """Draw bars from the largest value that never settles to the smallest that does."""
     low, high = np.array(pairs).T
     middle = np.sqrt(low * high)
     axis.errorbar(at, middle, (middle - low, high - middle), color="#1f6fb4", fmt="o", capsize=3, label="actors")

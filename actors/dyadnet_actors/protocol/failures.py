@@ -1,4 +1,4 @@
-"""What can fail among the actors, as errors that say who it was: what a run may recover from."""
+"""Failures among the actors, from which a run may recover, as errors that name the actors."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dyadnet.errors import DyadnetError
 
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 IN_CREATION = "error raised in its creation task"
-"""So Ray says of an actor whose construction raised something; the traceback follows, and its last lines say what."""
+"""Ray's text about an actor whose construction raised an error; the traceback follows, and its last lines name it."""
 IMPORTED = (
     "what a program registers has to be importable where actors run: install its module there, or use --ship-code"
 )
-"""What to do if a module is found here and not there."""
+"""Advice for a module that is found on the driver but not where actors run."""
 ADVICE = re.compile(r" (Some common causes include|There are some potential root causes)\b.*", re.DOTALL)
-"""What Ray says of every death, whatever it was."""
+"""General advice that Ray adds to every message about a death."""
 
 
 def cause_of(problem: BaseException, longest: int = 300) -> str:
-    """What an error of Ray's comes from, in one line, without the colours of a terminal and the pages that may follow.
+    """Return the cause of a Ray error in one line, without terminal colours and the pages of text that may follow.
 
-    Of a task and of an actor's construction this is the exception that ended it; of an actor that died, how it did.
+    For a task and for an actor's construction, this is the exception that ended it; for a dead actor, how it died.
     """
     cause = getattr(problem, "cause", None)
     if isinstance(cause, Exception):
@@ -32,10 +32,10 @@ def cause_of(problem: BaseException, longest: int = 300) -> str:
     if not lines:
         return type(problem).__name__
     if IN_CREATION in lines[0]:
-        # Behind the last line of the traceback's frames.
+        # The error follows the last frame of the traceback.
         frames = [number for number, line in enumerate(lines) if line.startswith(" ")]
         return _line(lines[max(frames, default=0) + 1 :] or lines, longest)
-    # Who died, and how; not its numbers, which are set in, nor what may lead to such a death.
+    # Keep who died, and how; drop the indented details and the possible reasons for such a death.
     deaths = [line for line in lines[1:] if line.startswith("The actor is dead")]
     return _line([lines[0], *deaths], longest)
 
@@ -45,12 +45,12 @@ def _line(parts: Sequence[str], longest: int) -> str:
 
 
 def check_made(problem: BaseException, who: str) -> None:
-    """Whether an actor that is dead ever began; one whose construction fails would fail again, unless Ray was at fault.
+    """Check that a dead actor had begun; a construction that failed would fail again, unless Ray was at fault.
 
     Raises
     ------
     NotMadeError
-        Naming the actor and what ended its construction.
+        If the actor's construction failed; the message names the actor and the error.
     """
     if IN_CREATION in str(problem) and not cause_of(problem).startswith("ray.exceptions."):
         cause = cause_of(problem)
@@ -64,9 +64,9 @@ class FailedError(DyadnetError):
     Attributes
     ----------
     what
-        Which kind of failure it counts as.
+        Kind of failure.
     hosts
-        Indices of the hosts that have to be started anew.
+        Indices of the hosts that must be restarted.
     """
 
     what: ClassVar[What] = "actor"
@@ -81,11 +81,11 @@ class FailedError(DyadnetError):
 
 
 class ActorLostError(FailedError):
-    """An actor died or hangs, or failed with something that is no user's mistake; names it and its blocks."""
+    """An actor died, hangs, or failed for a reason that is not a user's mistake; names the actor and its blocks."""
 
 
 class LinkLostError(FailedError):
-    """Letters between two actors were lost; names both."""
+    """Packets between two actors were lost; names both actors."""
 
     what: ClassVar[What] = "link"
 
@@ -97,21 +97,21 @@ class CoordinatorLostError(FailedError):
 
 
 class StalledError(FailedError):
-    """No actor has said anything for too long; names each and what it waits for."""
+    """No actor has reported anything for too long; names each actor and what it waits for."""
 
     what: ClassVar[What] = "stall"
 
 
 class NotMadeError(DyadnetError):
-    """An actor's construction failed, as it would again; names the actor and the cause."""
+    """An actor's construction failed and would fail again; names the actor and the cause."""
 
 
 class RayLostError(DyadnetError):
-    """Ray itself died or hangs: nothing can go on where it did."""
+    """Ray itself died or hangs: the run cannot continue on this cluster."""
 
 
 class MemoryShortError(DyadnetError):
-    """The machine has no room for what actors share."""
+    """The machine has too little memory for what the actors share."""
 
 
 class HostStoppedError(DyadnetError):
@@ -119,4 +119,4 @@ class HostStoppedError(DyadnetError):
 
 
 class TransportError(Exception):
-    """A user's transport raised something; the actor that it served fails with it."""
+    """A user-defined transport raised an error; the actor that it served fails with it."""

@@ -1,9 +1,9 @@
-"""Which hosts are alive, from heartbeats of our own.
+"""Judges which hosts are alive, from heartbeats of our own.
 
-Ray notices a dead process at once, a stopped one never, and a machine that was cut off late. So the coordinator asks
-every host it has not heard of for a pulse; a pulse also tells how many letters went out and came in, by which letters
-that were lost are known. Letters come in when a host looks for them, so one that is busy may be slow to; a letter is
-lost if a host that has looked for it, once its time was over, has not found it.
+Ray notices a dead process at once, a machine that was cut off late, and a stopped process never. So the coordinator
+asks every silent host for a pulse. A pulse also tells how many packets the host has sent and received, which reveals
+lost packets. A host receives packets when it looks for them, so a busy host may be slow to receive. A packet counts as
+lost if it is overdue and its receiver has looked for it and has not found it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass, field
 from dyadnet_actors.protocol.failures import ActorLostError, FailedError, LinkLostError
 
 STEP = 2.0
-"""Most seconds that count between two looks: whoever looks may have been held up itself."""
+"""Maximum seconds that count between two checks, since the checking process may have been held up itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What a host answers.
+    """A host's sign of life.
 
     Attributes
     ----------
     sent, received
-        Letters to and from each other host, in this life of it.
+        Packets to and from each other host, in this life of the host.
     looks
-        How often it has looked for letters.
+        How often the host has looked for packets.
     waiting
-        Whether it is waiting for one.
+        Whether the host is waiting for a packet.
     """
 
     sent: Mapping[int, int] = field(default_factory=dict)
@@ -39,16 +39,16 @@ class Pulse:
 
 @dataclass(slots=True)
 class MissingMessages:
-    """Letters that one host sent and another has not received.
+    """Packets that one host sent and another has not received.
 
     Attributes
     ----------
     received
-        How many it has.
+        Number of packets that it has received.
     since
-        When that was first noticed.
+        Time at which the loss was first noticed.
     first, latest
-        Of its pulses since their time was over; None before.
+        The receiver's first and latest pulse since the packets were overdue; None before.
     """
 
     received: int
@@ -57,23 +57,23 @@ class MissingMessages:
     latest: Pulse | None = None
 
     def proven(self, pulse: Pulse) -> bool:
-        """Whether they cannot be lying there unread, by one more pulse."""
+        """Return whether one more pulse proves that the packets do not lie unread at the receiver."""
         first, latest = self.first or pulse, self.latest or pulse
         self.first, self.latest = first, pulse
         waited = latest is not pulse and latest.waiting and pulse.waiting and latest.looks == pulse.looks
-        # The first of two looks may have begun before.
+        # The first of two looks may have begun before the packets were overdue.
         return waited or pulse.looks >= first.looks + 2
 
 
 class HeartbeatMonitor:
-    """Judges by signs of life; knows the time only from its caller.
+    """Judges hosts by their signs of life; knows the time only from its caller.
 
     Parameters
     ----------
     labels
         A name for each host.
     patience
-        Seconds without a sign of life, and seconds that a letter may take.
+        Maximum seconds without a sign of life, and maximum seconds that a packet may take.
     """
 
     def __init__(self, labels: Sequence[str], patience: float) -> None:
@@ -86,28 +86,28 @@ class HeartbeatMonitor:
         self._lacking: dict[tuple[int, int], MissingMessages] = {}
 
     def tick(self, now: float) -> None:
-        """Time has passed, of which no more than `STEP` counts."""
+        """Advance the time; no more than `STEP` seconds count."""
         if self._seen is not None:
             self._clock += min(max(now - self._seen, 0.0), STEP)
         self._seen = now
 
     def silent(self, seconds: float) -> list[int]:
-        """Hosts of which nothing was heard for so long."""
+        """Return the hosts that have been silent for at least this long."""
         return [host for host, heard in self._heard.items() if self._clock - heard >= seconds]
 
     def silence(self, host: int) -> float:
-        """Seconds since the last sign of life of a host."""
+        """Return the seconds since the last sign of life of a host."""
         return self._clock - self._heard[host]
 
     def hear(self, host: int, pulse: Pulse | None = None) -> None:
-        """A sign of life."""
+        """Note a sign of life."""
         self._heard[host] = self._clock
         if pulse is not None:
             self._pulses[host] = pulse
             self._compare()
 
     def judge(self) -> FailedError | None:
-        """What is wrong, if anything is."""
+        """Return what is wrong, or None."""
         silent = self.silent(self._patience)
         if silent:
             names = " and ".join(self.labels[host] for host in silent)
@@ -121,7 +121,7 @@ class HeartbeatMonitor:
         return None
 
     def _compare(self) -> None:
-        """Note since when a host has received nothing of what another sent it."""
+        """Note since when a host has received none of the packets that are missing from another host."""
         lacking: dict[tuple[int, int], MissingMessages] = {}
         for source, pulse in self._pulses.items():
             for target, sent in pulse.sent.items():

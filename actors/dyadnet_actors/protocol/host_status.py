@@ -1,4 +1,4 @@
-"""What an actor says of itself when it is asked, while it computes or waits: the records of a stall's diagnosis."""
+"""An actor's report about itself while it computes or waits: the records of a stall's diagnosis."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 from dyadnet.dynamics.messages import Kind
 
 Doing = Literal["computing", "waiting", "checking", "done"]
-"""A lane computes or is about to, waits for messages, waits for a verdict at a check tick, or is over."""
+"""A lane computes or is about to, waits for messages, waits for a verdict at a check tick, or is done."""
 SHOWN = 2
-"""Messages that one lane is said to wait for, at most."""
+"""Maximum number of messages that the description of one lane lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ExpectedMessage:
     Attributes
     ----------
     tick
-        At which its source sends it; 0: the initial state.
+        Tick at which the source sends it; 0 for the initial state.
     """
 
     block: str
@@ -29,7 +29,7 @@ class ExpectedMessage:
     tick: int
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe this in words."""
         return f"{self.block} waits for {self.kind} of {self.source} of tick {self.tick}"
 
 
@@ -40,9 +40,9 @@ class LaneStatus:
     Attributes
     ----------
     tick
-        The last that has begun.
+        The last tick that has begun.
     wants
-        Messages without which it cannot go on.
+        Messages that the lane needs to continue.
     unborn
         Blocks that have not sent their initial state yet.
     """
@@ -54,11 +54,11 @@ class LaneStatus:
     unborn: tuple[str, ...] = ()
 
     def has_sent(self, source: str, tick: int) -> bool:
-        """Whether what a block here sends at a tick has left, unless the lane computes."""
+        """Return whether a block's message of a tick has been sent, given that the lane does not compute."""
         return self.doing == "done" or (source not in self.unborn and (tick == 0 or self.tick >= tick))
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe this in words."""
         if self.doing == "checking":
             return f"lane {self.lane} waits at check tick {self.tick} for the verdict"
         wants = "; ".join(map(str, self.wants[:SHOWN]))
@@ -67,20 +67,20 @@ class LaneStatus:
 
 @dataclass(frozen=True, slots=True)
 class HostStatus:
-    """What an actor is at.
+    """What an actor is doing.
 
     Attributes
     ----------
     activity
-        In words; ``idle`` between two rounds.
+        The activity in words; ``idle`` between two rounds.
     round
-        The last that it has begun.
+        The last round that the actor has begun.
     still
         Seconds for which nothing has moved here.
     lanes
-        Of a round in which messages are waited for.
+        Lanes of a round in which the actor waits for messages.
     busy
-        Whether it has something to do, although its lanes wait: reading what has come, or being held back.
+        Whether the actor has something to do although its lanes wait: it reads messages, or is held back.
     """
 
     activity: str
@@ -91,35 +91,35 @@ class HostStatus:
 
     @property
     def computing(self) -> bool:
-        """Whether it has something to do and waits for nobody."""
+        """Whether the actor has something to do and waits for nobody."""
         if self.activity == "idle":
             return False
         lanes = [lane for lane in self.lanes if lane.doing != "done"]
         return self.busy or not lanes or any(lane.doing == "computing" for lane in lanes)
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe this in words."""
         lanes = [str(lane) for lane in self.lanes if lane.doing != "done" and not self.busy]
         return ", ".join([self.activity, *(["; ".join(lanes)] if lanes else [])])
 
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """In place of what an actor would say, had it answered.
+    """Stands for the report of an actor that has not answered.
 
     Attributes
     ----------
     seconds
-        Since its last sign of life.
+        Seconds since the actor's last sign of life.
     died
-        Why it is known to be dead; empty if it only does not answer.
+        Cause of death, if the actor is known to be dead; empty if it only does not answer.
     """
 
     seconds: float = 0.0
     died: str = ""
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe this in words."""
         if self.died:
             return f"dead ({self.died})"
         return f"does not answer: no sign of life for {self.seconds:.1f} s"

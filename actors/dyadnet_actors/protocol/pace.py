@@ -1,4 +1,4 @@
-"""How fast a network runs freely: T and how long to be quiet, from the delays that were measured."""
+"""Chooses the pace of a free-running network from the measured delays: T, and how long the network must be quiet."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from dyadnet.dynamics.request import Pace
 
 MILLISECOND = 1e-3
 GUESS = 0.005
-"""Seconds of delay that are assumed before any was measured."""
+"""Delay in seconds that is assumed before any was measured."""
 QUANTILE = 0.95
-"""Of the delays, as good as the longest: one update that the machine kept waiting is no delay of the network."""
+"""Quantile of the delays that counts as the longest: one update that the machine held up is no network delay."""
 MEMORY = 3
-"""Relaxations whose delays are remembered."""
+"""Number of relaxations whose delays are remembered."""
 QUIET = 1.5
-"""Longest delays for which every block must stay within tolerance; a wave needs one to reach a neighbour."""
+"""Multiple of the longest delay for which every block must stay within tolerance; a wave takes one delay to reach a
+neighbour."""
 
 
 class Delays(NamedTuple):
-    """What a host measured of δ: the age of what an update reads, and half of the time since the update before.
+    """A host's measurements of δ: the age of what an update reads plus half of the time since the update before.
 
-    For so long, on average, a message will have been on its way when a neuron has moved by it.
+    On average, this is how long a message has been on its way when a neuron has responded to it.
 
     Attributes
     ----------
     mean
-        Over time, in seconds, by whose messages were read, of the oldest of them; 0: none. No delay, and no interval,
-        counts for more than the longest.
+        Average over time of the oldest message's δ in seconds, by sending host; 0 if no message came. Delays and
+        intervals above the longest count as the longest.
     longest
-        The 95 % quantile over updates, in seconds.
+        The 95 % quantile over updates in seconds, by sending host.
     """
 
     mean: list[float]
@@ -43,13 +44,13 @@ class Delays(NamedTuple):
 
     @classmethod
     def of(cls, delays: NDArray[np.float64]) -> Delays:
-        """Summary of a relaxation.
+        """Summarise the delays of a relaxation.
 
         Parameters
         ----------
         delays
-            Shape (updates, hosts + 1): δ by whose messages were read (0: nothing had come), and the time since the
-            update before; in seconds.
+            Shape (updates, hosts + 1), in seconds: δ by the host whose messages were read (0: nothing had come), and
+            the time since the update before.
         """
         mean, longest = [], []
         for column in delays.T[:-1]:
@@ -62,14 +63,14 @@ class Delays(NamedTuple):
 
 
 def around(delays: Sequence[Delays]) -> tuple[float, float]:
-    """δ of the slowest loop of two hosts, and the longest delay of all.
+    """Return δ of the slowest loop of two hosts, and the longest delay of all.
 
-    What goes around a loop of two is late by both directions, so their mean counts.
+    A signal around a loop of two hosts is delayed in both directions, so the mean of the two delays counts.
 
     Parameters
     ----------
     delays
-        Of every host, by index.
+        Delays of every host, by index.
     """
     hosts = range(len(delays))
     loops = [0.5 * (delays[a].mean[b] + delays[b].mean[a]) for a in hosts for b in hosts if delays[a].mean[b] > 0]
@@ -79,16 +80,16 @@ def around(delays: Sequence[Delays]) -> tuple[float, float]:
 class Pacer:
     """Follows the delay δ of the slowest loop.
 
-    Delays change from update to update, far faster than a network that integrates over several of them; what it feels
-    is their mean. When all is quiet is another matter: there the longest counts. Of the last relaxations the middle one
-    counts, so that one that the machine kept waiting does not slow those that follow.
+    Delays change from update to update, far faster than a network that integrates over several updates, so the network
+    responds to the mean delay. To decide whether all is quiet, the longest delay counts instead. The median of the last
+    relaxations counts, so that one relaxation that the machine held up does not slow down those that follow.
 
     Parameters
     ----------
     mode
-        Its time constant may be set by hand.
+        The free-running mode; its time constant may be set by hand.
     span
-        Part of δ over which prospective neurons take a difference; 0: they are not.
+        Part of δ over which prospective neurons take a difference; 0 if neurons are not prospective.
     """
 
     def __init__(self, mode: FreeRunning, span: float = 0.0) -> None:
@@ -100,7 +101,7 @@ class Pacer:
 
     @property
     def delay(self) -> float:
-        """δ in seconds, of relaxations of as many samples as the last one."""
+        """δ in seconds, from relaxations with as many samples as the last one."""
         return median(mean for mean, _ in self._remembered) if self._remembered else self._unknown
 
     @property
@@ -110,24 +111,24 @@ class Pacer:
 
     @property
     def _remembered(self) -> Sequence[tuple[float, float]]:
-        """What was measured last with as many samples; if nothing was, what is to be expected of so many."""
+        """The latest delays for this number of samples; if there are none, an estimate from another number."""
         known = self._delays.get(self._samples)
         if known or not self._delays:
             return known or ()
-        # What takes longest grows with them, if it grows at all.
+        # The dominant delay grows with the number of samples, if it grows at all.
         samples, others = max(self._delays.items())
         scale = max(self._samples / samples, 1.0)
         return [(scale * mean, scale * longest) for mean, longest in others]
 
     def pace(self, step: float, samples: int = 1) -> Pace:
-        """The pace of the next relaxation.
+        """Return the pace of the next relaxation.
 
         Parameters
         ----------
         step
             T in units of δ, or in milliseconds if it was set by hand; see `dyadnet.dynamics.virtual_time`.
         samples
-            That it has.
+            Number of samples in the relaxation.
         """
         self._samples = samples
         unit = self.delay if self.mode.time_constant == "auto" else MILLISECOND
@@ -137,7 +138,7 @@ class Pacer:
         return self.last
 
     def note(self, delays: Sequence[Delays]) -> None:
-        """What the hosts measured in a relaxation."""
+        """Take the delays that the hosts measured in a relaxation."""
         slowest, longest = around(delays)
         if slowest > 0:
             self._delays.setdefault(self._samples, deque(maxlen=MEMORY)).append((slowest, longest))

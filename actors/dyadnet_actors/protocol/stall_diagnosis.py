@@ -1,8 +1,8 @@
-"""Why a run in lockstep stands still: who waits for whose message of which tick, and what is at the end of the waiting.
+"""Diagnoses why a run in lockstep stands still: who waits for whose message of which tick, and for what reason.
 
-Pure decisions: what every actor says goes in, a diagnosis comes out. Every lane of an actor moves as one, so waiting
-leads from actor to actor, until there is one that waits for nobody: it computes, has died, does not answer, or has not
-begun; or the letter was sent and never came.
+The diagnosis is a pure function of what every actor reports. Each lane of an actor moves as one, so waits lead from
+actor to actor. They end at an actor that waits for nobody because it computes, has died, does not answer, or has not
+begun. Or they end at a message that was sent and never came.
 """
 
 from __future__ import annotations
@@ -15,23 +15,24 @@ from dyadnet_actors.protocol.host_status import ExpectedMessage, HostStatus, Lan
 
 Cause = Literal["dead", "silent", "lost", "idle", "computing", "verdict", "circle"]
 CAUSES: tuple[Cause, ...] = ("dead", "silent", "lost", "idle", "computing", "verdict", "circle")
-"""What waiting can end at, the most telling first: where a block waits for several, that one is followed."""
+"""What waits can end at, the most telling cause first. If a block waits for several messages, the most telling chain is
+followed."""
 AT_MOST = 4
-"""Waits of one chain that are told; of a longer one the first and the last ones."""
+"""Maximum number of waits shown of one chain; a longer chain shows its first and its last ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One block, or one actor at a check tick, waits for another.
+    """A wait of one block, or of one actor at a check tick, for another.
 
     Attributes
     ----------
     who, source
-        Blocks; actors where the wait is for a verdict, which needs the report of every one.
+        The two blocks; two actors if the wait is for a verdict, which needs the report of every actor.
     kind
         ``state``, ``feedback`` or ``report``.
     tick
-        At which it is sent.
+        Tick at which the message is sent.
     """
 
     who: str
@@ -40,24 +41,24 @@ class Wait:
     tick: int
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe the wait in words."""
         return f"{self.who} waits for {self.kind} of {self.source} of tick {self.tick}"
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Waiting, from the one that waits longest to what is at the end.
+    """A chain of waits, from its first waiting block or actor to the actor at its end.
 
     Attributes
     ----------
     lane
-        In which they wait; None if nobody does.
+        Lane in which they wait; None if nobody waits.
     end
-        The actor there.
+        The actor at the end.
     cause
-        What is the matter with it.
+        What is wrong with that actor.
     doing
-        The same in words, with the actor's name.
+        The cause in words, with the actor's name.
     """
 
     lane: int | None
@@ -74,9 +75,9 @@ class Diagnosis:
     Attributes
     ----------
     still
-        Seconds for which nothing has.
+        Seconds for which nothing has moved.
     chains
-        One for each actor that nobody waits for, and for each that waits for nobody.
+        One chain for each actor that nobody waits for, and for each actor that waits for nobody.
     """
 
     still: float
@@ -84,12 +85,12 @@ class Diagnosis:
 
     @property
     def ends(self) -> list[str]:
-        """Actors at the ends of the waiting, the most telling first."""
+        """Actors at the ends of the chains, the most telling first."""
         return list(dict.fromkeys(chain.end for chain in self.chains))
 
     @property
     def text(self) -> str:
-        """In words: the waits that lead to each end, and the end."""
+        """The diagnosis in words: the waits that lead to each end, and the end."""
         told = []
         for doing in dict.fromkeys(chain.doing for chain in self.chains):
             leading = [chain for chain in self.chains if chain.doing == doing]
@@ -98,7 +99,7 @@ class Diagnosis:
         return ". ".join(told)
 
     def plain(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the diagnosis as plain values."""
         return {"still": self.still, "ends": self.ends, "text": self.text, "chains": [asdict(c) for c in self.chains]}
 
 
@@ -110,9 +111,9 @@ def diagnose(homes: Mapping[str, int], labels: Sequence[str], told: Sequence[Tol
     homes
         Actor of every block, by index.
     labels
-        Of the actors.
+        Labels of the actors.
     told
-        What each says of itself.
+        What each actor reports about itself.
     """
     tracer = _Tracer(homes, labels, told)
     found: list[Chain] = []
@@ -127,14 +128,14 @@ def diagnose(homes: Mapping[str, int], labels: Sequence[str], told: Sequence[Tol
 
 
 class StallTimer:
-    """Says when a standstill has lasted so long that it is to be looked into; knows the time only from its caller.
+    """Tells when a standstill has lasted long enough to be examined; knows the time only from its caller.
 
-    A run that went on by itself after that was slow, and did not stand still: it is given twice as long from then on.
+    A run that then goes on by itself was slow and did not stand still: from then on, its patience is doubled.
 
     Parameters
     ----------
     patience
-        Seconds.
+        Seconds of standstill after which to examine it.
     """
 
     def __init__(self, patience: float) -> None:
@@ -144,13 +145,13 @@ class StallTimer:
         self._looked = False
 
     def moved(self, now: float) -> None:
-        """Something has happened."""
+        """Note that something has happened."""
         if self._looked:
             self._patience *= 2.0
         self._since, self._next, self._looked = now, now + self._patience, False
 
     def due(self, now: float) -> bool:
-        """Whether to look into it now; again only once the standstill is twice as old."""
+        """Return whether to examine the standstill now; it is due again only once it is twice as old."""
         if now < self._next:
             return False
         self._next = now + (now - self._since)
@@ -158,7 +159,7 @@ class StallTimer:
         return True
 
     def still(self, now: float) -> float:
-        """Seconds since something happened."""
+        """Return the seconds since something happened."""
         return now - self._since
 
 
@@ -172,12 +173,12 @@ class _Tracer:
         self._known: dict[tuple[int, int], Chain] = {}
 
     def chain(self, host: int, lane: int, above: frozenset[int] = frozenset()) -> Chain:
-        """The most telling chain of waits that begins at an actor's lane, which waits.
+        """Return the most telling chain of waits that begins at a waiting lane of an actor.
 
         Parameters
         ----------
         above
-            Actors that have been passed on the way here.
+            Actors on the way here.
         """
         if (host, lane) in self._known:
             return self._known[host, lane]
@@ -197,7 +198,7 @@ class _Tracer:
         return best
 
     def end(self, host: int) -> Chain:
-        """An actor that waits for nobody."""
+        """Return the chain of an actor that waits for nobody."""
         one, label = self._told[host], self._labels[host]
         if isinstance(one, HostStatus):
             lanes = [str(lane) for lane in one.lanes if lane.doing == "computing"]
@@ -223,7 +224,7 @@ class _Tracer:
             yield wait, self._from(other, lane, one.round, want, above)
 
     def _from(self, other: int, lane: int, number: int, want: ExpectedMessage | None, above: frozenset[int]) -> Chain:
-        """What an actor that is waited for is at."""
+        """Return the chain that begins at an actor for which another one waits."""
         one, label = self._told[other], self._labels[other]
         if isinstance(one, NoAnswer) or one.computing:
             return self.end(other)
@@ -245,7 +246,7 @@ def _lane(one: HostStatus, lane: int) -> LaneStatus | None:
 
 
 def _reported(their: Told, number: int, mine: LaneStatus) -> bool:
-    """Whether an actor has reported to the check at which another waits."""
+    """Return whether an actor has reported to the check at which another one waits."""
     if isinstance(their, NoAnswer) or their.round < number:
         return False
     if their.round > number:
@@ -255,12 +256,12 @@ def _reported(their: Told, number: int, mine: LaneStatus) -> bool:
 
 
 def _telling(chain: Chain) -> tuple[int, int]:
-    """Smaller for a chain that explains more."""
+    """Return a sort key, which is smaller for a chain that explains more."""
     return CAUSES.index(chain.cause), len(chain.waits)
 
 
 def _longest(chains: Iterable[Chain]) -> list[Chain]:
-    """Chains that are not the rest of another one, each once for all lanes."""
+    """Return the chains that are not the tail of another one, each once for all lanes."""
     kept: list[Chain] = []
     for chain in sorted(chains, key=lambda chain: -len(chain.waits)):
         if not any(_ends_with(other, chain) for other in kept):
@@ -278,7 +279,7 @@ def _ends_with(longer: Chain, chain: Chain) -> bool:
 
 
 def _shortened(chain: Chain) -> list[str]:
-    """The waits of a chain in words, its middle left out if it is long."""
+    """Return the waits of a chain in words, without its middle if it is long."""
     waits = [str(wait) for wait in chain.waits]
     if len(waits) <= AT_MOST:
         return waits

@@ -1,4 +1,4 @@
-"""What hosts are asked for most often, as one byte string, which Ray passes on faster than a record for each host."""
+"""Encodes the most frequent request to hosts as one byte string, which Ray sends faster than a record for each host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INTEGERS = np.dtype("<i8")
 
 
 def seal(relaxation: Relaxation, update: Update | None, pace: Pace | None = None) -> bytes:
-    """A relaxation, the update that comes before it, and its pace in real time, as bytes."""
+    """Encode a relaxation, the update that comes before it, and its pace in real time, as bytes."""
     fields = [getattr(relaxation, name) for name in Relaxation.__slots__]
     at = Relaxation.__slots__.index("rows")
     fields[at] = np.ascontiguousarray(relaxation.rows, dtype=_INTEGERS).tobytes()
@@ -24,7 +24,7 @@ def seal(relaxation: Relaxation, update: Update | None, pace: Pace | None = None
 
 
 def unseal(blob: bytes) -> tuple[Relaxation, Update | None, Pace | None]:
-    """The relaxation, the update and the pace of some bytes."""
+    """Decode a relaxation, an update and a pace from bytes."""
     values, update, pace = msgpack.unpackb(blob)
     fields: dict[str, Any] = dict(zip(Relaxation.__slots__, values, strict=True))
     fields["rows"] = np.frombuffer(fields["rows"], dtype=_INTEGERS).astype(np.int64)

@@ -1,1 +1,1 @@
-"""Runs the trials of a study on a Ray cluster, one process a core."""
+"""Runs the trials of a study on a Ray cluster, one process per core."""

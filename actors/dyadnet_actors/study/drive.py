@@ -1,4 +1,4 @@
-"""Drives a study from its definition to its maps; what was finished before is kept and never run again."""
+"""Drives a study from its definition to its plots; finished trials are kept and never run again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dyadnet_actors.cluster.connection import connected
 from dyadnet_actors.protocol.failures import RayLostError
 
 TABLE_EVERY = 30.0
-"""Seconds between two tables while a study goes on."""
+"""Seconds between two updates of the table while a study runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Ended:
     Attributes
     ----------
     trials
-        In all; `ran` of them were run this time.
+        Number of all trials; `ran` of them were run this time.
     ok, diverged, failed
-        How they ended.
+        Number of trials that ended this way.
     """
 
     out: str
@@ -62,23 +62,23 @@ def drive(
     shown: Callable[[StudyFolder, Sequence[Trial], Mapping[int, Result]], None] = draw,
     again: Sequence[str] | None = None,
 ) -> Ended:
-    """Run what is left of a study, then write its table, summary and plots.
+    """Run the remaining trials of a study, then write its table, summary and plots.
 
     Parameters
     ----------
     shown
-        What is drawn of all results, beside table and summary.
+        Draws all results, in addition to table and summary.
     again
-        Arguments of ``dyadnet`` that go on with it; ``study`` and its folder unless given.
+        Arguments of ``dyadnet`` that continue the study; ``study`` and its folder by default.
 
     Raises
     ------
     UsageError
         If definition, data, folder or cluster cannot be used; nothing has been written then.
     StoppedError
-        If it was interrupted; says how to go on.
+        If it was interrupted; the message says how to continue.
     RayLostError
-        If Ray dies or hangs; likewise.
+        If Ray dies or hangs; the message says how to continue.
     DyadnetError
         If no trial ended well.
     """
@@ -141,7 +141,7 @@ def drive(
 def _options(
     cluster: ClusterSpec, max_concurrent: int | None, data_dir: Path | None, *, retry_failed: bool
 ) -> list[str]:
-    """What the command line says of where and how trials run."""
+    """Return the command-line options that say where and how trials run."""
     given = {"--address": cluster.address, "--max-concurrent": max_concurrent, "--data-dir": data_dir}
     flags = {"--ship-code": cluster.ship_code, "--retry-failed": retry_failed}
     said = [text for name, value in given.items() if value is not None for text in (name, str(value))]
@@ -158,7 +158,7 @@ def _run(
 ) -> None:
     left = [trial for trial in trials if trial.number not in results]
     if left:
-        # Once connected, because Ray takes SIGTERM for itself as it starts.
+        # Only once connected, because Ray takes over SIGTERM when it starts.
         with connected(cluster) as watchdog, interruptible():
             from dyadnet_actors.study.pool import Pool, concurrency, data_key
 
@@ -188,7 +188,7 @@ def _run(
 
 
 def _load(trials: list[Trial]) -> tuple[list[Trial], dict[str, Dataset]]:
-    """The trials, each with its network's sizes, and every data set that they use, each of which fits its network."""
+    """Load the data sets; return the trials with their networks' sizes, and the data sets, which fit the networks."""
     from dyadnet_actors.study.pool import data_key
 
     found: dict[str, Dataset] = {}

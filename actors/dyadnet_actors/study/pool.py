@@ -22,31 +22,31 @@ from dyadnet_actors.cluster.watchdog import Watchdog
 from dyadnet_actors.protocol.failures import cause_of
 
 START = 120.0
-"""Seconds within which a worker must have come up."""
+"""Seconds within which a worker must be up."""
 ATTEMPTS = 2
-"""Workers that may die of one trial, at the same point, before it counts as failed."""
+"""Number of workers that may die of one trial, at the same point, before the trial counts as failed."""
 
 
 class TrialActor:
-    """Runs trials in a process of its own, as long as the study lasts: loading and compiling is paid for once."""
+    """Runs trials in a process that lasts as long as the study, so that loading and compiling happen only once."""
 
     def ready(self) -> bool:
-        """Whether it is there."""
+        """Return True once the actor is up."""
         return True
 
     def run(self, config: RunConfig, dataset: Dataset, keep: tuple[Keep, ...], place: Path | None) -> Result:
-        """One trial, on one thread; in its folder, if this machine sees it too."""
+        """Run one trial on one thread; in its folder, if this machine sees the folder too."""
         here = place if place is not None and place.is_dir() else None
         return run_trial(config, dataset, keep, here)
 
 
 class Pool:
-    """So many workers, and what each is doing.
+    """A fixed number of workers, and the trial that each is running.
 
     Parameters
     ----------
     size
-        Trials that run at a time, one on a core each.
+        Number of trials that run at a time, one per core.
     watchdog
         Knows whether Ray is lost.
     actor
@@ -73,16 +73,16 @@ class Pool:
         place: Callable[[Trial], Path | None] = lambda trial: None,
         going: Callable[[Mapping[int, Path | None]], None] = lambda under_way: None,
     ) -> None:
-        """Run trials in their order, and tell of each that ends.
+        """Run trials in their order, and report each that ends.
 
         Parameters
         ----------
         datasets
-            By `data_key` of the trials' configurations.
+            Data sets by `data_key` of the trials' configurations.
         place
-            Where a trial is to keep what it goes on from.
+            Returns the folder where a trial keeps what it needs to resume, if any.
         going
-            Is told about once a second which trials are under way, by number, and where each keeps that.
+            Called about once a second with the folders of the running trials, by trial number.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class Pool:
                 result, death = self._result(reference)
                 point = (trial.number, reached(folder))
                 if result is None:
-                    # It may be Ray that is lost, and the worker with it.
+                    # Ray itself may be lost, and the worker with it.
                     self._watchdog.confirm()
                     deaths[point] += 1
                     worker = self._actor.remote()
@@ -119,7 +119,7 @@ class Pool:
                 ended(trial, result or Result("failed", f"its process died ({ATTEMPTS} times): {death}", {}))
 
     def close(self) -> None:
-        """End all workers, whatever they are doing; those of a Ray that is lost end with it."""
+        """End all workers, whatever they are doing; if Ray is lost, its workers end with it."""
         known = [*self._idle, *(worker for worker, _, _ in self._running.values())] if self._watchdog.well() else []
         for worker in known:
             with contextlib.suppress(Exception):
@@ -128,7 +128,7 @@ class Pool:
 
     @staticmethod
     def _result(reference: Any) -> tuple[Result | None, str]:
-        """How a trial ended; None if its worker died, and of what."""
+        """Return how a trial ended; if its worker died, None and the cause."""
         try:
             return ray.get(reference), ""
         except RayTaskError as problem:
@@ -147,12 +147,12 @@ class Pool:
 
 
 def data_key(config: RunConfig) -> str:
-    """What two runs on the same samples share."""
+    """Return a key that is equal for runs on the same samples."""
     return config.data.model_dump_json(exclude={"validation"})
 
 
 def concurrency(wanted: int | None, trials: int) -> int:
-    """How many trials run at a time on the cluster that is connected: one a core unless fewer are wanted.
+    """Return how many trials run at a time on the connected cluster: one per core, unless fewer are wanted.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""How hosts of a network, and its coordinator, come to read each other's segments.
+"""Gives the hosts of a network, and its coordinator, access to each other's segments.
 
-On one machine the descriptors of segments travel over sockets that are gone with their process; once everybody has
-everybody's, nothing is sent any more. Between machines a carrier's packets travel as frames
+On one machine, the descriptors of segments travel over sockets that vanish with their process. Once every endpoint has
+all descriptors, nothing more is sent. Between machines, a carrier's packets travel as frames
 (`dyadnet_actors.transports.tcp`).
 """
 
@@ -25,17 +25,17 @@ from dyadnet_actors.transports.notices import SEGMENT, SLOTS, pack
 
 
 class Connection:
-    """A host's way to the others.
+    """A host's connection to the others.
 
     Parameters
     ----------
     host
-        Whose.
+        The host.
 
     Attributes
     ----------
     orders
-        Where the coordinator asks, if it shares memory with this host.
+        Box of the coordinator's questions, if the coordinator shares memory with this host.
     """
 
     def __init__(self, host: Host) -> None:
@@ -51,11 +51,11 @@ class Connection:
 
     @property
     def card(self) -> Card:
-        """By which others find it."""
+        """Card by which others find this host."""
         return self.endpoint.card
 
     def open(self, network: PeerNetwork) -> None:
-        """Take frames from other machines, too; see `HostEndpoint.open`."""
+        """Accept frames from other machines too; see `HostEndpoint.open`."""
         self.endpoint.open(network)
 
     def know(self, cards: Sequence[Card]) -> None:
@@ -65,12 +65,12 @@ class Connection:
         self._lacking = {peer for peer in self.endpoint.peers if self._shares(peer)}
 
     def greet(self, timeout: float) -> None:
-        """Connect to everybody, and have everybody's segment.
+        """Connect to every other endpoint, and attach the segments of this machine.
 
         Raises
         ------
         PeerLostError
-            If one is not there; it is named.
+            If an endpoint is not there; the message names it.
         """
         deadline = time.monotonic() + timeout
         self.endpoint.connect()
@@ -95,7 +95,7 @@ class Connection:
             self._thread = threading.Thread(target=self._run, name="dyadnet-frames", daemon=True)
             self._thread.start()
         else:
-            # Nobody has anything to say here any more; the coordinator may yet have to hear our greeting.
+            # Nothing more is sent here, but the coordinator may still have to receive our greeting.
             self._end(max(0.0, deadline - time.monotonic()))
             host.ledger.refused.update(self.endpoint.refused)
 
@@ -113,7 +113,7 @@ class Connection:
             self.endpoint.close(linger)
 
     def _shares(self, peer: int) -> bool:
-        """Whether a peer has a segment for this host: the coordinator only if all are on its machine."""
+        """Return whether a peer has a segment for this host; the coordinator has one only if all are on its machine."""
         return self.endpoint.near(peer) and (peer < self._hosts or self._together)
 
     def _send(self, host: int, packet: bytes) -> int:
@@ -149,19 +149,19 @@ class Connection:
 
 
 class CoordinatorTransport:
-    """The coordinator's way to all hosts.
+    """The coordinator's connection to all hosts.
 
     Parameters
     ----------
     layout
-        Of the segments.
+        Layout of the segments.
     largest
-        Bytes of a question, at most.
+        Maximum size of a question in bytes.
 
     Attributes
     ----------
     segments
-        What it shares with all hosts; None before `greet`, or where one of them is on another machine.
+        Memory shared with all hosts; None before `know`, or if a host is on another machine.
     """
 
     def __init__(self, layout: SegmentLayout, largest: int) -> None:
@@ -180,14 +180,14 @@ class CoordinatorTransport:
             self._lacking = set(range(self.hosts))
 
     def announce(self) -> None:
-        """Connect to every host, and send it what the coordinator writes."""
+        """Connect to every host, and send it the coordinator's segment."""
         self.endpoint.connect()
         if self.segments is not None:
             for host in range(self.hosts):
                 self.endpoint.send(host, pack(SEGMENT), self.segments.descriptor)
 
     def greet(self, timeout: float) -> None:
-        """Wait until each has connected, and told what it writes; see `Connection.greet`."""
+        """Wait until every host has connected and sent its segment; see `Connection.greet`."""
         deadline = time.monotonic() + timeout
         self.endpoint.await_greetings(timeout)
         while self._lacking:
@@ -203,7 +203,7 @@ class CoordinatorTransport:
             self.endpoint.close()
 
     def close(self) -> None:
-        """Let go of what is shared."""
+        """Release what is shared."""
         self._end()
         if self.segments is not None:
             self.segments.close()

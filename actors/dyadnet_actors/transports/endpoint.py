@@ -1,7 +1,7 @@
 """An endpoint: everything by which a host or the coordinator is reached and reaches others.
 
-Peers of the same machine are reached by `local`, others by `tcp`; who lies where is read off their cards. What is not
-as it should be is counted, logged once for each sender and reason, and dropped.
+`local` reaches peers on the same machine, and `tcp` reaches the others; the peers' cards tell which is which. Invalid
+input is counted, logged once for each sender and reason, and dropped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dyadnet_actors.transports.tcp import Tcp
 
 LOG = logging.getLogger("dyadnet.transport")
 MOST_LOGGED = 100
-"""Senders and reasons that are logged: one that changes its name for every frame does not fill a disk."""
+"""Maximum number of logged senders and reasons, so that a sender with a new name for every frame fills no disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class PeerNetwork:
     host
         The node's own address.
     ports
-        First and last port to take letters at.
+        First and last port at which to receive packets.
     largest
-        Bytes of a frame, at most.
+        Maximum size of a frame in bytes.
     insecure
-        Without CURVE.
+        Whether to do without CURVE.
     """
 
     host: str
@@ -48,20 +48,20 @@ class PeerNetwork:
 
 
 class HostEndpoint:
-    """One life of a host's, or the coordinator's, way to the others.
+    """The connections of a host, or of the coordinator, to the others, for one life.
 
     Parameters
     ----------
     index, label
-        Which one.
+        Index and name of this endpoint.
     taken
-        Called with peer, the fields of each packet, a descriptor that came along (-1: none), and frames behind it.
-        It raises `MessageError` for what is not as it should be.
+        Called with the peer, the fields of each packet, the attached descriptor (-1: none) and the frames that follow.
+        It raises `MessageError` for an invalid packet.
 
     Attributes
     ----------
     refused
-        By reason, what was not taken.
+        Number of refused packets, by reason.
     """
 
     def __init__(self, index: int, label: str, taken: Callable[[int, list[Any], int, Sequence[Any]], None]) -> None:
@@ -75,7 +75,7 @@ class HostEndpoint:
         self._greeted: dict[int, str] = {}
 
     def open(self, network: PeerNetwork) -> None:
-        """Take letters from other machines too.
+        """Accept packets from other machines too.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class HostEndpoint:
         self.card = replace(self.card, address=tcp.address, key=tcp.key)
 
     def know(self, cards: Sequence[Card]) -> list[int]:
-        """Learn of all endpoints, this one among them; those of which an earlier life was known, which is forgotten."""
+        """Learn the cards of all endpoints, this one included; return the peers whose earlier life is now forgotten."""
         before = self._cards
         self._cards = {card.index: card for card in cards if card.index != self.card.index}
         self._local.know({index: card.life for index, card in self._cards.items()})
@@ -104,21 +104,21 @@ class HostEndpoint:
         return [index for index, card in before.items() if self._cards[index].life != card.life]
 
     def near(self, peer: int) -> bool:
-        """Whether a peer shares this machine's memory."""
+        """Return whether a peer shares this machine's memory."""
         return self._cards[peer].machine == self.card.machine
 
     @property
     def peers(self) -> list[int]:
-        """All others."""
+        """Indices of all other endpoints."""
         return list(self._cards)
 
     def connect(self) -> list[int]:
-        """Connect to every peer that is not connected yet; which these are.
+        """Connect to every peer that is not connected yet; return these peers.
 
         Raises
         ------
         PeerLostError
-            If one of this machine is not there.
+            If a peer on this machine is not there, or if this endpoint or a peer on another machine opens no port.
         """
         fresh = []
         for index, card in self._cards.items():
@@ -138,7 +138,7 @@ class HostEndpoint:
         Raises
         ------
         PeerLostError
-            If one has not within `timeout` seconds; it is named.
+            If a peer has not within `timeout` seconds; the message names it.
         """
         deadline = time.monotonic() + timeout
         while missing := [card for card in self._cards.values() if self._life_of(card.index) != card.life]:
@@ -152,7 +152,7 @@ class HostEndpoint:
             self.receive(min(remaining, 0.2))
 
     def send(self, peer: int, packet: bytes, descriptor: int = -1, buffers: Sequence[Any] = ()) -> None:
-        """Send a packet; a descriptor can go to a near peer only, buffers as frames to a far one only."""
+        """Send a packet; a descriptor can go only to a near peer, and buffers, as frames, only to a far one."""
         if self.near(peer):
             self._local.send(peer, packet, descriptor)
         else:
@@ -160,7 +160,7 @@ class HostEndpoint:
             self._tcp.send(peer, self.card.index, packet, buffers)
 
     def receive(self, timeout: float | None) -> None:
-        """Take what has come, waiting for something up to `timeout` seconds (None: however long)."""
+        """Process what has arrived; wait up to `timeout` seconds for something (None: without limit)."""
         if self._tcp is not None and self._take_far():
             timeout = 0.0
         for peer, packet, descriptor in self._local.receive(timeout):
@@ -169,11 +169,11 @@ class HostEndpoint:
             self._take_far()
 
     def ring(self) -> None:
-        """Make the own `receive` return; from any thread."""
+        """Make this endpoint's `receive` return; callable from any thread."""
         self._local.ring()
 
     def refuse(self, sender: str, reason: str, why: str) -> None:
-        """Count something that is not taken, and log it if it is the first of its kind from its sender."""
+        """Count something that is refused, and log it if it is the first of its kind from its sender."""
         self.refused[reason] += 1
         key = (sender, reason)
         if key not in self._logged and len(self._logged) < MOST_LOGGED:

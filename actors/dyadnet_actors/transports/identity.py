@@ -1,4 +1,4 @@
-"""Who is who: the card by which an endpoint is found and known, exchanged through Ray and nowhere else."""
+"""The card by which an endpoint is found and identified; cards are exchanged only through Ray."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Card:
     label
         A name that a user recognises.
     machine
-        The same for endpoints that can share memory.
+        Identifier that is equal for endpoints that can share memory.
     life
-        Name of its socket for its own machine, and of this life.
+        Name of this life, and of the endpoint's socket for its own machine.
     secret
-        Who connects must know it.
+        Secret that a connecting peer must know.
     address
-        For other machines, ``tcp://HOST:PORT``; empty if it takes no letters from there.
+        Address for other machines, ``tcp://HOST:PORT``; empty if the endpoint accepts no packets from there.
     key
-        Its public CURVE key; empty without CURVE.
+        Public CURVE key of the endpoint; empty without CURVE.
     """
 
     index: int
@@ -40,14 +40,14 @@ class Card:
 
 
 def new_card(index: int, label: str) -> Card:
-    """A card for an endpoint that begins now."""
+    """Return a card for an endpoint that begins now."""
     return Card(index, label, machine(), secrets.token_hex(12), secrets.token_bytes(32))
 
 
 def machine() -> str:
-    """What processes that can share memory have in common: the kernel's boot, the network namespace and the user.
+    """Return what processes that can share memory have in common: kernel boot, network namespace and user.
 
-    Where there is no memory without names, no two processes do.
+    Without nameless memory, no two processes can share memory, so the result is unique.
     """
     if not can_share():
         return secrets.token_hex(12)

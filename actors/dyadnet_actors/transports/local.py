@@ -1,8 +1,8 @@
-"""Notices between processes of one machine: sockets without a file, known by user and secret.
+"""Notices between processes of one machine: sockets without a file, authenticated by user and secret.
 
-The computing thread itself sends and receives, so a notice wakes one thread and no other. A connection goes one way,
-from whoever opened it; it begins with a hello, without which nothing else is read. Names of such sockets vanish with
-their process, so nothing is left behind by any death.
+The computing thread itself sends and receives, so a notice wakes only one thread. A connection goes one way, from the
+endpoint that opened it. It begins with a hello; without one, nothing else is read. The names of such sockets vanish
+with their process, so no death leaves anything behind.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from dyadnet_actors.transports.identity import Card
 from dyadnet_actors.transports.notices import HELLO, LARGEST, pack, unpack
 
 STRANGERS = 64
-"""Connections without a hello yet, at most."""
+"""Maximum number of connections without a hello yet."""
 _BUFFER = LARGEST + 4096
 _TRUNCATED = int(socket.MSG_TRUNC)
 _ANCILLARY = socket.CMSG_SPACE(array.array("i").itemsize)
 Refuse = Callable[[str, str, str], None]
-"""Takes sender, reason and what was wrong."""
+"""Called with sender, reason and what was wrong."""
 Packet = tuple[int, Any, int]
-"""Peer, bytes, and a descriptor that came along (-1: none)."""
+"""Peer, bytes, and the attached descriptor (-1: none)."""
 
 
 class PeerLostError(FailedError):
-    """Nobody is where a card says, or is heard from there; names who, and cannot know who of the two is at fault."""
+    """A peer is not where its card says, or is not heard; names it, but cannot know which of the two is at fault."""
 
     what: ClassVar[What] = "link"
 
 
 class _Outgoing:
-    """A connection to one peer, and what did not fit into it yet."""
+    """A connection to one peer, and a queue of packets that did not fit into it yet."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
@@ -57,14 +57,14 @@ class _Outgoing:
         self.dead = False
 
     def put(self, packet: bytes, descriptor: int = -1) -> bool:
-        """Send a packet or keep it for later; whether it went."""
+        """Send a packet or queue it; return whether it was sent."""
         if self.dead or (not self.queue and self._sent(packet, descriptor)):
             return True
         self.queue.append((packet, -1 if descriptor < 0 else os.dup(descriptor)))
         return False
 
     def flush(self) -> bool:
-        """Send what waits; whether nothing does any more."""
+        """Send the queued packets; return whether the queue is empty."""
         while self.queue:
             packet, descriptor = self.queue[0]
             if not self._sent(packet, descriptor):
@@ -83,7 +83,7 @@ class _Outgoing:
         except (BlockingIOError, InterruptedError):
             return False
         except OSError:
-            # Whoever looks after the actors notices that it is gone.
+            # The monitor of the actors notices that the peer is gone.
             self.dead = True
         return True
 
@@ -96,7 +96,7 @@ class _Outgoing:
 
 
 class _Incoming:
-    """A connection from one peer, unknown until its hello."""
+    """A connection from one peer, which is unknown until its hello."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
@@ -110,9 +110,9 @@ class LocalSockets:
     Parameters
     ----------
     card
-        Of this endpoint.
+        Card of this endpoint.
     refuse
-        Hears of everything that is not taken.
+        Called for everything that is refused.
 
     Attributes
     ----------
@@ -139,11 +139,11 @@ class LocalSockets:
         self._epoll.register(self._bell, select.EPOLLIN)
 
     def watch(self, descriptor: int) -> None:
-        """Return from `wait` when something of others is to be read there."""
+        """Make `receive` return when this descriptor becomes readable."""
         self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
 
     def know(self, lives: dict[int, str]) -> None:
-        """Which life of every peer is the present one; connections of earlier ones end."""
+        """Learn the present life of every peer; connections of earlier lives end."""
         self._lives = lives
         for incoming in list(self._incoming.values()):
             if incoming.peer >= 0 and lives.get(incoming.peer) != incoming.life:
@@ -153,12 +153,12 @@ class LocalSockets:
                 self._outgoing.pop(peer).close()
 
     def connect(self, card: Card) -> bool:
-        """Connect to a peer and say hello; False if that has been done.
+        """Connect to a peer and say hello; return False if this was done before.
 
         Raises
         ------
         PeerLostError
-            If nobody is there.
+            If the peer is not there.
         """
         if card.index in self._outgoing:
             return False
@@ -172,7 +172,7 @@ class LocalSockets:
             self._full = True
 
     def receive(self, timeout: float | None) -> Iterator[Packet]:
-        """What has come, waiting for something up to `timeout` seconds (None: however long)."""
+        """Yield the packets that have arrived; wait up to `timeout` seconds for something (None: without limit)."""
         if self._full:
             self._flush()
         for descriptor, _ in self._epoll.poll(timeout):
@@ -185,7 +185,7 @@ class LocalSockets:
                 yield from self._read(self._incoming[descriptor])
 
     def ring(self) -> None:
-        """Make `receive` return; from any thread."""
+        """Make `receive` return; callable from any thread."""
         os.eventfd_write(self._bell, 1)
 
     def close(self) -> None:
@@ -241,7 +241,7 @@ class LocalSockets:
             yield incoming.peer, packet, descriptor
 
     def _greets(self, incoming: _Incoming, packet: memoryview, descriptor: int) -> bool:
-        """Whether a connection's first packet is a hello of somebody who knows our secret; it ends if not."""
+        """Return whether a connection's first packet is a hello of a peer that knows our secret; if not, end it."""
         _close(descriptor)
         try:
             kind, *fields = unpack(packet)
@@ -272,7 +272,7 @@ def _name(life: str) -> str:
 
 
 def _descriptor(ancillary: Sequence[tuple[int, int, bytes]]) -> int:
-    """The one descriptor that came along; more than one do not fit into what is asked for."""
+    """Return the attached descriptor (-1: none); the buffer has room for one only, and any others are closed."""
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             found = array.array("i")

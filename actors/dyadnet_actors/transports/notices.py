@@ -1,6 +1,6 @@
-"""The bytes of a notice: msgpack arrays, whole or refused.
+"""The bytes of a notice: msgpack arrays, accepted as a whole or refused.
 
-Every packet is ``[version, kind, ...]``. Nothing is unpickled, and no number is believed before it is checked.
+Every packet is ``[version, kind, ...]``. Nothing is unpickled, and no number is used before it is checked.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from dyadnet.dynamics.messages import MessageError
 VERSION = 2
 HELLO, SEGMENT, SLOTS = range(3)
 LARGEST = 32 << 10
-"""Bytes of a packet."""
+"""Maximum size of a packet in bytes."""
 MOST_PARTS = 1 << 16
 
 
 def pack(kind: int, *fields: Any) -> bytes:
-    """A packet."""
+    """Encode a packet."""
     return bytes(msgpack.packb((VERSION, kind, *fields)))
 
 
 def unpack(packet: Any) -> list[Any]:
-    """Kind and further fields of a packet.
+    """Return the kind and the further fields of a packet.
 
     Raises
     ------
     MessageError
-        If it is none, or of another version.
+        If the bytes are not a packet, or have another version.
     """
     try:
         fields = msgpack.unpackb(packet)

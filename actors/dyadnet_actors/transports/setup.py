@@ -1,4 +1,4 @@
-"""From a run's settings to its endpoints, and how these get to know each other through Ray."""
+"""Makes endpoints from a run's settings, and introduces them to each other through Ray."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from dyadnet_actors.transports.endpoint import PeerNetwork
 from dyadnet_actors.transports.identity import Card
 
 SPARE = 4 << 20
-"""Bytes of a frame that any network may have: headers, and vectors of a power iteration."""
+"""Bytes of a frame that any network may need in addition: headers, and vectors of a power iteration."""
 FRAMES = 8
-"""Firings whose messages one frame may hold, at most."""
+"""Maximum number of firings whose messages one frame may hold."""
 PATIENCE = 30.0
-"""Seconds within which everybody must have heard of everybody."""
+"""Seconds within which all endpoints must have heard from each other."""
 
 
 def desk(config: RunConfig, homes: Mapping[str, int]) -> CoordinatorTransport:
-    """The coordinator's way to all hosts."""
+    """Return the coordinator's connection to all hosts."""
     hosts = max(homes.values()) + 1
     topology = Topology(config.network)
     geometry = Geometry(config, topology, timing(config, topology), rows(config))
-    # Numbers of rows, and settings.
+    # Room for row numbers, and for settings.
     largest = (64 << 10) + 16 * rows(config) * config.dynamics.lanes
     return CoordinatorTransport(SegmentLayout(geometry, Home(hosts, homes)), largest)
 
 
 def network(config: RunConfig, host: str) -> PeerNetwork:
-    """How an endpoint is to be reached from other machines."""
+    """Return how other machines are to reach an endpoint."""
     topology = Topology(config.network)
     # A host's messages of several ticks travel together.
     widths = sum(block.size for block in topology.blocks.values()) + sum(link.pre.size for link in topology.links)
@@ -58,7 +58,7 @@ def acquaint(desk: CoordinatorTransport, ask: Callable[..., Sequence[Any]], host
     Raises
     ------
     PeerLostError
-        If one does not hear from another.
+        If an endpoint does not hear from another.
     ConfigError
         If no port is free.
     """
@@ -67,7 +67,7 @@ def acquaint(desk: CoordinatorTransport, ask: Callable[..., Sequence[Any]], host
         desk.endpoint.open(network(config, host))
         cards = list(ask("introduce", True))
     everybody = [*cards, desk.endpoint.card]
-    # Whoever connects must be known already, or is turned away.
+    # A peer that connects must be known already, or it is refused.
     desk.know(everybody)
     ask("know", everybody)
     desk.announce()

@@ -1,8 +1,8 @@
-"""Letters between machines: ZeroMQ over TCP, authenticated and encrypted by CURVE.
+"""Packets between machines: ZeroMQ over TCP, authenticated and encrypted by CURVE.
 
-Every endpoint takes letters on one socket of its node's own address and sends to each peer by another. A peer is who
-its CURVE key says it is, and keys travel through Ray only. Header and numbers are frames of their own, sent from
-where they lie.
+Every endpoint receives packets on one socket at its node's own address, and sends to each peer by another socket. Its
+CURVE key identifies a peer, and keys travel only through Ray. Header and numbers are separate frames, sent without a
+copy.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from dyadnet_actors.transports.local import PeerLostError, Refuse
 from dyadnet_actors.transports.notices import MOST_PARTS
 
 _PREFIX = struct.Struct("<I32s")
-"""Of every letter: who sends it, and the receiver's secret, which is all the proof there is without CURVE."""
+"""Prefix of every packet: the sender, and the receiver's secret, which is the only proof without CURVE."""
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 LOOK = 0.05
-"""Seconds between two looks for connections that failed."""
+"""Seconds between two checks for connections that failed."""
 HEARTBEAT = 5000
-"""Milliseconds after which a silent connection is tried, and twice of which end it."""
+"""Milliseconds after which a silent connection is tested; twice this time ends it."""
 KERNEL = 4 << 20
-"""Bytes that the kernel may keep of a connection: several messages of a layer."""
+"""Bytes that the kernel may buffer for a connection: several messages of a layer."""
 HIGH_WATER = 20_000
-"""Letters that may wait for a peer; virtual time bounds them long before."""
+"""Maximum number of packets that wait for a peer; virtual time bounds them long before."""
 
 
 class Tcp:
-    """The sockets of one endpoint for other machines.
+    """Sockets of one endpoint for other machines.
 
     Parameters
     ----------
     secret
-        Of this endpoint.
+        Secret of this endpoint.
     host
         The node's own address.
     ports
-        First and last port to take letters at.
+        First and last port at which to receive packets.
     largest
-        Bytes of a frame, at most; a larger one ends its connection before it is read.
+        Maximum size of a frame in bytes; a larger frame ends its connection before it is read.
     insecure
-        Without CURVE.
+        Whether to do without CURVE.
     refuse
-        Hears of everything that is not taken.
+        Called for everything that is refused.
 
     Raises
     ------
@@ -91,13 +91,13 @@ class Tcp:
         try:
             self.address = _bound(self._in, host, ports)
         except ConfigError:
-            # What is left open would be waited for, for ever, when it is collected.
+            # Otherwise, the garbage collector would wait forever for the open sockets.
             self.close()
             raise
         self.descriptor = int(self._in.getsockopt(zmq.FD))
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """Whether a peer with this key may send; called by ZeroMQ's authenticator, in its thread."""
+        """Return whether a peer with this key may send; called by ZeroMQ's authenticator, in its thread."""
         with self._lock:
             known = key in self._names
             if not known:
@@ -105,7 +105,7 @@ class Tcp:
         return known
 
     def know(self, cards: Mapping[int, Card]) -> None:
-        """Let these peers in and no others; connections to earlier lives end."""
+        """Accept these peers and no others; connections to earlier lives end."""
         with self._lock:
             self._names = {card.key: index for index, card in cards.items() if card.key}
         for index, (card, _) in list(self._outgoing.items()):
@@ -113,7 +113,7 @@ class Tcp:
                 self._outgoing.pop(index)[1].close(linger=0)
 
     def connect(self, card: Card) -> bool:
-        """Begin to connect to a peer; False if that has been done."""
+        """Begin to connect to a peer; return False if this was done before."""
         if card.index in self._outgoing:
             return False
         socket = self._context.socket(zmq.PUSH)
@@ -133,7 +133,7 @@ class Tcp:
         Raises
         ------
         PeerLostError
-            If so much waits for the peer already that it cannot be there.
+            If so many packets wait for the peer already that it cannot be there.
         """
         card, socket = self._outgoing[peer]
         frames = [_PREFIX.pack(own, card.secret) + packet, *buffers]
@@ -143,7 +143,7 @@ class Tcp:
             raise PeerLostError(f"{card.label} at {card.address} takes no letters") from None
 
     def receive(self) -> Iterator[tuple[int, memoryview, list[zmq.Frame]]]:
-        """Peer, packet and frames of every letter that has come."""
+        """Yield peer, packet and frames of every message that has arrived."""
         while True:
             try:
                 frames = [self._in.recv(zmq.NOBLOCK, copy=False)]
@@ -164,7 +164,7 @@ class Tcp:
             self._report_failures()
 
     def _sender(self, frame: zmq.Frame) -> int | None:
-        """Who has sent a letter, proven by key or secret; None if nobody has."""
+        """Return the sender of a message, proven by key or secret; None if there is no proof."""
         if len(frame) < _PREFIX.size:
             self._refuse(self._origin(frame), "malformed", "too short for a letter")
             return None
@@ -201,7 +201,7 @@ class Tcp:
         socket.setsockopt(zmq.IPV6, int("[" in address))
 
     def close(self, linger: float = 0.0) -> None:
-        """End every connection; what is on its way out gets `linger` seconds, at most, to be sent."""
+        """End every connection; outgoing packets get `linger` seconds, at most, to be sent."""
         if self._authenticator is not None:
             self._authenticator.stop()
         self._in.disable_monitor()
@@ -213,7 +213,7 @@ class Tcp:
 
 
 def _key(frame: zmq.Frame) -> bytes:
-    """The key by which a frame's sender was let in."""
+    """Return the key with which a frame's sender was accepted."""
     try:
         return str(frame.get("User-Id")).encode()
     except zmq.ZMQError:
@@ -221,7 +221,7 @@ def _key(frame: zmq.Frame) -> bytes:
 
 
 def _shown(host: str) -> str:
-    """A host as an address has it."""
+    """Return a host as it is written in an address."""
     return f"[{host}]" if ":" in host else host
 
 
