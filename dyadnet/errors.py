@@ -1,7 +1,8 @@
-"""What can go wrong, in words that a user can act on.
+"""Errors that dyadnet raises, with messages that a user can act on.
 
-Everything that a user may cause derives from `DyadnetError` and prints as one line. The command line turns
-`UsageError` (a bad setting, bad data, a bad command) into exit code 2 and every other `DyadnetError` into 1.
+Every error that a user may cause derives from `DyadnetError` and prints as one line. The command line turns
+`UsageError` (a bad setting, bad data, a bad command) into exit code 2 and every other `DyadnetError` into 1, unless
+the class states its own code.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Codes of the system for: there is no room."""
+"""Error codes of the operating system for a full device, a full quota or a file size limit."""
 CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -23,7 +24,7 @@ class DyadnetError(Exception):
 
 
 class UsageError(DyadnetError):
-    """The user can mend it: a setting, a file or a command is not legal."""
+    """An error that the user can correct: a setting, a file or a command is not legal."""
 
     exit_code = 2
 
@@ -36,9 +37,9 @@ class ConfigError(UsageError):
     field
         Dotted path of the setting, as it is written in YAML or after ``--set``.
     value
-        What was given.
+        The value that was given.
     legal
-        What would have been accepted, or what to do instead.
+        The legal values, or what to do instead.
     """
 
     def __init__(self, field: str, value: object, legal: str) -> None:
@@ -56,34 +57,34 @@ class DataError(UsageError):
 
 
 class RunFolderError(UsageError):
-    """A run's folder that cannot be used: taken, unreadable, or of another network."""
+    """A run folder that cannot be used: already taken, unreadable, or of another network."""
 
 
 class StoppedError(DyadnetError):
-    """A signal ended it before its end; what was done is kept, and the message says how to go on."""
+    """A signal stopped the command early. The work so far is saved, and the message says how to resume."""
 
     exit_code = 75
 
 
 class StoppedAtOnceError(StoppedError):
-    """Somebody ended it at once; what it had done by then is kept as far as it was written."""
+    """The user stopped the command at once. Only work that was already written to disk is saved."""
 
     exit_code = 1
 
 
 class LeftError(DyadnetError):
-    """A run goes on without us; nothing is wrong."""
+    """The command leaves a run that continues in the background. This is not a failure."""
 
     exit_code = 0
 
 
 class DivergedError(DyadnetError):
-    """A relaxation that runs away or circles instead of settling.
+    """A relaxation diverges or oscillates instead of settling.
 
     Attributes
     ----------
     block, tick, why
-        Where and when it was noticed, and the sign of it.
+        Block and tick at which it was noticed, and its symptom.
     """
 
     def __init__(self, block: str, tick: int, why: str, advice: str = "") -> None:
@@ -98,23 +99,23 @@ class DivergedError(DyadnetError):
 
 
 def nearest(given: object, known: Iterable[str]) -> str | None:
-    """The name that was probably meant; None if none is near."""
+    """Return the known name that was probably meant, or None if no known name is similar."""
     if not isinstance(given, str):
         return None
     plain = {name.lower().replace("_", "-"): name for name in known}
-    # Of three letters, two that stand in the wrong order leave two thirds of the word.
+    # A name of three letters with two of them swapped has a similarity of two thirds.
     found = difflib.get_close_matches(given.lower().replace("_", "-"), plain, n=1, cutoff=0.66)
     return plain[found[0]] if found else None
 
 
 def guessed(given: object, known: Iterable[str]) -> str:
-    """How a complaint ends: with the name that was probably meant; empty if none is near."""
+    """Return the end of an error message that suggests the name that was probably meant; empty if none is similar."""
     guess = nearest(given, known)
     return "" if guess is None or guess == given else f"; did you mean {guess}?"
 
 
 def _hint(value: object, legal: str) -> str:
-    """What was probably meant where what is legal holds a list of names."""
+    """Return a suggestion of the name that was probably meant if `legal` contains a list of names; else empty."""
     listed = re.search(r"\bone of ([^;]+)", legal)
     if listed is None or "did you mean" in legal:
         return ""
@@ -128,7 +129,7 @@ def _brief(value: object, limit: int = 80) -> str:
 
 
 class StoreError(DyadnetError):
-    """A file of a checkpoint could not be written; what was there before still is."""
+    """A file of a checkpoint could not be written. The previous content is unchanged."""
 
 
 class CheckpointError(RunFolderError):
@@ -136,7 +137,7 @@ class CheckpointError(RunFolderError):
 
 
 def unwritten(where: str, problem: OSError) -> StoreError:
-    """The error for a file that could not be written, with what to do about it."""
+    """Return the error for a file that could not be written, with advice for the user."""
     remedy = "look at the folder, or name another by --set checkpoint.folder=..."
     if problem.errno in FULL:
         remedy = "free space there, or name another folder by --set checkpoint.folder=..."
@@ -146,16 +147,16 @@ def unwritten(where: str, problem: OSError) -> StoreError:
 
 
 class TraceError(UsageError):
-    """A trace that cannot be used: missing, cut off, altered, or no trace at all."""
+    """A trace that cannot be used: missing, truncated, altered, or not a trace at all."""
 
 
 class UntracedError(DyadnetError):
-    """A trace could not be written on; nothing is left of it."""
+    """Writing to a trace failed. The trace has been deleted."""
 
 
 class CallbackError(DyadnetError):
-    """A callback raised; the run has ended, and the message says how to go on."""
+    """A callback raised. The run has ended, and the message says how to resume it."""
 
 
 class MetricError(DyadnetError):
-    """A block metric of one's own raised, or gave something that is no number."""
+    """A user's block metric raised, or returned something that is not a number."""

@@ -1,8 +1,9 @@
-"""What users and other packages add: one object by name for each kind of thing.
+"""Registries of everything that users and other packages can add, such as activations, losses and clocks.
 
-A kind has one `Registry`. What is built in is there from the beginning; a program adds by `register`, an installed
-package by an entry point of the group ``dyadnet.<kind>``. A file never names code: a name that nobody registered is
-refused. What a program registered travels to other processes with its configuration.
+Each kind of thing has one `Registry`. It holds the built-in things from the start. A program adds things by
+`register`; an installed package adds them by an entry point of the group ``dyadnet.<kind>``. A configuration file
+never names code: it uses registered names, and unknown names are refused. A configuration carries the things that a
+program registered to the other processes of a run.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from dyadnet.schema import Spec
 Thing = TypeVar("Thing")
 _REGISTRIES: dict[str, Registry[Any]] = {}
 PLUGINS: list[str] = []
-"""Modules that a command was told to import for what they register."""
+"""Modules that a command was told to import because they register things."""
 
 
 class Registry(Mapping[str, Thing], Generic[Thing]):
-    """All things of one kind, by name, in the order in which they came.
+    """A mapping from names to all things of one kind, in the order of registration.
 
     Parameters
     ----------
     kind
-        As `register` and the entry-point group name it.
+        Name of the kind, as in `register` and in the entry-point group.
     built_in
-        What dyadnet has itself.
+        Things that dyadnet itself provides.
     check
-        Says what is wrong with a thing that is to be added; None if nothing is.
+        Function of the name and the thing that is to be added. Returns what is wrong with the thing, or None.
     made
-        What is kept of a thing that is added, such as an object of a class; it is checked then. The thing itself
-        unless given.
+        Function that converts a thing before it is checked and kept, for example a class to an object. The identity
+        by default.
     """
 
     def __init__(
@@ -54,11 +55,11 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 
     @property
     def added(self) -> dict[str, Thing]:
-        """What this process has registered beside what is built in."""
+        """Things that this process has registered in addition to the built-in ones."""
         return dict(self._added)
 
     def add(self, name: str, thing: Thing) -> None:
-        """Add a thing; one of the same name that was added before is replaced, as when a notebook's cell runs again.
+        """Add a thing. A thing that was added under the same name is replaced, so that a notebook cell can run again.
 
         Raises
         ------
@@ -76,7 +77,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         self._added[name] = kept
 
     def forget(self, name: str) -> None:
-        """Take away what was added under a name."""
+        """Remove the thing that was added under a name."""
         del self._added[name]
 
     def __getitem__(self, name: str) -> Thing:
@@ -93,7 +94,7 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
         return sum(1 for _ in self)
 
     def legal(self, name: str) -> str:
-        """What a name may be, for the error about one that is not there."""
+        """Return the text that tells which names are legal, for the error about an unknown name."""
         return f"one of {', '.join(self)}; one of your own is registered by dyadnet.register first{guessed(name, self)}"
 
     def _all(self) -> dict[str, Thing]:
@@ -111,14 +112,14 @@ class Registry(Mapping[str, Thing], Generic[Thing]):
 
 
 def register(kind: str, name: str) -> Callable[[Thing], Thing]:
-    """A decorator, or a function to call with an object: adds one thing of a kind under a name.
+    """Register one thing of a kind under a name. Use it as a decorator, or call the result with an object.
 
     Parameters
     ----------
     kind
-        What it is: ``activation``, ``loss``, ...; ``docs/extending.md`` lists every kind with what it needs.
+        Kind of the thing: ``activation``, ``loss``, ...; ``docs/extending.md`` lists every kind and its requirements.
     name
-        As configurations write it.
+        Name by which configurations refer to it.
 
     Raises
     ------
@@ -137,7 +138,7 @@ def register(kind: str, name: str) -> Callable[[Thing], Thing]:
 
 
 def loaded(point: Any) -> Any:
-    """What an entry point leads to.
+    """Load the object that an entry point refers to.
 
     Raises
     ------
@@ -146,23 +147,23 @@ def loaded(point: Any) -> Any:
     """
     try:
         return point.load()
-    except Exception as problem:  # Whatever a module does when it is imported.
+    except Exception as problem:  # The import of a module can raise anything.
         why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
         raise UsageError(f"{point.group}: {point.name} ({point.value}) cannot be loaded: {why}") from problem
 
 
 def registered() -> list[tuple[str, str, Any]]:
-    """Kind, name and thing of all that this process has registered beside what is built in."""
+    """Return kind, name and thing of everything that this process has registered; built-in things are left out."""
     return [(kind, name, thing) for kind, kept in _REGISTRIES.items() for name, thing in kept.added.items()]
 
 
 def forget(kind: str, name: str) -> None:
-    """Take away what this process has registered under a name."""
+    """Remove the thing that this process has registered under a name."""
     _REGISTRIES[kind].forget(name)
 
 
 class Registrations:
-    """All that this process has registered; where it is unpickled, it is registered as well, by the same plugins."""
+    """Everything that this process and its plugins have registered. Unpickling it registers the same things."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _registered, (registered(), list(PLUGINS))
@@ -176,14 +177,14 @@ def _registered(found: list[tuple[str, str, Any]], plugins: list[str]) -> Regist
 
 
 class Open:
-    """Annotates a union of `Spec` with a field ``kind``: classes of a registry are members, too.
+    """Annotation that adds a registry's classes to a union of `Spec` classes with a field ``kind``.
 
-    A registered class is a `Spec` whose field ``kind`` has its name as the default.
+    A registered class is a `Spec`. The default of its field ``kind`` is its name.
 
     Parameters
     ----------
     by_name
-        Whether a name alone stands for a member whose settings are as they are unless given.
+        Whether a name alone may stand for a member with default settings.
     """
 
     def __init__(self, registry: Registry[Any], *, by_name: bool = False) -> None:
@@ -205,7 +206,7 @@ class Open:
         if not added:
             return found
         members = [handler(self._registry[name].__pydantic_core_schema__) for name in added]
-        # Where a setting may be a number, too, its schema offers any of several.
+        # If a setting may also be a number, its schema already has an ``anyOf``.
         way = "oneOf" if "oneOf" in found else "anyOf"
         return {**found, way: [*found.get(way, []), *members]}
 
@@ -228,12 +229,12 @@ class Open:
         return value.model_dump(mode="json") if self._is_added(value) else usual(value)
 
     def _is_added(self, value: Any) -> bool:
-        # By its name: its class is another one once a notebook's cell has run again.
+        # Compare names, not classes: the class is a new one after a notebook cell has run again.
         return isinstance(value, Spec) and getattr(value, "kind", None) in self._registry.added
 
 
 def check_spec(base: type[Spec]) -> Callable[[str, Any], str | None]:
-    """Says what is wrong with a class that is to be a member of an open union of classes of a base."""
+    """Return a check for classes that are added to an open union: they must derive from `base` and be complete."""
 
     def check(name: str, thing: Any) -> str | None:
         if not (isinstance(thing, type) and issubclass(thing, base)):
@@ -250,12 +251,12 @@ def check_spec(base: type[Spec]) -> Callable[[str, Any], str | None]:
 
 
 def found(registry: Registry[Thing], field: str, name: str) -> Thing:
-    """One thing by its name in a configuration.
+    """Look up a thing by its name in a configuration.
 
     Raises
     ------
     ConfigError
-        If there is none.
+        If the registry has no such name. The error names `field`.
     """
     if name not in registry:
         raise ConfigError(field, name, registry.legal(name))

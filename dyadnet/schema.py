@@ -1,4 +1,4 @@
-"""The base of every setting that a user may write: immutable, and strict about names and numbers."""
+"""Base class of all user settings: immutable, and strict about names and numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dyadnet.errors import ConfigError, nearest
 Positive = Annotated[int, Field(ge=1)]
 """A whole number of at least 1."""
 SHOULD = "Input should be "
-"""How pydantic begins most complaints."""
+"""Beginning of most of pydantic's messages."""
 
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ else:
 
 
 class _Checked(_Meta):
-    """Makes what a program builds complain as a file does: by `ConfigError`, in one line."""
+    """Metaclass that turns pydantic's errors into a one-line `ConfigError` when a program builds a record."""
 
     def __call__(self, *arguments: Any, **values: Any) -> Any:
         try:
@@ -44,19 +44,19 @@ SYNONYMS = {
     "workers": "actors",
     "checkpoints": "checkpoint",
 }
-"""What other programs call a setting."""
+"""Names that other programs use for a setting, and dyadnet's own name."""
 
 
 class Spec(BaseModel, metaclass=_Checked):
-    """A record of settings. Unknown keys, NaN and infinity are refused, each by a `ConfigError`."""
+    """A record of settings. It refuses unknown keys, NaN and infinity with a `ConfigError`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def _no_switches(cls, values: Any) -> Any:
-        """True is no number, though Python counts with it."""
-        # A strict one sees to that by itself.
+        """Refuse true and false where a number is expected, although Python treats them as numbers."""
+        # Strict models refuse them anyway.
         lax = isinstance(values, Mapping) and not cls.model_config.get("strict")
         for name, field in cls.model_fields.items() if lax else ():
             value = values.get(name)
@@ -74,7 +74,7 @@ class Spec(BaseModel, metaclass=_Checked):
         Raises
         ------
         ConfigError
-            Naming the first field that is not legal, its value, and what is.
+            Names the first illegal field, its value, and the legal values.
         """
         try:
             return cls.model_validate(values)
@@ -83,7 +83,7 @@ class Spec(BaseModel, metaclass=_Checked):
 
 
 def _holds_switch(value: Any) -> bool:
-    """Whether a value is true or false, or a plain collection with one of them in it."""
+    """Whether a value is true or false, or a plain collection that contains one of them."""
     if isinstance(value, Mapping):
         value = list(value.values())
     return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(_holds_switch, value)))
@@ -91,13 +91,13 @@ def _holds_switch(value: Any) -> bool:
 
 @cache
 def _counts(annotation: Hashable) -> bool:
-    """Whether a setting takes numbers, and neither switches nor anything that may hold one."""
+    """Whether a setting takes numbers, and neither booleans nor anything that may contain one."""
     kinds = _kinds(annotation)
     return bool(kinds & {int, float}) and kinds <= {int, float, str, list, tuple, dict, Literal, NoneType}
 
 
 def _kinds(annotation: Any) -> set[Any]:
-    """All types that an annotation is put together from."""
+    """Return all types of which an annotation is composed."""
     origin = get_origin(annotation)
     if origin is Literal:
         return {Literal, *map(type, get_args(annotation))}
@@ -108,9 +108,10 @@ def _kinds(annotation: Any) -> set[Any]:
 
 
 def _as_config_error(cls: type[Spec], problem: ValidationError, values: Any, where: str) -> ConfigError:
-    """The first complaint of a validation as one of our own errors."""
+    """Convert the first problem of a validation to a `ConfigError`."""
     errors = _misspelt_alone([(_path(values, error), error) for error in problem.errors(include_url=False)])
-    # Where a setting may be written in several ways, each has its complaint; the deepest is of the way that was meant.
+    # A setting with several legal forms yields one problem per form. The deepest one belongs to the form that was
+    # meant.
     first = errors[0][0]
     path = max((path for path, _ in errors if path[: len(first)] == first), key=len)
     meant = [error for other, error in errors if other == path]
@@ -143,7 +144,7 @@ def _as_config_error(cls: type[Spec], problem: ValidationError, values: Any, whe
 
 
 def _misspelt_alone(errors: list[tuple[list[str], ErrorDetails]]) -> list[tuple[list[str], ErrorDetails]]:
-    """Of complaints, the one about a misspelt key for which another says that the key is missing; else all of them."""
+    """Reduce the problems to one if a key is misspelt and its correct name is reported as missing; else return all."""
     missing = [path for path, error in errors if error["type"] == "missing"]
     for path, error in errors:
         beside = [other[-1] for other in missing if other[:-1] == path[:-1]]
@@ -153,17 +154,17 @@ def _misspelt_alone(errors: list[tuple[list[str], ErrorDetails]]) -> list[tuple[
 
 
 def _models(annotation: Any) -> set[type[Spec]]:
-    """All records of settings that an annotation is put together from."""
+    """Return all records of settings of which an annotation is composed."""
     if isinstance(annotation, type) and issubclass(annotation, Spec):
         return {annotation}
     return set().union(*map(_models, get_args(annotation)))
 
 
 def paths(cls: type[Spec], within: str = "") -> Iterator[str]:
-    """Dotted paths of all values of a record; what is named by a user, or counted, has none."""
+    """Yield the dotted paths of all values of a record. Entries of dictionaries, lists and tuples have no path."""
     for name, field in cls.model_fields.items():
         section = isinstance(field.annotation, type) and issubclass(field.annotation, Spec)
-        # Further down, something shorter may be written for most records.
+        # Inside a section, most records have a short form that stands at the record's own path.
         if within or not section:
             yield f"{within}{name}"
         for model in _parts(field.annotation):
@@ -171,7 +172,7 @@ def paths(cls: type[Spec], within: str = "") -> Iterator[str]:
 
 
 def _parts(annotation: Any) -> set[type[Spec]]:
-    """Records of settings of which one stands at a place itself, and not in a collection there."""
+    """Return the records of settings in an annotation, but not those inside dictionaries, lists and tuples."""
     if get_origin(annotation) in (dict, list, tuple):
         return set()
     if isinstance(annotation, type) and issubclass(annotation, Spec):
@@ -180,19 +181,19 @@ def _parts(annotation: Any) -> set[type[Spec]]:
 
 
 def _fields(cls: type[Spec], path: Sequence[str]) -> list[str]:
-    """Names of the settings that there may be at a place."""
+    """Return the names of the settings that are legal at a path."""
     models = {cls}
     for part in path:
         inner = set().union(
             *(_models(model.model_fields[part].annotation) for model in models if part in model.model_fields)
         )
-        # A name of a user's own, or a place in a list.
+        # A part that is no field is a user's own name or an index of a list.
         models = inner or models
     return sorted({name for model in models for name in model.model_fields} - {"kind"})
 
 
 def _elsewhere(cls: type[Spec], key: str, within: str = "", depth: int = 3) -> list[str]:
-    """Paths of the settings of that name."""
+    """Return the dotted paths of all settings with this name."""
     found = []
     for name, field in cls.model_fields.items():
         if name == key:
@@ -203,7 +204,7 @@ def _elsewhere(cls: type[Spec], key: str, within: str = "", depth: int = 3) -> l
 
 
 def _path(values: Any, error: ErrorDetails) -> list[str]:
-    """Where a complaint points to in what was given; pydantic names each member of a union that it tried, too."""
+    """Return the path to the faulty value. Names of union members, which pydantic inserts, are left out."""
     found = []
     for part in error["loc"]:
         known = isinstance(values, Mapping) and part in values

@@ -1,4 +1,4 @@
-"""``dyadnet analyse``: what a run's saved weights are like; ``dyadnet delay-limits``: the delay experiment."""
+"""``dyadnet analyse``: analysis of a run's saved weights; ``dyadnet delay-limits``: the delay experiment."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def analyse(
 
     if weights not in ("best", "last"):
         raise ConfigError("--weights", weights, "one of best, last")
-    # What cannot be looked at says why once it is written to.
+    # If the path cannot be examined, the later write reports the reason.
     with suppress(OSError):
         if out is not None and out.is_file():
             raise RunFolderError(f"--out {out}: this is a file; name a folder")
@@ -160,7 +160,7 @@ def _numbers(flag: str, text: str, low: float, high: float, legal: str) -> tuple
 
 
 def _plain(value: Any) -> Any:
-    """The same with null for what JSON has no number for: an unbounded constant, an angle to nothing."""
+    """Replace numbers that JSON lacks by null: an unbounded constant, an angle to a zero vector."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list):

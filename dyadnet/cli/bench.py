@@ -1,4 +1,4 @@
-"""``dyadnet bench``: what this machine does, as ratios."""
+"""``dyadnet bench``: benchmarks of this machine, as ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shell writes to the end after Tab: names of models, data sets, studies and settings."""
+"""Shell completion of names of models, data sets, studies and settings."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from dyadnet.schema import Spec
 
 Completion = Callable[[str], list[str]]
-"""From the beginning of a word to all words that it may become."""
+"""Function from the beginning of a word to all its completions."""
 WEIGHTS = ("best", "last")
 PARTS = ("test", "validation", "train")
 
 
 def among(names: Iterable[str] | Callable[[], Iterable[str]]) -> Completion:
-    """Completes to some names, or to those that a function gives once a shell asks."""
+    """Return a completion from given names, or from a function that returns names when the shell asks."""
 
     def completed(incomplete: str) -> list[str]:
         found = names() if callable(names) else names
@@ -26,21 +26,21 @@ def among(names: Iterable[str] | Callable[[], Iterable[str]]) -> Completion:
 
 
 def engines() -> list[str]:
-    """Names of the engines that are installed."""
+    """Return the names of the installed engines."""
     from dyadnet.training.api import ENGINES
 
     return sorted(point.name for point in entry_points(group=ENGINES))
 
 
 def studies() -> list[str]:
-    """Names of the ready-made studies, and the word that lists them."""
+    """Return the names of the ready-made studies, and the word ``list``."""
     from dyadnet.study.ready import names
 
     return [*names(), "list"]
 
 
 def choices(spec: type[Spec], field: str) -> list[str]:
-    """The words that a setting may be."""
+    """Return the literal words that a setting accepts."""
     found: list[str] = []
     waiting: list[Any] = [spec.model_fields[field].annotation]
     while waiting:
@@ -53,12 +53,12 @@ def choices(spec: type[Spec], field: str) -> list[str]:
 
 
 def settings_from(*sections: str) -> Completion:
-    """Completes to dotted paths of settings, a level at a time: ``learning.`` before ``learning.epochs``.
+    """Return a completion of dotted setting paths, one level at a time: ``learning.`` before ``learning.epochs``.
 
     Parameters
     ----------
     sections
-        Of which they may be; of any unless given.
+        Sections to which the paths are limited; default: all.
     """
 
     def completed(incomplete: str) -> list[str]:

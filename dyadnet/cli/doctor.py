@@ -1,4 +1,4 @@
-"""What a machine has that a run depends on."""
+"""Inspection of the machine: everything on which a run depends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PACKAGES = ("dyadnet", "numpy", "numba", "ray", "msgpack", "prometheus-client", 
 
 
 def examine(data_dir: Path | None = None) -> dict[str, dict[str, str]]:
-    """Versions (by package metadata, importing nothing heavy), BLAS and its threads, and the data found."""
+    """Return versions (from package metadata, without heavy imports), BLAS with its threads, and the data found."""
     versions = {"python": platform.python_version(), "platform": platform.platform()}
     for name in PACKAGES:
         try:

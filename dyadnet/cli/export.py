@@ -1,4 +1,4 @@
-"""``dyadnet export``: a run's weights in one file."""
+"""``dyadnet export``: write a run's weights to one file."""
 
 from __future__ import annotations
 

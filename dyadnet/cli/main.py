@@ -1,7 +1,8 @@
-"""The command line: ``dyadnet train``, ``presets``, ``resume``, ``evaluate``, ``doctor``, and what other packages add.
+"""The command line: ``dyadnet train``, ``presets``, ``resume``, ``evaluate``, ``doctor``, and commands of other
+packages.
 
-Progress and logs go to standard error. Exit codes: 0 done, 2 bad usage or configuration, 75 stopped by
-a signal after writing a checkpoint, 1 anything else.
+Progress and logs are written to standard error. Exit codes: 0 success, 2 bad usage or configuration, 75 stopped by a
+signal after writing a checkpoint, 1 any other failure.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from dyadnet.training.opening import checkpoints_in
 COMMANDS = "dyadnet.commands"
 FIRST, NETWORK, CLUSTER = "First of all", "Network and training", "Actors and clusters (engine ray)"
 FAULTS, WATCH = "Stragglers, faults and traces", "Watching"
-"""Groups of options, what a beginner needs first."""
+"""Groups of options; the first one is for beginners."""
 
 app = typer.Typer(
     help="Trains networks of dyadic neurons that settle by exchanging means and differences.",
@@ -58,7 +59,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object as the
 
 
 def _told_version(wanted: bool) -> None:
-    """``--version``: ends the command there."""
+    """Implement ``--version``: print the version and end the command."""
     if wanted:
         typer.echo(f"dyadnet {__version__}")
         raise typer.Exit
@@ -74,14 +75,14 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; every mistake of a user ends in one line and exit code 2."""
+    """Run the command line. Every user error ends in one line and exit code 2."""
     known = {group.name for group in app.registered_groups} | {command.name for command in app.registered_commands}
     for point in entry_points(group=COMMANDS):
         if point.name not in known:
             _add(point.name, point.load())
     command = offered(typer.main.get_command(_stoppable(app)))
     given = sys.argv[1:] if arguments is None else arguments
-    # What a program that reads standard output is told of an error: one object, whatever happens.
+    # With --json, a program that reads standard output receives one object, also in case of an error.
     answer = _Answer("--json" in given)
     try:
         with lasting(), signals.interruptible():
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 sys.exit(1)
             except OSError as problem:
                 if "MPLCONFIGDIR" in str(problem):
-                    # Commands whose results are pictures load matplotlib first, which needs a place for its cache.
+                    # Commands that draw pictures load matplotlib first, which needs a writable cache.
                     typer.echo(f"dyadnet: {problem}", err=True)
                     answer.give(UsageError(str(problem)))
                     sys.exit(2)
@@ -116,19 +117,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 class _Answer:
-    """The one object of ``--json`` where a command ends by an error.
+    """The JSON object that ``--json`` prints if a command fails.
 
     Parameters
     ----------
     wanted
-        Whether it was asked for.
+        Whether ``--json`` was given.
     """
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted
 
     def give(self, problem: DyadnetError) -> None:
-        """Print it, once."""
+        """Print the object, at most once."""
         if self._wanted:
             state, why, code = state_of(problem)
             if isinstance(problem, LeftError):
@@ -138,7 +139,7 @@ class _Answer:
 
 
 def _add(name: str, found: Any) -> None:
-    """Take in a command of another package: a typer application with commands of its own, or one function."""
+    """Add a command of another package: a typer application with subcommands, or a function."""
     if isinstance(found, typer.Typer):
         app.add_typer(found, name=name)
     else:
@@ -146,7 +147,7 @@ def _add(name: str, found: Any) -> None:
 
 
 def _stoppable(commands: typer.Typer) -> typer.Typer:
-    """The same commands, of which one that is stopped before it has anything of its own to say ends in one line."""
+    """Let commands that are interrupted without a message of their own end in one line."""
 
     def wrapped(callback: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(callback)
@@ -488,7 +489,7 @@ app.command()(replay)
 
 
 def _stopped(config: RunConfig, folder: Path) -> str:
-    """What to say of a run that was stopped at once."""
+    """Return the message for a run that was stopped at once."""
     if not (folder / CONFIG).exists():
         return "stopped before anything was trained; nothing is left of it"
     if checkpoints_in(config, folder):
@@ -498,7 +499,7 @@ def _stopped(config: RunConfig, folder: Path) -> str:
 
 
 def _in_mode(values: dict[str, Any], mode: str, *, preset_only: bool) -> dict[str, Any]:
-    """Settings in another mode; what a preset says in ticks is not the user's and is left out where there are none."""
+    """Set the mode. For mode free, drop the preset's settings in ticks, which the user has not chosen."""
     if mode == "free" and preset_only:
         dynamics = {key: value for key, value in values.get("dynamics", {}).items() if key not in TICKS}
         values = {**values, "dynamics": dynamics}
@@ -522,7 +523,7 @@ def _in_chain(values: dict[str, Any], flag: str, key: str, value: Any) -> dict[s
 
 
 def _in_blocks(values: dict[str, Any], blocks: int) -> dict[str, Any]:
-    """Settings with every hidden population in so many blocks, before actors are counted against them."""
+    """Split every hidden population into `blocks`, before the number of actors is checked against them."""
     network = values.get("network")
     if isinstance(network, dict) and "layered" in network:
         return merged(values, {"network": {"layered": {"blocks": blocks}}})

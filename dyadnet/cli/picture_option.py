@@ -25,4 +25,4 @@ FormatOption = Annotated[
         autocompletion=among(get_args(Format)),
     ),
 ]
-"""Of a command that draws: nothing more is to be done with it."""
+"""Option of a command that draws. The command itself need not handle it."""

@@ -1,6 +1,6 @@
-"""``--plugin MODULE``, an option of every command: what a module of the user's registers is there from the beginning.
+"""``--plugin MODULE``, an option of every command: import a user's module first, so that its registrations exist.
 
-A file never names code; who runs a command does.
+A configuration file never names code; only the user who runs a command does.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dyadnet.registry import PLUGINS
 
 
 def imported(modules: Sequence[str] | None) -> None:
-    """Import modules by name, from the working directory first.
+    """Import modules by name. The working directory comes first in the search path.
 
     Raises
     ------
     ConfigError
-        If one cannot be imported, or registers what is not what its kind needs.
+        If a module cannot be imported, or if it registers something illegal.
     """
     for name in modules or ():
         if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - as Python writes it there
@@ -32,7 +32,7 @@ def imported(modules: Sequence[str] | None) -> None:
             importlib.import_module(name)
         except DyadnetError as problem:
             raise ConfigError("--plugin", name, str(problem)) from problem
-        except Exception as problem:  # Whatever a module does when it is imported.
+        except Exception as problem:  # The import of a module can raise anything.
             why = f"{type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
             legal = "name a module as Python imports it, such as mine for mine.py here"
             raise ConfigError("--plugin", name, f"it cannot be imported ({why}); {legal}") from problem
@@ -41,7 +41,7 @@ def imported(modules: Sequence[str] | None) -> None:
 
 
 def offered(command: Any) -> Any:
-    """A command of typer's, to which and to all commands below it the option is added."""
+    """Add the option to a typer command and all its subcommands. Return the command."""
     single = typer.Typer(add_completion=False)
     single.command()(_option)
     (plugin,) = (option for option in typer.main.get_command(single).params if option.name == "plugin")
@@ -64,7 +64,7 @@ def _option(
         ),
     ] = None,
 ) -> None:
-    """Only its parameter is wanted."""
+    """Define the option. Only the parameter of this function is used."""
 
 
 def _leaves(command: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""``dyadnet predict``: what a run's weights say of samples in a file."""
+"""``dyadnet predict``: predictions of a run's weights for samples in a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dyadnet.numerics.scores import Scale, errors, told, variance
 
 SAMPLES = ("x", "X", "x_test", "X_test", "test_images")
 TARGETS = {"x": "y", "X": "y", "x_test": "y_test", "X_test": "y_test", "test_images": "test_labels"}
-"""Names of samples in a file, the first that is there, and of their targets."""
+"""Possible names of samples in a file, by priority, and the names of their targets."""
 
 
 def predict(
@@ -63,17 +63,17 @@ def predict(
 
 
 def scored(where: str, found: NDArray[Any], targets: NDArray[Any], *, numbers: bool) -> dict[str, float]:
-    """How good predictions are; see `dyadnet.numerics.scores`.
+    """Return the quality of predictions; see `dyadnet.numerics.scores`.
 
     Parameters
     ----------
     numbers
-        Whether targets are numbers; classes otherwise.
+        Whether targets are numbers rather than classes.
 
     Raises
     ------
     DataError
-        If there are not as many targets as predictions, or they are of another kind.
+        If the number of targets differs from that of predictions, or if they have another type.
     """
     name = "targets" if numbers else "labels"
     if targets.size != found.size or len(targets) != len(found):
@@ -91,12 +91,12 @@ def scored(where: str, found: NDArray[Any], targets: NDArray[Any], *, numbers: b
 
 
 def read(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Samples of a file, and their targets if it has some.
+    """Read the samples of a file, and its targets if there are any.
 
     Raises
     ------
     DataError
-        If it is missing, damaged, or holds no samples.
+        If the file is missing, damaged, or contains no samples.
     """
     try:
         if path.suffix == ".npy":

@@ -1,4 +1,4 @@
-"""``dyadnet presets``: the settings that runs may start from."""
+"""``dyadnet presets``: list the presets from which runs may start."""
 
 from __future__ import annotations
 

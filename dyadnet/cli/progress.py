@@ -1,4 +1,4 @@
-"""Progress of a run on standard error: a bar within an epoch, a line after each."""
+"""Progress of a run on standard error: a bar within an epoch, and one line after each epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dyadnet.process.console import for_people
 
 
 class Bar:
-    """A `dyadnet.runs.watcher.ProgressCallback` for people."""
+    """A `dyadnet.runs.watcher.ProgressCallback` that shows progress on the console."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or for_people()
@@ -42,23 +42,23 @@ class Bar:
         self._progress.stop()
 
     def started(self, config: RunConfig, minibatches: int) -> None:
-        """Show how much there is to do."""
+        """Show the total number of minibatches."""
         self._epochs, self._minibatches = config.learning.epochs, minibatches
         self._progress.update(self._task, total=self._epochs * minibatches)
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         score = "" if math.isnan(accuracy) else f"accuracy {accuracy:.2%} · "
         note = f"loss {loss:.4f} · {score}{sweeps:.0f} sweeps"
         done = epoch * self._minibatches + index + 1
         self._progress.update(self._task, description=f"epoch {epoch + 1}/{self._epochs}", completed=done, note=note)
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """Say what takes time between epochs."""
+        """Show which part is being evaluated between epochs."""
         self._progress.update(self._task, note=f"evaluating the {part} part")
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Print one line an epoch."""
+        """Print one line per epoch."""
         train, validation, test = line["train"], line["validation"], line["test"]
         capped = f" · {train['capped']} capped" if train["capped"] else ""
         of_train, of_validation, of_test = (told(part, named=False) for part in (train, validation, test))
@@ -75,5 +75,5 @@ class Bar:
         self.console.print(f"warning: {text}", style="yellow", soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Print something good to know."""
+        """Print a note."""
         self.console.print(text, soft_wrap=True)

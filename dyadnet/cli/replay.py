@@ -1,4 +1,4 @@
-"""``dyadnet replay``."""
+"""``dyadnet replay``: repeat a free-running run from its trace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dyadnet report``: one page of one run, or of several side by side."""
+"""``dyadnet report``: one HTML page about one run, or about several side by side."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def report(
     for folder in runs if picture is not None else ():
         try:
             draw(folder, picture)
-        except Exception as problem:  # Whatever a damaged record holds; the report says what is missing.
+        except Exception as problem:  # A damaged record can cause any error. The report says what is missing.
             typer.echo(f"{folder}: no pictures: {type(problem).__name__}: {' '.join(str(problem).split())}", err=True)
     for run in found:
         for gap in run["missing"]:

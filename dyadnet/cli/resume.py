@@ -1,4 +1,4 @@
-"""``dyadnet resume``."""
+"""``dyadnet resume``: continue a run from its last checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with how a command is written, in one line like every other mistake."""
+"""Usage errors of commands, converted to one line like all other errors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import typer
 from dyadnet.errors import UsageError, guessed, nearest
 
 NAME = "dyadnet"
-# By its name, since from version to version typer finds it in another package.
+# The class is found by name, because its package differs between typer versions.
 _WRONG: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 
 def called(command: Callable[..., Any], arguments: Sequence[str] | None) -> None:
-    """Run a command of typer's, and end this process with its exit code.
+    """Run a typer command, and end this process with its exit code.
 
     Raises
     ------
     UsageError
-        If it is not written as it may be: an option or command that there is not, a value of another kind.
+        If the command line is not legal: an unknown option or command, or a value of the wrong type.
     SystemExit
-        In any other case, with its exit code.
+        In all other cases, with the exit code.
     """
     try:
         code = command(arguments, prog_name=NAME, standalone_mode=False)
@@ -32,7 +32,7 @@ def called(command: Callable[..., Any], arguments: Sequence[str] | None) -> None
         code = 1
     except _WRONG as problem:
         if type(problem).__name__ == "NoArgsIsHelpError":
-            # Only its name was written, which asks for help.
+            # Only the command's name was given, which shows the help.
             problem.show()
             code = 2
         else:
@@ -41,10 +41,10 @@ def called(command: Callable[..., Any], arguments: Sequence[str] | None) -> None
 
 
 def _line(problem: Any) -> str:
-    """A complaint of typer's in one line, with what was probably meant or where to look it up."""
+    """Convert a typer error to one line, with the name that was probably meant or where to look it up."""
     context = getattr(problem, "ctx", None)
     where = context.command_path if context is not None else NAME
-    # What typer would guess stands in brackets or in a sentence of its own.
+    # Typer's own guesses are in brackets or in a separate sentence.
     text = re.split(r" \(Possible options?:| Did you mean", problem.format_message())[0]
     text = " ".join(text.split()).rstrip(".")
     text = text.replace("Input should be", "it should be")
@@ -52,11 +52,11 @@ def _line(problem: Any) -> str:
 
 
 def _guess(problem: Any, context: Any) -> str:
-    """What was probably meant by the name of an option or a command that there is not; empty if nothing is near."""
+    """Return a suggestion for an unknown option or command; empty if no known name is similar."""
     if context is None:
         return ""
     if type(problem).__name__ == "NoSuchOption":
-        # Two dashes make any two options alike.
+        # The leading dashes would make any two options similar.
         known = [name.removeprefix("--") for each in context.command.params for name in each.opts]
         guess = nearest(problem.option_name.lstrip("-"), known)
         return "" if guess is None else f"; did you mean --{guess}?"

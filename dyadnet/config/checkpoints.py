@@ -12,23 +12,22 @@ from dyadnet.schema import Spec
 
 
 class CheckpointSpec(Spec):
-    """When and where checkpoints are written. Nothing here changes a bit of the result.
+    """When and where checkpoints are written. These settings do not change a single bit of the result.
 
-    Beside those of the rhythm there is one when a run begins, one at every epoch whose weights are the best so far,
-    one at the end, and one when a signal stops it.
+    Besides the periodic checkpoints, a run writes one when it begins, one after every epoch with the best weights so
+    far, one at its end, and one when a signal stops it.
 
     Attributes
     ----------
     enabled
-        Whether there are any; ``checkpoint: off`` says the same.
+        Whether to write checkpoints; ``checkpoint: off`` is short for False.
     every_minibatches, every_seconds
-        A checkpoint once so many minibatches were learned from, or so many seconds have passed, since the one before;
-        both may be set, and either may be null.
+        Number of minibatches, or seconds, between two checkpoints. Both may be set, and either may be null.
     keep
-        How many are kept, the newest ones; those with the best weights beside them.
+        Number of newest checkpoints to keep. Those with the best weights are kept in addition.
     folder
-        A path, or a URL of any file system that fsspec knows, which every actor must see; ``checkpoints`` in the
-        run's folder unless given.
+        A path, or a URL of any file system that fsspec knows. Every actor must have access to it. Default:
+        ``checkpoints`` in the run's folder.
     """
 
     enabled: bool = True
@@ -40,7 +39,7 @@ class CheckpointSpec(Spec):
     @field_validator("folder")
     @classmethod
     def _plain(cls, value: str | None) -> str | None:
-        """No secret, and the same folder wherever the run goes on."""
+        """Refuse URLs with credentials, and make paths absolute so that a resumed run finds the same folder."""
         if value is None:
             return None
         if "://" not in value:
@@ -61,4 +60,4 @@ def _from_switch(value: Any) -> Any:
 
 
 Checkpoints = Annotated[CheckpointSpec, BeforeValidator(_from_switch)]
-"""As a configuration writes it: ``off``, ``on``, or the settings."""
+"""Checkpoints as a configuration writes them: ``off``, ``on``, or the settings."""

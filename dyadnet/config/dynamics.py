@@ -1,4 +1,4 @@
-"""Settings of how a network moves: clocks, lockstep or free-running, step, phases, and when it counts as settled."""
+"""Settings of the dynamics: clocks, lockstep or free-running mode, step, phases, and when a network has settled."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dyadnet.timing.delays import Delay
 from dyadnet.timing.real_time import RealDelay
 
 SPAN_LIMIT = 64
-"""Updates over which a difference of prospective dynamics may be taken: so many products of each link are kept."""
+"""Maximal span of the differences of prospective dynamics, in updates. So many products of each link are kept."""
 
 
 class AutoClock(Spec):
-    """Red-black stretched to the largest delay where the graph is two-colourable, every tick elsewhere."""
+    """Red-black, stretched to the largest delay, if the graph is two-colourable; every tick otherwise."""
 
     kind: Literal["auto"] = "auto"
 
@@ -31,7 +31,7 @@ class EveryTick(Spec):
 
 
 class PeriodicClock(Spec):
-    """Fires every `period` ticks, first at tick 1 + `phase`."""
+    """A block fires every `period` ticks, first at tick 1 + `phase`."""
 
     kind: Literal["periodic"] = "periodic"
     period: Positive
@@ -71,7 +71,7 @@ _BUILT_IN: dict[str, type[Spec]] = {
     "bernoulli": BernoulliClock,
 }
 CLOCKS: Registry[type[Spec]] = Registry("clock", _BUILT_IN, check_spec(OwnClock))
-"""Every clock by its name in a configuration."""
+"""All clocks by their names in a configuration."""
 if TYPE_CHECKING:
     ClockSpec = AutoClock | EveryTick | PeriodicClock | RedBlackClock | BernoulliClock | OwnClock
 else:
@@ -83,30 +83,31 @@ else:
 
 
 class Lockstep(Spec):
-    """All blocks move in virtual time, and the same seed gives the same bits."""
+    """All blocks update in virtual time, and the same seed gives the same bits."""
 
     kind: Literal["lockstep"] = "lockstep"
 
 
 class FreeRunning(Spec):
-    """Every actor updates on the newest message of each neighbour and waits for nobody; real time, engine ``ray``.
+    """Every actor uses the newest message of each neighbour and never waits; real time, engine ``ray`` only.
 
-    A phase ends at the first of the three that are set; with `settle`, the other two are caps.
+    A phase ends when the first of the three criteria that are set is met. With `settle`, the others are upper limits.
 
     Attributes
     ----------
     settle
-        End once every block has stayed within tolerance for twice the longest measured delay (the 95 % quantile).
+        End when every block has stayed within tolerance for twice the longest measured delay (the 95 % quantile).
     updates
-        End once every block has made so many updates.
+        End when every block has made this many updates.
     budget
-        End after so many seconds.
+        End after this many seconds.
     time_constant
         T in milliseconds, of A += (1−e^(−Δt/T))(A*−A); ``auto``: `margin` times the smallest stable one.
     margin
-        Of the time constant; below 1 the loops that negative feedback closes run away.
+        Safety factor of the time constant. Below 1, loops with negative feedback are unstable.
     delay
-        Of every message in milliseconds, beside what links and actors take; see `dyadnet.timing.real_time`.
+        Additional delay of every message in milliseconds, on top of the delays of links and actors; see
+        `dyadnet.timing.real_time`.
     """
 
     kind: Literal["free"] = "free"
@@ -137,55 +138,56 @@ TICKS = (
     "patience",
     "lanes",
 )
-"""Settings of `Dynamics` that mean nothing without ticks."""
+"""Settings of `Dynamics` that have no meaning without ticks."""
 
 
 class Dynamics(Spec):
-    """How the network moves, and when it has settled.
+    """How the network relaxes, and when it counts as settled.
 
     Attributes
     ----------
     mode
         ``lockstep`` in virtual time, or ``free``, which refuses every setting in `TICKS`.
     clock, clocks
-        The clock of every block, and exceptions by population.
+        The clock of all blocks, and exceptions by population.
     delay, delays
-        The delay of every channel in ticks, and exceptions by projection (``pre->post``, both directions).
+        The delay of all channels in ticks, and exceptions by projection (``pre->post``, both directions).
     step
         η of every block; ``auto``; or a registered rule, see `dyadnet.config.steps`.
     prospective
-        Whether neurons extrapolate what they hear: ``none``; γ, in units of a message's own age; or ``auto``: γ, the
-        step and the span together, 0 where colours or compartments take turns. See `dyadnet.dynamics.prospective`.
+        Whether neurons extrapolate the messages they receive. ``none``; or a number γ, in units of a message's own
+        age; or ``auto``, which chooses γ, the step and the span together, with γ = 0 where colours or compartments
+        take turns. See `dyadnet.dynamics.prospective`.
     prospective_span
-        Updates of the sender over which they take the difference; ``auto``: the last two that were heard, and under
-        noise the mean age of what is held. At most `SPAN_LIMIT` are kept.
+        Number of updates of the sender over which the difference is taken. ``auto``: the last two that were received,
+        and under noise the mean age of the held messages. At most `SPAN_LIMIT`.
     initial
-        State before a minibatch's first tick.
+        State before the first tick of a minibatch.
     phases
         ``dyadic`` (nudged from the start), ``free-nudged`` (settle freely, then nudge from there), ``auto``:
         free-nudged if any κ > 0, because such networks have many fixed points; or ``in-turn``: one compartment of
         each dyad after the other, on half the state, where every λ is 0 or 1 (see `dyadnet.timing.alternating`).
     tolerance
-        Largest |A*−A| of a settled block.
+        A block has settled only if its largest |A*−A| is at most this.
     tolerance_difference
-        Largest |D*−D| of a settled block, relative to its largest |D|.
+        A block has settled only if its largest |D*−D|, relative to its largest |D|, is at most this.
     sweeps, nudged_sweeps
-        Cap of a dyadic or free phase, and of a nudged phase, in sweeps.
+        Upper limit of a dyadic or free phase, and of a nudged phase, in sweeps.
     fixed
-        Run exactly that many sweeps, settled or not. Where noise never lets a network settle (see `imperfections`),
-        every phase does so anyhow.
+        Run exactly that many sweeps, settled or not. If noise prevents a network from settling (see
+        `imperfections`), every phase does so anyway.
     average
-        Sweeps at the end of the last phase over which (m, d), a block's own and those it holds, are averaged for
-        learning and for what is read out; ``auto``: half of that phase under noise, else 0. Only where the number of
-        sweeps is fixed.
+        Number of sweeps at the end of the last phase over which (m, d) is averaged for learning and for the
+        read-out. The average covers a block's own state and the messages it holds. ``auto``: half of that phase
+        under noise, else 0. Legal only if the number of sweeps is fixed.
     check_every
         Sweeps between two decisions whether to stop.
     patience
-        Sweeps without a new smallest residual after which a relaxation is called diverging (delays and clocks
-        without randomness only).
+        A relaxation counts as diverging after this many sweeps without a new smallest residual (only for delays
+        and clocks without randomness).
     lanes
-        Slices of a minibatch that settle independently, each on a thread of its own. Part of the specification:
-        another number gives other bits.
+        Number of slices of a minibatch that settle independently, each on its own thread. It is part of the
+        specification: another number gives other bits.
     dtype
         ``float32`` or ``float64``.
     """

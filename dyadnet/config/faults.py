@@ -1,7 +1,7 @@
-"""Faults on purpose: what happens to whom, at which minibatch and tick, each once in a run's life.
+"""Injected faults: each one hits a block or a link at a given minibatch and tick, once in the life of a run.
 
-They are for users who study robustness as much as for tests. A fault belongs to the run and not to one attempt at
-it: that it fires is recorded before it does, and a replay of the minibatch does not fire it again.
+Users can study robustness with them; tests use them, too. A fault belongs to the run, not to one attempt at it: the
+run records a fault before it fires, and does not fire it again when it replays the minibatch.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ class Fault(Spec):
     Attributes
     ----------
     kind
-        ``kill`` ends the process of the block's actor at once, ``hang`` stops it without a word, ``slow`` makes all
-        that it does take `factor` times as long from then on, ``cut`` loses every letter between two blocks' actors
-        from then on. A new incarnation of the actor is well again.
+        ``kill`` ends the process of the block's actor at once. ``hang`` stops it without any message. ``slow``
+        multiplies the time of everything it does by `factor` from then on. ``cut`` loses every message between the
+        actors of two blocks from then on. A restarted actor has no fault.
     block
-        Whose actor is hit; for all but ``cut``.
+        Block whose actor is hit; for all kinds except ``cut``.
     link
-        Between whose actors letters are lost.
+        Two blocks; messages between their actors are lost.
+    factor
+        Slow-down of ``slow``, at least 1.
     minibatch
-        Of the run's training, counted from 1 over all epochs.
+        Minibatch of the run's training, counted from 1 over all epochs.
     tick
-        Of that minibatch's first lane, before which it happens; in free-running mode, the block's update.
+        The fault fires before this tick of the minibatch's first lane; in free-running mode, before this update of
+        the block.
     """
 
     kind: Literal["kill", "hang", "slow", "cut"]
@@ -57,7 +60,7 @@ class Fault(Spec):
         return self
 
     def __str__(self) -> str:
-        """As it is written after ``--fault``."""
+        """The fault in the notation of ``--fault``."""
         fields = [] if self.block is None else [f"block={self.block}"]
         fields += [] if self.link is None else [f"link={':'.join(self.link)}"]
         fields += [] if self.factor is None else [f"factor={self.factor:g}"]
@@ -65,17 +68,17 @@ class Fault(Spec):
 
     @property
     def blocks(self) -> list[str]:
-        """Blocks whose actors have to know of it."""
+        """Blocks whose actors take part in this fault."""
         return [self.block] if self.block is not None else list(self.link or ())
 
 
 def parsed(text: str, field: str = "--fault") -> dict[str, Any]:
-    """The settings of a fault that is written in one line, such as ``kill:block=h2,minibatch=40,tick=7``.
+    """Parse a fault in its one-line notation, such as ``kill:block=h2,minibatch=40,tick=7``, to plain settings.
 
     Raises
     ------
     ConfigError
-        If it is not written so.
+        If the text does not follow the notation.
     """
     kind, colon, rest = text.partition(":")
     if not colon or kind.strip() not in KINDS:
@@ -86,7 +89,7 @@ def parsed(text: str, field: str = "--fault") -> dict[str, Any]:
         if not sign or key in values or key not in Fault.model_fields:
             raise ConfigError(field, text, LEGAL + guessed(key, Fault.model_fields))
         values[key] = value.split(":") if key == "link" else value
-    # Numbers are checked here, so that a complaint shows them in the line that the user wrote.
+    # Numbers are checked here, so that the error message shows the whole line that the user wrote.
     for key, kind_of in (("minibatch", int), ("tick", int), ("factor", float)):
         if key in values:
             found = number(values[key])
@@ -106,7 +109,7 @@ FaultSpec = Annotated[Fault, BeforeValidator(_from_line)]
 
 
 def check_faults(faults: Sequence[Fault], channels: Collection[frozenset[str]], blocks: Collection[str]) -> None:
-    """Whether a network has what faults are to hit.
+    """Check that the network has the blocks and links that the faults name, and that no fault is listed twice.
 
     Parameters
     ----------
@@ -116,7 +119,7 @@ def check_faults(faults: Sequence[Fault], channels: Collection[frozenset[str]], 
     Raises
     ------
     ConfigError
-        Naming the fault.
+        Names the faulty entry.
     """
     seen: set[str] = set()
     for fault in faults:
@@ -134,12 +137,12 @@ def check_faults(faults: Sequence[Fault], channels: Collection[frozenset[str]], 
 
 
 def check_homes(faults: Sequence[Fault], homes: Mapping[str, int]) -> None:
-    """Whether blocks whose link is to be cut live in different actors.
+    """Check that two blocks whose link is to be cut live in different actors.
 
     Raises
     ------
     ConfigError
-        Naming the fault.
+        Names the faulty entry.
     """
     for fault in faults:
         if fault.link is not None and homes[fault.link[0]] == homes[fault.link[1]]:
@@ -148,16 +151,16 @@ def check_homes(faults: Sequence[Fault], homes: Mapping[str, int]) -> None:
 
 
 class Faults:
-    """The faults of a run that are still to come.
+    """The faults of a run that have not fired yet.
 
     Parameters
     ----------
     faults
-        All of them.
+        All faults of the run.
     fired
-        Those that have fired already, as they are written.
+        Faults that have already fired, in the notation of ``--fault``.
     record
-        Told of a fault before it can happen; returns once that is safe.
+        Called with a fault before it fires. Must return only when the fault is safely recorded.
     """
 
     def __init__(
@@ -169,11 +172,11 @@ class Faults:
 
     @property
     def fired(self) -> list[str]:
-        """Those that have fired, as they are written."""
+        """Faults that have fired, in the notation of ``--fault``."""
         return list(self._fired)
 
     def due(self, minibatch: int) -> tuple[Fault, ...]:
-        """What is to happen in a minibatch; from now on it counts as having fired."""
+        """Return the faults of a minibatch, and record each of them as fired."""
         due = tuple(fault for fault in self._coming if fault.minibatch == minibatch)
         for fault in due:
             self._record(str(fault))

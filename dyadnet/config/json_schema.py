@@ -1,4 +1,4 @@
-"""A JSON Schema of a run's configuration, by which editors complete and check what is written."""
+"""A JSON Schema of a run's configuration. Editors use it to complete and check configuration files."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ SHORT: dict[str, list[str]] = {
     "CheckpointSpec": ["boolean"],
     "EarlyStoppingSpec": ["integer"],
 }
-"""Records for which something shorter may be written, beside imperfections, for which a number may stand."""
+"""Records that have a shorter form, and its JSON type. Imperfections also have one: a number."""
 
 
 class _Tolerant(GenerateJsonSchema):
-    """Says of a network no more than that it is written in one of some ways, which `schema` adds."""
+    """Describes a network only as an object; `schema` adds the possible forms."""
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> Any:
         return {"type": "object"}
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a configuration file, as plain values.
+    """Return the JSON Schema (draft 2020-12) of a configuration file, as plain values.
 
-    It is a little more tolerant than dyadnet itself: it knows no ranges that depend on other settings, and takes short
-    forms wherever there may be one.
+    The schema is slightly more tolerant than dyadnet itself: it does not check ranges that depend on other settings,
+    and it accepts short forms at every place where one may be legal.
     """
     whole = RunConfig.model_json_schema(schema_generator=_Tolerant, mode="validation")
     definitions: dict[str, Any] = whole.setdefault("$defs", {})
@@ -52,19 +52,19 @@ def schema() -> dict[str, Any]:
     for name, choices in (("activation", list(ACTIVATIONS)), ("loss", list(LOSSES))):
         for definition in definitions.values():
             if "string" in str(definition.get("properties", {}).get(name, {}).get("type")):
-                # Anybody may add one.
+                # Users may register more, so these names are only examples.
                 definition["properties"][name]["examples"] = choices
     definitions["DataSpec"]["properties"]["name"]["examples"] = list(SETS)
     definitions["ClusterSpec"]["properties"]["transport"]["examples"] = list(TRANSPORTS)
     short = SHORT | {name: ["number"] for name in definitions if _imperfection(name)}
-    # A file without a network has that of a preset.
+    # A file without a network uses the network of a preset.
     whole.pop("required", None)
     found: dict[str, Any] = _shortened(whole, short)
     return {"$schema": DIALECT, "title": "A dyadnet run"} | {k: v for k, v in found.items() if k != "title"}
 
 
 def _named(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's own definition and those that it refers to."""
+    """Return the definition of a model and the definitions that it refers to."""
     own = model.model_json_schema()
     inner = own.pop("$defs", {})
     return {model.__name__: own, **inner}
@@ -77,7 +77,7 @@ def _imperfection(name: str) -> bool:
 
 
 def _shortened(node: Any, short: dict[str, list[str]]) -> Any:
-    """The same with short forms wherever there may be one: a name or number for a record with a ``kind``."""
+    """Return a schema that also accepts short forms, such as a name or number for a record with a ``kind``."""
     if isinstance(node, list):
         return [_shortened(one, short) for one in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Whether a network has room in this machine's memory at all: a configuration may come from anywhere."""
+"""Checks that a network fits into this machine's memory. A configuration may come from an unknown source."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dyadnet.files.arrays import memory
 
 
 def check_room(config: RunConfig) -> None:
-    """Refuse a network whose weights alone are more than this machine's memory.
+    """Refuse a network whose weights alone exceed this machine's memory.
 
     Raises
     ------
     ConfigError
-        Naming the largest population.
+        If they do. The error names the largest population.
     """
     network = config.network
     weights = sum(math.prod(shape) for p in network.projections for shape in network.shapes(p).values())

@@ -1,4 +1,4 @@
-"""Settings of what a run shows of itself."""
+"""Settings of the metrics that a run serves."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from dyadnet.schema import Spec
 
 
 class MetricsSpec(Spec):
-    """Where metrics and the live page are served. Nothing here changes a bit of the result, nor of its record.
+    """Where metrics and the live page are served. These settings change neither the result nor the run's record.
 
     Attributes
     ----------
     port
-        Of the coordinator's machine; 0: any that is free; None: nothing is served.
+        Port on the coordinator's machine; 0: any free port; None: no metrics are served.
     host
-        Address to listen on: loopback unless given, ``node`` for the node's own address.
+        Address to listen on: loopback by default, ``node`` for the node's own address.
     linger
-        Seconds to go on serving once the run is over, so that its last values are scraped.
+        Seconds to continue serving after the run has ended, so that Prometheus can scrape the last values.
     file_sd
-        A file for Prometheus' file discovery, to which the run adds itself and from which it removes itself.
+        A file for Prometheus' file-based service discovery. The run adds itself to it and removes itself at the end.
     cosine
-        Minibatches between two measurements of the cosine to the exact gradient, which cost a relaxation each.
+        Minibatches between two measurements of the cosine to the exact gradient. Each one costs a relaxation.
     norms
         Minibatches between two measurements of the norms of weights and updates.
     """

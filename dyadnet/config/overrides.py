@@ -1,4 +1,4 @@
-"""Settings as plain values, before they are checked: read from a file, laid over each other, set one by one."""
+"""Operations on settings as plain values, before validation: read a file, merge, and set single values."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dyadnet.files.documents import DEPTH, DocumentError
 
 
 def read_yaml(path: Path, field: str = "CONFIG") -> dict[str, Any]:
-    """Plain values of a YAML file, called `field` in complaints.
+    """Read plain values from a YAML file. Error messages call the file `field`.
 
     Raises
     ------
     ConfigError
-        If it is missing, not YAML, or not a mapping.
+        If the file is missing, not YAML, or not a mapping.
     """
     try:
         values = document.read(path).values
@@ -32,8 +32,8 @@ def read_yaml(path: Path, field: str = "CONFIG") -> dict[str, Any]:
 
 
 def located(problem: ConfigError, path: Path | None) -> ConfigError:
-    """A complaint with the line of the file that says what it is about, if one does."""
-    # What is no plain file could be read only once.
+    """Add to an error the file and line that it is about, if the file contains such a line."""
+    # A pipe or another special file can be read only once.
     if path is None or not path.is_file():
         return problem
     try:
@@ -46,12 +46,12 @@ def located(problem: ConfigError, path: Path | None) -> ConfigError:
 
 
 def spelled_out(values: dict[str, Any]) -> dict[str, Any]:
-    """Settings whose ``data`` is no more than a data set's name, with that name where it belongs."""
+    """Expand ``data``, if it is only the name of a data set, to a mapping with that name."""
     return {**values, "data": {"name": values["data"]}} if isinstance(values.get("data"), str) else values
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over`; mappings are merged unless they name another ``kind``."""
+    """Return `base` updated with `over`. Mappings are merged recursively unless they name another ``kind``."""
     result = dict(base)
     for key, value in over.items():
         old = result.get(key)
@@ -63,12 +63,12 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def assigned(values: dict[str, Any], assignment: str) -> dict[str, Any]:
-    """`values` with one ``key.path=value`` applied; the value is read as YAML.
+    """Return `values` with one assignment ``key.path=value`` applied. The value is read as YAML.
 
     Raises
     ------
     ConfigError
-        If it has no ``=``, or the value or the whole is not YAML.
+        If the assignment has no ``=`` or no legal path, or if the value is not YAML.
     """
     path, sign, text = assignment.partition("=")
     if not sign or not path.strip():
@@ -86,7 +86,7 @@ def assigned(values: dict[str, Any], assignment: str) -> dict[str, Any]:
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted path, down to values that are no mappings or that name a ``kind``."""
+    """Return settings by dotted path. Mappings are flattened unless they are empty or name a ``kind``."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
         path = f"{prefix}{key}"

@@ -1,4 +1,4 @@
-"""In which formats pictures are written: PNG for the screen always, and PDF or SVG for print if somebody wants it."""
+"""The formats in which pictures are written: always PNG for the screen, and PDF or SVG for print on request."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _WANTED: ContextVar[Format] = ContextVar("format of pictures", default="png")
 
 
 def formats() -> tuple[Format, ...]:
-    """What every picture is written in now."""
+    """Return the formats in which every picture is written at the moment."""
     wanted = _WANTED.get()
     return ("png",) if wanted == "png" else ("png", wanted)
 
 
 @contextlib.contextmanager
 def also_as(wanted: str) -> Iterator[None]:
-    """Write every picture in this format beside PNG, for as long as the context lasts.
+    """Write every picture in this format in addition to PNG while the context is active.
 
     Raises
     ------
     ConfigError
-        If it is none.
+        If the format is unknown.
     """
     if wanted not in get_args(Format):
         raise ConfigError("--format", wanted, f"one of {', '.join(get_args(Format))}")

@@ -1,8 +1,8 @@
-"""What to do after a failure: go on from the last checkpoint, or end and say why.
+"""What to do after a failure: resume from the last checkpoint, or end with an explanation.
 
-The decision is taken here, by an object that only counts; whoever runs the actors carries it out. Actors, machines
-and single minibatches have budgets of their own, so that neither a machine that keeps dying nor a minibatch that kills
-its actors is retried for ever.
+The class `Recovery` only counts failures and decides; the code that runs the actors carries the decision out. Actors,
+machines and single minibatches have separate budgets. So neither a machine that fails again and again nor a minibatch
+that kills its actors is retried forever.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from dyadnet.errors import DyadnetError, RunFolderError
 from dyadnet.schema import Spec
 
 What = Literal["actor", "node", "link", "stall", "coordinator"]
-"""An actor died or hangs, its machine does, letters between two actors were lost or they never met, nobody knows why
-nothing moves, or the coordinator died."""
+"""Kinds of failure: an actor died or hangs; its machine died; messages between two actors were lost, or the two never
+connected; the run stalls for an unknown reason; the coordinator died."""
 
 
 class RecoverySpec(Spec):
-    """How failures are noticed, and how many a run survives; engine ``ray``.
+    """How failures are detected, and how many of them a run survives; engine ``ray`` only.
 
     Attributes
     ----------
     heartbeat
-        Seconds without a sign of life after which an actor counts as hung, and seconds of standstill after which
-        letters that were sent and never came count as lost.
+        Seconds without a sign of life after which an actor counts as hung. Also the seconds of standstill after which
+        messages that were sent but not received count as lost.
     stalled
-        Seconds of standstill after which a run in lockstep says who waits for whom.
+        Seconds of standstill after which a lockstep run reports which actor waits for which.
     actor_failures
-        Of actors, the coordinator and links, in the whole run; 0: the first ends it.
+        Allowed failures of actors, the coordinator and links in the whole run; 0: the first one ends the run.
     node_failures
-        Of machines, in the whole run.
+        Allowed failures of machines in the whole run.
     same_minibatch
-        Failures at one minibatch with which the run ends, and the minibatch is named.
+        Number of failures at the same minibatch that ends the run. The error names the minibatch.
     """
 
     heartbeat: float = Field(6.0, gt=0)
@@ -48,14 +48,14 @@ class RecoverySpec(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What failed.
+    """A failure of a part of the run.
 
     Attributes
     ----------
     what, who, why
-        Kind, names and symptom.
+        Kind of failure, names of the failed parts, and symptom.
     minibatch
-        Of the run's training, from 1, that was under way; of the one before, if the data were being evaluated.
+        Minibatch of the run's training, from 1, that was under way. During an evaluation, the one before it.
     """
 
     what: What
@@ -64,12 +64,12 @@ class Failure:
     minibatch: int
 
     def plain(self) -> dict[str, Any]:
-        """As a line of the machinery's record."""
+        """Return the failure as a line of the run's event record."""
         return {"kind": "failure"} | asdict(self) | {"who": list(self.who)}
 
     @classmethod
     def from_plain(cls, line: Mapping[str, Any]) -> Failure:
-        """From a line of the machinery's record."""
+        """Build a failure from a line of the run's event record."""
         try:
             return cls(line["what"], tuple(line["who"]), line["why"], int(line["minibatch"]))
         except (KeyError, TypeError, ValueError):
@@ -77,23 +77,23 @@ class Failure:
 
 
 def failures(events: Iterable[Mapping[str, Any]]) -> list[Failure]:
-    """Those among a run's events."""
+    """Return the failures among a run's events."""
     return [Failure.from_plain(event) for event in events if event["kind"] == "failure"]
 
 
 class GaveUpError(DyadnetError):
-    """A run that failed more often than it may; says what it was that failed, and which setting allows more."""
+    """The run failed more often than allowed. The message names the failed part and the setting that allows more."""
 
 
 class Recovery:
-    """Counts failures and says whether to go on.
+    """Counts failures and decides whether the run continues.
 
     Parameters
     ----------
     spec
         The budgets.
     history
-        Failures of this run that were survived before.
+        Earlier failures of this run that it survived.
     """
 
     def __init__(self, spec: RecoverySpec, history: Iterable[Failure] = ()) -> None:
@@ -102,11 +102,11 @@ class Recovery:
 
     @property
     def incarnation(self) -> int:
-        """Which life of the run's actors this is; the first is 0."""
+        """Number of the current generation of actors; the first is 0. Each failure starts a new one."""
         return len(self.history)
 
     def refuse(self, failure: Failure) -> str | None:
-        """Count a failure; None if the run goes on, else why it ends."""
+        """Count a failure. Return None if the run continues, or the reason why it ends."""
         self.history.append(failure)
         who = " and ".join(failure.who)
         here = [known for known in self.history if known.minibatch == failure.minibatch]

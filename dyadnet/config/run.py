@@ -1,6 +1,7 @@
-"""Every setting of a run, in one immutable tree that is read from YAML, Python or the command line.
+"""All settings of a run, in one immutable tree that is read from YAML, Python or the command line.
 
-`RunConfig` holds everything resolved: what a run's folder keeps as ``config.yaml`` is enough to repeat it bit by bit.
+`RunConfig` holds all values fully resolved. The ``config.yaml`` in a run's folder suffices to repeat the run bit for
+bit.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class RunConfig(Settings):
     network
         A `dyadnet.Network`, or its fields as plain values.
     baseline
-        ``backprop``: train the network's layers by back-propagation instead, to compare with; see
+        ``backprop``: train the network's layers by back-propagation instead, for comparison; see
         `dyadnet.baselines.backprop`.
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What this process has registered is registered where the configuration arrives, before the rest is read.
+        # The receiving process registers the things that this process has registered, before it reads the rest.
         return _arrived, (Registrations(), type(self), self.__getstate__())
 
     @model_validator(mode="after")
@@ -37,12 +38,12 @@ class RunConfig(Settings):
         return self
 
     def sized(self, inputs: int, outputs: int) -> RunConfig:
-        """The same run with the sizes of some data where its network takes them from there.
+        """Return the same run, with network sizes taken from the data where the network leaves them open.
 
         Parameters
         ----------
         inputs, outputs
-            Features of a sample, and classes or numbers of a target.
+            Number of features of a sample, and number of classes or target values.
 
         Raises
         ------
@@ -55,12 +56,12 @@ class RunConfig(Settings):
         return RunConfig.read(sized.model_dump(mode="json"))
 
     def to_yaml(self) -> str:
-        """Everything resolved, as YAML that `load` reads back."""
+        """Return all settings, fully resolved, as YAML that `load` can read."""
         return document.written(self.model_dump(mode="json"))
 
 
 def _arrived(registrations: Registrations, kind: type[RunConfig], state: dict[Any, Any]) -> RunConfig:
-    """A configuration in another process, once what it may name is registered there."""
+    """Rebuild a configuration in another process, after the things that it names have been registered there."""
     config = kind.__new__(kind)
     config.__setstate__(state)
     return config

@@ -1,4 +1,4 @@
-"""The sections of a run's settings, and the tree that they make."""
+"""The sections of a run's settings, and the tree that contains them."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from dyadnet.network.serialization import network_from, network_to
 from dyadnet.schema import Positive, Spec
 
 NOISE = 0.5
-"""Standard deviation of the noise that is to be taken away, unless given."""
+"""Default standard deviation of the noise in the denoising task."""
 _SCHEDULE: TypeAdapter[Any] = TypeAdapter(Schedule)
 
 
 class Learning(Spec):
-    """What is learned, how fast, and from how strong a nudge.
+    """What is learned, how fast, and how strong the nudge is.
 
     Attributes
     ----------
     warmup
-        Minibatches in which the learning rate rises to its schedule in a straight line: of the k-th it is k/warmup
-        of what `learning_rate` says. None unless given.
+        Number of minibatches in which the learning rate rises linearly to its schedule: minibatch k uses k/warmup of
+        `learning_rate`. 0 by default.
     beta
         Strength of the nudge β > 0.
     lam
-        λ of every projection while training, or by projection name; the network's own unless given.
+        λ of all projections during training, or by projection name. Default: the network's own values.
     radius_every
         Relaxations between two estimates of the spectral radius (used by ``step: auto``).
     evaluation_batch
-        Samples that settle together when a part of the data is evaluated.
+        Number of samples that settle together when a part of the data is evaluated.
     early_stopping
-        Stop after epochs without a better number of the record; all epochs unless given.
+        Stop after a number of epochs without improvement of a recorded quantity. Default: run all epochs.
     """
 
     epochs: Positive = 20
@@ -66,37 +66,37 @@ class Learning(Spec):
     @field_validator("lam", mode="before")
     @classmethod
     def _lam_kind(cls, value: Any) -> Any:
-        # A mapping with a kind is a schedule, any other is by projection.
+        # A mapping with a kind is a schedule. Any other mapping gives values by projection.
         if isinstance(value, Mapping) and "kind" in value:
             return _SCHEDULE.validate_python(value)
         return value if document.number(value) is None else {"kind": "constant", "value": value}
 
 
 class DataSpec(Spec):
-    """Which samples.
+    """Which samples are used.
 
     Attributes
     ----------
     name
-        A data set's, such as ``digits``, ``mnist`` or ``cifar-10``, or the path of an ``.npz`` file or of a folder
-        with IDX files, which is kept as an absolute one.
+        A data set's name, such as ``digits``, ``mnist`` or ``cifar-10``, or the path of an ``.npz`` file or of a
+        folder with IDX files. Paths are stored as absolute paths.
     dir
-        Where to look for image sets, and for own data that is not at its path any more.
+        Where to look for image sets, and for a user's own data that are no longer at their path.
     limit_train, limit_test
-        Use only the first so many samples.
+        Use only this many samples, the first ones.
     validation
-        Fraction of the training part that is kept for choosing the best weights.
+        Fraction of the training part that is set aside for choosing the best weights.
     normalise
-        Give each channel of images mean 0 and variance 1 over the training part; the same numbers for the test part.
+        Give each channel of images mean 0 and variance 1 over the training part. The test part uses the same numbers.
     augment
-        How images are varied each time they are trained on. Evaluations never vary them.
+        Random variations of the training images. Evaluations never vary images.
     memory
-        Written down by a run whose data were given in memory (``name: memory``): what they are known by.
+        Identification of data that were given in memory (``name: memory``). Only such a run writes this.
     task
-        ``as-given``: the targets are those that the data have. ``denoise``: of images, whatever they are of, the
-        targets are the images themselves, and noise is added to the inputs.
+        ``as-given``: the targets are those of the data. ``denoise``: the targets are the images themselves, and noise
+        is added to the inputs.
     noise
-        Standard deviation of that noise, where 1 is the range of a pixel; 0.5 unless given. See `dyadnet.data.noise`.
+        Standard deviation of that noise, relative to a pixel range of 1; 0.5 by default. See `dyadnet.data.noise`.
     """
 
     name: str = "digits"
@@ -140,7 +140,7 @@ class DataSpec(Spec):
     @field_validator("name")
     @classmethod
     def _absolute(cls, value: str) -> str:
-        """The same file or folder from whatever folder the run is looked at or goes on."""
+        """Make paths absolute, so that a run can be inspected or resumed from any working folder."""
         path = value.endswith(".npz") or (is_own(value) and is_folder(value))
         return os.path.abspath(value) if path else value  # noqa: PTH100 - without .. too
 
@@ -155,16 +155,16 @@ class DataSpec(Spec):
 
 
 class InitSpec(Spec):
-    """Weights of another run that a run starts from, in place of those that its seed would draw.
+    """Weights of another run, used as initial weights instead of random ones.
 
     Attributes
     ----------
     run
-        That run's folder. A text stands for it alone.
+        That run's folder. A plain text stands for it.
     weights
         ``best`` or ``last``.
     sha256
-        Of those weights, written down once they are read; others are refused then.
+        Hash of those weights. It is stored when they are read; afterwards other weights are refused.
     """
 
     run: Path
@@ -187,16 +187,16 @@ class InitSpec(Spec):
 
 
 class ProbeSpec(Spec):
-    """Which neurons to record tick by tick.
+    """Neurons that are recorded tick by tick.
 
     Attributes
     ----------
     neurons
-        Indices by block name.
+        Indices of neurons, by block name.
     samples
-        Rows of the minibatch's first lane.
+        Row indices within the minibatch's first lane.
     every
-        Minibatches between two recordings, counted over the run; the first minibatch is always recorded.
+        Minibatches between two recordings, counted over the run. The first minibatch is always recorded.
     """
 
     neurons: dict[str, list[Annotated[int, Field(ge=0)]]] = {}
@@ -210,13 +210,13 @@ class RecordSpec(Spec):
     Attributes
     ----------
     every
-        Minibatches between two lines, beside one line an epoch.
+        Minibatches between two lines of the record. Every epoch adds one line.
     trace
-        In mode free, a file for all that `dyadnet replay` needs to repeat the run bit by bit.
+        In free-running mode, a file with everything that `dyadnet replay` needs to repeat the run bit for bit.
     report
         Draw pictures and write a report when training ends.
     pictures
-        Format that pictures are written in beside PNG: ``pdf`` or ``svg``; ``png``: in no other.
+        Format of pictures in addition to PNG: ``pdf`` or ``svg``; ``png``: no other format.
     """
 
     every: Positive = 50
@@ -233,36 +233,40 @@ Port = Annotated[int, Field(ge=1024, le=65535)]
 
 
 class ClusterSpec(Spec):
-    """Where the actors of engine ``ray`` run. Nothing here changes a bit of the result.
+    """Where the actors of engine ``ray`` run. These settings do not change a single bit of the result.
 
     Attributes
     ----------
     address
-        Of a running cluster, ``auto`` for the one on this machine; a cluster of its own on this machine if None.
+        Address of a running cluster; ``auto`` for the one on this machine; None: start a new one on this machine.
     actors
-        How many; blocks that share one talk in memory. One a block unless given.
+        Number of actors. Blocks that share an actor exchange messages in memory. Default: one actor per block.
     placement
         ``pack`` on few nodes, ``spread`` over all, ``strict-spread``: each actor on a node of its own.
     cpus_per_actor
-        CPUs that an actor books, fractions included; ``auto`` shares out what the cluster has, at most one each.
+        CPUs that an actor reserves, also fractions; ``auto`` divides the cluster's CPUs, with at most one per
+        actor.
     ship_code
-        Send this machine's dyadnet to the nodes, instead of using what they have installed.
+        Send this machine's dyadnet to the nodes instead of using the version installed there.
     timeout
-        Seconds of silence after which a run ends and names what every actor waits for.
+        Seconds of silence after which a run ends and reports what every actor waits for.
     slow
-        Stragglers on purpose: blocks whose actor takes so many times as long for all it does.
+        Artificial stragglers: factors, by block, that multiply the time of everything the block's actor does.
     transport
         ``fast``: shared memory on one machine, ZeroMQ between machines; ``ray``: plain actor calls, which need no
-        ports but Ray's; or one of your own, see `dyadnet.config.transports.Transport`.
+        ports other than Ray's; or a registered transport, see `dyadnet.config.transports.Transport`.
     ports
-        First and last port at which ``fast`` takes letters from other machines, one for each actor and one for the
-        coordinator.
+        First and last port on which ``fast`` receives messages from other machines. Each actor needs one port, and
+        the coordinator needs one.
     insecure_transport
-        Let ``fast`` send between machines without CURVE: neither encrypted nor authenticated by keys.
+        Let ``fast`` send between machines without CURVE, that is without encryption and without authentication by
+        keys.
     detach
-        Leave the run to the cluster once it has begun; needs `address`, and a folder that the head node sees.
+        Let the run continue on the cluster on its own once it has started. Needs `address`, and a folder that the
+        head node can access.
     pin
-        Keep every actor on one core of its machine, the cores loaded as evenly as blocks' measured costs allow.
+        Pin every actor to one core of its machine. Cores are loaded as evenly as the measured costs of blocks
+        allow.
     """
 
     address: str | None = None
@@ -294,7 +298,7 @@ class ClusterSpec(Spec):
 
 
 class Settings(Spec):
-    """The tree; see `dyadnet.config.run.RunConfig`, which makes sure of what no single setting can know."""
+    """The tree of all settings; `dyadnet.config.run.RunConfig` adds the checks that involve several settings."""
 
     model_config = {**Spec.model_config, "arbitrary_types_allowed": True}
 

@@ -1,4 +1,4 @@
-"""Where a run's settings start from: a file, or a preset and a model."""
+"""Where the settings of a run start from: a file, or a preset and a model."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def starting_point(
     settings: Mapping[str, Any] | None = None,
     named: str | None = None,
 ) -> dict[str, Any]:
-    """Settings before the flags: a file's, or a preset's for a model.
+    """Return the settings before the command-line flags: those of a file, or those of a preset for a model.
 
     Parameters
     ----------
     data
-        Without a file and a preset's name, the preset of this data set is taken.
+        Name of a data set or a user's own data. Without a file and a preset, the preset of this data set is used.
     data_dir
-        Where a user's own data may be.
+        Folder in which a user's own data may be.
     settings
-        Plain values that are laid over these afterwards: a preset's outputs fit the task (``data.task``) among them.
+        Plain values that are merged over the result later. Their task (``data.task``) determines the preset's outputs.
     named
-        A preset by its name.
+        Name of a preset.
 
     Raises
     ------
     ConfigError
-        If model and λ are both given, or a file and a preset, or one of them is not legal.
+        If both a model and a λ are given, or both a file and a preset, or if one of them is not legal.
     """
     if model is not None and lam is not None:
         raise ConfigError("--lam", lam, "give --model or --lam, not both")
@@ -75,7 +75,7 @@ def starting_point(
 
 
 def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None, task: Any) -> dict[str, Any]:
-    """A preset's chain with the sizes of data, and for a task, that it is not made for."""
+    """Adapt a preset's layered network to the sizes of the data, and to a task that the preset was not made for."""
     from dyadnet.data import KNOWN, KNOWN_IMAGES, MEMORY, load
 
     if "layered" not in values["network"]:
@@ -91,7 +91,7 @@ def _fitted(values: dict[str, Any], data: str | None, data_dir: Path | None, tas
     if task == "denoise":
         chain["outputs"] = chain["inputs"]
     if numbers:
-        # What presets say of outputs is meant for classes.
+        # Presets describe outputs for classes.
         chain |= {"output_activation": "linear", "loss": "squared-error"}
     return merged(values, {"network": {"layered": chain}})
 
@@ -108,7 +108,7 @@ def _with_lambda(values: dict[str, Any], lam: float | Asymmetric) -> dict[str, A
 
 
 def _transposed(kind: Any) -> Any:
-    """The kind of the way back, as a file writes it."""
+    """Return the kind of the reverse projection, as a file writes it."""
     settings = {"kind": kind} if isinstance(kind, str) else kind
     if isinstance(settings, dict) and settings.get("kind") == "transposed":
         return settings.get("of")
@@ -116,7 +116,7 @@ def _transposed(kind: Any) -> Any:
 
 
 def _projections(given: list[Any], lam: float | Asymmetric) -> list[Any]:
-    """A graph's projections with one λ, or asymmetric: with λ = ½ and one back for each, as strong at first."""
+    """Set one λ on a graph's projections; if asymmetric, set λ = ½ and add a reverse projection to each."""
     known = [p for p in given if isinstance(p, dict) and p.get("pre") != INPUT]
     pairs = [(p.get("pre"), p.get("post")) for p in known]
     both = next((pair for pair in pairs if pair[0] != pair[1] and pair[::-1] in pairs), None)

@@ -1,4 +1,4 @@
-"""Step rules of a user's own: what one states, what it is told, and the registry of all."""
+"""Step rules that users write: their base class, what they are told about the run, and their registry."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dyadnet.registry import Open, Registry, check_spec
 from dyadnet.schema import Spec
 
 LARGEST_STEP = 2.0
-"""η beyond which even a neuron that hears nobody runs away."""
+"""Largest stable η. Beyond it, even a neuron without inputs from other neurons diverges."""
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a step has to suit: where the modes of a network lie, and how late its blocks hear each other.
+    """Properties of a network that limit the step: the location of its modes, and the delay between its blocks.
 
     Attributes
     ----------
@@ -27,15 +27,16 @@ class Circumstances:
         −1 if some κ is below 0 throughout the run (modes are imaginary), else +1 if some is above 0 (modes are real),
         else 0.
     mixed
-        Whether some are below 0 and others above.
+        Whether some κ are below 0 and others above.
     forest
         Whether the graph of populations has no cycle.
     red_black
-        Whether neighbours fire in turn, at least the largest delay apart: the step is an ω then.
+        Whether neighbours fire in turn, at least the largest delay apart. Then the step is the ω of
+        over-relaxation.
     synchronous
         Whether every block fires at every tick.
     two_way
-        Whether its only cycles are those of two projections, one each way: modes may lie anywhere then.
+        Whether the only cycles are pairs of projections, one in each direction. Then modes may lie anywhere.
     """
 
     lag: int = 0
@@ -48,28 +49,29 @@ class Circumstances:
 
 
 class OwnStep(Spec, ABC):
-    """A step rule that a user writes and registers: ``dyadnet.register("step", name)``.
+    """Base class of a user's step rule, registered by ``dyadnet.register("step", name)``.
 
-    A class that derives from it has a field ``kind: Literal[name] = name``, parameters as further fields, and `step`.
+    A derived class has a field ``kind: Literal[name] = name``, its parameters as further fields, and the method
+    `step`.
 
     Attributes
     ----------
     needs_radius
-        Whether the step depends on the spectral radius, which is estimated every few minibatches then.
+        Whether the step depends on the spectral radius. If so, the radius is estimated every few minibatches.
     """
 
     needs_radius: ClassVar[bool] = True
 
     @abstractmethod
     def step(self, radius: float, about: Circumstances) -> float:
-        """η (ω where neighbours take turns): above 0, at most `LARGEST_STEP`.
+        """Return η (ω where neighbours take turns), above 0 and at most `LARGEST_STEP`.
 
         Parameters
         ----------
         radius
-            The estimated spectral radius ρ of F(θ+θᵀ), √|κ| in it; 0 if `needs_radius` is False.
+            Estimated spectral radius ρ of F(θ+θᵀ), which includes the factor √|κ|; 0 if `needs_radius` is False.
         about
-            Of the run.
+            Properties of the run.
         """
 
 
@@ -86,11 +88,11 @@ def _problem(name: str, thing: Any) -> str | None:
 
 
 STEPS: Registry[type[OwnStep]] = _Steps("step", check=_problem)
-"""Every step rule that was registered; those of ``auto`` are in `dyadnet.dynamics.step_size`."""
+"""All registered step rules. Those of ``auto`` are in `dyadnet.dynamics.step_size`."""
 
 if TYPE_CHECKING:
     Step = Literal["auto"] | float | OwnStep
 else:
-    # A registered rule never reaches the union, so that complaints about a number do not speak of classes.
+    # A registered rule never reaches the union. So errors about a number do not mention classes.
     Step = Annotated[Literal["auto"] | Annotated[float, Field(gt=0, le=LARGEST_STEP)], Open(STEPS)]
 """η as a configuration writes it: ``auto``, a number, or ``{kind: name, ...}`` of a registered rule."""

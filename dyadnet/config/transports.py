@@ -1,4 +1,4 @@
-"""Ways of packets between actors: what one of a user's own has, and the registry of all."""
+"""Transports of packets between actors: the base class for users' own, and their registry."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from dyadnet.registry import Registry
 
 
 class Transport(ABC):
-    """One actor's end of a transport that a user writes and registers: ``dyadnet.register("transport", name)``.
+    """One actor's end of a user's transport, registered by ``dyadnet.register("transport", name)``.
 
-    Every actor makes one in each of its lives, and again after it was recovered. What it carries are opaque packets,
-    about one for each tick, neighbour and lane. Packets from one actor to another have to come whole and in order; one
-    that does not come leaves its reader waiting, until ``cluster.timeout`` ends the run and names both.
+    Every actor creates one object in each of its lives, and a new one after each recovery. The transport carries
+    opaque packets, about one for each tick, neighbour and lane. It must deliver the packets from one actor to another
+    complete and in order. If a packet is lost, its reader waits until ``cluster.timeout`` ends the run and names both
+    actors.
 
     Parameters
     ----------
     host
         Index of this actor: 0, 1, ...
     deliver
-        Takes the index of a sender and a packet of its; may be called from any thread.
+        Call it with the sender's index and a received packet, from any thread.
     """
 
     def __init__(self, host: int, deliver: Callable[[int, bytes], None]) -> None:
@@ -30,7 +31,7 @@ class Transport(ABC):
 
     @abstractmethod
     def listen(self, node: str) -> Any:
-        """Begin to take packets, before anybody knows where.
+        """Start to receive packets, before the other actors know the address.
 
         Parameters
         ----------
@@ -40,20 +41,21 @@ class Transport(ABC):
         Returns
         -------
         Any
-            Where others reach this actor, and with what secret: anything that can be pickled. It travels through Ray.
+            Address of this actor and any secret needed to reach it. Any object that can be pickled; it travels
+            through Ray.
         """
 
     @abstractmethod
     def connect(self, addresses: Sequence[Any]) -> None:
-        """Learn what every actor's `listen` returned, by its index; all listen by now."""
+        """Receive the return values of all actors' `listen`, in order of index. All actors are listening by then."""
 
     @abstractmethod
     def send(self, host: int, packet: bytes) -> None:
-        """Take a packet to an actor; a thread of its own calls it. What it raises ends the actor, with that cause."""
+        """Send a packet to an actor. A dedicated thread calls this. An exception ends the actor."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of ports and connections: this life of the actor is over."""
+        """Release ports and connections when this life of the actor ends."""
 
 
 def _problem(_: str, thing: Any) -> str | None:
@@ -64,4 +66,4 @@ def _problem(_: str, thing: Any) -> str | None:
 
 
 TRANSPORTS: Registry[type[Transport] | None] = Registry("transport", {"fast": None, "ray": None}, _problem)
-"""Every transport by name; None: the actors' package has it."""
+"""All transports by name. The value is None for those that the actors' package implements."""

@@ -1,4 +1,4 @@
-"""What no single setting can know: names that refer to the network, and settings that exclude or need each other."""
+"""Checks that involve several settings: names from the network, and settings that exclude or need each other."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dyadnet.timing.alternating import sides
 
 
 def check_consistency(config: Settings) -> None:
-    """What no single setting can know: names that refer to the network, and schedules over the whole run.
+    """Check everything that involves several settings, such as names that refer to the network.
 
     Raises
     ------
     ConfigError
-        Naming the field, its value and what is legal.
+        Names the first illegal field, its value, and what is legal.
     """
     network = config.network
     populations = [p.name for p in network.populations]
@@ -82,11 +82,10 @@ def check_consistency(config: Settings) -> None:
     _check_metrics(config)
     _check_trace(config)
     _check_baseline(config)
-    _check_baseline(config)
 
 
 def _check_kinds(config: Settings) -> None:
-    """That kinds of projections which Python computes are sound, and nothing is asked for that these cannot do."""
+    """Check projection kinds that are computed in Python: they must be sound, and must support what the run needs."""
     network = config.network
     for index, projection in enumerate(network.projections):
         kind = projection.connectivity
@@ -139,7 +138,7 @@ def _check_imperfections(config: Settings) -> None:
 
 
 def _check_turns(config: Settings) -> None:
-    """That compartments which take turns never mix, and that nothing is asked for that needs both at once."""
+    """Check that alternating compartments never mix, and that no setting needs both compartments at once."""
     dynamics, lam = config.dynamics, config.learning.lam
     if dynamics.phases != "in-turn":
         return
@@ -192,7 +191,7 @@ def _check_trace(config: Settings) -> None:
 
 
 def _check_baseline(config: Settings) -> None:
-    """That a run by back-propagation asks for nothing that only dyads have."""
+    """Check that a back-propagation run uses no setting that only dyadic networks have."""
     if config.baseline is None:
         return
     if not config.imperfections.ideal():

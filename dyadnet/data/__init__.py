@@ -1,4 +1,4 @@
-"""Data sets: bundled digits, MNIST and its kin, CIFAR, and a user's own, in ``.npz`` or IDX."""
+"""Data sets: the bundled digits, MNIST and related sets, CIFAR, and users' own data in ``.npz`` or IDX files."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ __all__ = [
 
 
 Loader = Callable[[Path | None], Data]
-"""From the folder that a user names for data, if any, to samples: all that `as_dataset` takes."""
+"""Function from the data folder that the user names, if any, to samples in any form that `as_dataset` accepts."""
 
 
 def _problem(name: str, thing: Any) -> str | None:
-    """What is wrong with a data set that is to be added."""
+    """Return what is wrong with a data set that is to be registered, or None."""
     if not callable(thing):
         return "it has to be a function load(data_dir) that returns (X, y), (X, y, X_test, y_test), pairs or a Dataset"
     if name == MEMORY or name.endswith(".npz") or Path(name).name != name:
@@ -66,31 +66,31 @@ SETS: Registry[Loader] = Registry(
     },
     _problem,
 )
-"""What loads each data set that has a name."""
+"""Loaders of all data sets that have a name."""
 KNOWN = tuple(SETS.built_in)
 KNOWN_IMAGES: dict[str, tuple[int, int]] = {
     **{name: (mnist.SIDE**2, images.classes) for name, images in mnist.IMAGE_SETS.items()},
     **{name: (cifar.PIXELS, images.labels[-1]) for name, images in cifar.CIFAR_SETS.items()},
 }
-"""Features and classes of the published image sets, which nobody has to read them for."""
+"""Number of features and classes of the published image sets, known without reading them."""
 
 
 def load(name: str, data_dir: Path | None = None, dtype: str = "float64") -> Dataset:
-    """A data set by name, or from an ``.npz`` file or a folder of IDX files.
+    """Load a data set by name, or from an ``.npz`` file or a folder of IDX files.
 
     Parameters
     ----------
     data_dir
-        Where image sets are, and a file or folder of that name that is not at its path.
+        Folder with image sets. A user's own file or folder that is no longer at its path is also looked up here.
     dtype
-        That is computed in.
+        Type in which the run computes.
 
     Raises
     ------
     ConfigError
         If there is no set of that name.
     DataError
-        If it cannot be found or read.
+        If the data cannot be found or read.
     """
     if name in SETS:
         return _named(name, SETS[name](data_dir), dtype)
@@ -112,25 +112,25 @@ def load(name: str, data_dir: Path | None = None, dtype: str = "float64") -> Dat
 
 
 def _named(name: str, found: Data, dtype: str) -> Dataset:
-    """What a function has loaded as a set of that name, checked as data in memory are."""
+    """Convert the return value of a loader to a named data set, with the same checks as for data in memory."""
     try:
         loaded = replace(as_dataset(found, dtype), name=name)
     except DataError as problem:
         raise DataError(f"data set {name!r}: {str(problem).removeprefix('data: ')}") from None
     if loaded.names:
-        # A run writes down names of data in memory alone.
+        # A run records class names only for data in memory.
         some = ", ".join(map(repr, loaded.names[:3]))
         raise DataError(f"data set {name!r}: its labels are {some}, …; expected whole numbers from 0 on, all of them")
     return loaded
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is the path of a user's own data, and of no set that is known."""
+    """Whether a name is the path of a user's own data, and not the name of a known set."""
     return name != MEMORY and name not in SETS
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether there is a folder; there is none of a name that cannot be looked up."""
+    """Whether a folder exists at this path. Paths that the system cannot look up count as absent."""
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):
@@ -138,7 +138,7 @@ def is_folder(path: str | Path) -> bool:
 
 
 def _place(name: str, data_dir: Path | None) -> Path:
-    """Where a user's own data is now."""
+    """Return the present path of a user's own data."""
     path = Path(name)
     with suppress(OSError, ValueError):
         if data_dir is not None and not path.exists() and (data_dir / path.name).exists():
@@ -147,12 +147,12 @@ def _place(name: str, data_dir: Path | None) -> Path:
 
 
 def input_scale(name: str, memory: MemorySpec | None = None) -> float | None:
-    """What raw values of a set are multiplied by to become network inputs; None if its file is not there to tell.
+    """Return the factor from a set's raw values to network inputs, or None if the set's file cannot be read.
 
     Parameters
     ----------
     memory
-        What is recorded of a set that was given in memory.
+        Record of a set that was given in memory.
     """
     if memory is not None:
         return 1.0 / 255.0 if memory.dtype == "uint8" else 1.0
@@ -165,7 +165,7 @@ def input_scale(name: str, memory: MemorySpec | None = None) -> float | None:
 
 
 def available(data_dir: Path | None = None) -> dict[str, str]:
-    """Where each set is found, without downloading anything."""
+    """Return where each set is found, without downloading anything."""
     found = {"digits": "bundled"}
     for name in KNOWN_IMAGES:
         place = (cifar if name in cifar.CIFAR_SETS else mnist).find(name, data_dir)

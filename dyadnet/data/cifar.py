@@ -1,7 +1,7 @@
-"""CIFAR-10 and CIFAR-100 in their binary version: batches as they are, packed by gzip, or in the archive as published.
+"""CIFAR-10 and CIFAR-100 in their binary version: batch files, plain or gzipped, or the published archive.
 
-A record is one label (CIFAR-100: a coarse one, then the fine one, which is used) and 3·32·32 bytes, channel by channel.
-The version for Python is pickled, and is never read: unpickling a file can execute anything.
+A record is one label (CIFAR-100: a coarse label, then the fine label, which is used) and 3·32·32 bytes, channel by
+channel. The pickled Python version is never read, because unpickling a file can execute arbitrary code.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from dyadnet.files.access import regular
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 _MOST = 1 << 30
-"""Bytes that no file of records comes near."""
+"""Upper limit of a file of records, in bytes. Real files are far smaller."""
 _PICKLED = ("data_batch_1", "train", "cifar-10-batches-py", "cifar-100-python", "{}-python.tar.gz")
-"""What the version for Python is called."""
+"""File and folder names of the pickled Python version."""
 
 Contents = dict[str, bytes]
-"""By the name of a file of records."""
+"""Content of files of records, by file name."""
 
 
 @dataclass(frozen=True)
 class CifarSet:
-    """A published set.
+    """A published CIFAR set.
 
     Attributes
     ----------
     train, test
         Names of its files of records.
     images
-        In all files to train on, and to test on.
+        Number of training images and of test images.
     labels
-        Classes that each label of a record has; the last counts.
+        Number of classes of each label in a record. The last label is used.
     folder
-        In the archive.
+        Name of the folder in the archive.
     checksum
         MD5 of the archive.
     """
@@ -62,12 +62,12 @@ class CifarSet:
 
     @property
     def archive(self) -> str:
-        """The archive's name."""
+        """File name of the archive."""
         return f"{self.name}-binary.tar.gz"
 
     @property
     def record(self) -> int:
-        """Bytes of a record."""
+        """Size of a record in bytes."""
         return len(self.labels) + PIXELS
 
 
@@ -98,14 +98,15 @@ MIRROR = "https://www.cs.toronto.edu/~kriz/"
 
 
 def load(name: str, data_dir: Path | None = None, mirror: str = MIRROR) -> Dataset:
-    """A set, found in `data_dir`, else in ``$DYADNET_DATA``, else in the cache, else downloaded into it.
+    """Load a set from `data_dir`, else from ``$DYADNET_DATA``, else from the cache, else download it into the cache.
 
-    A part of it is used, too: at least one file to train on, and that to test on. A note says how much there is.
+    An incomplete set is used, too, if it has the test file and at least one training file. A note then states its
+    size.
 
     Raises
     ------
     DataError
-        If it is not where it was said to be, is pickled, damaged or of another kind, or cannot be downloaded.
+        If the set is not in the named folder, is pickled, damaged or of another kind, or cannot be downloaded.
     """
     images = CIFAR_SETS[name]
     place = find(name, data_dir)
@@ -134,7 +135,7 @@ def load(name: str, data_dir: Path | None = None, mirror: str = MIRROR) -> Datas
 
 
 def find(name: str, data_dir: Path | None = None) -> Path | None:
-    """The folder with files of records, or the archive; None if there is neither."""
+    """Return the folder with files of records, or the path of the archive, or None if neither exists."""
     images = CIFAR_SETS[name]
     for folder in folders(data_dir, name, f"{name}/{images.folder}", images.folder):
         if any(_path(folder, file) for file in (*images.train, images.test)):
@@ -176,7 +177,7 @@ def _download(images: CifarSet, mirror: str) -> Path:
 
 
 def _batches(images: CifarSet, folder: Path) -> tuple[Contents, str]:
-    """The files of records in a folder, and a note of them."""
+    """Read the files of records in a folder. Return them with a note for the user."""
     paths = {file: path for file in (*images.train, images.test) if (path := _path(folder, file))}
     _need(images, folder, paths)
     contents = {}
@@ -187,7 +188,7 @@ def _batches(images: CifarSet, folder: Path) -> tuple[Contents, str]:
 
 
 def _archived(images: CifarSet, path: Path) -> tuple[Contents, str]:
-    """The files of records in an archive, and a note if it is not the published one."""
+    """Read the files of records in an archive. Return them with a note if the archive is not the published one."""
     contents: Contents = {}
     others = []
     try:
@@ -223,7 +224,7 @@ def _bounded(path: Path, content: bytes) -> bytes:
 
 
 def _records(images: CifarSet, path: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Pixels, shape (images, 3·32·32), and labels in the bytes of a file of records."""
+    """Parse a file of records. Return pixels, shape (images, 3·32·32), and labels."""
     size, kinds = images.record, len(images.labels)
     if not content or len(content) % size:
         labels = "1 label" if kinds == 1 else f"{kinds} labels"

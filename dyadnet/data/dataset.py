@@ -1,4 +1,4 @@
-"""Data sets in memory: images stay bytes until a minibatch needs them."""
+"""Data sets in memory. Images remain bytes until a minibatch needs them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dyadnet.errors import ConfigError
 from dyadnet.numerics.scores import Scale, variance
 
 MOST_CHANNELS = 4
-"""That a last axis is taken for channels up to, where the first is longer."""
+"""Largest length of a last axis that is taken for channels if the first axis is longer."""
 CHANNELS, LEAST_PIXELS = (1, 3), 3
-"""What targets that are images may have: grey, or red, green and blue; and how high and wide they are at least."""
+"""Image targets have one of these numbers of channels (grey, or RGB), and at least so many pixels in each direction."""
 _ENOUGH = 5
-"""Samples a class of which each should be there."""
+"""Least number of samples per class from which a missing class is reported."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Split:
     Attributes
     ----------
     images
-        Shape (samples, features), C-contiguous, in their own type.
+        Shape (samples, features), C-contiguous, in their original type.
     labels
         Targets. Classes: shape (samples,), int64, from 0. Numbers (regression): shape (samples, outputs), floats, or
         bytes of images.
@@ -42,20 +42,20 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What is known of targets that are numbers.
+    """Properties of numeric targets.
 
     Attributes
     ----------
     shape
-        Of one sample's target, as the data have it: () for one number, (k,) for k of them, (c, h, w) for an image. A
-        network gives its numbers in C order.
+        Shape of one sample's target, as in the data: () for one number, (k,) for k numbers, (c, h, w) for an image. A
+        network's outputs are these numbers in C order.
     lowest, highest
-        Of all numbers of both parts, scaled.
+        Minimum and maximum of all scaled numbers of both parts.
     scale
-        What raw values are multiplied by to become targets.
+        Factor from raw values to targets.
     variances
-        Of the targets of ``train``, ``validation`` and ``test``, each a mean over outputs; none until a run's split is
-        known, see `Dataset.shape_for`.
+        Variance of the targets of ``train``, ``validation`` and ``test``, each averaged over outputs. Empty until a
+        run's split is known, see `Dataset.shape_for`.
     """
 
     shape: tuple[int, ...]
@@ -66,37 +66,37 @@ class Numbers:
 
     @property
     def count(self) -> int:
-        """Numbers of one target."""
+        """Number of values in one target."""
         return math.prod(self.shape)
 
     @property
     def image(self) -> Shape | None:
-        """Shape of a target that is an image: of values from 0 to 1, of an `image_target`; None of all others."""
+        """Shape of a target that is an image (see `image_target`) with values from 0 to 1; None for other targets."""
         return image_target(self.shape) if self.lowest >= 0 and self.highest <= 1 else None
 
     def measure(self, part: str) -> Scale:
-        """What errors on a part are measured by."""
+        """Return the scale by which errors on a part are measured."""
         return Scale(self.count, self.variances.get(part, math.nan), self.image is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class DataShape:
-    """The sizes of a data set: all that whoever never touches a sample needs to know.
+    """Sizes of a data set: all that is needed by code that never touches a sample.
 
     Attributes
     ----------
     outputs
-        Outputs that it asks of a network: classes, or numbers of a target.
+        Number of network outputs that the set needs: classes, or numbers of a target.
     train, test
-        Samples in each part.
+        Number of samples in each part.
     scale, dtype
-        What raw values are multiplied by to become network inputs, and their type.
+        Factor from raw values to network inputs, and the type of raw values.
     numbers
-        What targets are made of, if they are numbers; None if they are classes.
+        Properties of numeric targets; None if targets are classes.
     shape
-        Of an image, (channels, height, width); None if samples are rows of numbers.
+        Shape of an image, (channels, height, width); None if samples are rows of numbers.
     normalisation
-        Of the channels of images, if inputs are normalised.
+        Normalisation of image channels, if inputs are normalised.
     """
 
     name: str
@@ -118,24 +118,23 @@ class Dataset:
     Attributes
     ----------
     scale
-        What raw values are multiplied by to become network inputs.
+        Factor from raw values to network inputs.
     classes
         Number of classes; 0 if targets are numbers.
     notes
-        What a user should know of the samples, in words.
+        Messages about the samples for the user.
     names
-        The labels that a user knows the classes by, in the order of the outputs; none if they are 0, 1, 2, ….
+        The user's names of the classes, in the order of the outputs; empty if they are 0, 1, 2, ….
     numbers
-        What targets are made of, if they are numbers; None if they are classes.
+        Properties of numeric targets; None if targets are classes.
     shape
-        Of an image, (channels, height, width), in C order within a row of features; None for tables of features.
+        Shape of an image, (channels, height, width), in C order within a row of features; None for tables of features.
     noise
-        Standard deviation of the Gaussian noise that inputs have, in input units; 0: none. See
-        `dyadnet.data.noise`.
+        Standard deviation of the Gaussian noise on inputs, in input units; 0: no noise. See `dyadnet.data.noise`.
     normalisation
-        What inputs are normalised by after they are scaled and have their noise; None: by nothing. See `normalised`.
+        Normalisation of inputs, applied after scaling and noise; None: no normalisation. See `normalised`.
     augment
-        How images are flipped and shifted where they are trained on; see `varied`.
+        How training images are flipped and shifted; see `varied`.
     """
 
     name: str
@@ -153,38 +152,38 @@ class Dataset:
 
     @property
     def outputs(self) -> int:
-        """Outputs that it asks of a network: classes, or numbers of a target."""
+        """Number of network outputs that the set needs: classes, or numbers of a target."""
         return self.classes if self.numbers is None else self.numbers.count
 
     @property
     def image(self) -> Shape | None:
-        """Shape of a target that is an image; None if targets are none. See `Numbers.image`."""
+        """Shape of a target that is an image; None if targets are not images. See `Numbers.image`."""
         return None if self.numbers is None else self.numbers.image
 
     @property
     def labels(self) -> tuple[Any, ...]:
-        """What a user calls each class, in the order of the outputs."""
+        """The user's names of the classes, in the order of the outputs."""
         return self.names or tuple(range(self.classes))
 
     @property
     def features(self) -> int:
-        """Numbers in a sample."""
+        """Number of values in a sample."""
         return int(self.train.images.shape[1])
 
     @property
     def sizes(self) -> DataShape:
-        """Its sizes."""
+        """The sizes of this data set."""
         samples = len(self.train.labels), len(self.test.labels)
         found = DataShape(self.name, self.features, self.outputs, *samples, self.scale, self.train.images.dtype.name)
         return replace(found, numbers=self.numbers, shape=self.shape, normalisation=self.normalisation)
 
     def shape_for(self, seed: int, fraction: float) -> DataShape:
-        """Its sizes and, if targets are numbers, their variances in the parts that a run makes of it.
+        """Return the sizes and, if targets are numbers, their variances in the parts that a run uses.
 
         Parameters
         ----------
         seed, fraction
-            Of the split; see `validation_split`.
+            Parameters of the split; see `validation_split`.
         """
         sizes = self.sizes
         if self.numbers is None:
@@ -196,21 +195,21 @@ class Dataset:
         return replace(sizes, numbers=replace(self.numbers, variances=found))
 
     def part(self, name: str) -> Split:
-        """The split that holds a part: validation rows are rows of the training split."""
+        """Return the split that contains a part. Validation rows are rows of the training split."""
         return self.test if name == "test" else self.train
 
     def inputs(
         self, part: str, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
     ) -> NDArray[Any]:
-        """Network inputs of some rows of a part, shape (rows, features).
+        """Return the network inputs of some rows of a part, shape (rows, features).
 
-        They are flipped and shifted, scaled, given their noise, then normalised.
+        Images are flipped and shifted, then scaled, then noise is added, and then they are normalised.
 
         Parameters
         ----------
         drawn
-            The run's seed, and the epoch that is trained, from 1, which flips, shifts and noise depend on; 0 where
-            nothing is learned: images as they are, with noise that no seed changes.
+            The run's seed, and the training epoch from 1. They determine flips, shifts and noise. Epoch 0 stands for
+            evaluation: images are not moved, and the noise does not depend on the seed.
         """
         moves = self._moves(rows, drawn)
         images = self.part(part).images[rows]
@@ -228,22 +227,22 @@ class Dataset:
         return moves_of(self.augment, seed, epoch, len(self.train.labels)).of(rows)
 
     def normalised(self) -> Dataset:
-        """The same set with inputs of mean 0 and variance 1 in each channel of the training part.
+        """Return this set with inputs that have mean 0 and variance 1 in each channel of the training part.
 
         Raises
         ------
         ConfigError
-            If its samples are no images, or a channel is the same everywhere.
+            If the samples are not images, or a channel is constant.
         """
         return replace(self, normalisation=normalisation(self.train.images, self.shape, self.scale, self.name))
 
     def varied(self, augment: AugmentSpec) -> Dataset:
-        """The same set whose images are flipped and shifted wherever they are trained on.
+        """Return this set with training images that are flipped and shifted.
 
         Raises
         ------
         ConfigError
-            If its samples are no images, or smaller than the shift.
+            If the samples are not images, or if the images are not larger than the shift.
         """
         augment.check(self.name, self.shape)
         return replace(self, augment=augment)
@@ -251,9 +250,9 @@ class Dataset:
     def targets(
         self, split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], drawn: tuple[int, int] = (0, 0)
     ) -> NDArray[Any]:
-        """What outputs are to become of some rows, shape (rows, outputs): one-hot classes, or scaled numbers.
+        """Return the network targets of some rows, shape (rows, outputs): one-hot classes, or scaled numbers.
 
-        Targets that are images as high and wide as the inputs are flipped and shifted with these.
+        Image targets of the same height and width as the inputs are flipped and shifted together with them.
 
         Parameters
         ----------
@@ -268,12 +267,12 @@ class Dataset:
         return scaled(raw, dtype, self.numbers.scale)
 
     def limited(self, train: int | None = None, test: int | None = None) -> Dataset:
-        """The same set with only the first samples of each part; that some classes are not among them is noted.
+        """Return this set with only the first samples of each part. A note reports classes that are lost.
 
         Raises
         ------
         ConfigError
-            If there are not so many.
+            If a part has fewer samples than that.
         """
         parts = {}
         notes = list(self.notes)
@@ -288,7 +287,7 @@ class Dataset:
             if self.numbers is not None:
                 continue
             there, left = np.unique(split.labels).size, np.unique(split.labels[:limit]).size
-            # So few that are tested on miss some by chance.
+            # A small test part may lack classes by chance.
             if left < there and (part == "train" or limit >= _ENOUGH * there):
                 what = f"the first {limit} samples are of {left} classes, all {len(split.labels)} are of {there}"
                 notes.append(f"data.limit_{part}: {what}; are they sorted? shuffle the file, or take more")
@@ -296,19 +295,20 @@ class Dataset:
 
 
 def image_target(shape: tuple[int, ...]) -> Shape | None:
-    """(channels, height, width) of a target that is an image; None if it is none.
+    """Return (channels, height, width) of a target that is an image; None if it is not an image.
 
-    An image has shape (height, width), or (channels, height, width) with 1 or 3 channels, and at least 3 pixels either
-    way.
+    An image has shape (height, width), or (channels, height, width) with 1 or 3 channels. It has at least 3 pixels in
+    each direction.
     """
     whole = image_shape(shape)
     return whole if whole and whole[0] in CHANNELS and min(whole[1:]) >= LEAST_PIXELS else None
 
 
 def image_shape(shape: tuple[int, ...]) -> Shape | None:
-    """(channels, height, width) of a sample of shape (height, width) or (channels, height, width); None if it is none.
+    """Return (channels, height, width) of a sample of shape (height, width) or (channels, height, width), else None.
 
-    Samples with their channels last, (height, width, channels), are no images here: their numbers lie in another order.
+    Samples with channels last, (height, width, channels), are not images here, because their values have another
+    order.
     """
     whole = (1, *shape) if len(shape) == 2 else shape
     if len(whole) != 3 or (whole[0] > MOST_CHANNELS >= whole[2]):
@@ -317,12 +317,12 @@ def image_shape(shape: tuple[int, ...]) -> Shape | None:
 
 
 def minibatch(split: Split, rows: NDArray[np.int64], dtype: np.dtype[Any], scale: float) -> NDArray[Any]:
-    """Network inputs of some rows, shape (rows, features)."""
+    """Return the network inputs of some rows, shape (rows, features)."""
     return scaled(split.images[rows], dtype, scale)
 
 
 def scaled(raw: NDArray[Any], dtype: np.dtype[Any], scale: float) -> NDArray[Any]:
-    """A copy of raw values in another type, multiplied by `scale`."""
+    """Return a copy of raw values in another type, multiplied by `scale`."""
     values = raw.astype(dtype)
     if scale != 1.0:
         values *= dtype.type(scale)
@@ -330,21 +330,21 @@ def scaled(raw: NDArray[Any], dtype: np.dtype[Any], scale: float) -> NDArray[Any
 
 
 def one_hot(labels: NDArray[np.int64], classes: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Targets of shape (labels, classes)."""
+    """Return one-hot targets of shape (labels, classes)."""
     targets = np.zeros((len(labels), classes), dtype=dtype)
     targets[np.arange(len(labels)), labels] = 1
     return targets
 
 
 def validation_split(count: int, seed: int, fraction: float = 0.1) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows to train on, and rows that choose the best weights: the last part of a seeded permutation.
+    """Split rows into training rows and validation rows: the validation rows end a seeded permutation.
 
     Parameters
     ----------
     count
-        Samples in the training part.
+        Number of samples in the training part.
     fraction
-        Kept for validation; at least one row goes to either side.
+        Fraction that is set aside for validation. Each side gets at least one row.
 
     Raises
     ------

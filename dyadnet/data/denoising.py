@@ -1,4 +1,4 @@
-"""Denoising: images as the targets of themselves, and Gaussian noise on what the network sees of them.
+"""The denoising task: the targets are the images themselves, and the inputs are images with Gaussian noise.
 
 The input is x + σξ; see `dyadnet.data.noise`.
 """
@@ -12,19 +12,19 @@ from dyadnet.errors import ConfigError
 
 
 def denoising(dataset: Dataset, deviation: float) -> Dataset:
-    """The data set whose targets are its images as they are, and whose inputs are these with noise.
+    """Return the denoising task of a data set: its images are the targets, and inputs have noise.
 
     Parameters
     ----------
     dataset
-        Of images; what they are of is left out.
+        Data set of images. Its labels are discarded.
     deviation
         σ of the noise, in input units (1 is the range of a pixel).
 
     Raises
     ------
     ConfigError
-        If its samples are no images, or it has numbers as targets already.
+        If the samples are not images, or the targets are already numbers.
     """
     shape = dataset.shape
     if shape is None:
@@ -35,7 +35,7 @@ def denoising(dataset: Dataset, deviation: float) -> Dataset:
     if dataset.numbers is not None:
         legal = f"data whose targets are classes: those of {dataset.name} are numbers, which are learned as they are"
         raise ConfigError("data.task", "denoise", f"{legal}; leave it out")
-    # The same arrays: nothing is copied, and nothing is sent twice.
+    # Both use the same arrays: nothing is copied, and nothing is sent twice.
     train, test = (Split(part.images, part.images) for part in (dataset.train, dataset.test))
     ends = [float(end) * dataset.scale for part in (train, test) for end in (part.images.min(), part.images.max())]
     numbers = Numbers(shape, min(ends), max(ends), dataset.scale)

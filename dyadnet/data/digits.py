@@ -13,7 +13,7 @@ _TRAIN = 1437
 
 
 def load() -> Dataset:
-    """1,797 digits, split 80/20 by a fixed permutation that no run's seed changes."""
+    """Load the 1,797 digits, split 80/20 by a fixed permutation that does not depend on the run's seed."""
     with (resources.files("dyadnet.data") / "digits.npz").open("rb") as file, np.load(file, allow_pickle=False) as data:
         images, labels = data["x"], data["y"].astype(np.int64)
     order = np.random.Generator(np.random.Philox(_SPLIT_SEED)).permutation(len(labels))

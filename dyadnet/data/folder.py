@@ -1,4 +1,4 @@
-"""Image sets of one's own in four IDX files, named as MNIST's or EMNIST's."""
+"""Users' own image sets in four IDX files that are named like those of MNIST or EMNIST."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NAMES = {"train": "train", "test": "(?:t10k|test)"}
 
 
 def load(folder: Path) -> Dataset:
-    """The set in a folder; any content is taken.
+    """Load the set in a folder. Any content is accepted.
 
     Raises
     ------
     DataError
-        If a file is missing, damaged, there twice, or does not fit the others.
+        If a file is missing, damaged, present twice, or does not match the others.
     """
     train, test = (tuple(_read(folder, part, kind) for kind in ("images", "labels")) for part in _NAMES)
     return dataset(str(folder), folder.resolve().name, train[0], train[1], (test[0], test[1]))

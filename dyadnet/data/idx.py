@@ -20,14 +20,14 @@ _WORDS = {BYTES: "bytes", INTEGERS: "32-bit integers"}
 
 
 def read(path: Path, dimensions: int, checksums: Collection[str] = (), element: np.dtype[Any] = BYTES) -> NDArray[Any]:
-    """The array in an IDX file.
+    """Read the array in an IDX file.
 
     Parameters
     ----------
     dimensions
         3 for images, 1 for labels.
     checksums
-        MD5 sums, of the file or of what it uncompresses to, one of which must fit; any content if empty.
+        Legal MD5 sums of the file or of its uncompressed content. Empty: accept any content.
     element
         `BYTES` or `INTEGERS`.
 
@@ -38,7 +38,7 @@ def read(path: Path, dimensions: int, checksums: Collection[str] = (), element: 
     """
     with opened(path) as (file, most):
         header = file.read(4 + 4 * dimensions)
-        # What a header says may be anything: no more is asked for than the file can hold.
+        # The header cannot be trusted: never read more than the file can hold.
         wanted = _bytes(header, dimensions, str(path), element)
         content = header + file.read(min(wanted, most) + 1)
     array = parse(content, dimensions, str(path), element)
@@ -52,12 +52,12 @@ def read(path: Path, dimensions: int, checksums: Collection[str] = (), element: 
 
 
 def parse(content: bytes, dimensions: int, name: str, element: np.dtype[Any] = BYTES) -> NDArray[Any]:
-    """The array in the bytes of an IDX file; its header is checked against their number before anything else.
+    """Parse the bytes of an IDX file. Before anything else, check its header against the number of bytes.
 
     Raises
     ------
     DataError
-        If they are not an IDX array of such numbers with that many dimensions.
+        If they are not an IDX array with this element type and number of dimensions.
     """
     header = 4 + 4 * dimensions
     size = _bytes(content, dimensions, name, element)
@@ -69,7 +69,7 @@ def parse(content: bytes, dimensions: int, name: str, element: np.dtype[Any] = B
 
 
 def _bytes(content: bytes, dimensions: int, name: str, element: np.dtype[Any]) -> int:
-    """How many bytes follow a header that says what is expected."""
+    """Check the header and return the number of bytes that follow it."""
     magic = bytes((0, 0, _CODES[element], dimensions))
     if len(content) < 4 + 4 * dimensions or content[:4] != magic:
         found = (content[:4].hex() or "nothing") + foreign(content)

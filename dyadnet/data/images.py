@@ -1,8 +1,8 @@
-"""What is done to images before a network sees them: normalisation by channel, and random flips and shifts.
+"""Image preprocessing: normalisation by channel, and random flips and shifts.
 
-Images are rows of c·h·w numbers in C order (channel, row, column). Everything here is a pure function of its arguments:
-what is drawn depends on the run's seed, the epoch and the sample's row alone, so that engines, actors and runs that go
-on draw the same.
+Images are rows of c·h·w numbers in C order (channel, row, column). Everything here is a pure function of its
+arguments. Random draws depend only on the run's seed, the epoch and the sample's row. Therefore all engines, all
+actors and resumed runs draw the same.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Shape = tuple[int, int, int]
 """Channels, height and width of an image."""
 PURPOSE = "augment"
 _ROWS = 1000
-"""Images that a statistic is added up of at a time."""
+"""Number of images over which a statistic is summed at a time."""
 
 
 class AugmentSpec(Spec):
-    """How images are varied each time they are trained on.
+    """Random variations of training images.
 
     Attributes
     ----------
     flip
-        Mirror every other image, on average, left to right.
+        Mirror an image left to right with probability ½.
     shift
-        Move images by up to so many pixels in either direction, each as likely; what comes in is zero.
+        Move images by up to this many pixels in either direction, uniformly. New pixels at the border are zero.
     """
 
     flip: bool = False
@@ -42,21 +42,21 @@ class AugmentSpec(Spec):
 
     @property
     def neutral(self) -> bool:
-        """Whether images stay as they are."""
+        """Whether these settings leave images unchanged."""
         return not (self.flip or self.shift)
 
     def check(self, name: str, shape: Shape | None) -> None:
-        """Whether this can be done to images of a shape.
+        """Check that these variations can be applied to images of a shape.
 
         Parameters
         ----------
         name
-            Of the data set.
+            Name of the data set.
 
         Raises
         ------
         ConfigError
-            If the data are no images, or smaller than the shift.
+            If the data are not images, or if the images are not larger than the shift.
         """
         if self.neutral:
             return
@@ -68,19 +68,19 @@ class AugmentSpec(Spec):
 
 
 AS_THEY_ARE = AugmentSpec()
-"""Images are not varied."""
+"""Settings that leave images unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What is done to each of some images.
+    """Flips and shifts of some images.
 
     Attributes
     ----------
     mirrored
-        Whether it is mirrored, shape (images,).
+        Whether each image is mirrored, shape (images,).
     down, right
-        Pixels that it is moved by, each of shape (images,).
+        Number of pixels by which each image is moved, each of shape (images,).
     """
 
     mirrored: NDArray[np.bool_]
@@ -88,22 +88,24 @@ class Moves:
     right: NDArray[np.int64]
 
     def of(self, rows: NDArray[np.int64]) -> Moves:
-        """Those of some of the images."""
+        """Return the flips and shifts of some of the images."""
         return Moves(self.mirrored[rows], self.down[rows], self.right[rows])
 
 
 @lru_cache(maxsize=2)
 def moves_of(spec: AugmentSpec, seed: int, epoch: int, count: int) -> Moves:
-    """What is done to the first rows of the training part in an epoch; how many are asked for changes none of them.
+    """Draw the flips and shifts of the first `count` rows of the training part in an epoch.
+
+    The draw of a row does not depend on `count`.
 
     Parameters
     ----------
     seed
-        The run's.
+        Seed of the run.
     epoch
-        Counted from 1.
+        Epoch, counted from 1.
     count
-        How many rows.
+        Number of rows.
     """
     stream, width = Stream(seed, PURPOSE), spec.shift
     mirrored = stream.at(tick=epoch).integers(2, size=count, dtype=np.int64).astype(bool) & spec.flip
@@ -112,7 +114,7 @@ def moves_of(spec: AugmentSpec, seed: int, epoch: int, count: int) -> Moves:
 
 
 def moved(images: NDArray[Any], shape: Shape, moves: Moves) -> NDArray[Any]:
-    """Images that are mirrored first, then shifted; what comes in from outside is zero.
+    """Mirror images, then shift them. New pixels at the border are zero.
 
     Parameters
     ----------
@@ -138,19 +140,19 @@ def moved(images: NDArray[Any], shape: Shape, moves: Moves) -> NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """Mean and standard deviation of each channel, in input units; what x becomes is (x − mean) / std.
+    """Mean and standard deviation of each channel, in input units. An input x becomes (x − mean) / std.
 
     Attributes
     ----------
     mean, std
-        By channel.
+        Values by channel.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
     def of(self, inputs: NDArray[Any]) -> NDArray[Any]:
-        """Inputs of shape (samples, features), contiguous, which are normalised in place in their own type."""
+        """Normalise inputs in place, in their own type. They are contiguous, of shape (samples, features)."""
         by_channel = inputs.reshape(len(inputs), len(self.mean), -1)
         by_channel -= np.array(self.mean, dtype=inputs.dtype)[:, None]
         by_channel /= np.array(self.std, dtype=inputs.dtype)[:, None]
@@ -158,21 +160,21 @@ class Normalisation:
 
 
 def normalisation(images: NDArray[Any], shape: Shape | None, scale: float, name: str) -> Normalisation:
-    """That of a training part, in float64: mean 0 and variance 1 of each channel, over all images and pixels.
+    """Compute the normalisation of a training part, in float64: mean 0 and variance 1 per channel over all images.
 
     Parameters
     ----------
     images
-        Shape (images, c·h·w), raw.
+        Raw images, shape (images, c·h·w).
     scale
-        What raw values are multiplied by to become inputs.
+        Factor from raw values to inputs.
     name
-        Of the data set.
+        Name of the data set.
 
     Raises
     ------
     ConfigError
-        If the data are no images, or a channel is the same everywhere.
+        If the data are not images, or a channel is constant.
     """
     shape = _need_shape("data.normalise", True, name, shape)
     channels, count = shape[0], len(images) * shape[1] * shape[2]

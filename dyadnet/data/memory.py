@@ -1,4 +1,4 @@
-"""Data that a program holds in memory: arrays of any library, pairs, or a `Dataset`; and how a run records them."""
+"""Data that a program holds in memory (arrays of any library, pairs, or a `Dataset`), and how a run records them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dyadnet.errors import ConfigError, DataError
 from dyadnet.schema import Positive, Spec
 
 MEMORY = "memory"
-"""What a configuration calls data in memory."""
+"""Name of data in memory in a configuration."""
 
 Data = Dataset | tuple[Any, ...] | Sequence[Any]
 """A `Dataset`; a tuple ``(X, y)`` or ``(X, y, X_test, y_test)`` of arrays; or a sequence of pairs ``(x, y)``."""
@@ -26,22 +26,22 @@ Label = StrictBool | StrictInt | StrictStr
 
 
 class MemorySpec(Spec):
-    """What a run records of data that were given in memory, so that the same data can be told from others.
+    """A run's record of data that were given in memory. It distinguishes the same data from others.
 
     Attributes
     ----------
     train, test
-        Shapes of the two parts' samples: (samples, features).
+        Shapes of the samples of both parts: (samples, features).
     dtype
-        Of a sample's numbers.
+        Type of the samples' values.
     classes
         The labels, in the order of the outputs; None if targets are numbers.
     targets
-        Shape of one sample's target, if targets are numbers: [] for one number; None if they are classes.
+        Shape of one sample's target if targets are numbers: [] for one number; None if they are classes.
     target_dtype
-        Of a target's numbers; None if targets are classes.
+        Type of the targets' values; None if targets are classes.
     sha256
-        Of samples and labels of both parts; see `sha256`.
+        Hash of samples and labels of both parts; see `sha256`.
     """
 
     train: tuple[int, int]
@@ -60,29 +60,29 @@ class MemorySpec(Spec):
 
 
 def as_dataset(data: Data, dtype: str = "float64", outputs: int | None = None) -> Dataset:
-    """A data set of what a program holds in memory.
+    """Build a data set from data that a program holds in memory.
 
-    Arrays come from any library by its protocol (``__array__``). Labels may be whole numbers, booleans or texts. Those
-    that are the whole numbers from 0 are the numbers of the outputs; others are numbered in sorted order, and
-    `Dataset.names` keeps them. Floats, and bytes of images, are no labels but numbers to be met (regression). Without a
-    test part a fixed fifth of the samples becomes one. Bytes are scaled by 1/255.
+    Arrays may come from any library that supports ``__array__``. Labels may be whole numbers, booleans or texts. Whole
+    numbers from 0 without gaps are used as indices of the outputs. Other labels are numbered in sorted order, and
+    `Dataset.names` keeps them. Floats, and bytes of images, are numeric targets (regression) rather than labels.
+    Without a test part, a fixed fifth of the samples becomes the test part. Bytes are scaled by 1/255.
 
     Parameters
     ----------
     data
         ``(X, y)`` or ``(X, y, X_test, y_test)`` with X of shape (samples, …) and y of shape (samples,), or (samples, …)
-        if it holds numbers; pairs
-        ``(x, y)``, as a data set of PyTorch yields them; or a `Dataset`, which is taken as it is.
+        for numeric targets; or pairs ``(x, y)``, as a PyTorch data set yields them; or a `Dataset`, which is
+        returned unchanged.
     dtype
-        That a run computes in.
+        Type in which the run computes.
     outputs
-        Output neurons of the network; None if that is to come from the data. With them, whole numbers below are never
-        renumbered, even if some class has no sample.
+        Number of output neurons of the network; None if the data determine it. If it is given, whole numbers below it
+        are never renumbered, even if some class has no sample.
 
     Raises
     ------
     DataError
-        If the data are none of these, or an array, a label or a value cannot be used.
+        If the data have none of these forms, or if an array, a label or a value cannot be used.
     """
     if isinstance(data, Dataset):
         return data
@@ -103,7 +103,7 @@ def as_dataset(data: Data, dtype: str = "float64", outputs: int | None = None) -
 
 
 def described(data: Dataset) -> MemorySpec:
-    """What a run records of its data."""
+    """Return the record that a run keeps of its data."""
     shapes = [(len(split.labels), int(split.images.shape[1])) for split in (data.train, data.test)]
     return MemorySpec(
         train=shapes[0],
@@ -117,12 +117,12 @@ def described(data: Dataset) -> MemorySpec:
 
 
 def check_same(recorded: MemorySpec, data: Dataset) -> None:
-    """Whether data are those that a run was trained on.
+    """Check that data are the same as those that a run was trained on.
 
     Raises
     ------
     ConfigError
-        Naming the first thing that differs.
+        Names the first difference.
     """
     given = described(data)
     for field in MemorySpec.model_fields:
@@ -133,11 +133,11 @@ def check_same(recorded: MemorySpec, data: Dataset) -> None:
 
 
 def sha256(data: Dataset) -> str:
-    """SHA-256 over the samples and targets of the training part, then of the test part, then the labels' names.
+    """Return the SHA-256 over samples and targets of the training part, then of the test part, then over label names.
 
-    Where targets are numbers, the shape of one takes the place of the names.
+    If targets are numbers, the shape of one target takes the place of the names.
 
-    Of each array its type and shape go first, then its numbers as little-endian bytes in C order.
+    Each array contributes first its type and shape, then its numbers as little-endian bytes in C order.
     """
     total = hashlib.sha256()
     for split in (data.train, data.test):
@@ -150,7 +150,7 @@ def sha256(data: Dataset) -> str:
 
 
 def _parts(data: Any) -> tuple[Any, ...]:
-    """The arrays in what was given, two or four."""
+    """Return the two or four arrays in the given data."""
     if isinstance(data, tuple):
         if len(data) not in (2, 4):
             raise DataError(f"data: a tuple of {len(data)}; expected (X, y) or (X, y, X_test, y_test)")
@@ -178,14 +178,14 @@ def _parts(data: Any) -> tuple[Any, ...]:
 
 
 def _target(row: int, y: Any) -> Any:
-    """The y of a pair: a label or a number, or an array of numbers."""
+    """Convert the y of a pair to a label, a number, or an array of numbers."""
     if hasattr(y, "item") and np.ndim(y) == 0:
         return y.item()
     return _array("y", y) if hasattr(y, "__array__") else y
 
 
 def _together(ys: list[Any]) -> Any:
-    """The targets of all pairs."""
+    """Combine the targets of all pairs."""
     shapes = [np.shape(y) for y in ys]
     for row, shape in enumerate(shapes):
         if shape != shapes[0]:
@@ -194,7 +194,7 @@ def _together(ys: list[Any]) -> Any:
 
 
 def _test(arrays: Sequence[NDArray[Any]]) -> tuple[Part, Part] | None:
-    """The test part of what was given, if there is one."""
+    """Return the test part of the given arrays, or None."""
     return (("X_test", arrays[0]), ("y_test", arrays[1])) if arrays else None
 
 
@@ -207,7 +207,7 @@ def _array(name: str, value: Any) -> NDArray[Any]:
 
 
 def _names(labels: list[NDArray[Any]], outputs: int | None) -> tuple[Any, ...]:
-    """The labels in the order of their outputs."""
+    """Return the labels in the order of their outputs."""
     found: set[Any] = set()
     for name, array in zip(("y", "y_test"), labels, strict=False):
         flat = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
@@ -232,6 +232,6 @@ def _names(labels: list[NDArray[Any]], outputs: int | None) -> tuple[Any, ...]:
 
 
 def _coded(name: str, array: NDArray[Any], names: tuple[Any, ...]) -> NDArray[np.int64]:
-    """Labels as numbers of outputs, shape (samples,)."""
+    """Convert labels to indices of outputs, shape (samples,)."""
     number = {label: index for index, label in enumerate(names)}
     return np.array([number[one] for one in array.reshape(-1).tolist()], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""MNIST and its kin in IDX files: from a folder, or downloaded where the machine can."""
+"""MNIST and related sets in IDX files, from a folder or downloaded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dyadnet.errors import DataError
 
 SCALE = 1.0 / 255.0
 SIDE = 28
-"""Pixels that images are high and wide."""
+"""Height and width of the images, in pixels."""
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -29,7 +29,7 @@ QMNIST = tuple(
     f"qmnist-{part}-{kind}" for part in ("train", "test") for kind in ("images-idx3-ubyte", "labels-idx2-int")
 )
 COLUMNS = 8
-"""What QMNIST says of an image; the class comes first."""
+"""Number of values that QMNIST stores per image; the class is the first."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,18 @@ class ImageSet:
     checksums
         MD5 sums by file name.
     mirrors
-        Where its files can be downloaded from; none where they come as one archive.
+        URLs from which its files can be downloaded; empty if they are published only as one archive.
     files
-        Images and labels to train on, then to test on.
+        Names of the files with training images, training labels, test images and test labels.
     classes
-        Whose labels begin with `first`.
+        Number of classes. Labels start at `first`.
     transposed
         Whether images are stored column by column.
     places
-        Folders that the set may be in, beside one of its own name.
+        Folders in which the set may be, besides one of its own name.
     strict
-        Whether the sums are of the content, or of every way in which it was published, so that any other content is
-        of another set, and refused. If not, another file is named, and used.
+        Whether the checksums cover the content, or all published forms of it. If so, other content belongs to another
+        set and is refused. If not, a file with another checksum is reported and used.
     """
 
     name: str
@@ -89,7 +89,7 @@ IMAGE_SETS = {
             },
             ("https://ossci-datasets.s3.amazonaws.com/mnist/",),
         ),
-        # The second sum of each file is of a redistribution with the images in another order within each part.
+        # The second checksum of each file belongs to a redistribution with another order of images within each part.
         ImageSet(
             "fashion-mnist",
             {
@@ -100,7 +100,7 @@ IMAGE_SETS = {
             },
             ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
         ),
-        # From here on the sums that are known are of the .gz files alone.
+        # The checksums below are of the .gz files only.
         ImageSet(
             "kmnist",
             {
@@ -135,12 +135,13 @@ IMAGE_SETS = {
 
 
 def load(name: str, data_dir: Path | None = None, mirrors: Sequence[str] | None = None) -> Dataset:
-    """An image set, found in `data_dir`, else in ``$DYADNET_DATA``, else in the cache, else downloaded into it.
+    """Load an image set from `data_dir`, else from ``$DYADNET_DATA``, else from the cache, else download it into the
+    cache.
 
     Raises
     ------
     DataError
-        If it is not where it was said to be, is damaged, or cannot be downloaded.
+        If the set is not in the named folder, is damaged, or cannot be downloaded.
     """
     images = IMAGE_SETS[name]
     folder = find(name, data_dir)
@@ -159,7 +160,7 @@ def load(name: str, data_dir: Path | None = None, mirrors: Sequence[str] | None 
 
 
 def find(name: str, data_dir: Path | None = None) -> Path | None:
-    """The folder that holds all four files of a set, or None."""
+    """Return the folder that holds all four files of a set, or None."""
     images = IMAGE_SETS[name]
     for folder in folders(data_dir, name, *images.places):
         if all(_path(folder, file).exists() for file in images.files):
@@ -168,12 +169,12 @@ def find(name: str, data_dir: Path | None = None) -> Path | None:
 
 
 def download(images: ImageSet, folder: Path, mirrors: Sequence[str]) -> None:
-    """Fetch the four files of a set, each whole and verified or not at all.
+    """Download the four files of a set. Each file is stored only if it is complete and verified.
 
     Raises
     ------
     DataError
-        If no mirror answers with the right files.
+        If no mirror delivers the correct files.
     """
     problems: list[str] = []
     for mirror in mirrors:
@@ -215,12 +216,12 @@ def _part(images: ImageSet, paths: Sequence[Path], files: Sequence[str]) -> Spli
 
 
 def check_labels(path: Path, labels: NDArray[np.int64], classes: int, first: int = 0) -> None:
-    """Whether labels, counted from 0, are those of so many classes.
+    """Check that labels, counted from 0, lie within the number of classes.
 
     Raises
     ------
     DataError
-        Naming the first that is not, as the file has it.
+        Names the first wrong label, as it stands in the file.
     """
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if wrong.size:
@@ -229,18 +230,18 @@ def check_labels(path: Path, labels: NDArray[np.int64], classes: int, first: int
 
 
 def _read(path: Path, file: str, checksums: frozenset[str]) -> NDArray[np.integer]:
-    """An array of the kind that a file's name says."""
+    """Read an array of the kind that the file's name indicates."""
     dimensions = int(re.search(r"-idx(\d)", file)[1])  # type: ignore[index]
     return idx.read(path, dimensions, checksums, idx.INTEGERS if file.endswith("-int") else idx.BYTES)
 
 
 def _unknown(images: ImageSet, paths: Sequence[Path]) -> tuple[str, ...]:
-    """A note of files that may not be the published ones.
+    """Return a note about files that may not be the published ones.
 
     Raises
     ------
     DataError
-        If they are another set's, whose files have the same names.
+        If they belong to another set with the same file names.
     """
     sums = {path: md5(path) for path in paths}
     if not images.checksums:

@@ -1,8 +1,8 @@
-"""Gaussian noise on network inputs: x + σξ with ξ from the standard normal distribution, one draw a number.
+"""Gaussian noise on network inputs: x + σξ, with one independent ξ from the standard normal distribution per number.
 
-The sum is not clipped: noise has the same σ everywhere, at pixels that are black or white too. It is drawn from
-counters. In training a sample has other noise in every epoch. Wherever nothing is learned it has one draw for good,
-whatever the seed of the run is: all models and seeds are scored on the same noisy samples.
+The sum is not clipped: noise has the same σ everywhere, also at black or white pixels. A counter-based generator draws
+it. In training, a sample gets different noise in every epoch. In evaluation, a sample always gets the same noise,
+independent of the run's seed. So all models and seeds are evaluated on the same noisy samples.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ PURPOSE = "noise of inputs"
 
 
 def standard_normal(part: str, rows: NDArray[np.int64], features: int, seed: int, epoch: int) -> NDArray[np.float64]:
-    """ξ of some rows, shape (rows, features); what a row is given depends on no other row.
+    """Return ξ of some rows, shape (rows, features). The noise of a row does not depend on other rows.
 
     Parameters
     ----------
     part
-        Of the data that the rows are of: ``test``, or any other for rows of the training part.
+        Part of the data that contains the rows: ``test``, or any other name for rows of the training part.
     seed, epoch
-        The run's seed, and the epoch that is trained, from 1. Of epoch 0, where nothing is learned, the noise is the
-        same whatever the seed is.
+        The run's seed, and the training epoch from 1. In epoch 0 (evaluation) the noise does not depend on the seed.
     """
     stream = Stream(seed if epoch else 0, PURPOSE, "test" if part == "test" else "train")
     found = np.empty((len(rows), features))

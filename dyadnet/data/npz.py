@@ -1,4 +1,4 @@
-"""A user's own data in an ``.npz`` file: ``x``, ``y``, perhaps ``x_test`` and ``y_test``; known other names too.
+"""Users' own data in an ``.npz`` file: ``x``, ``y``, and optionally ``x_test`` and ``y_test``, or other common names.
 
 ``y`` holds classes (whole numbers) or numbers (floats, or bytes of images); see `dyadnet.data.own`.
 """
@@ -19,16 +19,16 @@ NAMES = (
     ("X_train", "y_train", "X_test", "y_test"),
     ("train_images", "train_labels", "test_images", "test_labels"),
 )
-"""Of samples and targets, to train on and to test on: ours, scikit-learn's, keras' and MedMNIST's."""
+"""Names of training and test samples and targets: those of dyadnet, scikit-learn, Keras and MedMNIST."""
 
 
 def load(path: Path, dtype: str = "float64") -> Dataset:
-    """Read a file; bytes are scaled by 1/255, floats are taken as they are. Arrays of other names are not read.
+    """Read a file. Bytes are scaled by 1/255, floats are used unchanged. Arrays of other names are ignored.
 
     Parameters
     ----------
     dtype
-        That is computed in; numbers must be finite in it.
+        Type in which the run computes. Numbers must be finite in it.
 
     Raises
     ------
@@ -57,6 +57,6 @@ def _names(path: Path, there: tuple[str, ...]) -> tuple[str, str, str, str]:
     if len(fitting) > 1:
         pairs = " or ".join(f"{names[0]}, {names[1]}" for names in fitting)
         raise DataError(f"{path}: it could be {pairs} that is meant; keep one of them")
-    # What is lacking is said of the names that begin to fit.
+    # The error about missing arrays uses the set of names that matches partly.
     begun = [names for names in NAMES if names[0] in there or names[1] in there]
     return (fitting or begun or NAMES)[0]

@@ -1,9 +1,10 @@
-"""A user's own data as a data set: what makes sense of its arrays, and what is worth a warning in them.
+"""Convert a user's own arrays to a data set, check them, and warn about unusual values.
 
-Targets are classes, whole numbers of shape (samples,), or numbers (regression): floats of shape (samples, …), or bytes
-of images, which are scaled by 1/255 as bytes of samples are.
+Targets are classes (whole numbers of shape (samples,)) or numbers (regression). Numbers are floats of shape
+(samples, …), or bytes of images, which are scaled by 1/255 like bytes of samples.
 
-Samples of shape (n, height, width) are images of one channel, those of shape (n, channels, height, width) of several.
+Samples of shape (n, height, width) are images of one channel. Those of shape (n, channels, height, width) are images
+of several channels.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from dyadnet.errors import DataError
 from dyadnet.numerics.scores import variance
 
 _SPLIT_SEED = 0
-"""Of the permutation whose last fifth becomes the test part of a file without one."""
+"""Seed of the permutation whose last fifth becomes the test part if there is none."""
 _CLASSES = 1000
-"""So many there may always be; more only if there are as many samples."""
+"""Number of classes that is always accepted. More are accepted only if there are as many samples."""
 _LISTED = 5
 _FEW = 10
-"""So few different whole numbers, given as floats, are perhaps classes."""
+"""If float targets take at most this many different whole numbers, they may be meant as classes."""
 _NARROW, _WIDE = 0.05, 20.0
-"""Standard deviations of targets between which learning rates and steps of the presets do."""
+"""Range of standard deviations of targets for which the learning rates and steps of the presets work."""
 
 Part = tuple[str, NDArray[Any]]
-"""An array, and what a user knows it by."""
+"""An array with the name that the user gave it."""
 
 
 def dataset(
@@ -42,21 +43,21 @@ def dataset(
     dtype: str = "float64",
     classes: int | None = None,
 ) -> Dataset:
-    """A data set of checked arrays; without a test part, a fixed fifth becomes one.
+    """Build a data set from arrays and check them. Without a test part, a fixed fifth of the samples becomes one.
 
     Parameters
     ----------
     where
-        The file or folder.
+        The file or folder, for error messages.
     dtype
-        That is computed in.
+        Type in which the run computes.
     classes
-        How many there are, if targets are classes; one more than the largest label that is trained on unless given.
+        Number of classes, if targets are classes. Default: one more than the largest training label.
 
     Raises
     ------
     DataError
-        Naming array and row.
+        Names the faulty array and row.
     """
     regression = are_numbers(y[1])
     shape = image_shape(x[1].shape[1:])
@@ -76,7 +77,7 @@ def dataset(
             sizes = f"{of_test} has {images_test.shape[1]} features, {x[0]} {images.shape[1]}"
             raise DataError(f"{where}: {sizes}")
         if image_shape(test[0][1].shape[1:]) != shape:
-            # Either part may be flat, and then nobody says what the images of the other are.
+            # If one part is flat, the image shape of the other part cannot be confirmed.
             shape = None
         if images_test.dtype != images.dtype:
             if np.uint8 in (images_test.dtype, images.dtype):
@@ -103,14 +104,14 @@ def dataset(
 
 
 def are_numbers(y: NDArray[Any]) -> bool:
-    """Whether targets are numbers to be met, and not classes: floats, or bytes of images."""
+    """Whether targets are numbers (regression) rather than classes: floats, or bytes of images."""
     return y.dtype.kind == "f" or (y.dtype == np.uint8 and y.ndim > 2)
 
 
 def _of_numbers(
     where: str, name: str, parts: tuple[Split, Split], y: Part, y_test: Part | None, scale: float
 ) -> Dataset:
-    """A data set whose targets are numbers, of checked arrays."""
+    """Build a data set with numeric targets from checked arrays."""
     train, test = parts
     shape = tuple(map(int, y[1].shape[1:]))
     if shape == (1,):
@@ -135,7 +136,7 @@ def _of_numbers(
 
 
 def _odd_numbers(where: str, key: str, targets: NDArray[Any], scale: float) -> tuple[str, ...]:
-    """What a user should know of targets that are numbers."""
+    """Return notes for the user about unusual numeric targets."""
     if targets.dtype == np.uint8:
         return ()
     notes = []
@@ -186,7 +187,7 @@ def _samples(where: str, key: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbers(where: str, key: str, array: NDArray[Any], dtype: str) -> NDArray[Any]:
-    """Targets that are numbers, shape (samples, outputs)."""
+    """Return checked numeric targets, shape (samples, outputs)."""
     if array.ndim == 0 or array.size == 0:
         raise DataError(f"{where}: {key} has shape {array.shape}; expected a number, or several, a sample")
     targets = _flat(where, key, array)
@@ -195,7 +196,7 @@ def _numbers(where: str, key: str, array: NDArray[Any], dtype: str) -> NDArray[A
 
 
 def _flat(where: str, key: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Finite numbers of shape (samples, numbers), as bytes, float32 or float64."""
+    """Check that numbers are finite. Return them with shape (samples, numbers), as bytes, float32 or float64."""
     flat = np.ascontiguousarray(array.reshape(array.shape[0], -1))
     if flat.dtype == np.uint8:
         return flat
@@ -210,7 +211,7 @@ def _flat(where: str, key: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_range(where: str, key: str, array: NDArray[Any], dtype: np.dtype[Any]) -> None:
-    """Whether numbers stay finite in the type that a run computes in."""
+    """Check that numbers stay finite in the type in which the run computes."""
     if array.dtype.kind != "f" or array.dtype.itemsize <= dtype.itemsize:
         return
     largest = float(np.finfo(dtype).max)

@@ -1,4 +1,4 @@
-"""Files of data, plain or gzip: opened without trusting what they say of themselves, and named if they are foreign."""
+"""Read data files, plain or gzipped, without trusting their headers; recognise files of other formats."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _FOREIGN = {
     b"\0\0\x08": "an IDX file of bytes",
     b"\0\0\x0c": "an IDX file of integers",
 }
-"""How files of other kinds begin."""
+"""First bytes of files of other formats."""
 
 
 class Counted:
-    """Reads piece by piece, and counts, so that it is known how far a damaged file could be read."""
+    """Reads piece by piece and counts bytes, so that errors can report how far a damaged file could be read."""
 
     def __init__(self, file: BinaryIO, count: list[int]) -> None:
         self._file, self._count = file, count
 
     def read(self, size: int) -> bytes:
-        """So many bytes, or all that are left."""
+        """Read `size` bytes, or all that are left."""
         pieces = []
         while size > 0 and (piece := self._file.read(min(size, _PIECE))):
             pieces.append(piece)
@@ -54,12 +54,12 @@ class Counted:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Counted, int]]:
-    """A file, or what is packed in it, open to be read, and how many bytes it can hold at most.
+    """Open a file for reading, decompressed if it is gzipped. Yield it with an upper limit of its size in bytes.
 
     Raises
     ------
     DataError
-        If it, or what is read of it meanwhile, is damaged or cannot be read.
+        If the file is damaged or cannot be read, also while its content is read.
     """
     read = [0]
     try:
@@ -77,11 +77,11 @@ def opened(path: Path) -> Iterator[tuple[Counted, int]]:
 
 
 def foreign(content: bytes) -> str:
-    """What bytes that are not what was expected seem to be, in brackets; nothing if they seem to be nothing known."""
+    """Return the apparent format of unexpected bytes, in brackets; empty if the format is unknown."""
     kind = next((kind for start, kind in _FOREIGN.items() if content.startswith(start)), None)
     return "" if kind is None else f" ({kind})"
 
 
 def md5(path: Path) -> str:
-    """MD5 of a file as it is."""
+    """Return the MD5 of a file's raw content."""
     return hashlib.md5(content_of(path), usedforsecurity=False).hexdigest()

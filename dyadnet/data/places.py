@@ -1,4 +1,4 @@
-"""Where image sets are looked for, where downloads are kept, and how one is fetched."""
+"""Folders in which image sets are searched, the cache of downloads, and the download itself."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 ENVIRONMENT = "DYADNET_DATA"
 TIMEOUT = 30.0
-"""Seconds that a server may be silent."""
+"""Time limit for a silent server, in seconds."""
 
 
 def asked(data_dir: Path | None) -> tuple[str, Path] | None:
-    """The folder that a user names for data, and what named it."""
+    """Return the data folder that the user named, with the option or variable that named it, or None."""
     if data_dir is not None:
         return "--data-dir", Path(data_dir)
     root = os.environ.get(ENVIRONMENT)
@@ -22,17 +22,17 @@ def asked(data_dir: Path | None) -> tuple[str, Path] | None:
 
 
 def cache() -> Path:
-    """Where downloads are kept."""
+    """Return the folder for downloads."""
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "dyadnet"
     except RuntimeError:
-        # A user whom the system does not know, as containers have: no home, and nothing in it.
+        # Containers may run as a user without an account and home. Such a user has no cache.
         return Path("/nonexistent/.cache/dyadnet")
 
 
 def folders(data_dir: Path | None, *names: str) -> Iterator[Path]:
-    """Where a set may lie: in folders of these names where the user says, else in the cache, or beside them."""
+    """Yield the folders to search for a set: these subfolders of the data folder or cache, then that folder itself."""
     named = asked(data_dir)
     root = cache() if named is None else named[1]
     yield from (root / name for name in names)
@@ -40,12 +40,12 @@ def folders(data_dir: Path | None, *names: str) -> Iterator[Path]:
 
 
 def fetch(url: str, path: Path, check: Callable[[Path], object]) -> None:
-    """Download a file, unless it is there: whole and checked, or not at all.
+    """Download a file, unless it exists. It is stored only if it is complete and passes the check.
 
     Parameters
     ----------
     check
-        Raises if what has come is not what was wanted.
+        Function of the downloaded file's path. Raises an exception if the content is wrong.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""What settling is asked for, how it ends and what is decided about it; no state of neurons."""
+"""Requests for relaxations, their outcomes, and decisions about them. Contains no state of neurons."""

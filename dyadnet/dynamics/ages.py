@@ -1,4 +1,4 @@
-"""How old what is held is on average, from clocks, laws of delay and losses: what the step is tuned to."""
+"""Mean age of held messages, from clocks, delay laws and losses. The step is tuned to it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dyadnet.timing.clocks import Clock
 from dyadnet.timing.delays import Constant, Delay, Distance, Geometric, OwnDelay, by_number, sampled
 
 SAMPLES = 4096
-"""By which the mean age under a registered law is estimated."""
+"""Number of samples by which the mean age under a registered law is estimated."""
 
 
 def mean_age(config: RunConfig, topology: Topology, clocks: dict[str, Clock]) -> float:
-    """Mean ticks since what a block holds was sent, of the pair of blocks where that is largest.
+    """Return the mean age of held messages in ticks, for the pair of neighbouring blocks with the largest age.
 
-    What goes around a loop of two blocks is late by both directions, so their mean counts. Where each channel or
-    neuron has a delay of its own it is the one that the run draws.
+    A signal that travels around a loop of two blocks is delayed in both directions, so the mean of both is used. If
+    each channel or neuron has its own delay, it is the delay that the run draws.
     """
     largest = 1.0
     for link in topology.links:
@@ -48,7 +48,7 @@ def _age(config: RunConfig, link: Link, source: str, target: str, kind: str, clo
 
 
 def distribution(delay: Delay) -> NDArray[np.float64]:
-    """Probabilities of the delays 1, 2, …, the largest; of a registered law as many samples have them."""
+    """Return the probabilities of the delays 1, 2, …, the largest; of a registered law, from `SAMPLES` draws."""
     found = np.zeros(delay.largest)
     assert not isinstance(delay, Distance), "each number has a delay of its own"
     if isinstance(delay, Constant):

@@ -1,8 +1,8 @@
-"""What is measured of a block once a relaxation is over: one table of what is built in, and one's own beside it.
+"""Metrics of a block that are measured after each relaxation: a table of the built-in ones, and users' own.
 
-Columns of reports, the record, Prometheus' metrics, the live page, the report and ``docs/metrics.md`` follow from it.
-A number that is built in is computed by compiled code; one's own is a function, which every engine calls with the same
-arrays.
+The columns of reports, the record, the Prometheus metrics, the live page, the report and ``docs/metrics.md`` all
+derive from this table. Compiled code computes the built-in metrics. A user's metric is a Python function; every engine
+calls it with the same arrays.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from dyadnet.registry import Registry
 Array = NDArray[Any]
 
 Reduction = Literal["sum", "mean", "max", "last"]
-"""How numbers of lanes and of relaxations become one: see `BlockMetric`."""
+"""How the values of lanes and relaxations are combined to one: see `BlockMetric`."""
 
 
 @dataclass(frozen=True, slots=True)
 class BlockState:
-    """What a block knows in one lane once a relaxation is over; arrays are copies.
+    """State of a block in one lane after a relaxation. Arrays are copies.
 
     Attributes
     ----------
     block
-        Its name.
+        Name of the block.
     rows
-        Samples of the lane.
+        Number of samples in the lane.
     A, D
-        Mean and half difference of the pre-activations, shape (rows, n); D is 0 before a nudge has been heard of.
+        Mean and half difference of the pre-activations, shape (rows, n). D is 0 before a nudge has reached the block.
     m, d
-        Mean and half difference of the activities that are read out and learned from, shape (rows, n).
+        Mean and half difference of the activities, as used for read-out and learning, shape (rows, n).
     """
 
     block: str
@@ -52,21 +52,21 @@ class BlockState:
 
 @dataclass(frozen=True, slots=True)
 class BlockMetric:
-    """A number of each block and relaxation, declared once.
+    """A user's metric: one number per block and relaxation.
 
     Attributes
     ----------
     name
-        As the record writes it; Prometheus' metric is ``dyadnet_block_<name>``.
+        Name in the record. The Prometheus metric is called ``dyadnet_block_<name>``.
     unit
-        What a value counts or measures.
+        Unit of the value.
     reduction
-        ``sum`` over lanes and relaxations; ``mean`` over all samples; ``max``: the largest; ``last``: of the latest
-        relaxation alone, the mean over its samples.
+        ``sum`` over lanes and relaxations; ``mean`` over all samples; ``max``: the largest; ``last``: the mean over
+        the samples of the latest relaxation only.
     function
-        Gives the number of one lane; called once a relaxation, block and lane, in Python.
+        Returns the value of one lane. It is called in Python once per relaxation, block and lane.
     meaning
-        One sentence.
+        Description in one sentence.
     """
 
     name: str
@@ -76,14 +76,14 @@ class BlockMetric:
     meaning: str
 
     def of(self, states: Sequence[BlockState]) -> float:
-        """What a block reports of a relaxation: over its lanes, in their order.
+        """Return a block's value for a relaxation, from its lanes in order.
 
-        Of a mean it is the sum over samples, which whoever adds up relaxations divides at the end.
+        For a ``mean`` it returns the sum over samples; the code that adds up relaxations divides it at the end.
 
         Raises
         ------
         MetricError
-            If the function raises, or gives no number.
+            If the function raises, or does not return a number.
         """
         found = [self._called(state) for state in states]
         if self.reduction == "max":
@@ -97,7 +97,7 @@ class BlockMetric:
         where = f"block metric {self.name}, of block {state.block}"
         try:
             found = self.function(state)
-        except Exception as problem:  # Whatever somebody else's function does.
+        except Exception as problem:  # A user's function can raise anything.
             why = " ".join(str(problem).split())[:300]
             raise MetricError(f"{where}: {type(problem).__name__}: {why}") from problem
         try:
@@ -108,28 +108,28 @@ class BlockMetric:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A number of a block that is built in.
+    """A built-in metric of a block.
 
     Attributes
     ----------
     name
-        Of the column in reports.
+        Name of the column in reports.
     over
-        How relaxations become one, and blocks that are shown together: ``sum``; ``mean`` and ``root mean`` (of
-        squares) over neurons and samples; ``max``; ``norm``: of the latest update that was measured, the root of the
-        sum of squares. None: it is not shown by block.
+        How the values of relaxations, and of blocks that are shown together, are combined: ``sum``; ``mean`` and
+        ``root mean`` (of squares) over neurons and samples; ``max``; ``norm``: root of the sum of squares at the
+        latest measured update. None: the value is not shown by block.
     whole
-        Whether it is a count.
+        Whether the value is a count.
     perhaps
-        Whether not every block has it.
+        Whether some blocks lack the value.
     recorded
-        As the record writes it; empty: not at all.
+        Name in the record; empty: not recorded.
     shown
-        As the live page calls it; empty: not at all.
+        Name on the live page; empty: not shown.
     metric
-        As Prometheus calls it, without the prefix; empty: not at all.
+        Name in Prometheus, without the prefix; empty: not exported.
     unit, meaning
-        Of the value that is shown.
+        Unit and meaning of the shown value.
     """
 
     name: str
@@ -241,31 +241,31 @@ COLUMNS = (
     Column("agreement_own"),
     Column("agreement_exact"),
 )
-"""Every number of a block that is built in, in the order of the columns of reports."""
+"""All built-in metrics of a block, in the order of the columns of reports."""
 
 
 def _recorded() -> tuple[Column, ...]:
-    """Shares and sizes first, then what is largest, then counts."""
+    """Return the recorded columns: means first, then maxima, then counts."""
     order = ("mean", "root mean", "max", "sum")
     kept = [column for column in COLUMNS if column.recorded]
     return tuple(sorted(kept, key=lambda column: order.index(str(column.over))))
 
 
 RECORDED = _recorded()
-"""Those that the record has of each block, in its order."""
+"""Columns that the record contains for each block, in order."""
 SHOWN = tuple(column for column in COLUMNS if column.shown)
-"""Those that the live page shows of each block."""
+"""Columns that the live page shows for each block."""
 
 
 def of_blocks(column: Column, values: Sequence[float | None], cells: int) -> float | None:
-    """One number for several blocks that are shown as one.
+    """Combine the values of several blocks that are shown as one.
 
     Parameters
     ----------
     values
-        Of each block, as it is reported; None where a block has none.
+        Reported value of each block; None where a block has none.
     cells
-        Neurons times samples, of all of them.
+        Neurons times samples, summed over all of these blocks.
     """
     known = [value for value in values if value is not None]
     if not known:
@@ -278,16 +278,16 @@ def of_blocks(column: Column, values: Sequence[float | None], cells: int) -> flo
 
 
 def own_of_blocks(metric: BlockMetric, values: Sequence[float], samples: int, neurons: Sequence[int]) -> float:
-    """One number for several blocks that are shown as one; means are weighted by neurons.
+    """Combine the values of several blocks that are shown as one. Means are weighted by neurons.
 
     Parameters
     ----------
     values
-        Of each block, as `BlockMetric.of` gives it.
+        Value of each block, as returned by `BlockMetric.of`.
     samples
-        Of the relaxation.
+        Number of samples in the relaxation.
     neurons
-        Of each block.
+        Number of neurons of each block.
     """
     if metric.reduction == "sum":
         return sum(values)
@@ -301,7 +301,7 @@ def own_of_blocks(metric: BlockMetric, values: Sequence[float], samples: int, ne
 
 
 def reduced(column: Column, total: float, cells: float) -> float:
-    """What the record has of a sum over relaxations; see `Column`."""
+    """Convert a sum over relaxations to the value in the record; see `Column`."""
     if column.over == "mean":
         return total / cells
     if column.over == "root mean":
@@ -310,7 +310,7 @@ def reduced(column: Column, total: float, cells: float) -> float:
 
 
 def _problem(name: str, thing: object) -> str | None:
-    """What is wrong with a metric that is to be added."""
+    """Return what is wrong with a metric that is to be registered, or None."""
     if not isinstance(thing, BlockMetric):
         return "it has to be a BlockMetric of dyadnet.dynamics.block_metrics"
     if thing.name != name:
@@ -328,11 +328,11 @@ def _problem(name: str, thing: object) -> str | None:
 
 _TAKEN = {word: column for column in COLUMNS for word in (column.name, column.recorded, column.shown) if word}
 BLOCK_METRICS: Registry[BlockMetric | Column] = Registry("block metric", _TAKEN, _problem)
-"""Every metric of a block by its name; one's own is a `BlockMetric`."""
+"""All metrics of a block by name. A user's metric is a `BlockMetric`."""
 
 
 def own() -> tuple[BlockMetric, ...]:
-    """What was added in this process or by an installed package, in the order in which it came."""
+    """Return the metrics that this process or an installed package has registered, in order of registration."""
     _find_installed()
     return tuple(metric for metric in BLOCK_METRICS.added.values() if isinstance(metric, BlockMetric))
 

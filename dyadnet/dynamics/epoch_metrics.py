@@ -1,4 +1,4 @@
-"""Sums over the relaxations of an epoch or an evaluation, in their order."""
+"""Metrics of an epoch or an evaluation, summed over its relaxations in order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dyadnet.numerics.scores import Scale
 
 
 class EpochMetrics:
-    """Adds up outcomes; `summary` is what goes into the scientific record.
+    """Adds up the outcomes of relaxations. `summary` returns the values for the scientific record.
 
     Parameters
     ----------
     layout
-        Of the reports of all blocks.
+        Layout of the reports of all blocks.
     scale
-        What errors are measured by, if targets are numbers; None if they are classes.
+        Scale by which errors are measured, if targets are numbers; None if they are classes.
     """
 
     def __init__(self, layout: Layout, scale: Scale | None = None) -> None:
@@ -41,7 +41,7 @@ class EpochMetrics:
         self._sums = np.zeros((blocks, len(_SUMS)))
         self._largest = np.zeros((blocks, len(_LARGEST)))
         self._cells = np.zeros(blocks)
-        # Of one's own metrics; of a largest number that there has not been, NaN.
+        # Sums of users' metrics. A maximum starts as NaN.
         self._samples = np.zeros(blocks)
         begun = [math.nan if metric.reduction == "max" else 0.0 for metric in layout.own]
         self._own = np.tile(begun, (blocks, 1))
@@ -50,7 +50,7 @@ class EpochMetrics:
 
     @property
     def loss(self) -> float:
-        """Mean loss a sample."""
+        """Mean loss per sample."""
         return self._loss / self.samples if self.samples else math.nan
 
     @property
@@ -60,18 +60,18 @@ class EpochMetrics:
 
     @property
     def scores(self) -> dict[str, float]:
-        """By name: the accuracy of classes; R², mean absolute and squared error of numbers, PSNR and SSIM of images."""
+        """Scores by name: accuracy of classes; R², mean absolute and squared error of numbers; PSNR, SSIM of images."""
         if self.scale is None:
             return {"accuracy": self.accuracy}
         return self.scale.scores(self.samples, self._squared, self._absolute, self._psnr, self._ssim)
 
     @property
     def last_sweeps(self) -> float:
-        """Sweeps of the latest relaxation."""
+        """Number of sweeps of the latest relaxation."""
         return self._last.sweeps if self._last is not None else 0.0
 
     def add(self, outcome: Outcome) -> None:
-        """Count one relaxation."""
+        """Add the outcome of one relaxation."""
         self._last = outcome
         self.relaxations += 1
         self._sweeps += outcome.sweeps
@@ -90,7 +90,7 @@ class EpochMetrics:
             self._ssim += found.ssim
         self._sums += reports.columns(_SUMS)
         self._cells += reports.column("samples") * reports.column("neurons")
-        # What is no number is no largest one.
+        # NaN must not become the maximum.
         np.fmax(self._largest, reports.columns(_LARGEST), out=self._largest)
         if self.layout.own:
             self._add_own(reports)
@@ -108,7 +108,7 @@ class EpochMetrics:
                 kept += found
 
     def plain(self) -> dict[str, Any]:
-        """All sums, as plain values."""
+        """Return all sums, as plain values."""
         sums = {name: getattr(self, name) for name in _PLAIN}
         counts = counted(self.layout.channels, self._counts, self.layout.counted).values()
         edges = [[*channel, row] for channel, row in zip(self.layout.channels, counts, strict=True)]
@@ -122,10 +122,10 @@ class EpochMetrics:
 
     @classmethod
     def from_plain(cls, layout: Layout, values: Mapping[str, Any], scale: Scale | None = None) -> EpochMetrics:
-        """From plain values; the latest relaxation is not among them."""
+        """Restore the sums from plain values. The latest relaxation is not restored."""
         tally = cls(layout, scale)
         for name in _PLAIN:
-            # Checkpoints of before there were errors, or scores of images, are of classes or numbers that need none.
+            # Checkpoints of older versions lack errors or image scores. These are 0 for the targets of that time.
             setattr(tally, name, values.get(name, 0.0) if name in _ERRORS else values[name])
         for row, name in enumerate(layout.blocks):
             sums = values["blocks"][name]
@@ -133,7 +133,7 @@ class EpochMetrics:
             tally._largest[row] = [sums[column] for column in _LARGEST]
             tally._cells[row] = sums["cells"]
             if layout.own:
-                # What was not measured from the beginning of the epoch is not known of it.
+                # If a metric was not measured from the beginning of the epoch, its value for the epoch is unknown.
                 own = values.get("own", {}).get(name, {})
                 tally._samples[row] = own.get("samples", math.nan)
                 tally._own[row] = [own.get(metric.name, math.nan) for metric in layout.own]
@@ -143,7 +143,7 @@ class EpochMetrics:
         return tally
 
     def summary(self) -> dict[str, Any]:
-        """Means over samples, sums of counts, largest residuals."""
+        """Return means over samples, sums of counts, and largest residuals."""
         return {
             "loss": self.loss,
             **self.scores,
@@ -167,7 +167,7 @@ class EpochMetrics:
         return found
 
     def latest(self) -> dict[str, Any]:
-        """The latest relaxation by itself; edges are left to the epochs."""
+        """Return the summary of the latest relaxation alone, without edges."""
         assert self._last is not None
         alone = EpochMetrics(self.layout, self.scale)
         alone.add(self._last)

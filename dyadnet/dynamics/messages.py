@@ -1,8 +1,7 @@
-"""What two blocks say to each other: the kinds of messages, and the addresses of channels.
+"""Messages between blocks: their kinds, and the addresses of channels.
 
-A `state` message carries (m, d) of the block that sends it to the blocks above; a `feedback` message carries
-(κθᵀm, θᵀd) to the blocks below. Streams that κ makes zero, and differences before a nudge has reached a block, are
-not sent.
+A `state` message carries (m, d) of its sender to the blocks above. A `feedback` message carries (κθᵀm, θᵀd) to the
+blocks below. Blocks do not send streams that are zero because of κ, nor differences before a nudge has reached them.
 """
 
 from __future__ import annotations
@@ -18,4 +17,4 @@ Address = tuple[str, str, Kind]
 
 
 class MessageError(DyadnetError):
-    """A message that does not fit the known topology; it is counted and dropped."""
+    """A message that does not match the known topology. It is counted and dropped."""

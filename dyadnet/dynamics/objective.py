@@ -1,4 +1,4 @@
-"""The saddle objective (paper, eq. 4 as mended), summed block by block.
+"""The saddle objective (paper, eq. 4, corrected), summed block by block.
 
     L = ½ℓ(s⁺) + ½ℓ(s⁻) + [ΣG(s⁺) − ΣG(s⁻) − 2dᵀ(θ₀x + b + W_κ m)] / 2β
 
@@ -30,7 +30,7 @@ def value(
     targets: Array | None,
     beta: float,
 ) -> float:
-    """One block's part of the objective, summed over samples, in float64.
+    """Compute one block's part of the objective, summed over samples, in float64.
 
     Parameters
     ----------

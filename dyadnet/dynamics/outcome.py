@@ -1,6 +1,6 @@
-"""What blocks report once a relaxation is over, as columns: a row for each block, and one for each channel.
+"""Reports of blocks after a relaxation, as columns: one row for each block, and one for each channel.
 
-The coordinator adds up columns, so that what it does after a relaxation hardly grows with the network.
+The coordinator adds up whole columns. So its work after a relaxation hardly grows with the network.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Counts = NDArray[np.int64]
 
 SENT = ("messages", "values", "quantised", "suppressed")
 RECEIVED = ("delayed", "dropped", "duplicated", "stale")
-"""What is counted where a channel begins, and where it ends; see `counted`."""
+"""Counters at the start of a channel, and counters at its end; see `counted`."""
 COUNTED = (*SENT, *RECEIVED)
-"""Columns of the counts of a channel: what its sender counts, then what its receiver does."""
+"""Columns of a channel's counts: those of its sender, then those of its receiver."""
 NUMBERS = tuple(column.name for column in COLUMNS)
-"""Columns of the numbers of a block; NaN where a `BlockReport` has None. Counts are exact up to 2⁵³. Those of one's own
-metrics come after them."""
+"""Columns of a block's numbers; NaN stands for None in a `BlockReport`. Counts are exact up to 2⁵³. Columns of users'
+own metrics follow them."""
 COLUMN = {name: index for index, name in enumerate(NUMBERS)}
 AGREEMENT = slice(COLUMN["agreement_product"], len(NUMBERS))
 _PLAIN = NUMBERS[: COLUMN["agreement_product"]]
@@ -39,23 +39,23 @@ _PERHAPS = {column.name for column in COLUMNS if column.perhaps}
 
 @dataclass(frozen=True, slots=True)
 class ResourceUsage:
-    """What an actor has spent since it began. It differs from run to run and is no part of the scientific record.
+    """Resources that an actor has used since it began. They differ between runs and are not in the scientific record.
 
     Attributes
     ----------
     actor
-        Its blocks, joined by ``+``; ``process`` where there are no actors.
+        Names of its blocks, joined by ``+``; ``process`` if there are no actors.
     incarnation
-        Which life of it this is.
+        Number of its current life.
     seconds
-        By activity: computing, waiting, sending, learning, radius, held (a straggler, on purpose).
+        Time by activity: computing, waiting, sending, learning, radius, held (artificial straggling).
     letters, bytes
-        Sent over the wire.
+        Number of packets and bytes sent over the wire.
     refused
-        Messages that it did not take, by reason.
+        Number of refused messages, by reason.
     ages
-        In free-running mode, of each neighbouring actor: counts of the ages of what was read, in the bins of
-        `dyadnet.numerics.histogram`, and their sum in seconds.
+        In free-running mode, for each neighbouring actor: the histogram of the ages of messages at reading, in the
+        bins of `dyadnet.numerics.histogram`, and the sum of ages in seconds.
     """
 
     actor: str
@@ -69,32 +69,32 @@ class ResourceUsage:
 
 @dataclass(frozen=True, slots=True)
 class BlockReport:
-    """What a block tells the coordinator once a relaxation is over: sums over its lanes, in lane order.
+    """Report of a block to the coordinator after a relaxation: sums over its lanes, in lane order.
 
     Attributes
     ----------
     residual_mean, residual_difference
         Largest |A*−A| and largest |D*−D| over the size of D, at the last firing.
     saturated
-        Number of neurons and samples at either bound, each compartment counting half.
+        Number of neurons times samples at either bound; each compartment counts half.
     mean_square, difference_square
         Sums of squares of m and of d.
     updates, messages, values, stale
-        Firings, messages sent and numbers in them, messages dropped because a newer one was held.
+        Number of firings, of messages sent, of numbers in them, and of messages dropped because a newer one was held.
     loss, correct
-        At the output, of the means: summed loss and count of correct predictions.
+        At the output, computed from the means: summed loss and number of correct predictions.
     squared, absolute
-        There, too: sums over samples and outputs of (m−y)² and of |m−y|.
+        At the output: sums over samples and outputs of (m−y)² and of |m−y|.
     psnr, ssim
-        There, too: sums over samples; 0 if targets are no images.
+        At the output: sums over samples; 0 if targets are not images.
     age
-        Ticks since the oldest of the messages that it holds was sent, at the stop tick.
+        Ticks from the sending of the oldest held message to the stop tick.
     weight_norm, update_norm
-        Of the synapses, and of the change that was made to them, at the latest update that was measured.
+        Norms of the synapses and of their change, at the latest measured update.
     agreement
-        Of the latest contrast that was compared with the exact gradient: their scalar product, and both squares.
+        Latest comparison of a contrast with the exact gradient: their scalar product, and the squared norms of both.
     own
-        What metrics of one's own gave, in their order; see `dyadnet.dynamics.block_metrics`.
+        Values of users' own metrics, in order; see `dyadnet.dynamics.block_metrics`.
     """
 
     block: str
@@ -123,7 +123,7 @@ class BlockReport:
 
 
 class Predicted(NamedTuple):
-    """How well the outputs of a relaxation meet their targets: sums, as `BlockReport` has them."""
+    """Prediction quality of a relaxation: sums, as in `BlockReport`."""
 
     samples: int
     loss: float
@@ -135,29 +135,29 @@ class Predicted(NamedTuple):
 
 
 class Layout:
-    """Which row is whose, and which column is what.
+    """Meaning of the rows and columns of reports.
 
     Parameters
     ----------
     topology
         The network.
     blocks
-        Those that report, in block order; all unless given.
+        Reporting blocks, in block order; default: all.
     counters
-        What imperfections of a user's own count.
+        Counters of users' own imperfections.
 
     Attributes
     ----------
     blocks
-        One row of numbers each.
+        Blocks; each has one row of numbers.
     sent, received
-        Addresss that begin at one of them, and that end at one: one row of counts each.
+        Addresses of the channels that begin, and that end, at one of these blocks; each has one row of counts.
     channels
-        All of these, by the first block that has to do with one.
+        All of these channels, ordered by the first block at either end.
     counted
-        Columns of their counts: `COUNTED`, then what imperfections of a user's own count, which receivers do.
+        Columns of the counts: `COUNTED`, then the counters of users' own imperfections, which count at the receiver.
     own
-        Metrics of one's own, whose columns come after `NUMBERS`: those that there are when this is made.
+        Users' own metrics that are registered when this object is made. Their columns follow `NUMBERS`.
     """
 
     def __init__(
@@ -182,13 +182,13 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """Columns of numbers."""
+        """Number of columns of numbers."""
         return len(NUMBERS) + len(self.own)
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What the blocks of one process report, as its `Layout` says.
+    """Reports of the blocks of one process, in the order of its `Layout`.
 
     Attributes
     ----------
@@ -197,7 +197,7 @@ class Share:
     sent, received
         Shapes (channels that begin here, `SENT`) and (channels that end here, `RECEIVED`).
     spent
-        By this process, since it began.
+        Resources that this process has used since it began.
     """
 
     numbers: Table
@@ -212,17 +212,17 @@ class Reports(Sequence[BlockReport]):
     Parameters
     ----------
     blocks, channels
-        Whose rows they are.
+        Names of the rows.
     numbers
         Shape (blocks, `Layout.width`).
     counts
-        Shape (channels, `COUNTED`).
+        Shape (channels, columns_of_counts).
     spent
-        By every process, since it began.
+        Resources that each process has used since it began.
     columns_of_counts
         Names of the columns of `counts`.
     own
-        Metrics of the columns after `NUMBERS`.
+        Users' metrics in the columns after `NUMBERS`.
     """
 
     def __init__(
@@ -244,36 +244,36 @@ class Reports(Sequence[BlockReport]):
         self.own = own
 
     def column(self, name: str) -> Table:
-        """One of `NUMBERS`: shape (blocks,).
+        """Return the column of one of `NUMBERS`: shape (blocks,).
 
         Raises
         ------
         KeyError
-            If it is none of them.
+            If there is no such column.
         """
         return self.numbers[:, COLUMN[name]]
 
     def columns(self, names: Sequence[str]) -> Table:
-        """Some of `NUMBERS`: shape (blocks, names).
+        """Return the columns of some of `NUMBERS`: shape (blocks, names).
 
         Raises
         ------
         KeyError
-            If one is none of them.
+            If one of them does not exist.
         """
         return self.numbers[:, [COLUMN[name] for name in names]]
 
     @property
     def of_own(self) -> Table:
-        """What metrics of one's own gave: shape (blocks, own)."""
+        """Values of users' own metrics: shape (blocks, own)."""
         return self.numbers[:, len(NUMBERS) :]
 
     def total(self, name: str) -> int:
-        """Sum of a count over blocks."""
+        """Return the sum of a count over blocks."""
         return int(self.column(name).sum())
 
     def of(self, block: str) -> BlockReport:
-        """The report of one block.
+        """Return the report of one block.
 
         Raises
         ------
@@ -284,22 +284,22 @@ class Reports(Sequence[BlockReport]):
 
     @property
     def predictions(self) -> Iterator[Predicted]:
-        """How whoever has targets predicted them."""
+        """Prediction quality of every block that has targets."""
         for row in np.flatnonzero(~np.isnan(self.column("correct"))):
             samples, loss, correct, *errors = self.columns(Predicted._fields)[row].tolist()
             yield Predicted(int(samples), loss, int(correct), *errors)
 
     @property
     def agreement(self) -> tuple[float, float, float] | None:
-        """Of the latest contrast that was compared with the exact gradient, over all blocks: see `BlockReport`.
+        """Agreement of the latest compared contrast with the exact gradient, over all blocks: see `BlockReport`.
 
-        None if a block has compared none.
+        None if some block has not compared any.
         """
         product, own, exact = self.numbers[:, AGREEMENT].sum(axis=0).tolist()
         return None if math.isnan(product) else (product, own, exact)
 
     def edges(self) -> dict[str, dict[str, int]]:
-        """What was counted on each channel, as the record writes it; see `counted`."""
+        """Return the counts of each channel, as the record writes them; see `counted`."""
         return counted(self.channels, self.counts, self.columns_of_counts)
 
     def __len__(self) -> int:
@@ -312,7 +312,7 @@ class Reports(Sequence[BlockReport]):
     def __getitem__(self, index: slice) -> list[BlockReport]: ...
 
     def __getitem__(self, index: int | slice) -> BlockReport | list[BlockReport]:
-        """The report of one block, or of several."""
+        """Return the report of one block, or of several."""
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(len(self)))]
         values = self.numbers[index].tolist()
@@ -324,7 +324,7 @@ class Reports(Sequence[BlockReport]):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a relaxation ended: of each lane its phases, of each block its report (in block order)."""
+    """Result of a relaxation: the phases of each lane, and the report of each block (in block order)."""
 
     lanes: tuple[tuple[PhaseOutcome, ...], ...]
     reports: Reports
@@ -341,17 +341,17 @@ class Outcome:
 
     @property
     def phases(self) -> int:
-        """Phases of all lanes."""
+        """Number of phases, summed over lanes."""
         return sum(len(lane) for lane in self.lanes)
 
     @property
     def capped(self) -> int:
-        """Phases of lanes that ended at their cap."""
+        """Number of phases that ended at their cap, summed over lanes."""
         return sum(not phase.settled for lane in self.lanes for phase in lane)
 
 
 class Joiner:
-    """Puts the shares of several processes in the network's order.
+    """Combines the reports of several processes in the order of the network.
 
     Parameters
     ----------
@@ -360,7 +360,7 @@ class Joiner:
     homes
         The blocks of each process, in block order.
     counters
-        What imperfections of a user's own count.
+        Counters of users' own imperfections.
     """
 
     def __init__(self, topology: Topology, homes: Sequence[Sequence[str]], counters: Sequence[Counter] = ()) -> None:
@@ -372,12 +372,12 @@ class Joiner:
         self._received = _order(self._channels, [channel for part in parts for channel in part.received])
 
     def joined(self, shares: Sequence[Share]) -> Reports:
-        """The reports of all blocks.
+        """Return the reports of all blocks.
 
         Parameters
         ----------
         shares
-            Of each process, in the order of `homes`.
+            Reports of each process, in the order of `homes`.
         """
         sent = np.concatenate([share.sent for share in shares])[self._sent]
         received = np.concatenate([share.received for share in shares])[self._received]
@@ -393,21 +393,21 @@ class Joiner:
 
 
 def counted(channels: Sequence[Address], counts: Counts, columns: Sequence[str] = COUNTED) -> dict[str, dict[str, int]]:
-    """What was counted on each channel, under the channel's name.
+    """Return the counts of each channel, by the channel's name.
 
-    At the sender ``messages``, ``values`` (numbers in them), ``quantised`` and ``suppressed`` (numbers that went
-    through quantisation, and that send-on-delta held back). At the receiver, in virtual time up to the stop tick,
-    ``delayed`` (arrived later than at the next tick), ``dropped`` (lost before then), ``duplicated`` (came a second
-    time) and ``stale`` (a newer one was held).
+    Counts of the sender: ``messages``, ``values`` (numbers in them), ``quantised`` (numbers that were quantised), and
+    ``suppressed`` (numbers that send-on-delta held back). Counts of the receiver, in virtual time up to the stop tick:
+    ``delayed`` (arrived later than at the next tick), ``dropped`` (lost before arrival), ``duplicated`` (arrived a
+    second time) and ``stale`` (arrived when a newer one was held).
 
     Parameters
     ----------
     channels
-        Whose rows they are.
+        Channels of the rows.
     counts
         Shape (channels, columns).
     columns
-        What each counts: `COUNTED`, and what imperfections of a user's own count, at the receiver.
+        Names of the columns: `COUNTED`, and the counters of users' own imperfections, at the receiver.
     """
     return {
         f"{source}>{target} {kind}": dict(zip(columns, row, strict=True))
@@ -421,7 +421,7 @@ def _order(wanted: Sequence[object], given: Sequence[object]) -> NDArray[np.intp
 
 
 def numbers_of(report: BlockReport) -> list[float]:
-    """The numbers of one block, in the order of `NUMBERS`, and those of one's own metrics."""
+    """Return the numbers of one block, in the order of `NUMBERS`, followed by users' own metrics."""
     plain = [getattr(report, name) for name in _PLAIN]
     found = (*plain, *(report.agreement or (None, None, None)), *report.own)
     return [math.nan if value is None else value for value in found]

@@ -1,4 +1,4 @@
-"""What every relaxation of a run is asked to do, from the settings alone: κ, phases, β, learning rate, warnings."""
+"""The requests for every relaxation of a run, derived from its settings: κ, phases, β, learning rate, warnings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dyadnet.dynamics.request import Phase
 
 
 class PhasePlan:
-    """Pure: the same moment has the same answer.
+    """Plans relaxations. Its methods are pure: the same moment gives the same result.
 
     Parameters
     ----------
@@ -21,13 +21,14 @@ class PhasePlan:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self.noisy = config.imperfections.noisy(config.network)
-        """Whether noise never lets the network settle."""
+        """Whether noise prevents the network from settling."""
 
     def couplings(self, at: float) -> tuple[float, ...]:
-        """κ of each projection at a moment of the run, counted in epochs."""
+        """Return κ of each projection at a moment of the run, counted in epochs."""
         learning, recurrent = self._config.learning, self._config.network.recurrent
         if self._config.baseline is not None:
-            # Means go up and nothing comes back: as a feedforward network its weights say what they were trained to.
+            # Pure feedforward: κ = 0 for every projection, so the settled network computes what its weights were
+            # trained to.
             return (0.0,) * len(recurrent)
         if learning.lam is None:
             return tuple(projection.coupling for projection in recurrent)
@@ -40,17 +41,17 @@ class PhasePlan:
         )
 
     def beta(self, at: float) -> float:
-        """β at a moment."""
+        """Return β at a moment of the run, counted in epochs."""
         return self._config.learning.beta.at(at, self._config.learning.epochs)
 
     def rate(self, at: float, count: int) -> float:
-        """Learning rate at a moment, of the run's update of that number, counted from 1."""
+        """Return the learning rate at a moment, for the run's update number `count`, from 1."""
         learning = self._config.learning
         rate = learning.learning_rate.at(at, learning.epochs)
         return rate * count / learning.warmup if count < learning.warmup else rate
 
     def training(self, beta: float, couplings: tuple[float, ...]) -> tuple[Phase, ...]:
-        """The phases of a minibatch that is learned from."""
+        """Return the phases of a training minibatch."""
         dynamics = self._config.dynamics
         free_first = dynamics.phases == "free-nudged"
         if dynamics.phases in ("auto", "in-turn"):
@@ -64,16 +65,16 @@ class PhasePlan:
         return self._timed(Phase("dyadic", beta, dynamics.sweeps))
 
     def evaluating(self, *, ideal: bool = False) -> tuple[Phase, ...]:
-        """The phase of samples that are evaluated."""
+        """Return the phases of an evaluation."""
         return self._timed(Phase("free", 0.0, self._config.dynamics.sweeps), ideal=ideal)
 
     def exact(self, beta: float) -> tuple[Phase, ...]:
-        """The phases of a relaxation that may take as long as it can."""
+        """Return the phases of a relaxation that always runs to its cap, for the exact gradient."""
         cap = self._config.dynamics.sweeps
         return (Phase("free", 0.0, cap, fixed=True), Phase("nudged", beta, cap, fixed=True))
 
     def warnings(self) -> list[str]:
-        """What a user should know before the run begins."""
+        """Return warnings for the user, before the run begins."""
         learning, network = self._config.learning, self._config.network
         told: list[str] = []
         if self._config.baseline is not None:
@@ -95,7 +96,7 @@ class PhasePlan:
         return told
 
     def _timed(self, *phases: Phase, ideal: bool = False) -> tuple[Phase, ...]:
-        """Phases that end when they settle; or, if asked for or under noise, after all their sweeps, averaged last."""
+        """Let phases end when they settle; if fixed or under noise, after all their sweeps with a final average."""
         dynamics = self._config.dynamics
         noisy = self.noisy and not ideal
         if not (noisy or dynamics.fixed):

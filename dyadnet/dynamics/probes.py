@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SERIES = ("plus", "minus", "mean", "difference")
-"""What is recorded of each neuron: pre-activations a⁺ and a⁻, mean m and difference d."""
+"""Recorded series of each neuron: pre-activations a⁺ and a⁻, mean m and difference d."""
 
 
 class Probe:
@@ -30,14 +30,14 @@ class Probe:
         self._values: list[NDArray[Any]] = []
 
     def note(self, tick: int, A: NDArray[Any], D: NDArray[Any], m: NDArray[Any], d: NDArray[Any]) -> None:
-        """Note the state after the firing at a tick: arrays of shape (batch, n)."""
+        """Record the state after the firing at a tick. Arrays have shape (batch, n)."""
         chosen = np.ix_(self.samples[self.samples < A.shape[0]], self.neurons)
         plus, minus = A[chosen] + D[chosen], A[chosen] - D[chosen]
         self._ticks.append(tick)
         self._values.append(np.stack((plus, minus, m[chosen], d[chosen])))
 
     def take(self) -> dict[str, NDArray[Any]]:
-        """What was recorded, and start anew.
+        """Return what was recorded, and start a new recording.
 
         Returns
         -------

@@ -1,17 +1,17 @@
-"""Prospective dynamics: the linear theory of neurons that extrapolate what they hear, and the best step, gain and span.
+"""Prospective dynamics: linear theory of neurons that extrapolate messages, and the best step, gain and span.
 
-What a neuron holds of a neighbour is old. It can undo most of that by itself, from what it held before:
+The value that a neuron holds of a neighbour is old. The neuron can compensate most of that with an earlier value:
 
     u = held + γ·age·(held − held before)/span,
 
-`age` being how old what is held is and `span` how far apart the two lie, both counted in updates of the neighbour.
-γ = 1 extrapolates to now along a straight line; γ = 0 is plain dynamics. Mode by mode, e being an eigenvalue of the
-linearised drive, synchronous blocks then obey
+`age` is the age of the held value, and `span` is the interval between the two values; both are counted in updates of
+the neighbour. γ = 1 extrapolates linearly to the present; γ = 0 is plain dynamics. For synchronous blocks, each mode
+of the linearised drive with eigenvalue e obeys
 
     a(t+1) = (1−η)a(t) + ηe[(1+g)·a(t+1−age) − g·a(t+1−age−span)],        g = γ·age/span.
 
-Fixed points do not depend on γ: at rest there is nothing to extrapolate. Pure functions of numbers; `docs/theory.md`
-says what follows from them and who found what first.
+The fixed points do not depend on γ, because the difference vanishes at rest. All functions here are pure functions of
+numbers. `docs/theory.md` gives the consequences and the references.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 MARGIN = 1.25
-"""Step and gain are tuned for so many times the spectral radius: the optimum itself is stable to 1.1 times only."""
+"""Step and gain are tuned for this multiple of the spectral radius; the optimum tolerates a factor of 1.1 only."""
 WEAK = 0.05
-"""Below this spectral radius nothing that matters flows back, and nothing is extrapolated."""
+"""Below this spectral radius, feedback is negligible and nothing is extrapolated."""
 GRID = 1.02
-"""Factor between two radii that are told apart, so that few searches are made."""
+"""Ratio of neighbouring radii on the search grid. A coarse grid limits the number of searches."""
 _EXACT = 24
-"""From this age on step and gain follow from those at this age: the recursion is close to its delay equation."""
+"""From this age on, step and gain are scaled from this age, because the recursion approaches its delay equation."""
 _MODES = 9
 _LARGEST_GAIN = 3.0
 _STRONG = 60
@@ -43,14 +43,14 @@ Modes = Literal["imaginary", "real", "disc"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How prospective neurons move.
+    """Parameters of prospective neurons.
 
     Attributes
     ----------
     eta, gamma
         η and γ.
     growth
-        Largest |z| of the modes that they were chosen for: below 1 all of them decay.
+        Largest |z| of the modes for which they were chosen. Below 1, all modes decay.
     """
 
     eta: float
@@ -66,7 +66,7 @@ def growths(
     span: int = 1,
     leak: float = 1,
 ) -> NDArray[np.float64]:
-    """Largest |z| of the recursion above for each mode, shape (modes,): below 1 it decays.
+    """Compute the largest |z| of the recursion above for each mode, shape (modes,). Below 1, the mode decays.
 
     Parameters
     ----------
@@ -75,11 +75,11 @@ def growths(
     modes
         Eigenvalues e.
     age
-        Updates from when a state is sent to when it is used, at least 1: a delay of so many ticks.
+        Number of updates from sending to use of a state, at least 1; equals the delay in ticks.
     span
-        Updates that the difference is taken over, at least 1.
+        Number of updates over which the difference is taken, at least 1.
     leak
-        1; 0 for neurons without a leak, a(t+1) = a(t) + ηe[…]: players of a bilinear game.
+        1; or 0 for neurons without leak, a(t+1) = a(t) + ηe[…], as for players of a bilinear game.
     """
     e = np.asarray(modes, dtype=np.complex128).reshape(-1)
     weight = gamma * age / span
@@ -93,9 +93,10 @@ def growths(
 
 
 def modes_of(radius: float, kind: Modes, count: int = _MODES) -> NDArray[Any]:
-    """Modes that stand for a spectral radius: weak ones and strong ones, and e = 0, which decays with 1 − η.
+    """Return modes that represent a spectral radius: weak and strong ones, and e = 0, which decays with 1 − η.
 
-    Modes with a real part near 1 or above are left to the bounds of the activations, as plain dynamics leave them.
+    Modes with a real part near 1 or above are omitted, because the bounds of the activations limit them, as in plain
+    dynamics.
     """
     sizes = np.linspace(0.0, radius, count)
     if kind == "imaginary":
@@ -109,7 +110,7 @@ def modes_of(radius: float, kind: Modes, count: int = _MODES) -> NDArray[Any]:
 
 
 def ticks(growth: float, factor: float = 1e-3) -> float:
-    """Ticks in which a mode shrinks to a part of what it was; infinite if it does not."""
+    """Return the number of ticks in which a mode shrinks by a factor; infinite if it does not decay."""
     if growth >= 1.0:
         return math.inf
     return math.log(factor) / math.log(growth) if growth > 0.0 else 1.0
@@ -125,23 +126,23 @@ def best(
     eta: float | None = None,
     gamma: float | None = None,
 ) -> Setting:
-    """The η and γ whose slowest mode decays fastest, for all modes up to a spectral radius.
+    """Return the η and γ with the fastest decay of the slowest mode, for all modes up to a spectral radius.
 
     Parameters
     ----------
     radius
-        ρ, with √|κ| in it; include a margin, see `tuned`.
+        ρ, including the factor √|κ|; include a margin, see `tuned`.
     age, span
         As in `growths`.
     kind
-        Which modes there are.
+        Location of the modes.
     eta, gamma
-        One of them if it is given already.
+        Give one of them to keep it fixed.
     """
     modes = modes_of(radius, kind)
     scale = 1.0
     if age > _EXACT:
-        # η·age, γ and span/age are what counts.
+        # Only η·age, γ and span/age matter.
         scale = _EXACT / age
         span, age = max(1, round(span * scale)), _EXACT
 
@@ -169,7 +170,7 @@ def tuned(
     eta: float | None = None,
     gamma: float | None = None,
 ) -> Setting:
-    """`best` with `MARGIN` for an estimated radius, which is rounded up to one of a grid of 2 % steps."""
+    """Return `best` for an estimated radius times `MARGIN`, rounded up to a grid of 2 % steps."""
     rho = MARGIN * radius
     if rho < WEAK and gamma is None:
         return Setting(1.0 if eta is None else float(eta), 0.0, 0.0)
@@ -180,7 +181,7 @@ def tuned(
 def _descend(
     worst: object, log_eta: float, gamma: float, move_eta: bool, move_gamma: bool
 ) -> tuple[float, float, float]:
-    """Pattern search for the smallest growth: (growth, log η, γ). Deterministic, without derivatives."""
+    """Minimise the growth by pattern search. Return (growth, log η, γ). Deterministic and derivative-free."""
     assert callable(worst)
     here = float(worst(log_eta, gamma))
     wide = 0.4
@@ -205,26 +206,28 @@ def _descend(
 def largest_stable_step(
     modes: Sequence[complex] | NDArray[Any], age: int, gamma: float, span: int = 1, ceiling: float = 1.0
 ) -> float:
-    """The largest η up to `ceiling` at which every mode decays, for all smaller ones too.
+    """Return the largest η up to `ceiling` such that every mode decays at this and every smaller η.
 
     Parameters
     ----------
     modes
         Eigenvalues e of the linearised drive, such as those of F·W at an equilibrium.
-    age, gamma, span, ceiling
-        As in `growths`; at most 2, where even a neuron that hears nobody circles.
+    age, gamma, span
+        As in `growths`.
+    ceiling
+        At most 2. At η = 2, even a neuron without inputs from other neurons oscillates.
 
     Returns
     -------
     float
-        0 where a mode with real part of at least 1 grows at any step.
+        0 if a mode with real part of at least 1 grows at any step.
     """
     e = np.asarray(modes, dtype=np.complex128).reshape(-1)
     if np.any(e.real >= 1.0):
         return 0.0
     e = np.unique(np.round(np.where(e.imag < 0, e.conj(), e), 12))
     e = e[np.argsort(-np.abs(e))]
-    # The strongest modes nearly always decide; all of them are asked in the end.
+    # The strongest modes nearly always decide. The rest are checked afterwards.
     found = _largest_stable(e[:_STRONG], age, gamma, span, ceiling)
     if len(e) > _STRONG and not _decay(0.999 * found, gamma, e, age, span):
         found = _largest_stable(e, age, gamma, span, ceiling)
@@ -255,7 +258,7 @@ def _largest_stable(e: NDArray[Any], age: int, gamma: float, span: int, ceiling:
 
 
 def stable_radius(setting: Setting, age: int, span: int = 1, kind: Modes = "imaginary", most: float = 50.0) -> float:
-    """The largest spectral radius up to `most` at which a setting is stable."""
+    """Return the largest spectral radius up to `most` at which a setting is stable."""
     low, high = 0.0, most
     for _ in range(40):
         middle = 0.5 * (low + high)
@@ -268,10 +271,10 @@ def stable_radius(setting: Setting, age: int, span: int = 1, kind: Modes = "imag
 
 
 def noise_gain(eta: float, gamma: float, mode: complex, age: int, span: int = 1, points: int = 4096) -> float:
-    """Standard deviation of a stable mode under white noise of standard deviation 1 on every message.
+    """Return the standard deviation of a stable mode under white noise of standard deviation 1 on every message.
 
-    With H(z) = ηe(z^(1−age) + g(z^(1−age) − z^(1−age−span)))/z over 1 − (1−η)/z − the same: the root of the mean of
-    |H|² over the unit circle.
+    It is the root mean square of |H| over the unit circle, with the transfer function H(z) = h/(1 − (1−η)/z − h) and
+    h = ηe(z^(1−age) + g(z^(1−age) − z^(1−age−span)))/z.
     """
     weight = gamma * age / span
     z = np.exp(-2j * np.pi * (np.arange(points) + 0.5) / points)
@@ -283,7 +286,7 @@ def noise_gain(eta: float, gamma: float, mode: complex, age: int, span: int = 1,
 def mean_age(
     distribution: NDArray[np.float64], *, sends: float = 1.0, loss: float = 0.0, duplication: float = 0.0
 ) -> float:
-    """Mean ticks since what is held was sent, where each message draws its delay and the newest one is held.
+    """Return the mean age of the held message in ticks, if each message draws its delay and the newest one is held.
 
     Pr(age > a) is the probability that none of the messages sent 1 to a ticks ago has arrived.
 
@@ -294,7 +297,7 @@ def mean_age(
     sends
         Probability that the sender fires at a tick.
     loss, duplication
-        Of a message, and of its duplicate.
+        Probability that a message, or its duplicate, is lost; probability that a message is duplicated.
     """
     arrived = np.cumsum(distribution)
     total, missing, tick = 0.0, 1.0, 0
@@ -307,6 +310,6 @@ def mean_age(
 
 
 def lag(delays: Sequence[int], neurons: Sequence[int]) -> float:
-    """Mean ticks by which the neurons of a channel are later than the first of them, each with a delay of its own."""
+    """Return the mean delay in ticks of a channel's neurons, each with its own delay, relative to the smallest one."""
     ticks = sum(delay * count for delay, count in zip(delays, neurons, strict=True))
     return ticks / sum(neurons) - min(delays)

@@ -1,4 +1,4 @@
-"""What a relaxation is asked to do and how it goes on: the records that travel between coordinator and blocks."""
+"""Requests for relaxations and their phases: records that travel between the coordinator and the blocks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Part = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A stretch of a relaxation at one nudge.
+    """A part of a relaxation with a constant nudge.
 
     Attributes
     ----------
@@ -23,13 +23,14 @@ class Phase:
     beta
         Strength of the nudge.
     cap
-        Sweeps after which it ends unsettled.
+        Maximal number of sweeps. After it the phase ends unsettled.
     fixed
-        Run exactly `cap` sweeps, without asking whether it has settled.
+        Run exactly `cap` sweeps, without testing whether the phase has settled.
     average
-        Sweeps at its end over which (m, d) are averaged for learning and for what is read out; 0: no average.
+        Number of sweeps at its end over which (m, d) is averaged for learning and read-out; 0: no average.
     side
-        +1: only the output's s⁺ and what it meets settle, −1: only its s⁻; 0: both. See `dyadnet.timing.alternating`.
+        +1: only the output's s⁺ and the compartments connected with it settle; −1: only its s⁻; 0: both. See
+        `dyadnet.timing.alternating`.
     """
 
     name: str
@@ -47,11 +48,11 @@ class Relaxation:
     Attributes
     ----------
     number
-        No two relaxations of a run share it; every random draw counts by it.
+        Unique number of the relaxation in the run. It enters every random draw.
     part, rows
-        Which samples, by row of a part of the data set.
+        Samples, as rows of a part of the data set.
     phases
-        Run one after the other.
+        Phases, run one after the other.
     couplings
         κ of each projection between populations, in the order of the description.
     step
@@ -59,16 +60,16 @@ class Relaxation:
     probed
         Whether probes record it.
     ideal
-        Run it without imperfections: delays stay, and weights stay on the levels that the device has.
+        Run without imperfections. Delays remain, and weights remain at the levels of the device.
     exact
-        Off the record: blocks keep the contrast that it ends in, and compare the next update's with it.
+        Not recorded: blocks keep the final contrast of this relaxation and compare that of the next update with it.
     minibatch
-        Of the run's training, counted from 1 over all epochs; 0 for whatever is not learned from.
+        Number of the training minibatch, counted from 1 over all epochs; 0 outside training.
     gamma
-        γ of prospective neurons; 0: nothing is extrapolated.
+        γ of prospective neurons; 0: no extrapolation.
     epoch
-        Of training, counted from 1, which what is drawn for samples depends on: flips, shifts and noise; 0 for whatever
-        is not learned from.
+        Training epoch, counted from 1; 0 outside training. It enters the random draws for samples: flips, shifts and
+        noise.
     """
 
     number: int
@@ -86,7 +87,7 @@ class Relaxation:
 
 
 def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int64]]:
-    """The rows of each lane, contiguous and nearly equal; lanes that a short minibatch leaves empty are left out."""
+    """Return the rows of each lane, contiguous and of nearly equal number. Empty lanes are omitted."""
     count = len(rows)
     slices = {lane: rows[lane * count // lanes : (lane + 1) * count // lanes] for lane in range(lanes)}
     return {lane: part for lane, part in slices.items() if len(part)}
@@ -94,18 +95,18 @@ def lane_slices(rows: NDArray[np.int64], lanes: int) -> dict[int, NDArray[np.int
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a relaxation's time is measured by in free-running mode, in seconds.
+    """Time scales of a relaxation in free-running mode, in seconds.
 
     Attributes
     ----------
     time_constant
         T of A += (1−e^(−Δt/T))(A*−A).
     window
-        How long every block must be within tolerance.
+        Time for which every block must stay within tolerance.
     span
-        Over which prospective neurons take a difference.
+        Interval over which prospective neurons take a difference.
     delay
-        δ that T was chosen for, which grows with it where messages turn out to be older; 0: T is as it is.
+        δ for which T was chosen. T grows in proportion if messages turn out to be older. 0: T is constant.
     """
 
     time_constant: float
@@ -116,7 +117,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class PhaseOutcome:
-    """How one lane's phase ended."""
+    """Result of one phase of one lane."""
 
     name: str
     ticks: int

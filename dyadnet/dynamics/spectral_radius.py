@@ -1,13 +1,13 @@
-"""The spectral radius of the network's linear response, by a power iteration that its blocks carry out themselves.
+"""The spectral radius of the network's linear response, by a power iteration that the blocks carry out themselves.
 
-A further phase over the same blocks with ideal channels: each block holds its part of one vector, sends θv and θᵀv
-over its links, and sums what comes in. Nobody assembles the weights. The operator is √F·M·√F with F the largest
-slope of each activation, applied twice an iteration, because ±ρ pairs keep the vector of one application from
-converging.
+It is an additional phase over the same blocks with ideal channels. Each block holds its part of one vector, sends θv
+and θᵀv over its links, and sums what it receives. No process ever assembles all weights. The operator is √F·M·√F with
+F the largest slope of each activation. It is applied twice per iteration, because pairs of eigenvalues ±ρ would keep a
+single application from converging.
 
-Where Young's theory is used, M is θ+θᵀ with each projection weighed by √|κ|. Elsewhere it is the mean dynamics
-W_κ = θ + κθᵀ followed by its transpose, the difference dynamics, whose norm bounds every eigenvalue. The norm of
-W's skew part (W_κ − W_κᵀ)/2 bounds their imaginary parts. Both bounds hold for every slope between 0 and the largest.
+Where Young's theory applies, M is θ+θᵀ with each projection weighted by √|κ|. Elsewhere it is the mean dynamics
+W_κ = θ + κθᵀ followed by its transpose, the difference dynamics; their norm bounds every eigenvalue. The norm of
+W's skew part (W_κ − W_κᵀ)/2 bounds the imaginary parts. Both bounds hold for every slope between 0 and the largest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ITERATION: dict[Operator, tuple[Application, Application]] = {
 
 
 def factors(application: Application, coupling: float) -> tuple[float, float]:
-    """Weights of θ (upwards) and of θᵀ (downwards) in one application."""
+    """Return the weights of θ (upwards) and of θᵀ (downwards) in one application."""
     if application == "symmetric":
         root = math.sqrt(abs(coupling))
         return root, root
@@ -37,11 +37,11 @@ def factors(application: Application, coupling: float) -> tuple[float, float]:
 
 
 def radius(squares: Sequence[float]) -> float:
-    """ρ from the squares of every block's part of M²v, for v of norm 1; summed in block order."""
+    """Return ρ from the squared norms of every block's part of M²v, for v of norm 1, summed in block order."""
     return math.sqrt(math.sqrt(sum(squares)))
 
 
 def factor(squares: Sequence[float]) -> float | None:
-    """What brings the whole vector back to norm 1; None if nothing is left of it, so that it must begin anew."""
+    """Return the factor that normalises the whole vector to 1; None if it is zero and the iteration must restart."""
     total = sum(squares)
     return 1.0 / math.sqrt(total) if total > 0 else None

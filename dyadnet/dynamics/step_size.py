@@ -1,9 +1,9 @@
-"""Choosing the step: over-relaxation where Young's theory holds, the scalar recursion of delays elsewhere.
+"""Choice of the step: over-relaxation where Young's theory holds, the scalar recursion with delay elsewhere.
 
-With ρ the spectral radius of F(θ+θᵀ), each projection weighed by √|κ|, the synchronous iteration of a chain has the
-eigenvalues e = ±√κ·ρᵢ (imaginary for κ < 0). A chain is consistently ordered, so alternating its two colours with
+Let ρ be the spectral radius of F(θ+θᵀ), with each projection weighted by √|κ|. The synchronous iteration of a chain has
+the eigenvalues e = ±√κ·ρᵢ (imaginary for κ < 0). A chain is consistently ordered. So alternating its two colours with
 ω = 2/(1+√(1−κρ²)) is optimal for −1 ≤ κ ≤ 0. A synchronous block that hears its neighbours τ ticks later than the
-next tick obeys, mode by mode, a(t+1) = (1−η)a(t) + ηe·a(t−τ), and the best η is found from that recursion.
+next tick obeys a(t+1) = (1−η)a(t) + ηe·a(t−τ) for each mode, and the best η follows from that recursion.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from dyadnet.dynamics.spectral_radius import Operator
 from dyadnet.errors import UsageError
 
 MARGIN = 1.1
-"""A power iteration approaches ρ from below and the margin of ω is thin: this many times the estimate is used."""
+"""Factor on the estimate of ρ: a power iteration approaches ρ from below, and ω tolerates little error."""
 REAL_AGE = 24
-"""Updates that δ is divided into where time is real: with more the recursion is hardly closer to its delay equation."""
+"""Number of updates per δ in real time. With more, the recursion is hardly closer to its delay equation."""
 ONE_WAY = 0.05
-"""T over δ where nothing flows in circles (κ = 0): a neuron takes over at once what it hears."""
+"""T/δ of pure feedforward networks (κ = 0): a neuron follows its inputs almost at once."""
 SHORTEST = 0.5
-"""T over δ of free-running blocks where no loop asks for more."""
+"""Smallest T/δ of free-running blocks, used if no loop requires more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Extrapolation:
     Attributes
     ----------
     span
-        Firings of the sender that the difference is taken over; in real time, parts of δ of which it has `REAL_AGE`.
+        Number of the sender's firings over which the difference is taken; in real time, in units of δ/`REAL_AGE`.
     modes
-        Where the eigenvalues of the drive lie.
+        Location of the eigenvalues of the drive.
     eta, gamma
-        η and γ as set; None: chosen for the spectral radius.
+        η and γ as set; None: choose them for the spectral radius.
     share
-        Part of a block's neurons that update when it fires: chosen steps are so much larger.
+        Fraction of a block's neurons that update at a firing. Chosen steps are divided by it.
     """
 
     span: int
@@ -56,33 +56,33 @@ class Extrapolation:
     share: float = 1.0
 
     def setting(self, radius: float, age: int) -> Setting:
-        """η and γ for an estimated spectral radius and the mean age of what is held."""
+        """Return η and γ for an estimated spectral radius and the mean age of held messages."""
         eta = None if self.eta is None else self.eta * self.share
         return tuned(radius, age, self.span, self.modes, eta=eta, gamma=self.gamma)
 
     def gain(self, radius: float, age: int) -> float:
-        """γ alone."""
+        """Return γ for an estimated spectral radius and the mean age of held messages."""
         return self.setting(radius, age).gamma if self.gamma is None else self.gamma
 
 
 @dataclass(frozen=True, slots=True)
 class StepRule(ABC):
-    """How the step follows from a spectral radius; each rule is a class that states what it needs.
+    """Base class of rules by which the step follows from a spectral radius.
 
     Attributes
     ----------
     kind
-        Its name.
+        Name of the rule.
     may_circle
         Whether a residual that stops falling means that a relaxation diverges.
     operator
-        What ρ is of where Young's theory does not hold; see `dyadnet.dynamics.spectral_radius`.
+        Operator whose ρ is used where Young's theory does not hold; see `dyadnet.dynamics.spectral_radius`.
     why
-        In words, for the record.
+        Reason for the choice in words, for the record.
     prospective
-        What prospective neurons extrapolate by; None: they do not.
+        Extrapolation of prospective neurons; None: neurons do not extrapolate.
     lag
-        τ of the recursion that it is chosen for.
+        τ of the recursion for which the step is chosen.
     """
 
     kind: ClassVar[str]
@@ -94,49 +94,49 @@ class StepRule(ABC):
 
     @property
     def needs_radius(self) -> bool:
-        """Whether step or γ depend on ρ."""
+        """Whether the step or γ depends on ρ."""
         return True
 
     @abstractmethod
     def step(self, radius: float) -> float:
-        """η, ω, or T over the delay, for an estimated spectral radius."""
+        """Return η, ω, or T/δ for an estimated spectral radius."""
 
     def gamma(self, radius: float) -> float:
-        """γ of prospective neurons for an estimated spectral radius; 0: nothing is extrapolated."""
+        """Return γ of prospective neurons for an estimated spectral radius; 0: no extrapolation."""
         return 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed(StepRule):
-    """The step, or the time constant, is `value`."""
+    """A rule with a constant step or time constant, `value`."""
 
     kind: ClassVar[str] = "fixed"
     value: float = 1.0
 
     @property
     def needs_radius(self) -> bool:
-        """Whether step or γ depend on ρ."""
+        """Whether the step or γ depends on ρ."""
         return False
 
     def step(self, radius: float) -> float:
-        """η, or T over the delay."""
+        """Return η, or T in milliseconds or in units of the delay."""
         return self.value
 
     def gamma(self, radius: float) -> float:
-        """γ of prospective neurons in real time."""
+        """Return γ of prospective neurons in real time."""
         return 0.0 if self.prospective is None else self.prospective.gain(radius, REAL_AGE)
 
 
 @dataclass(frozen=True, slots=True)
 class Descent(StepRule):
-    """Neighbours take turns with ω = 1: where κ ≥ 0 every firing descends the energy, and nothing circles."""
+    """Neighbours take turns with ω = 1. For κ ≥ 0 every firing lowers the energy, so nothing oscillates."""
 
     kind: ClassVar[str] = "descent"
     may_circle: ClassVar[bool] = False
 
     @classmethod
     def suited(cls, about: Circumstances) -> Descent | None:
-        """The rule, if it suits a network."""
+        """Return the rule if it suits a network, else None."""
         if not (about.forest and about.red_black and about.sign >= 0 and not about.mixed):
             return None
         what = "block descent on the energy (κ > 0)" if about.sign > 0 else "nothing flows in circles (κ = 0)"
@@ -144,40 +144,41 @@ class Descent(StepRule):
 
     @property
     def needs_radius(self) -> bool:
-        """Whether step or γ depend on ρ."""
+        """Whether the step or γ depends on ρ."""
         return False
 
     def step(self, radius: float) -> float:
-        """ω."""
+        """Return ω."""
         return 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class OverRelaxed(StepRule):
-    """Neighbours take turns with Young's ω, which is the best for κ ≤ 0."""
+    """Neighbours take turns with Young's ω, which is optimal for κ ≤ 0."""
 
     kind: ClassVar[str] = "over-relaxed"
 
     @classmethod
     def suited(cls, about: Circumstances) -> OverRelaxed | None:
-        """The rule, if it suits a network."""
+        """Return the rule if it suits a network, else None."""
         if not (about.forest and about.red_black and about.sign < 0 and not about.mixed):
             return None
         return cls(why="red-black, over-relaxed: ω = 2/(1+√(1+ρ²))")
 
     def step(self, radius: float) -> float:
-        """ω for an estimated spectral radius."""
+        """Return ω for an estimated spectral radius."""
         return over_relaxation(MARGIN * radius)
 
 
 @dataclass(frozen=True, slots=True)
 class TwoWay(OverRelaxed):
-    """Neighbours take turns where they are joined by two projections, one each way.
+    """Neighbours that are joined by two projections, one in each direction, take turns.
 
-    Two colours are consistently ordered whatever W is. A mode e settles if it lies in the ellipse with the half axes
-    1 (real) and (2−ω)/ω (imaginary), whose best ω for the modes in an ellipse a, b is 2/(1+√(1−a²+b²)). Nothing
-    bounds a below 1, so a = 0 is taken as everywhere; b is bounded by the norm of W's skew part, which stands for ρ.
-    Modes with a real part near 1 are slow whatever ω is: a residual that rests does not mean that it is too large.
+    Two colours are consistently ordered for any W. A mode e settles if it lies in the ellipse with the half axes 1
+    (real) and (2−ω)/ω (imaginary). For modes in an ellipse with half axes a, b, the best ω is 2/(1+√(1−a²+b²)). No
+    bound keeps a below 1, so a = 0 is used as in the other rules. The norm of W's skew part bounds b and is used as ρ.
+    Modes with a real part near 1 are slow for any ω. Therefore a residual that stops falling does not mean that ω is
+    too large.
     """
 
     kind: ClassVar[str] = "two-way"
@@ -186,7 +187,7 @@ class TwoWay(OverRelaxed):
 
     @classmethod
     def suited(cls, about: Circumstances) -> TwoWay | None:
-        """The rule, if it suits a network."""
+        """Return the rule if it suits a network, else None."""
         if not (about.two_way and about.red_black and about.sign == 0):
             return None
         return cls(why="red-black, weights of their own both ways: ω = 2/(1+√(1+ρ²)) for W's skew part")
@@ -199,7 +200,7 @@ class Delayed(StepRule):
     Attributes
     ----------
     sign
-        −1 if modes are imaginary (κ < 0), +1 if real.
+        −1 if modes are imaginary (κ < 0), +1 if they are real.
     """
 
     kind: ClassVar[str] = "delayed"
@@ -207,26 +208,26 @@ class Delayed(StepRule):
 
     @classmethod
     def suited(cls, about: Circumstances) -> Delayed | None:
-        """The rule, if it suits a network."""
+        """Return the rule if it suits a network, else None."""
         if not (about.forest and about.synchronous and not about.mixed):
             return None
         sign = 1 if about.sign > 0 else -1
         return cls(why=f"best η of the scalar recursion, τ = {about.lag}", lag=about.lag, sign=sign)
 
     def step(self, radius: float) -> float:
-        """η for an estimated spectral radius."""
+        """Return η for an estimated spectral radius."""
         return best_step(round(MARGIN * radius, 3), self.lag, self.sign)
 
 
 @dataclass(frozen=True, slots=True)
 class Safe(Delayed):
-    """The η that suits any mode of modulus ρ."""
+    """An η that suits any mode of modulus ρ."""
 
     kind: ClassVar[str] = "safe"
 
     @classmethod
     def suited(cls, about: Circumstances) -> Safe:
-        """The rule, which suits every network."""
+        """Return the rule, which suits every network."""
         return cls(why=f"safe η for any mode of modulus ρ, τ = {about.lag}", lag=about.lag)
 
 
@@ -237,9 +238,9 @@ class TimeConstant(StepRule):
     Attributes
     ----------
     margin
-        How many times the smallest stable one it is.
+        T as a multiple of the smallest stable one.
     sign
-        −1 if modes are imaginary (κ < 0), +1 if real.
+        −1 if modes are imaginary (κ < 0), +1 if they are real.
     """
 
     kind: ClassVar[str] = "free"
@@ -247,31 +248,31 @@ class TimeConstant(StepRule):
     sign: int = -1
 
     def step(self, radius: float) -> float:
-        """T over the delay for an estimated spectral radius."""
+        """Return T/δ for an estimated spectral radius."""
         return time_constant(MARGIN * radius, self.sign, self.margin)
 
 
 @dataclass(frozen=True, slots=True)
 class Prospective(StepRule):
-    """The best η and γ of the recursion with extrapolation, as far as they are not set; τ is the mean age less one."""
+    """The best η and γ of the recursion with extrapolation, unless they are set; τ is the mean age minus one."""
 
     kind: ClassVar[str] = "prospective"
     prospective: Extrapolation = Extrapolation(1)
 
     @property
     def needs_radius(self) -> bool:
-        """Whether step or γ depend on ρ."""
+        """Whether the step or γ depends on ρ."""
         return self.prospective.eta is None or self.prospective.gamma is None
 
     def step(self, radius: float) -> float:
-        """η for an estimated spectral radius."""
+        """Return η for an estimated spectral radius."""
         ahead = self.prospective
         if ahead.eta is not None:
             return ahead.eta
         return min(ahead.setting(radius, self.lag + 1).eta / ahead.share, 1.0)
 
     def gamma(self, radius: float) -> float:
-        """γ for an estimated spectral radius."""
+        """Return γ for an estimated spectral radius."""
         return self.prospective.gain(radius, self.lag + 1)
 
 
@@ -282,7 +283,7 @@ class ProspectiveTimeConstant(Prospective):
     Attributes
     ----------
     margin
-        How many times the best one T is.
+        T as a multiple of the best one.
     """
 
     kind: ClassVar[str] = "free"
@@ -290,21 +291,21 @@ class ProspectiveTimeConstant(Prospective):
     margin: float = 1.0
 
     def step(self, radius: float) -> float:
-        """T over the delay for an estimated spectral radius."""
+        """Return T/δ for an estimated spectral radius."""
         eta = min(self.prospective.setting(radius, REAL_AGE).eta, 1.0 - 1e-9)
         return max(SHORTEST, self.margin / (REAL_AGE * -math.log1p(-eta)))
 
 
 @dataclass(frozen=True, slots=True)
 class Own(StepRule):
-    """A rule that a user has registered.
+    """A step rule that a user has registered.
 
     Attributes
     ----------
     rule
-        As the configuration has it.
+        The rule, as in the configuration.
     about
-        What it is told.
+        Properties of the run that the rule is told.
     """
 
     kind: ClassVar[str] = "own"
@@ -313,23 +314,23 @@ class Own(StepRule):
 
     @classmethod
     def of(cls, rule: OwnStep, about: Circumstances) -> Own:
-        """A registered rule for a network."""
+        """Build the rule for a network from a registered rule."""
         name = rule.model_dump()["kind"]
         return cls(why=f"registered rule {name}, τ = {about.lag}", lag=about.lag, rule=rule, about=about)
 
     @property
     def needs_radius(self) -> bool:
-        """Whether step or γ depend on ρ."""
+        """Whether the step or γ depends on ρ."""
         assert self.rule is not None
         return self.rule.needs_radius
 
     def step(self, radius: float) -> float:
-        """η for an estimated spectral radius.
+        """Return η for an estimated spectral radius.
 
         Raises
         ------
         UsageError
-            If the rule gives no number above 0 and up to 2.
+            If the rule does not return a number above 0 and at most 2.
         """
         assert self.rule is not None
         eta = self.rule.step(radius, self.about)
@@ -348,24 +349,25 @@ SUITED: tuple[Callable[[Circumstances], StepRule | None], ...] = (
     Delayed.suited,
     Safe.suited,
 )
-"""What ``step: auto`` chooses from, the first that suits."""
+"""Rules from which ``step: auto`` chooses the first that suits."""
 
 
 def automatic(about: Circumstances) -> StepRule:
-    """What ``step: auto`` means for a network and its clocks."""
+    """Return the rule that ``step: auto`` selects for a network and its clocks."""
     return next(rule for suited in SUITED if (rule := suited(about)) is not None)
 
 
 def over_relaxation(rho: float) -> float:
-    """ω = 2/(1+√(1+ρ²)) for κ < 0, with √|κ| in ρ."""
+    """Return ω = 2/(1+√(1+ρ²)) for κ < 0, where ρ includes the factor √|κ|."""
     return 2.0 / (1.0 + math.sqrt(1.0 + rho * rho))
 
 
 def time_constant(rho: float, sign: int, margin: float) -> float:
-    """T over δ of free-running blocks: `margin` times the smallest that is stable, and at least `SHORTEST`.
+    """Return T/δ of free-running blocks: `margin` times the smallest stable one, and at least `SHORTEST`.
 
-    A mode of T·ȧ(t) = −a(t) + e·a(t−δ) is at the edge of stability where 1 + iωT = e·exp(−iωδ): at ωT = √(ρ²−1), and
-    ωδ = asin(1/ρ) for e = iρ (κ < 0), ωδ = π − acos(1/ρ) for e = −ρ (κ > 0). Modes with ρ ≤ 1 are always stable.
+    A mode of T·ȧ(t) = −a(t) + e·a(t−δ) is at the edge of stability where 1 + iωT = e·exp(−iωδ). There ωT = √(ρ²−1),
+    with ωδ = asin(1/ρ) for e = iρ (κ < 0), and ωδ = π − acos(1/ρ) for e = −ρ (κ > 0). Modes with ρ ≤ 1 are always
+    stable.
     """
     if rho <= 1.0:
         return SHORTEST
@@ -374,7 +376,7 @@ def time_constant(rho: float, sign: int, margin: float) -> float:
 
 
 def growth(eta: float, mode: complex, lag: int) -> float:
-    """Largest |z| of the recursion a(t+1) = (1−η)a(t) + η·mode·a(t−lag): below 1 it settles."""
+    """Return the largest |z| of the recursion a(t+1) = (1−η)a(t) + η·mode·a(t−lag). Below 1, the mode decays."""
     coefficients = np.zeros(lag + 2, dtype=np.complex128)
     coefficients[0] = 1.0
     coefficients[1] -= 1.0 - eta
@@ -384,19 +386,19 @@ def growth(eta: float, mode: complex, lag: int) -> float:
 
 @lru_cache(maxsize=4096)
 def best_step(rho: float, lag: int, sign: int) -> float:
-    """The η in (0, 1] whose slowest mode decays fastest.
+    """Return the η in (0, 1] with the fastest decay of the slowest mode.
 
     Parameters
     ----------
     rho
-        Spectral radius, √|κ| in it.
+        Spectral radius, including the factor √|κ|.
     lag
-        τ: ticks beyond the next one until a neighbour hears.
+        τ: ticks beyond the next one until a neighbour receives a state.
     sign
-        −1 for modes ±iρ; +1 for modes ±ρ, of which +ρ ≥ 1 is left to the bounds of the activation.
+        −1 for modes ±iρ; +1 for modes ±ρ. A mode +ρ ≥ 1 is omitted, because the bounds of the activation limit it.
     """
     modes: Sequence[complex] = (1j * rho,) if sign < 0 else (-rho, *([rho] if rho < 1 else []))
-    # Slow modes of small ρ must not be forgotten: e = 0 decays with 1 − η.
+    # If ρ is small, the mode e = 0 may be the slowest: it decays with 1 − η.
     candidates = (*modes, 0j)
 
     def worst(eta: float) -> float:
@@ -418,7 +420,7 @@ def best_step(rho: float, lag: int, sign: int) -> float:
 
 
 def growths(eta: float, modes: NDArray[np.complex128], lag: int) -> NDArray[np.float64]:
-    """`growth` of many modes at once, shape (modes,): the eigenvalues of a companion matrix each."""
+    """Compute `growth` of many modes at once from the eigenvalues of their companion matrices, shape (modes,)."""
     companions = np.zeros((len(modes), lag + 1, lag + 1), dtype=np.complex128)
     companions[:, 0, 0] = 1.0 - eta
     companions[:, 0, -1] += eta * modes
@@ -427,31 +429,31 @@ def growths(eta: float, modes: NDArray[np.complex128], lag: int) -> NDArray[np.f
 
 
 def extremes(rho: float, sign: int) -> tuple[complex, complex]:
-    """The modes ±iρ (`sign` −1) or ±ρ (+1) that a spectral radius stands for, √|κ| in it."""
+    """Return the modes ±iρ (`sign` −1) or ±ρ (+1) for a spectral radius that includes the factor √|κ|."""
     return (1j * rho, -1j * rho) if sign < 0 else (complex(-rho), complex(rho))
 
 
 def largest_stable_step(modes: Sequence[complex] | NDArray[np.complex128], lag: int, ceiling: float = 1.0) -> float:
-    """The largest η up to `ceiling` at which every mode still decays, for all smaller ones too.
+    """Return the largest η up to `ceiling` such that every mode decays at this and every smaller η.
 
     Parameters
     ----------
     modes
         Eigenvalues e of the linearised drive: ``extremes(rho, sign)``, or those of F·W at an equilibrium.
     lag
-        τ: ticks beyond the next one until a neighbour hears.
+        τ: ticks beyond the next one until a neighbour receives a state.
     ceiling
-        At most 2, where even a neuron that hears nobody circles.
+        At most 2. At η = 2, even a neuron without inputs from other neurons oscillates.
 
     Returns
     -------
     float
-        0 where a mode with real part of at least 1 grows at any step.
+        0 if a mode with real part of at least 1 grows at any step.
     """
     e = np.asarray(modes, dtype=np.complex128).reshape(-1)
     if np.any(e.real >= 1.0):
         return 0.0
-    # A conjugate decays alike; modes within the unit circle bear any step up to 1.
+    # Conjugate modes decay alike. Modes inside the unit circle are stable for any step up to 1.
     e = np.unique(np.where(e.imag < 0, e.conj(), e))
     if ceiling <= 1.0:
         e = e[np.abs(e) > 1.0 - 1e-9]

@@ -1,4 +1,4 @@
-"""When a relaxation is over: the numbers of the stop rule, its cap, and what a verdict leads to. No effects."""
+"""When a relaxation ends: the stop rule, the cap, and the consequences of a verdict. No side effects."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Kind = Literal["continue", "settled", "capped", "diverged"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What follows from a check.
+    """Result of a check.
 
     Attributes
     ----------
     kind
         ``continue``, ``settled``, ``capped``, or ``diverged``.
     block, why
-        The block that is worst off, and in words why a relaxation diverges.
+        The block with the worst residual, and the reason in words if the relaxation diverges.
     """
 
     kind: Kind
@@ -29,28 +29,27 @@ class Verdict:
 
 
 def circling(smallest: float, patience: int, residual: float) -> str:
-    """Why a relaxation whose residual does not fall diverges, in words."""
+    """Return a text that explains why a relaxation whose residual does not fall counts as diverging."""
     return f"no residual below {smallest:.3g} in {patience} sweeps, now {residual:.3g}"
 
 
 class StopRule:
-    """At which ticks one phase of one lane is checked, and by what; `dyadnet.program.sync.verdicts` decides.
+    """Ticks and criteria of the checks of one phase of one lane. `dyadnet.program.sync.verdicts` decides.
 
     Parameters
     ----------
     phase
-        Its cap, and whether to ask at all.
+        The phase, with its cap and whether it is checked at all.
     first_tick
-        The phase's first tick.
+        First tick of the phase.
     sweep
-        Ticks in a sweep.
+        Number of ticks in a sweep.
     largest_delay
-        Of any channel, in ticks; where messages are lost, until one came through.
+        Largest delay of any channel, in ticks. If messages can be lost, the time until one has arrived.
     check_every
         Sweeps between two checks.
     patience
-        Sweeps without a new smallest residual that count as diverging; None where delays, clocks or noise are
-        random.
+        Sweeps without a new smallest residual that count as diverging; None if delays, clocks or noise are random.
     """
 
     def __init__(
@@ -73,40 +72,40 @@ class StopRule:
 
     @property
     def next_check(self) -> int:
-        """The tick after which to ask next."""
+        """Tick after which the next check takes place."""
         end = self.first_tick - 1 + self.phase.cap * self.sweep
         return min(self.tick + self.every * self.sweep, end)
 
     @property
     def ticks(self) -> int:
-        """Ticks that this phase has run."""
+        """Number of ticks that this phase has run."""
         return self.tick - self.first_tick + 1
 
 
 class PhaseSequence:
-    """One lane's way through the phases of a relaxation: which check comes next, and what its verdict leads to.
+    """One lane's progress through the phases of a relaxation: the next check, and the consequences of its verdict.
 
-    Whoever knows how a phase has ended calls `end`.
+    The code that knows how a phase has ended calls `end`.
 
     Parameters
     ----------
     phases
-        Of the relaxation.
+        Phases of the relaxation.
     rule
-        The stop rule of a phase that begins at a tick.
+        Function that returns the stop rule of a phase that begins at a tick.
     sweep
-        Ticks in a sweep.
+        Number of ticks in a sweep.
 
     Attributes
     ----------
     index
-        Of the present phase.
+        Index of the present phase.
     rule
-        Of the present phase.
+        Stop rule of the present phase.
     outcomes
-        How each phase ended that is over.
+        Results of the completed phases.
     done
-        Whether the last one is, or one diverged.
+        Whether the last phase has ended, or a phase has diverged.
     """
 
     def __init__(self, phases: Sequence[Phase], rule: Callable[[Phase, int], StopRule], sweep: int) -> None:
@@ -125,13 +124,13 @@ class PhaseSequence:
 
     @property
     def average_from(self) -> int | None:
-        """The tick from which the present phase is averaged, if it is."""
+        """Tick from which the present phase is averaged, or None."""
         if not self.phase.average:
             return None
         return self.rule.first_tick + max(self.phase.cap - self.phase.average, 0) * self._sweep
 
     def end(self, tick: int, kind: Kind) -> None:
-        """The present phase has ended at a tick."""
+        """Record that the present phase has ended at a tick, and begin the next phase."""
         self.rule.tick = tick
         ticks = self.rule.ticks
         self.outcomes.append(PhaseOutcome(self.phase.name, ticks, ticks / self._sweep, kind == "settled"))

@@ -1,4 +1,4 @@
-"""Virtual time of a network: its clocks, delays and the length of a sweep, worked out from the settings."""
+"""Virtual time of a network: its clocks, its delays and the length of a sweep, derived from the settings."""
 
 from __future__ import annotations
 
@@ -44,37 +44,37 @@ from dyadnet.timing.clocks import Bernoulli, CalledClock, Clock, OwnClock, Perio
 from dyadnet.timing.delays import Delay
 
 MISSED = 1e-3
-"""Probability with which a network with lossy channels may be called settled while something was not heard."""
+"""Allowed probability that a network with lossy channels counts as settled before every message was heard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What every block and the coordinator must agree on.
+    """Timing on which all blocks and the coordinator must agree.
 
     Attributes
     ----------
     clocks
-        Of each block, by name.
+        Clock of each block, by name.
     largest_delay
-        Over all channels, in ticks.
+        Largest delay of all channels, in ticks.
     window
-        Ticks within which what a block sends has been heard, if not at once then from a later message: the largest
-        delay, and where messages are lost as many sweeps as make it certain up to `MISSED`; where neurons are
-        prospective, as many sweeps more as they look back.
+        Number of ticks after which every value that a block sent has been heard, possibly from a later message. It is
+        the largest delay; plus, if messages can be lost, enough sweeps for a probability of at least 1 − `MISSED`;
+        plus, if neurons are prospective, the sweeps of their span.
     sweep
-        Ticks in which every neuron updates about once.
+        Number of ticks in which every neuron updates about once.
     random
-        Whether any clock, delay, loss or noise is drawn at random.
+        Whether any clock, delay, loss or noise is random.
     may_circle
-        Whether a residual that stops falling means that a relaxation diverges: not where draws are random, not
-        where messages are coarse (it may circle between what they can tell, and no further), and not where every
-        firing descends the energy, which may linger on a plateau but cannot circle.
+        Whether a residual that stops falling means that a relaxation diverges. This is not so in three cases: if
+        draws are random; if messages are coarse, because the state may oscillate below their resolution; and if every
+        firing lowers the energy, because the state may stay on a plateau for long but cannot oscillate.
     rule
-        How the step follows from the spectral radius.
+        Rule by which the step follows from the spectral radius.
     operator
-        What that radius is of; see `dyadnet.dynamics.spectral_radius`.
+        Operator of that spectral radius; see `dyadnet.dynamics.spectral_radius`.
     span
-        Firings of a sender that prospective neurons look back; 0: they are not.
+        Number of the sender's firings over which prospective neurons look back; 0: neurons are not prospective.
     """
 
     clocks: dict[str, Clock]
@@ -89,17 +89,17 @@ class Timing:
 
 
 def delay_of(dynamics: Dynamics, projection: Projection) -> Delay:
-    """The delay law of both directions of a projection."""
+    """Return the delay law of both directions of a projection."""
     return dynamics.delays.get(projection.name, dynamics.delay)
 
 
 def timing(config: RunConfig, topology: Topology) -> Timing:
-    """Work out clocks, delays and the step rule of a run.
+    """Derive clocks, delays and the step rule of a run.
 
     Raises
     ------
     ConfigError
-        If a red-black clock is asked for where the graph has no two colours, or γ where neighbours take turns.
+        If a red-black clock is set but the graph is not two-colourable, or γ is set but neighbours take turns.
     """
     dynamics, network = config.dynamics, config.network
     delays = [delay_of(dynamics, projection) for projection in network.recurrent]
@@ -129,9 +129,9 @@ def timing(config: RunConfig, topology: Topology) -> Timing:
 
 
 def step_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> StepRule:
-    """What the setting of the step means for a network and its clocks.
+    """Return the step rule for the settings of a network and its clocks.
 
-    A λ that is scheduled is judged by all the values that it takes.
+    If λ follows a schedule, all its values are taken into account.
     """
     dynamics, network = config.dynamics, config.network
     if dynamics.prospective != "none" and not isinstance(dynamics.mode, FreeRunning):
@@ -149,7 +149,7 @@ def step_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], l
 
 
 def circumstances(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> Circumstances:
-    """What a step has to suit."""
+    """Return the properties of a run that a step must suit."""
     couplings = _couplings(config)
     negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
     intervals = [clock.interval for clock in clocks.values()]
@@ -169,7 +169,7 @@ def circumstances(config: RunConfig, topology: Topology, clocks: dict[str, Clock
 
 
 def is_two_way(network: Network) -> bool:
-    """Whether projections run both ways between some populations, and the graph has no cycle but those."""
+    """Whether some populations are joined by projections in both directions, and the graph has no other cycles."""
     pairs = {(p.pre, p.post) for p in network.recurrent}
     once = [p for p in network.recurrent if (p.post, p.pre) not in pairs or p.pre < p.post]
     return len(once) < len(network.recurrent) and is_forest(network, once)
@@ -180,7 +180,7 @@ def _random_delays(config: RunConfig) -> bool:
 
 
 def _prospective_rule(config: RunConfig, topology: Topology, clocks: dict[str, Clock], largest: int) -> StepRule | None:
-    """η, γ and span of prospective neurons; None where nothing is to be extrapolated."""
+    """Return the rule for η, γ and span of prospective neurons; None if neurons do not extrapolate."""
     dynamics, network = config.dynamics, config.network
     given, red_black = dynamics.prospective, _is_red_black(network, clocks, largest)
     if red_black or dynamics.phases == "in-turn":
@@ -206,7 +206,7 @@ def _prospective_rule(config: RunConfig, topology: Topology, clocks: dict[str, C
 
 
 def _free_rule(config: RunConfig, without_turning: bool, positive: bool) -> StepRule:
-    """The time constant of free-running blocks: in milliseconds as set, or in units of the measured delay."""
+    """Return the rule for the time constant of free-running blocks: in milliseconds if set, else in units of δ."""
     mode, given = config.dynamics.mode, config.dynamics.prospective
     assert isinstance(mode, FreeRunning)
     ahead = None
@@ -227,7 +227,7 @@ def _free_rule(config: RunConfig, without_turning: bool, positive: bool) -> Step
 
 
 def _modes(config: RunConfig) -> Modes:
-    """Where the eigenvalues of the drive lie."""
+    """Return the location of the eigenvalues of the drive."""
     couplings = _couplings(config)
     negative, positive = any(k < 0 for k in couplings), any(k > 0 for k in couplings)
     if (negative and positive) or not (is_forest(config.network) or all(k == -1 for k in couplings)):
@@ -236,7 +236,7 @@ def _modes(config: RunConfig) -> Modes:
 
 
 def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> PhaseSequence:
-    """One lane's way through the phases of a relaxation."""
+    """Return one lane's sequence of phases of a relaxation."""
 
     def rule(phase: Phase, first_tick: int) -> StopRule:
         return StopRule(
@@ -252,12 +252,12 @@ def settling(phases: Sequence[Phase], dynamics: Dynamics, timing: Timing) -> Pha
 
 
 def _repeats(loss: float) -> int:
-    """How often to send again what may be lost, until all of it was lost with a probability of at most `MISSED`."""
+    """Return the number of repetitions after which all messages were lost with a probability of at most `MISSED`."""
     return max(math.ceil(math.log(MISSED) / math.log(loss)) - 1, 0) if 0 < loss < 1 else 0
 
 
 def _couplings(config: RunConfig) -> list[float]:
-    """Every κ that a run passes through."""
+    """Return every κ that occurs in a run."""
     found = [projection.coupling for projection in config.network.recurrent]
     lam = config.learning.lam
     if lam is None:
@@ -288,7 +288,7 @@ def _is_red_black(network: Network, clocks: dict[str, Clock], largest: int) -> b
 
 
 def _check_whole(field: str, spec: Spec, name: str, given: object) -> None:
-    """That what a registered class says of itself is a number of ticks."""
+    """Check that a property of a registered class is a whole number of ticks."""
     if not isinstance(given, int) or given < 1:
         raise ConfigError(
             field, spec.model_dump(), f"{name} should be a whole number of ticks from 1 on, not {given!r}"

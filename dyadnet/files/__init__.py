@@ -1,1 +1,1 @@
-"""Files that may come from anybody: read within bounds, written whole or not at all."""
+"""Access to files that may come from untrusted sources: reads are bounded, writes are atomic."""

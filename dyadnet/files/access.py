@@ -1,6 +1,6 @@
-"""Files of a run's folder, which may come from somebody else or be in a backup, too.
+"""Access to the files of a run's folder, which may come from another person or share hard links with a backup.
 
-They are read if they are files, and written through no link, symbolic or hard.
+Only regular files are read. Nothing is written through links, symbolic or hard.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from dyadnet.errors import RunFolderError
 
 
 def regular(path: Path) -> BinaryIO:
-    """A file that is open to be read, once it is known to be one: devices never end, and pipes never begin.
+    """Open a file for reading, after checking its type: a device may be endless, and a pipe may block.
 
     Raises
     ------
     OSError
-        If it cannot be opened, or is anything else.
+        If it cannot be opened, or is a pipe or a device.
     """
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -35,18 +35,18 @@ def regular(path: Path) -> BinaryIO:
 
 
 def content(path: Path) -> bytes:
-    """All that is in a file; see `regular`."""
+    """Return the whole content of a file; see `regular`."""
     with regular(path) as file:
         return file.read()
 
 
 def unpacked(data: bytes | str) -> Any:
-    """Plain values of JSON.
+    """Parse JSON to plain values.
 
     Raises
     ------
     ValueError
-        If it is none, or nested without end.
+        If it is not JSON, or nested too deeply.
     """
     try:
         return json.loads(data)
@@ -55,26 +55,26 @@ def unpacked(data: bytes | str) -> Any:
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a plain value is a number that a float can hold; integers of JSON have no bound."""
+    """Whether a plain value is a number that a float can represent. Integers in JSON have no bound."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def written(path: Path, *, fresh: bool) -> FileIO:
-    """A file that is open to be written and to be read, without a buffer: made anew, or what is there.
+    """Open a file for reading and writing without a buffer: a new and empty file, or the existing one.
 
-    One that has other names, too (hard links, as backups make them), is copied first: those keep what they have.
+    A file with several hard links, as backups create them, is copied first. The other links keep the old content.
 
     Raises
     ------
     RunFolderError
-        If it is a symbolic link, or somebody gives it another name meanwhile.
+        If it is a symbolic link, or if another process adds a hard link in the meantime.
     OSError
         If it cannot be opened.
     """
     check_links([path])
     if path.exists() and path.stat().st_nlink > 1:
         _part(path)
-    # Again as it is opened, in case somebody puts a link there in between.
+    # Check again while opening, in case another process creates a link in the meantime.
     file = _opened(path, os.O_CREAT if fresh else 0)
     if os.fstat(file.fileno()).st_nlink > 1:
         file.close()
@@ -85,7 +85,7 @@ def written(path: Path, *, fresh: bool) -> FileIO:
 
 
 def lockable(path: Path) -> FileIO:
-    """A file to be locked, which is made if it is not there; nothing is written to it.
+    """Open a file for locking. It is created if it does not exist, and nothing is written to it.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _opened(path: Path, flags: int) -> FileIO:
 
 
 def _part(path: Path) -> None:
-    """Put a copy in a file's place, in one step."""
+    """Replace a file by a copy, atomically."""
     copy = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     try:
         shutil.copy2(path, copy, follow_symlinks=False)
@@ -111,12 +111,12 @@ def _part(path: Path) -> None:
 
 
 def check_links(paths: Iterable[Path]) -> None:
-    """Refuse to write where a symbolic link is: a folder from somebody else must not lead out of itself.
+    """Refuse to write through symbolic links: a folder from an unknown source must not redirect writes elsewhere.
 
     Raises
     ------
     RunFolderError
-        Naming the first that is one.
+        Names the first path that is a symbolic link.
     """
     for path in paths:
         if path.is_symlink():

@@ -1,7 +1,8 @@
-"""Arrays in ``.npz`` files, read one by one: none is made before its file is known to be able to hold it.
+"""Bounded reading of arrays from ``.npz`` files. An array is allocated only if its file can really contain it.
 
-A file may come from anywhere. Its directory and the arrays' headers are compared with each other, with the file's true
-size and with the machine's memory first; objects, which NumPy would have to unpickle, are never read.
+A file may come from any source. Before reading, the directory and the headers of the arrays are compared with each
+other, with the true size of the file and with the machine's memory. Object arrays are never read, because NumPy would
+have to unpickle them.
 """
 
 from __future__ import annotations
@@ -26,46 +27,46 @@ Arrays = dict[str, NDArray[Any]]
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 INFLATION = 1100
-"""A little more than deflate can make of a byte."""
+"""Upper limit of the compression ratio of deflate."""
 _HEADER = 10_000
 _NAMED = 10
 _ENCRYPTED = 1
 
 
 class ArraysError(ValueError):
-    """A file that is no ``.npz``, or is damaged, or an array in it that cannot be read."""
+    """A file that is not an ``.npz`` file or is damaged, or an array in it that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an array is, before it is read."""
+    """Shape and type of an array, known before the array is read."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     @property
     def size(self) -> int:
-        """Bytes of its numbers."""
+        """Size of its numbers in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 class Archive:
-    """An ``.npz`` file that is open to be read.
+    """An open ``.npz`` file.
 
     Parameters
     ----------
     file
-        A path, or the bytes themselves.
+        A path, or the content of the file.
 
     Attributes
     ----------
     names
-        Of the arrays in it.
+        Names of the arrays in it.
 
     Raises
     ------
     ArraysError
-        If it is none.
+        If it is not an ``.npz`` file.
     OSError
         If it cannot be read.
     """
@@ -99,12 +100,12 @@ class Archive:
         self._file.close()
 
     def read(self, names: Iterable[str]) -> Arrays:
-        """Some of the arrays, by name.
+        """Read some of the arrays. Return them by name.
 
         Raises
         ------
         ArraysError
-            If one is missing, damaged or of objects, or they are larger than their file or this machine can hold.
+            If one is missing, damaged or contains objects, or if they are too large for their file or for this machine.
         """
         names = list(names)
         headers = {name: self.header(name) for name in names}
@@ -117,12 +118,12 @@ class Archive:
         return {name: self._array(name) for name in names}
 
     def header(self, name: str) -> Header:
-        """What an array is.
+        """Return shape and type of an array.
 
         Raises
         ------
         ArraysError
-            If it is missing, damaged or of objects.
+            If it is missing, damaged or contains objects.
         """
         if name not in self._entries:
             shown = sorted(self._entries)[:_NAMED]
@@ -141,7 +142,7 @@ class Archive:
                 begins = file.tell()
         except ArraysError:
             raise
-        # What zipfile and NumPy raise of a foreign file is more than they say.
+        # For foreign files, zipfile and NumPy raise more exceptions than they document.
         except Exception as problem:
             raise ArraysError(f"array {name!r} is damaged ({_why(problem)})") from None
         header = Header(shape, dtype)
@@ -155,7 +156,7 @@ class Archive:
         try:
             with self._zip.open(self._entries[name]) as file:
                 array = npy.read_array(file, allow_pickle=False, max_header_size=_HEADER)
-                # Only whoever reads to the end is told that the checksum is wrong.
+                # The checksum is verified only when the entry is read to its end.
                 file.read(1)
         except Exception as problem:
             raise ArraysError(f"array {name!r} is damaged ({_why(problem)})") from None
@@ -163,13 +164,13 @@ class Archive:
 
 
 def read(file: Path | bytes) -> Arrays:
-    """All arrays of an ``.npz`` file; see `Archive`."""
+    """Read all arrays of an ``.npz`` file; see `Archive`."""
     with Archive(file) as archive:
         return archive.read(archive.names)
 
 
 def memory() -> int:
-    """Bytes of this machine's memory."""
+    """Return the size of this machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 

@@ -1,8 +1,9 @@
-"""YAML as dyadnet reads it: a number is one however it is written, each key is there once, and no file is too much.
+"""A strict YAML reader: consistent number formats, unique keys, and limits on the size of a file.
 
-PyYAML follows YAML 1.1, in which 1e-3 is text, 1:30 is ninety and 010 is eight; of two equal keys it takes the last, it
-passes on whatever its constructors raise, and aliases of aliases never end. So only its parser is used, and what that
-finds is put together here. Keys are text, as they are written. Yes, no, on and off are switches, as in YAML 1.1.
+PyYAML follows YAML 1.1, in which 1e-3 is text, 1:30 is ninety and 010 is eight. Of two equal keys it takes the last
+one. It passes on any exception of its constructors, and nested aliases can grow exponentially. Therefore this module
+only uses its parser and constructs the values itself. Keys are text, as they are written. Yes, no, on and off are
+booleans, as in YAML 1.1.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any
 import yaml
 
 SIZE = 4 * 2**20
-"""Bytes that a file may have."""
+"""Maximal size of a file in bytes."""
 DEPTH, NODES = 50, 200_000
-"""How deep values may lie in each other, and how many there may be, those that aliases stand for included."""
+"""Maximal nesting depth and number of values. Values behind aliases are counted each time."""
 _DIGITS = 100
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -37,23 +38,23 @@ _BEYOND = re.compile(r"([-+]?)\.(?:(inf|Inf|INF)|(nan|NaN|NAN))")
 
 
 class DocumentError(ValueError):
-    """Text that is no YAML, or means more than one thing, or too much; says in which line."""
+    """A text that is not YAML, is ambiguous, or is too large. The message names the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Plain values, and the line of every one of them by its path; list items go by their index."""
+    """Plain values, and the line of each value by its path. List items are addressed by index."""
 
     values: Any
     lines: Mapping[tuple[str, ...], int]
 
     def line(self, dotted: str, value: object) -> int | None:
-        """The line that says a value, or would have to if it is missing (None); None if no line does.
+        """Return the line that contains a value, or None. For a missing value (None), return the line of its parent.
 
         Parameters
         ----------
         dotted
-            Its path, as complaints name it.
+            Path of the value, as in error messages.
         """
         keys = re.sub(r"\[(\d+)\]", r".\1", dotted).split(".")
         for path, found, left in _walk(self.values, (), keys):
@@ -73,7 +74,7 @@ class _Anchor:
 
 @dataclass(slots=True)
 class _Reader:
-    """Puts together what a parser finds."""
+    """Constructs values from the events of a parser."""
 
     events: Iterator[Any]
     lines: dict[tuple[str, ...], int] = field(default_factory=dict)
@@ -131,7 +132,7 @@ class _Reader:
                     raise DocumentError(f"line {line}: << takes mappings only")
             else:
                 found[key] = value
-        # What is written stands before what is taken over, and of two of those the first.
+        # Explicit keys take precedence over merged ones, and earlier merged mappings over later ones.
         for one in common:
             self._count(len(one), 0)
             found = {**one, **found}
@@ -144,14 +145,14 @@ class _Reader:
 
 
 def read(path: Path) -> Document:
-    """The document in a file.
+    """Read the document in a file.
 
     Raises
     ------
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     DocumentError
-        If it is none.
+        If its content is not a legal document.
     """
     with path.open("rb") as file:
         data = file.read(SIZE + 1)
@@ -165,12 +166,12 @@ def read(path: Path) -> Document:
 
 
 def parse(text: str) -> Document:
-    """The document in a text; no values at all are None.
+    """Parse the document in a text. The values of an empty text are None.
 
     Raises
     ------
     DocumentError
-        If it is no YAML, or more than one document, or says something twice, or is too much.
+        If it is not YAML, contains several documents or duplicate keys, or is too large.
     """
     events = yaml.parse(text, Loader=_PARSER)
     reader = _Reader(events)
@@ -191,7 +192,7 @@ def parse(text: str) -> Document:
 
 
 def scalar(text: str) -> Any:
-    """What a plain word means: a number, a switch, nothing, or itself."""
+    """Interpret a plain scalar: a number, a boolean, null, or a text."""
     if text in _NULL:
         return None
     if text in _SWITCH:
@@ -209,14 +210,14 @@ def scalar(text: str) -> Any:
 
 
 def number(value: Any) -> int | float | None:
-    """A number, also one that is written in quotes; None for everything else."""
+    """Return a number, also if it is written in quotes; None for all other values."""
     if isinstance(value, str):
         value = scalar(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def written(values: Any) -> str:
-    """Plain values as YAML that `parse` reads back: text that looks like something else is quoted."""
+    """Write plain values as YAML that `parse` can read. Ambiguous texts are quoted."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -224,13 +225,13 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-# Each only of what begins like a number, so that little else is looked at.
+# The resolver is registered only for first characters of numbers, so it examines few other scalars.
 _NUMBER = re.compile(rf"(?:{_FLOAT.pattern}|{_BASED.pattern})\Z")
 _Dumper.add_implicit_resolver(f"{_TAG}float", _NUMBER, [*"-+.0123456789"])
 
 
 def _tagged(event: Any, line: int) -> Any:
-    """The value of a scalar, as its quotes or its tag want it."""
+    """Return the value of a scalar, according to its quotes or tag."""
     tag = event.tag
     if tag in (None, "!"):
         plain = event.implicit[0] and tag is None
@@ -260,7 +261,7 @@ def _check_kind(event: Any, line: int) -> None:
 def _walk(
     values: Any, path: tuple[str, ...], keys: Sequence[str]
 ) -> Iterator[tuple[tuple[str, ...], Any, Sequence[str]]]:
-    """All values on the way along some keys, the farthest first; a key of the file may hold dots."""
+    """Yield all values along a path of keys, the deepest first. A key in the file may contain dots."""
     for count in range(len(keys), 0, -1):
         key = ".".join(keys[:count])
         inner: Any = None

@@ -1,4 +1,4 @@
-"""A file of JSON lines that only ever holds whole ones."""
+"""A file of JSON lines that only ever contains complete lines."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dyadnet.files.access import content, written
 
 
 class RecordError(DyadnetError):
-    """Something of a run's record that could not be written; what was written before is there."""
+    """A part of a run's record could not be written. Everything written earlier is intact."""
 
 
 def encoded(line: dict[str, Any]) -> bytes:
-    """A line as it is written."""
+    """Encode a line as it is written."""
     return (json.dumps(line) + "\n").encode()
 
 
 def unwritten(path: Path, problem: OSError, remedy: str) -> RecordError:
-    """What to say of something in a run's folder that cannot be written, and how to go on."""
+    """Return the error for a file in a run's folder that cannot be written, with advice for the user."""
     return RecordError(f"{path}: it cannot be written ({problem.strerror}); {remedy}")
 
 
 def complete(path: Path) -> int:
-    """Bytes of a file's whole lines, 0 if there is no file: what ended a process may have cut off the last one."""
+    """Return the bytes of a file's complete lines, 0 if there is no file. A crash may have cut off the last line."""
     return content(path).rfind(b"\n") + 1 if path.exists() else 0
 
 
@@ -38,16 +38,16 @@ class Lines:
     Parameters
     ----------
     path
-        Made anew, unless `length` says how much of what is there stays.
+        File to write. It is created anew unless `length` is given.
     length
-        Bytes that stay.
+        Number of bytes of the existing file to keep.
     remedy
-        What to do where a line cannot be written; asked when that happens.
+        Function that returns advice for the error about a line that cannot be written. It is called only then.
 
     Attributes
     ----------
     length
-        Bytes that there are.
+        Present length of the file in bytes.
 
     Raises
     ------
@@ -61,18 +61,18 @@ class Lines:
         self.path = path
         self._remedy = remedy
         self.length = 0
-        # Unbuffered: what could not be written must not be tried again behind our back.
+        # Unbuffered, so that a failed write is not repeated later without notice.
         self._file = written(path, fresh=length is None)
         if length is not None:
             self.rewind(length)
 
     def append(self, line: dict[str, Any]) -> None:
-        """Write one more line, whole or not at all.
+        """Append one line, completely or not at all.
 
         Raises
         ------
         RecordError
-            If it cannot be written, or would be where nobody looks for it.
+            If it cannot be written, or if the file is no longer at its path.
         """
         self.check()
         data = memoryview(encoded(line))
@@ -87,12 +87,12 @@ class Lines:
         self.length += len(data)
 
     def check(self) -> None:
-        """Whether the file is still where it is looked for.
+        """Check that the file is still at its path.
 
         Raises
         ------
         RecordError
-            If its folder was renamed or removed meanwhile: half of a run would be in one place and half in another.
+            If its folder was renamed or removed, because the run's files would then be divided between two places.
         """
         try:
             here, ours = self.path.stat(), os.fstat(self._file.fileno())
@@ -105,12 +105,12 @@ class Lines:
             )
 
     def settle(self) -> None:
-        """Have all lines on the disk."""
+        """Flush all lines to the disk."""
         with contextlib.suppress(OSError):
             os.fsync(self._file.fileno())
 
     def rewind(self, length: int) -> None:
-        """Take back what comes after so many bytes."""
+        """Truncate the file to a length in bytes."""
         self._file.truncate(length)
         self._file.seek(length)
         self.length = length

@@ -1,7 +1,7 @@
-"""Where checkpoints lie: a folder of this machine, or whatever file system fsspec knows.
+"""Storage of checkpoints: a local folder, or any file system that fsspec supports.
 
-A file is there whole or not at all: it is written under a name of its own first and then takes its place. File names
-are checked, so that nothing outside the folder is ever touched, whatever a manifest says.
+Writes are atomic: a file is first written under a temporary name and then renamed. File names are checked, so that a
+manipulated manifest cannot affect anything outside the folder.
 """
 
 from __future__ import annotations
@@ -20,52 +20,52 @@ from dyadnet.errors import CheckpointError, ConfigError, unwritten
 from dyadnet.files.access import content
 
 LINKLESS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
-"""Codes of the system for: no hard links here."""
+"""Error codes of the operating system if hard links are not supported."""
 _LEGAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
 
 class Store(Protocol):
-    """Files in folders of one level. It travels to whoever writes or reads, and opens nothing before it is used."""
+    """Files in folders of one level. A store can be sent to other processes. It opens nothing before its first use."""
 
     @property
     def folder(self) -> str:
-        """What a user finds it by."""
+        """Path or URL of the folder, for the user."""
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, in place of what was there.
+        """Write a file. It replaces an existing one.
 
         Raises
         ------
         StoreError
-            If it cannot be; what was there before still is.
+            If it cannot be written. An existing file is then unchanged.
         """
 
     def create(self, name: str, data: bytes) -> bool:
-        """Write a file unless there is one already; whether it was written."""
+        """Write a file unless it exists. Return whether it was written."""
 
     def read(self, name: str) -> bytes:
-        """The whole file.
+        """Read a whole file.
 
         Raises
         ------
         CheckpointError
-            If there is none, or it cannot be read.
+            If it does not exist, or cannot be read.
         """
 
     def names(self) -> list[str]:
-        """Files and folders at the top, in order; none if the folder is not there."""
+        """Return the sorted names of files and folders at the top level; empty if the folder does not exist."""
 
     def remove(self, name: str) -> None:
-        """Remove a file or a folder with all in it, if it is there."""
+        """Remove a file, or a folder with all its content, if it exists."""
 
 
 def checked(name: str) -> str:
-    """A relative name, ``file`` or ``folder/file``, that leads nowhere else.
+    """Check that a relative name, ``file`` or ``folder/file``, does not lead out of the folder. Return the name.
 
     Raises
     ------
     CheckpointError
-        If it could.
+        If it might lead out.
     """
     parts = name.split("/")
     if len(parts) > 2 or not all(_LEGAL.fullmatch(part) and ".." not in part for part in parts):
@@ -74,12 +74,12 @@ def checked(name: str) -> str:
 
 
 def store(folder: str) -> Store:
-    """The store at a path or URL.
+    """Return the store at a path or URL.
 
     Raises
     ------
     ConfigError
-        If nothing here knows such URLs.
+        If no installed file system supports the URL.
     """
     if "://" not in folder:
         return LocalStore(str(Path(folder).absolute()))
@@ -89,14 +89,14 @@ def store(folder: str) -> Store:
 
 
 class LocalStore:
-    """A folder that is mounted here."""
+    """A folder in the local file system, mounted ones included."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._was_there = False
 
     def write(self, name: str, data: bytes) -> None:
-        """See `Store`; it is on the disk when this returns."""
+        """See `Store`. The file is flushed to the disk before this method returns."""
         path = self._path(name)
         try:
             self._make()
@@ -110,7 +110,7 @@ class LocalStore:
         """See `Store`."""
         path = self._path(name)
         try:
-            # Told before anything is written: who finds a file here needs no room.
+            # Check before writing anything: if the file exists, no disk space is needed.
             if path.exists():
                 return False
             self._make()
@@ -135,7 +135,7 @@ class LocalStore:
             return []
 
     def remove(self, name: str) -> None:
-        """See `Store`; links are removed and not followed."""
+        """See `Store`. Links are removed, not followed."""
         path = self._path(name)
         with contextlib.suppress(OSError):
             if path.is_dir() and not path.is_symlink():
@@ -146,7 +146,7 @@ class LocalStore:
                 path.unlink()
 
     def _make(self) -> None:
-        """Make the folder, once: one that is gone later was renamed or removed, and would be in two places."""
+        """Create the folder once. If it is missing later, it was renamed or removed, and must not be created again."""
         if self._was_there and not Path(self.folder).is_dir():
             raise FileNotFoundError(errno.ENOENT, "its folder was renamed or removed")
         Path(self.folder).mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ class LocalStore:
 
 
 class RemoteStore:
-    """A folder of a file system that fsspec knows, such as ``s3://bucket/run``."""
+    """A folder of a file system that fsspec supports, such as ``s3://bucket/run``."""
 
     def __init__(self, folder: str) -> None:
         scheme = folder.partition("://")[0]
@@ -184,7 +184,7 @@ class RemoteStore:
             raise unwritten(f"{self.folder}/{name}", problem) from None
 
     def create(self, name: str, data: bytes) -> bool:
-        """See `Store`; of two at the same moment the later one may win."""
+        """See `Store`. If two processes write at the same moment, the later one may win."""
         system, path = self._at(name)
         system.invalidate_cache()
         if system.exists(path):
@@ -234,7 +234,7 @@ class RemoteStore:
 
 @contextlib.contextmanager
 def _written(path: Path, data: bytes) -> Iterator[Path]:
-    """A file beside `path`, whole and on the disk, for as long as the context lasts."""
+    """Write a temporary file beside `path`, flush it to the disk, and remove it at the end of the context."""
     fresh = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     path.parent.mkdir(exist_ok=True)
     try:
@@ -248,7 +248,7 @@ def _written(path: Path, data: bytes) -> Iterator[Path]:
 
 
 def _put(fresh: Path, path: Path, data: bytes) -> bool:
-    """Give a whole file another name unless something has it; whether it has it now."""
+    """Link a complete file to `path` unless that exists. Return whether it was linked."""
     try:
         path.hardlink_to(fresh)
     except FileExistsError:
@@ -256,7 +256,7 @@ def _put(fresh: Path, path: Path, data: bytes) -> bool:
     except OSError as problem:
         if problem.errno not in LINKLESS:
             raise
-        # A file system without hard links: the file is there before its content is, and gone again without it.
+        # Without hard links, the file exists before its content is written. It is removed if the write fails.
         try:
             file = path.open("xb", buffering=0)
         except FileExistsError:
@@ -271,7 +271,7 @@ def _put(fresh: Path, path: Path, data: bytes) -> bool:
 
 
 def _settle(folder: Path) -> None:
-    """Have a folder's new names on the disk too."""
+    """Flush new names in a folder to the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

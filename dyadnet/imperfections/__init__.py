@@ -1,5 +1,5 @@
-"""What channels and devices do worse than ideal ones: one small record each, neutral by default.
+"""Imperfections of channels and devices: one small record each, neutral by default. They can be combined freely.
 
-Records say what is wanted; `dyadnet.program` and `dyadnet.imperfections.realized` do it. Any of them may be
-combined. Delays are not here but in `dyadnet.timing.delays`: they have laws of their own, in ticks.
+The records describe the imperfections; `dyadnet.program` and `dyadnet.imperfections.realized` implement them. Delays
+are not part of this package: `dyadnet.timing.delays` defines their laws, in ticks.
 """

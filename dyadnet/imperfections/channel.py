@@ -1,4 +1,4 @@
-"""What a channel does worse than an ideal one, beside its delay."""
+"""Imperfections of a channel, except its delay."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dyadnet.schema import Spec
 
 
 class MessageLoss(Record):
-    """A message does not arrive.
+    """A message is lost.
 
     Attributes
     ----------
     p
-        Probability of a message to be lost, drawn for each message and for each duplicate by itself. The receiver
-        goes on with what it holds.
+        Probability that a message is lost, drawn independently for each message and each duplicate. The receiver
+        continues with the message that it holds.
     """
 
     short = "p"
     p: Probability = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.p == 0
 
 
@@ -31,73 +31,73 @@ class Duplication(Record):
     Attributes
     ----------
     p
-        Probability of a message to be sent a second time by the channel. The duplicate has a delay of its own (under
-        a constant delay it comes at the same tick and is stale), and noise of its own.
+        Probability that the channel sends a message a second time. The duplicate has its own delay and its own noise.
+        Under a constant delay it arrives at the same tick and is stale.
     """
 
     short = "p"
     p: Probability = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.p == 0
 
 
 class Additive(Spec):
-    """Gaussian noise is added to each number of each message, drawn anew for every message.
+    """Gaussian noise is added to each number of each message, independently for every message.
 
     Attributes
     ----------
     mean, difference
         Standard deviation σ on the mean stream (m, κθᵀm) and on the difference stream (d, θᵀd), in their own units.
-        Differences are of the size of β, so what is little for a mean may drown a difference.
+        Differences have the magnitude of β. So noise that is small for means may exceed the differences.
     """
 
     mean: Size = 0.0
     difference: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.mean == 0 and self.difference == 0
 
 
 class Multiplicative(Spec):
-    """Each number x of each message becomes x·(1 + σξ) with ξ normal, drawn anew for every message.
+    """Each number x of each message becomes x·(1 + σξ) with normal ξ, drawn independently for every message.
 
     Attributes
     ----------
     mean, difference
-        σ, without unit, on the mean stream and on the difference stream.
+        σ, dimensionless, on the mean stream and on the difference stream.
     """
 
     mean: Size = 0.0
     difference: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.mean == 0 and self.difference == 0
 
 
 class Quantisation(Record):
-    """Each number of a message is sent as the nearest of a few levels.
+    """Each number of a message is rounded to one of a few levels.
 
-    Levels are evenly spaced. A range [−R, R] has 2^bits − 1 of them, so that 0 is one (2 for one bit: ±R); any other
-    range has 2^bits, both ends among them. Numbers beyond the range go to its end.
+    Levels are evenly spaced. A range [−R, R] has 2^bits − 1 levels, so that 0 is a level (1 bit has 2 levels: ±R). Any
+    other range has 2^bits levels, including both ends. Numbers beyond the range are clipped to its end.
 
     Attributes
     ----------
     bits
-        Of the mean stream; null: not quantised.
+        Bits of the mean stream; null: no quantisation.
     range
-        Of the mean stream. ``auto``: [−R, R] with R the largest magnitude among a sample's numbers in the message,
-        as if a scale were sent along.
+        Range of the mean stream. ``auto``: [−R, R] with R the largest magnitude among a sample's numbers in the
+        message, as if a scale were sent with it.
     difference_bits
-        Of the difference stream; as `bits` unless given.
+        Bits of the difference stream; default: `bits`.
     difference_range
-        Of the difference stream, ``auto`` unless given: differences shrink while a network learns.
+        Range of the difference stream; default: ``auto``, because differences shrink while a network learns.
     stochastic
-        Round up or down at random such that the mean is right, instead of to the nearest level. What is sent then
-        fluctuates for ever, so it counts as noise: a network does not settle.
+        Use stochastic rounding, which is correct on average, instead of rounding to the nearest level. The messages
+        then fluctuate permanently. So it counts as noise, and a network does not settle.
     """
 
     short = "bits"
@@ -108,22 +108,22 @@ class Quantisation(Record):
     stochastic: bool = False
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.bits is None and self.difference_bits is None
 
 
 class SendOnDelta(Record):
-    """A number is sent only if it has moved since it was last sent; an empty message still goes out.
+    """A number is sent only if it has changed since it was last sent. An empty message is still sent.
 
-    Each number of each stream, sample and neuron by itself. The receiver keeps, number by number, what was sent
-    last. With loss, a number that was lost stays as it was there until it moves again.
+    This applies separately to each number of each stream, sample and neuron. The receiver keeps the last received value
+    of each number. With loss, the receiver keeps an outdated value of a lost number until that number changes again.
 
     Attributes
     ----------
     threshold
-        ε: a mean is sent if it differs by more than ε from what it was when it was last sent.
+        ε: a mean is sent if it differs by more than ε from the value that was last sent.
     difference
-        ε for the difference stream; as `threshold` unless given. Differences are of the size of β.
+        ε for the difference stream; default: `threshold`. Differences have the magnitude of β.
     """
 
     short = "threshold"
@@ -131,16 +131,16 @@ class SendOnDelta(Record):
     difference: Size | None = None
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.threshold == 0 and not self.difference
 
 
 class Channel(Spec):
-    """All imperfections of one channel beside its delay.
+    """All imperfections of one channel, except its delay.
 
-    At the sender numbers are held back (`send_on_delta`), what is left is quantised; on the way messages are lost or
-    duplicated; at the receiver a user's own imperfections come first, one after the other, then numbers are
-    multiplied, then added to, by noise. The initial messages of a relaxation are ideal.
+    The sender holds back numbers (`send_on_delta`), then quantises the rest. On the way, messages are lost or
+    duplicated. At the receiver, users' own imperfections are applied one after the other, then multiplicative noise,
+    then additive noise. The initial messages of a relaxation are ideal.
 
     Attributes
     ----------
@@ -157,13 +157,13 @@ class Channel(Spec):
     own: tuple[Effect, ...] = ()
 
     def ideal(self) -> bool:
-        """Whether none changes anything."""
+        """Whether no imperfection has an effect."""
         built_in = (getattr(self, name) for name in Channel.model_fields if name != "own")
         return not self.own and all(record.ideal() for record in built_in)
 
     @property
     def noisy(self) -> bool:
-        """Whether messages about a network at rest would still fluctuate."""
+        """Whether messages of a network at rest would still fluctuate."""
         rounding = self.quantisation.stochastic and not self.quantisation.ideal()
         if any(effect.noisy for effect in self.own):
             return True
@@ -171,10 +171,10 @@ class Channel(Spec):
 
     @property
     def uncertain(self) -> bool:
-        """Whether it is drawn at random how often a message arrives."""
+        """Whether the number of arrivals of a message is random."""
         return not (self.loss.ideal() and self.duplication.ideal())
 
     @property
     def coarse(self) -> bool:
-        """Whether a network may circle between values that its messages can tell."""
+        """Whether the state may oscillate below the resolution of messages."""
         return not (self.quantisation.ideal() and self.send_on_delta.ideal())

@@ -1,4 +1,4 @@
-"""What the neurons and synapses of a block do worse than ideal ones."""
+"""Imperfections of the neurons and synapses of a block."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ class TimeConstants(Record):
     Attributes
     ----------
     spread
-        σ of a lognormal factor: neuron i has η·exp(σξᵢ), at most 1 (or η if that is larger); in free-running mode its
-        time constant is T·exp(−σξᵢ). ξᵢ is normal and fixed for the run.
+        σ of a lognormal factor. Neuron i has the step η·exp(σξᵢ), at most 1 (or η if that is larger). In free-running
+        mode its time constant is T·exp(−σξᵢ). ξᵢ is normal and fixed for the run.
     """
 
     short = "spread"
     spread: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.spread == 0
 
 
 class Gain(Record):
-    """Neurons differ in gain: fᵢ(a) = f(gᵢ(a − tᵢ)), t being the threshold's.
+    """Neurons differ in gain: fᵢ(a) = f(gᵢ(a − tᵢ)), where t is the threshold.
 
     Attributes
     ----------
@@ -37,12 +37,12 @@ class Gain(Record):
     spread: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.spread == 0
 
 
 class Threshold(Record):
-    """Neurons differ in threshold: fᵢ(a) = f(gᵢ(a − tᵢ)), g being the gain.
+    """Neurons differ in threshold: fᵢ(a) = f(gᵢ(a − tᵢ)), where g is the gain.
 
     Attributes
     ----------
@@ -54,23 +54,23 @@ class Threshold(Record):
     spread: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.spread == 0
 
 
 class WeightPrecision(Record):
-    """Synapses, those from the input included, have few levels; biases have not.
+    """Synapses, including those from the input, have few levels. Biases have full precision.
 
-    The device holds no finer copy. Each update is rounded up or down at random such that its mean is right; initial
-    and loaded weights go to the nearest level. Levels are those of `Quantisation`. See ADR 8.
+    The device stores no finer copy. Each update is rounded stochastically, so that its mean is correct. Initial and
+    loaded weights are rounded to the nearest level. Levels are those of `Quantisation`. See ADR 8.
 
     Attributes
     ----------
     bits
-        Null: full precision.
+        Bits of a weight; null: full precision.
     range
-        Of the weights. ``auto``: [−R, R] with R eight standard deviations of the projection's initial weights.
-        Weights beyond it stay at its end, so a range that is too small stops learning.
+        Range of the weights. ``auto``: [−R, R] with R eight standard deviations of the projection's initial weights.
+        Weights beyond the range are clipped, so a range that is too small stops learning.
     """
 
     short = "bits"
@@ -78,48 +78,48 @@ class WeightPrecision(Record):
     range: Range = None
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.bits is None
 
 
 class Mismatch(Record):
-    """Backward use of a synapse is not quite its forward use: approximate (skew-)symmetry.
+    """Feedback uses slightly different weights than forward use: approximate (skew-)symmetry.
 
     Attributes
     ----------
     spread
-        σ: feedback is read from θᵢⱼ(1 + σξᵢⱼ) instead of θᵢⱼ, with ξᵢⱼ normal and fixed for the run.
+        σ: feedback uses θᵢⱼ(1 + σξᵢⱼ) instead of θᵢⱼ, with ξᵢⱼ normal and fixed for the run.
     """
 
     short = "spread"
     spread: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.spread == 0
 
 
 class ReadNoise(Record):
-    """Every read of the synapses, forward or backward, finds them a little different.
+    """Synapses fluctuate at every read, forward or backward.
 
     Attributes
     ----------
     sigma
         Standard deviation of each weight's fluctuation, in units of the standard deviation of the projection's
-        initial weights (gain/√n_pre). Independent for each sample, stream and firing, so a product θx gets noise of
-        standard deviation σ·(gain/√n_pre)·‖x‖.
+        initial weights (gain/√n_pre). It is independent for each sample, stream and firing. So a product θx has noise
+        of standard deviation σ·(gain/√n_pre)·‖x‖.
     """
 
     short = "sigma"
     sigma: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.sigma == 0
 
 
 class NudgeNoise(Record):
-    """The nudge of each output compartment is ∓β(∇ℓ(s±) + σξ±), ξ± normal and drawn anew at each firing.
+    """The nudge of each output compartment is ∓β(∇ℓ(s±) + σξ±), with normal ξ± drawn independently at each firing.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class NudgeNoise(Record):
     sigma: Size = 0.0
 
     def ideal(self) -> bool:
-        """Whether this changes nothing."""
+        """Whether the record has no effect."""
         return self.sigma == 0
 
 
@@ -147,10 +147,10 @@ class Device(Spec):
     nudge_noise: NudgeNoise = NudgeNoise()
 
     def ideal(self) -> bool:
-        """Whether none changes anything."""
+        """Whether no imperfection has an effect."""
         return all(getattr(self, name).ideal() for name in Device.model_fields)
 
     @property
     def noisy(self) -> bool:
-        """Whether a network of such devices never comes to rest."""
+        """Whether a network of such devices never settles."""
         return not (self.read_noise.ideal() and self.nudge_noise.ideal())

@@ -1,4 +1,4 @@
-"""The imperfections of a whole network: those of every channel and device, and exceptions."""
+"""Imperfections of a whole network: common ones for all channels and devices, and exceptions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Imperfections(Spec):
     Attributes
     ----------
     channel, channels
-        Of every channel, and by projection (``pre->post``, both directions). What an exception leaves out is as in
-        `channel`.
+        Imperfections of all channels, and exceptions by projection (``pre->post``, both directions). Settings that an
+        exception omits are taken from `channel`.
     device, devices
-        Of every block, and by population or block. What an exception leaves out is as in `device`, for a block as for
-        its population.
+        Imperfections of all blocks, and exceptions by population or block. Settings that an exception omits are taken
+        from the population's exception (for a block), else from `device`.
     """
 
     channel: Channel = Channel()
@@ -34,7 +34,7 @@ class Imperfections(Spec):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: Any) -> Any:
-        """Write out what exceptions leave out, so that a resolved configuration needs no merging."""
+        """Complete the exceptions, so that a resolved configuration needs no merging."""
         if not isinstance(values, dict):
             return values
         values = dict(values)
@@ -56,21 +56,21 @@ class Imperfections(Spec):
         return all(channel.ideal() for channel in channels) and all(device.ideal() for device in devices)
 
     def channel_of(self, projection: str) -> Channel:
-        """Of both directions of a projection."""
+        """Return the imperfections of both directions of a projection."""
         return self.channels.get(projection, self.channel)
 
     def device_of(self, block: str) -> Device:
-        """Of a block: its own, its population's, or everyone's."""
+        """Return the imperfections of a block: its own exception, its population's, or the common ones."""
         return self.devices.get(block, self.devices.get(block.split(".")[0], self.device))
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """What imperfections of a user's own count, each name once."""
+        """Counters of users' own imperfections, each name once."""
         found = (effect.counter for channel in (self.channel, *self.channels.values()) for effect in channel.own)
         return tuple({counter.name: counter for counter in found}.values())
 
     def noisy(self, network: Network) -> bool:
-        """Whether anything in the network fluctuates for ever, so that it never settles."""
+        """Whether anything in the network fluctuates permanently, so that it never settles."""
         channels = (self.channel_of(projection.name) for projection in network.recurrent)
         blocks = [p.name for p in network.populations]
         blocks += [name for name in self.devices if name.split(".")[0] in blocks]
@@ -78,7 +78,7 @@ class Imperfections(Spec):
 
 
 def _over(base: Any, exception: Any) -> Any:
-    """`base` with what `exception` says in its place; anything that is no mapping is left to validation."""
+    """Merge `exception` into `base`. Values that are not mappings are left to validation."""
     base, exception = _plain(base), _plain(exception)
     if not isinstance(base, dict) or not isinstance(exception, dict):
         return exception

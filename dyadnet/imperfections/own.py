@@ -1,4 +1,4 @@
-"""Imperfections of channels of a user's own: the record, its effect and its counter in one class."""
+"""Users' own channel imperfections: the settings, the effect and the counter in one class."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ TAKEN = {
     "channel",
     "refused",
 }
-"""Counts of a channel that there are anyhow, and what stands beside them."""
+"""Names that are already used for the counts of a channel, or next to them."""
 StreamName = Literal["mean", "difference"]
 
 
 class Counter(NamedTuple):
-    """What an imperfection counts on each channel.
+    """A counter of an imperfection on each channel.
 
     Attributes
     ----------
     name
-        As the record has it; Prometheus calls it ``dyadnet_messages_NAME_total``.
+        Name in the record. The Prometheus metric is called ``dyadnet_messages_NAME_total``.
     meaning
-        One sentence.
+        Description in one sentence.
     """
 
     name: str
@@ -47,17 +47,18 @@ class Counter(NamedTuple):
 
 
 class OwnEffect(Spec, ABC):
-    """An imperfection that a user writes and registers: ``dyadnet.register("imperfection", name)``.
+    """Base class of a user's imperfection, registered by ``dyadnet.register("imperfection", name)``.
 
-    A class that derives from it has a field ``kind: Literal[name] = name``, parameters as further fields, a counter,
-    and `apply`, which Python calls for each message that its receiver is about to hold.
+    A derived class has a field ``kind: Literal[name] = name``, its parameters as further fields, a counter, and
+    `apply`. Python calls `apply` for each message when it reaches its receiver.
 
     Attributes
     ----------
     counter
-        What `apply` counts.
+        Counter of `apply`.
     noisy
-        Whether messages about a network at rest still fluctuate: it never settles then, and runs for fixed sweeps.
+        Whether messages of a network at rest still fluctuate. If so, the network never settles and runs for a fixed
+        number of sweeps.
     """
 
     counter: ClassVar[Counter]
@@ -65,25 +66,26 @@ class OwnEffect(Spec, ABC):
 
     @abstractmethod
     def apply(self, values: NDArray[Any], draw: np.random.Generator, stream: StreamName) -> tuple[NDArray[Any], int]:
-        """What a stream of a message becomes, and how much is to be counted.
+        """Return the changed values of one stream of a message, and the number to add to the counter.
 
         Parameters
         ----------
         values
-            Shape (rows, neurons). With send-on-delta, what was not sent is NaN.
+            Shape (rows, neurons). With send-on-delta, numbers that were not sent are NaN.
         draw
-            Of this message: the same draws wherever its receiver lives. Nothing else may be drawn from.
+            Random generator of this message. It is the same wherever the receiver lives. Use no other source of
+            randomness.
         stream
-            Means (m, κθᵀm), or differences (d, θᵀd), which are of the size of β.
+            Means (m, κθᵀm), or differences (d, θᵀd), which have the magnitude of β.
         """
 
     def applied(self, values: NDArray[Any], draw: np.random.Generator, stream: StreamName) -> tuple[NDArray[Any], int]:
-        """What `apply` gives, if it is legal.
+        """Return the result of `apply`, after checking it.
 
         Raises
         ------
         UsageError
-            If it is not.
+            If the result is not legal.
         """
         found = self.apply(values.copy(), draw, stream)
         where = f"imperfections.channel.own: {self.model_dump()['kind']}"
@@ -119,7 +121,7 @@ class _Effects(Registry[Any]):
 
 
 EFFECTS: Registry[type[OwnEffect]] = _Effects("imperfection", check=_problem)
-"""Every imperfection that was registered."""
+"""All registered imperfections."""
 
 
 def _refuse(value: Any) -> Any:

@@ -1,6 +1,6 @@
-"""The neurons and synapses of one block as a device has them: spreads fixed for the run, and noise drawn anew.
+"""The device imperfections of one block: parameter spreads that are fixed for the run, and noise.
 
-Fixed draws are made for a whole population or projection, so that they are the same however it is split into blocks.
+Fixed draws are made for a whole population or projection. So they do not depend on the division into blocks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dyadnet.numerics.rng import Stream
 Array = NDArray[Any]
 
 AUTO_RANGE = 8.0
-"""Range of weights of few bits, in standard deviations of the projection's initial weights."""
+"""Default range of quantised weights, in standard deviations of the projection's initial weights."""
 
 
 class DeviceModel:
@@ -29,20 +29,20 @@ class DeviceModel:
     Parameters
     ----------
     device
-        Its imperfections.
+        Imperfections of the device.
     seed
-        Of the run.
+        Seed of the run.
     spec
         The block.
     dtype
-        Of the block's numbers.
+        Type of the block's numbers.
 
     Attributes
     ----------
     device
-        As given.
+        Imperfections of the device.
     rates
-        exp(σξ) of each neuron, by which it is faster; None if all are alike.
+        Speed factor exp(σξ) of each neuron; None if all are equal.
     gain, threshold
         g and t of each neuron in f(g(a − t)), shape (n,); None if all are 1, or 0.
     """
@@ -66,55 +66,56 @@ class DeviceModel:
     # Spreads
 
     def steps(self, step: float, out: Array) -> None:
-        """η of each neuron: lognormal around `step`, at most 1 (or `step` if that is larger)."""
+        """Write η of each neuron to `out`: lognormal around `step`, at most 1 (or `step` if that is larger)."""
         out[...] = step if self.rates is None else np.minimum(step * self.rates, max(step, 1.0))
 
     def speeds(self, out: Array) -> None:
-        """T/Tᵢ of each neuron: in real time, 1 − e^(−Δt/Tᵢ) takes the place of η."""
+        """Write T/Tᵢ of each neuron to `out`. In real time, 1 − e^(−Δt/Tᵢ) takes the place of η."""
         out[...] = 1.0 if self.rates is None else self.rates
 
     def seen(self, A: Array) -> Array:
-        """The mean pre-activation that f is applied to, g(A − t); `A` itself if neurons are all alike."""
+        """Return the effective mean pre-activation g(A − t), to which f is applied; `A` itself if neurons are equal."""
         if self.threshold is not None:
             A = A - self.threshold
         return A if self.gain is None else A * self.gain
 
     def scaled(self, D: Array) -> Array:
-        """The half difference of pre-activations that f is applied to, gD."""
+        """Return the effective half difference of pre-activations, gD."""
         return D if self.gain is None else D * self.gain
 
     def potential(self, activation: Activation, s: NDArray[np.floating]) -> NDArray[np.float64]:
-        """G with G′ the inverse of a ↦ f(g(a − t)): G₀(s)/g + ts."""
+        """Return G with G′ the inverse of a ↦ f(g(a − t)): G₀(s)/g + ts."""
         found = np.asarray(activation.potential(s), dtype=np.float64)
         if self.gain is not None:
             found = found / self.gain
         return found if self.threshold is None else found + self.threshold * s
 
     def steepest(self, activation: Activation) -> float | NDArray[np.float64]:
-        """Largest slope of each neuron's f, which is g·f′."""
+        """Return the largest slope of each neuron's f, which is g·f′."""
         if self.gain is None:
             return activation.steepest
         return activation.steepest * self.gain.astype(np.float64)
 
     @property
     def reads(self) -> bool:
-        """Whether reading synapses adds noise."""
+        """Whether read noise is present."""
         return not self.device.read_noise.ideal()
 
 
 def programmed(
     weights: Array, precision: WeightPrecision, projection: Projection, fan_in: float, draws: Stream | None, count: int
 ) -> None:
-    """Put weights onto the levels that the device has, in place.
+    """Round weights to the levels of the device, in place.
 
     Parameters
     ----------
     projection, fan_in
-        For the automatic range.
+        Needed for the automatic range.
     draws
-        Of stochastic rounding; None: to the nearest level, which leaves weights that are on one as they are.
+        Random stream for stochastic rounding. None: round to the nearest level, which does not change weights that
+        are already at a level.
     count
-        Number of the update, by which draws are counted.
+        Number of the update, which selects the draws.
     """
     if precision.bits is None:
         return

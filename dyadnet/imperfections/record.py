@@ -1,4 +1,4 @@
-"""What the records of imperfections have in common: how they are written, and their kinds of numbers."""
+"""Common parts of the records of imperfections: their short form, and their types of numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Range = Annotated[tuple[float, float] | None, BeforeValidator(_range)]
 
 
 class Record(Spec):
-    """A record that may be written as the number of its field `short`."""
+    """A record that can be written as the single number of its field `short`."""
 
     short: ClassVar[str] = ""
 

@@ -1,1 +1,1 @@
-"""From a gradient to weights: optimisers, schedules, and the blocks whose parameters they change."""
+"""Learning: optimisers, schedules, and the blocks whose parameters they change."""

@@ -1,8 +1,8 @@
 """A block: synapses, biases, optimiser state, and the Hebbian learning of a slice of one population.
 
-Synapses live with the postsynaptic block, as in a crossbar that is read from both sides: forward for the block's
-own drive, transposed for the feedback it sends down. The neurons themselves, whose state differs from lane to lane,
-are in the lanes of `dyadnet.program`. A block knows its neighbours by name only.
+Synapses live with the postsynaptic block, as in a crossbar that is read from both sides: forward for the block's own
+drive, transposed for the feedback that it sends down. The state of the neurons differs between lanes, so it is in the
+lanes of `dyadnet.program`. A block knows its neighbours by name only.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Block:
     Parameters
     ----------
     name
-        Which block of the topology.
+        Name of the block in the topology.
     topology
         All blocks and links; only those that touch this block are kept.
     seed
@@ -42,22 +42,22 @@ class Block:
     dtype
         float32 or float64.
     optimiser
-        Of weights and biases.
+        Optimiser of weights and biases.
     device
-        What its neurons and synapses do worse than ideal ones.
+        Imperfections of its neurons and synapses.
 
     Attributes
     ----------
     projections
-        What it has of each projection that ends here, those from the input left out, in the order of the description.
+        Its parts of the projections that end here, except those from the input, in the order of the description.
     entry
-        What it has of θ₀; None if it does not read the input.
+        Its part of θ₀; None if it does not read the input.
     synapses, called
-        Those of `projections` that are compiled; those that Python computes, with `entry`.
+        The compiled ones of `projections`; and those that are computed in Python, together with `entry`.
     measured
-        Norm of the synapses and of their change, at the latest update that was measured.
+        Norms of the synapses and of their change, at the latest measured update.
     agreement
-        Of the latest contrast that was compared with the exact gradient: their scalar product, and both squares.
+        Latest comparison of a contrast with the exact gradient: their scalar product, and the squared norms of both.
     """
 
     name: str
@@ -104,15 +104,16 @@ class Block:
         return self.spec.population.name == self.topology.network.output
 
     def parameters(self) -> dict[str, Array]:
-        """Every learned array by name, in the documented order: θ₀, then θ by projection and pre block, then bias.
+        """Return every learned array by name, in the documented order: θ₀, then θ by projection and pre block, then
+        bias.
 
-        θ has the name of the pre block; what a kind of a user's own learns, ``<block>.<name>``.
-        These are the block's own; whoever writes to one calls `refresh`.
+        θ has the name of the pre block. A parameter of a user's own projection kind is named ``<block>.<name>``. The
+        arrays are the block's own, not copies. Call `refresh` after writing to one.
         """
         return {key: array for arrays in self.by_source().values() for key, array in arrays.items()}
 
     def by_source(self) -> dict[str, dict[str, Array]]:
-        """`parameters` by presynaptic block, ``input`` or ``bias``, in the same order."""
+        """Return `parameters` by presynaptic block, ``input`` or ``bias``, in the same order."""
         found: dict[str, dict[str, Array]] = {}
         for one in self._all():
             found[one.source] = one.parameters()
@@ -126,7 +127,7 @@ class Block:
             end.coupling = couplings[end.projection_index]
 
     def update(self, update: Update) -> None:
-        """Take one step along `gradient`; if it is to be measured, note the norms of synapses and of their change."""
+        """Take one step along `gradient`. If `update.measured`, record the norms of synapses and of their change."""
         before = {key: weights.copy() for key, weights in self.parameters().items()} if update.measured else {}
         gradients = self.gradient
         if self._exact is not None:
@@ -139,7 +140,7 @@ class Block:
             known = _form(state) if self.optimiser.form is None else None
             self.optimiser.step(weights, gradients[key], state, update.rate, update.count, decay=key != "bias")
             if known is not None:
-                # What is kept of a gradient must not become the next one.
+                # A state array must not share memory with the gradient, which will be overwritten.
                 shared = weights, gradients[key]
                 state |= {name: _own(np.asarray(value), shared) for name, value in state.items()}
                 if _form(state) != known:
@@ -153,12 +154,12 @@ class Block:
             self.measured = (self.norm(), float(np.sqrt(change)))
 
     def keep(self) -> None:
-        """Keep `gradient`, for the next update's to be compared with."""
+        """Keep a copy of `gradient`, to which the gradient of the next update is compared."""
         self._exact = {key: gradient.copy() for key, gradient in self.gradient.items()}
 
     @property
     def needs_attention(self) -> bool:
-        """Whether an update is more than a step of the optimiser."""
+        """Whether an update needs more than a step of the optimiser."""
         return self._exact is not None or not self.device.weights.ideal()
 
     def adopt(
@@ -170,18 +171,18 @@ class Block:
         forward: Array,
         states: Mapping[str, Array],
     ) -> None:
-        """Move parameters, gradient and the optimiser's state to places in arrays of many blocks.
+        """Move parameters, gradient and the optimiser's state into arrays that are shared by many blocks.
 
         Parameters
         ----------
         offsets
-            Where each parameter goes, in each of the arrays.
+            Offset of each parameter, the same in each of the arrays.
         backward
-            Where synapses as feedback reads them go; None if no synapse anywhere differs backward.
+            Destination of synapses as feedback reads them; None if backward synapses equal the forward ones everywhere.
         forward
-            Where transposed synapses go.
+            Destination of transposed synapses.
         states
-            Of the optimiser, by name; what is not among them stays where it is.
+            Destination of the optimiser's state, by name. State arrays of other names stay where they are.
         """
 
         def moved(array: Array, into: Array, key: str) -> Array:
@@ -206,25 +207,25 @@ class Block:
         return state
 
     def refresh(self) -> None:
-        """Follow a change of the weights."""
+        """Update derived arrays after a change of the weights."""
         for one in self._all():
             one.refresh()
 
     def norm(self) -> float:
-        """Frobenius norm of all synapses of this block, those from the input included."""
+        """Return the Frobenius norm of all synapses of this block, including those from the input."""
         return float(np.sqrt(sum(_square(w) for key, w in self.parameters().items() if key != "bias")))
 
     def digest(self) -> bytes:
-        """SHA-256 over this block's parameters as little-endian bytes, in the order of `parameters`."""
+        """Return the SHA-256 over this block's parameters as little-endian bytes, in the order of `parameters`."""
         return digest(self.parameters())
 
     def load(self, arrays: Mapping[str, Array]) -> None:
-        """Take over parameters by name.
+        """Set parameters by name.
 
         Raises
         ------
         RunFolderError
-            If a name is missing or a shape differs: these are weights of another network.
+            If a name is missing or a shape differs, because the weights belong to another network.
         """
         for key, weights in self.parameters().items():
             if key not in arrays or arrays[key].shape != weights.shape:
@@ -237,14 +238,14 @@ class Block:
         self._programme()
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that learning changes, as arrays of its own."""
+        """Return copies of everything that learning changes."""
         return {
             "parameters": {key: weights.copy() for key, weights in self.parameters().items()},
             "states": {key: {k: a.copy() for k, a in state.items()} for key, state in self.states.items()},
         }
 
     def restore(self, snapshot: Mapping[str, Any]) -> None:
-        """Go back to a snapshot."""
+        """Restore the state of a snapshot."""
         for key, weights in self.parameters().items():
             weights[...] = snapshot["parameters"][key]
         for key, state in self.states.items():
@@ -254,7 +255,7 @@ class Block:
         self.refresh()
 
     def _programme(self, count: int | None = None) -> None:
-        """Put the synapses into the device: at the nearest levels, or rounding the update of that number at random."""
+        """Program the synapses into the device: round to the nearest level, or stochastically for update `count`."""
         precision = self.device.weights
         if not precision.ideal():
             for one in self._all():
@@ -265,23 +266,23 @@ class Block:
 
     @property
     def input_weights(self) -> Array | None:
-        """θ₀ where it is dense."""
+        """θ₀ if it is dense, else None."""
         return self.entry.weights if isinstance(self.entry, Synapses) and self.entry.plan is None else None
 
     def _all(self) -> Iterator[Made]:
-        """What it has of every projection that ends here, the one from the input first."""
+        """Yield its parts of all projections that end here, the one from the input first."""
         if self.entry is not None:
             yield self.entry
         yield from self.projections
 
 
 def _own(array: Array, others: Sequence[Array]) -> Array:
-    """An array that has no memory in common with others."""
+    """Return the array, or a copy if it shares memory with others."""
     return array.copy() if any(np.may_share_memory(array, other) for other in others) else array
 
 
 def _form(state: State) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Type and shape of all arrays of an optimiser's state, by which a checkpoint is known to fit."""
+    """Return type and shape of all arrays of an optimiser's state. A checkpoint must match them."""
     return {name: (array.dtype.name, array.shape) for name, array in state.items()}
 
 

@@ -1,4 +1,4 @@
-"""When a run has learned what it will: a number of its record that gets no better for so many epochs."""
+"""Early stopping: end a run when a recorded quantity has not improved for a number of epochs."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ MONITORS: tuple[Monitor, ...] = get_args(Monitor)
 
 
 class EarlyStoppingSpec(Spec):
-    """Stop after epochs without a better number of the record. A whole number stands for `patience` alone.
+    """Stop after a number of epochs without improvement of a recorded quantity. A whole number stands for `patience`.
 
     Attributes
     ----------
     monitor
-        Which number: accuracy, R², PSNR and SSIM are to rise, losses and errors to fall. ``auto`` is
-        ``validation_accuracy`` where targets are classes, and ``validation_loss`` where they are numbers.
+        Monitored quantity. Accuracy, R², PSNR and SSIM should rise; losses and errors should fall. ``auto`` is
+        ``validation_accuracy`` if targets are classes, and ``validation_loss`` if they are numbers.
     patience
-        Epochs without a better one after which the run stops.
+        Number of epochs without improvement after which the run stops.
     min_delta
-        What is better has to be so by more than this.
+        Changes of at most this do not count as improvement.
     """
 
     monitor: Monitor = "auto"
@@ -57,12 +57,12 @@ class EarlyStoppingSpec(Spec):
 
 
 class Patience:
-    """Counts epochs since the last better one.
+    """Counts epochs since the last improvement.
 
     Parameters
     ----------
     spec
-        What is better, and for how long to wait.
+        The monitored quantity, and how long to wait.
     """
 
     def __init__(self, spec: EarlyStoppingSpec) -> None:
@@ -73,19 +73,19 @@ class Patience:
 
     @property
     def reason(self) -> str | None:
-        """Why to stop; None: go on."""
+        """Reason to stop, or None to continue."""
         if self._since < self._spec.patience:
             return None
         epochs = f"{self._since} epoch{'s' if self._since > 1 else ''}"
         return f"no better {self._monitor} than {self._best:.6g} for {epochs}"
 
     def note(self, record: Mapping[str, Any]) -> None:
-        """An epoch has ended with this line of the record.
+        """Take note of the record's line of an epoch that has ended.
 
         Raises
         ------
         ConfigError
-            If the record has no number of that name: the accuracy of numbers, or the R² of classes.
+            If the record lacks the monitored quantity, such as accuracy for numbers or R² for classes.
         """
         found = record["validation"]
         self._monitor = monitored(self._spec.monitor, numbers="accuracy" not in found, images="psnr" in found)
@@ -98,24 +98,25 @@ class Patience:
             self._since += 1
 
     def state(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the state as plain values."""
         best = None if math.isnan(self._best) else self._best
         return {"best": best, "since": self._since, "monitor": self._monitor}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`."""
+        """Continue from a `state`."""
         self._best = math.nan if state["best"] is None else float(state["best"])
         self._since = int(state["since"])
         self._monitor = str(state.get("monitor", self._monitor))
 
 
 def monitored(monitor: Monitor, *, numbers: bool, images: bool = False) -> str:
-    """The number of the record that is looked at, where targets are classes, numbers or images, which are numbers too.
+    """Return the name of the monitored quantity for targets that are classes, numbers, or images (which are numbers,
+    too).
 
     Raises
     ------
     ConfigError
-        If the record of such targets does not have it.
+        If the record does not contain this quantity for such targets.
     """
     if monitor == "auto":
         return "validation_loss" if numbers else "validation_accuracy"

@@ -1,4 +1,4 @@
-"""Optimisers: what turns a Hebbian gradient into a change of weights. Their state lives beside the weights."""
+"""Optimisers convert a Hebbian gradient to a change of weights. Their state is stored with the weights."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ State = dict[str, Array]
 
 
 class OptimiserSpec(Spec):
-    """The base of every optimiser: its fields are settings, and `kind` is its name.
+    """Base class of every optimiser. Its fields are settings, and `kind` is its name.
 
-    One of your own has `start` and `step`, which are called for every learned array of every block.
+    A user's optimiser implements `start` and `step`, which are called for every learned array of every block.
 
     Attributes
     ----------
     form
-        The compiled function that takes the place of `step`, with `numbers`; None if `step` is to be called.
+        Name of the compiled function that replaces `step` and takes `numbers`; None if `step` is called.
     """
 
     form: ClassVar[Literal["momentum", "adam"] | None] = None
 
     @abstractmethod
     def start(self, weights: Array) -> State:
-        """State before the first update: arrays by name, of any shapes. It goes into checkpoints."""
+        """Return the state before the first update: arrays by name, of any shapes. Checkpoints contain it."""
 
     @abstractmethod
     def step(self, weights: Array, gradient: Array, state: State, rate: float, count: int, decay: bool) -> None:
@@ -41,31 +41,31 @@ class OptimiserSpec(Spec):
         Parameters
         ----------
         gradient
-            May be overwritten.
+            Gradient. May be overwritten.
         state
-            Of these weights. Its arrays keep their names, shapes and types.
+            State of these weights. Its arrays must keep their names, shapes and types.
         rate
             Learning rate.
         count
-            1 at the first update.
+            Number of the update, 1 at the first one.
         decay
             Whether these are weights, which decay, or biases, which do not.
         """
 
     def numbers(self, rate: float, count: int) -> tuple[float, ...]:
-        """What the compiled function gets for weights, beside the arrays; biases do not decay."""
+        """Return the scalar arguments of the compiled function for weights. Biases do not decay."""
         return ()
 
 
 class _Decay(OptimiserSpec):
-    """Both ways to decay weights; neither touches biases.
+    """Base class with two ways of weight decay. Neither affects biases.
 
     Attributes
     ----------
     weight_decay
-        Decoupled: each update also takes learning rate × weight_decay × θ off θ.
+        Decoupled decay: each update also subtracts learning rate × weight_decay × θ from θ.
     l2
-        Coupled: l2 × θ is added to the gradient.
+        Coupled decay: l2 × θ is added to the gradient.
     """
 
     weight_decay: float = Field(0.0, ge=0)
@@ -156,7 +156,7 @@ def _by_name(value: Any) -> Any:
 
 
 def _problem(name: str, thing: Any) -> str | None:
-    """What is wrong with an optimiser that is to be added."""
+    """Return what is wrong with an optimiser that is to be registered, or None."""
     if problem := check_spec(OptimiserSpec)(name, thing):
         return problem
     if thing.form is not None:
@@ -167,10 +167,10 @@ def _problem(name: str, thing: Any) -> str | None:
 OPTIMISERS: Registry[type[OptimiserSpec]] = Registry(
     "optimiser", {"sgd": SGD, "momentum": Momentum, "adam": Adam}, _problem
 )
-"""Every optimiser by its name in a configuration."""
+"""All optimisers by their names in a configuration."""
 Optimiser = Annotated[
     Annotated[SGD | Momentum | Adam, Field(discriminator="kind")],
     BeforeValidator(_by_name),
     Open(OPTIMISERS, by_name=True),
 ]
-"""An optimiser as a configuration writes it; by its name alone if the rest is as it is unless given."""
+"""An optimiser as a configuration writes it. Its name alone selects default settings."""

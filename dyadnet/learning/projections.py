@@ -1,6 +1,6 @@
-"""What a block has of its projections: weights as they are read in both directions.
+"""A block's parts of its projections: weights as they are read in both directions.
 
-Those of compiled kinds are `Synapses`, those that Python computes `CalledSynapses`.
+Parts of compiled kinds are `Synapses`; those that are computed in Python are `CalledSynapses`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Moved = Callable[[Array, Array, str], Array]
 
 
 class Initialisation(NamedTuple):
-    """What initial weights depend on beside the projection, and how feedback differs from them."""
+    """What initial weights depend on in addition to the projection, and how feedback weights differ from them."""
 
     network: Network
     seed: int
@@ -45,25 +45,25 @@ class Synapses:
     source
         Name of the presynaptic block, or ``input``.
     projection
-        Whose part it is.
+        The projection to which the part belongs.
     between
-        The blocks it joins; None if the input is one end.
+        The blocks that it joins; None if one end is the input.
     weights
-        θ, C-contiguous; of dense synapses of shape (n_post, n_pre).
+        θ, C-contiguous; for dense synapses of shape (n_post, n_pre).
     plan
-        What it joins; None for dense synapses.
+        Which neurons it joins; None for dense synapses.
     fan_in
-        Synapses of a postsynaptic neuron, on average over the whole projection.
+        Number of synapses per postsynaptic neuron, averaged over the whole projection.
     coupling
-        κ in force.
+        Present κ.
     projection_index
-        Which of the description's projections between populations it belongs to.
+        Index of the projection among those between populations, in the order of the description.
     mismatch
-        By how much backward use differs, of the shape of θ; None if it does not.
+        Factor between backward and forward weights, of the shape of θ; None if they are equal.
     backward
-        θ as feedback is read from it: the weights themselves unless there is a mismatch.
+        θ as read by feedback. It is the array `weights` itself unless there is a mismatch.
     forward
-        θᵀ, shape (n_pre, n_post), where BLAS multiplies faster by it; None elsewhere.
+        θᵀ, shape (n_pre, n_post), if BLAS multiplies faster by it; else None.
     """
 
     source: str
@@ -81,14 +81,14 @@ class Synapses:
     def __post_init__(self) -> None:
         self.backward = self.weights if self.mismatch is None else self.weights * self.mismatch
         self.forward = None
-        # Nobody multiplies forward by what comes from the input more than once.
+        # The product with the input is computed only once per relaxation, so it needs no transposed copy.
         if self.plan is None and self.projection_index >= 0:
             columns, inner = self.weights.shape
             self.forward = np.ascontiguousarray(self.weights.T) if turned(inner, columns) else None
 
     @property
     def link(self) -> Link:
-        """The blocks it joins; not of a projection from the input."""
+        """The blocks that it joins. Not for a projection from the input."""
         assert self.between is not None, "one end is the input"
         return self.between
 
@@ -100,7 +100,7 @@ class Synapses:
         return kind
 
     def refresh(self) -> None:
-        """Follow a change of the weights."""
+        """Update derived arrays after a change of the weights."""
         if self.mismatch is not None:
             np.multiply(self.weights, self.mismatch, out=self.backward)
         elif self.backward is not self.weights:
@@ -109,16 +109,16 @@ class Synapses:
             transposed(self.weights, self.forward)
 
     def parameters(self) -> dict[str, Array]:
-        """θ, by the name that the block has for it; nothing if there is none to learn."""
+        """Return θ by the name that the block uses for it; empty if there is nothing to learn."""
         return {self.source: self.weights} if self.weights.size else {}
 
     def prepared(self, dtype: Any = None) -> Any:
-        """The part, as array functions of `kind` take it; in another type if asked for."""
+        """Return the part in the form that the array functions of `kind` take, in another type on request."""
         weights = self.weights if dtype is None else self.weights.astype(dtype)
         return weights if self.plan is None else (self.plan, weights.reshape(-1), {"": self.weights.shape})
 
     def adopt(self, moved: Moved, weights: Array, backward: Array | None, forward: Array) -> None:
-        """Move its arrays into arrays of many blocks; see `dyadnet.learning.block.Block.adopt`."""
+        """Move its arrays into arrays that many blocks share; see `dyadnet.learning.block.Block.adopt`."""
         if not self.weights.size:
             return
         read = self.backward
@@ -129,23 +129,23 @@ class Synapses:
         if self.forward is not None:
             self.forward = moved(self.forward, forward, self.source)
 
-    # In Python, for back-propagation and analyses
+    # Python versions, for back-propagation and analyses
 
     def product(self, x: Array) -> Array:
-        """θx of each row."""
+        """Return θx for each row."""
         return self.kind.forward(self.prepared(), x)
 
     def transposed(self, d: Array, x: Array | None = None) -> Array:
-        """θᵀd of each row, where x is what θ multiplies, of which windows are pooled."""
+        """Return θᵀd for each row. Pooling kinds also need x, the array that θ multiplies in forward direction."""
         return self.kind.backward(self.prepared(), d, x)
 
     def gradient(self, post: Array, pre: Array) -> dict[str, Array]:
-        """The gradient of Σ post·θ pre, by the block's name of θ."""
+        """Return the gradient of Σ post·θ pre, by the block's name of θ."""
         found = self.kind.contrast(self.prepared(), post, pre)
         return dict.fromkeys(self.parameters(), found[""])
 
     def dense(self) -> NDArray[np.float64]:
-        """θ as a matrix of shape (n_post, n_pre)."""
+        """Return θ as a matrix of shape (n_post, n_pre)."""
         if self.plan is None:
             return self.weights.astype(np.float64)
         rows = np.eye(int(self.plan[N_PRE]))
@@ -154,7 +154,7 @@ class Synapses:
 
 @dataclass(slots=True)
 class CalledSynapses:
-    """A block's projection of a kind that Python computes.
+    """A block's part of a projection whose kind is computed in Python.
 
     Attributes
     ----------
@@ -163,13 +163,13 @@ class CalledSynapses:
     kind
         The kind with its settings.
     arrays
-        Its parameters by name.
+        Parameters by name.
     ends
-        What it joins.
+        The populations that it joins.
     coupling
-        κ in force.
+        Present κ.
     projection_index
-        Which of the description's projections between populations it is.
+        Index of the projection among those between populations, in the order of the description.
     """
 
     source: str
@@ -184,37 +184,37 @@ class CalledSynapses:
         self.refresh()
 
     def parameters(self) -> dict[str, Array]:
-        """Its arrays, by the names that the block has for them: ``<source>.<name>``."""
+        """Return its arrays by the names that the block uses for them: ``<source>.<name>``."""
         return {f"{self.source}.{name}": array for name, array in self.arrays.items()}
 
     def adopt(self, moved: Moved, weights: Array, backward: Array | None, forward: Array) -> None:
-        """Move its arrays into an array of many blocks; see `dyadnet.learning.block.Block.adopt`."""
+        """Move its arrays into an array that many blocks share; see `dyadnet.learning.block.Block.adopt`."""
         self.arrays = {name: moved(array, weights, f"{self.source}.{name}") for name, array in self.arrays.items()}
         self.refresh()
 
     def refresh(self) -> None:
-        """Follow a change of the parameters."""
+        """Update derived data after a change of the parameters."""
         self._prepared = self.kind.prepared(self.arrays, self.ends)
 
     def product(self, x: Array) -> Array:
-        """θx of each row."""
+        """Return θx for each row."""
         return self.kind.forward(self._prepared, x)
 
     def transposed(self, d: Array, x: Array | None = None) -> Array:
-        """θᵀd of each row; x, what θ multiplies, makes no difference."""
+        """Return θᵀd for each row. The argument x is ignored."""
         return self.kind.backward(self._prepared, d)
 
     def gradient(self, post: Array, pre: Array) -> dict[str, Array]:
-        """The gradient of Σ post·θ pre, by the block's names of the parameters."""
+        """Return the gradient of Σ post·θ pre, by the block's names of the parameters."""
         found = self.kind.contrast(self._prepared, post, pre)
         return {f"{self.source}.{name}": found[name] for name in self.arrays}
 
     def widely(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """θx of each row in float64."""
+        """Return θx for each row in float64."""
         return np.asarray(self.kind.forward(self._wide(), x), dtype=np.float64)
 
     def dense(self) -> NDArray[np.float64]:
-        """θ as a matrix of shape (n_post, n_pre)."""
+        """Return θ as a matrix of shape (n_post, n_pre)."""
         return self.kind.dense(self._wide(), self.ends)
 
     def _wide(self) -> Any:
@@ -223,7 +223,7 @@ class CalledSynapses:
 
 @dataclass(slots=True)
 class Axon:
-    """This block's side of a link whose synapses live with another block: state goes out, feedback comes in."""
+    """This block's side of a link whose synapses live with another block. State goes out, feedback comes in."""
 
     link: Link
     coupling: float
@@ -234,14 +234,14 @@ Made = Synapses | CalledSynapses
 
 
 def made(block: BlockSlice, projection: Projection, link: Link | None, number: int, run: Initialisation) -> Made:
-    """A block's part of a projection before learning.
+    """Build a block's part of a projection with its initial weights.
 
     Parameters
     ----------
     link
-        What it joins; None if the input is one end.
+        The blocks that it joins; None if one end is the input.
     number
-        Of the projection among those between populations; −1 for one from the input.
+        Index of the projection among those between populations; −1 for one from the input.
     """
     kind, ends = projection.connectivity, run.network.ends(projection)
     source = INPUT if link is None else link.pre.name
@@ -264,7 +264,7 @@ def made(block: BlockSlice, projection: Projection, link: Link | None, number: i
 
 @lru_cache(maxsize=2)
 def normal(seed: int, purpose: str, projection: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Standard normal numbers of a whole projection, the same however it is split into blocks."""
+    """Draw standard normal numbers for a whole projection. They do not depend on the division into blocks."""
     whole = Stream(seed, purpose, projection).at().standard_normal(shape)
     whole.setflags(write=False)
     return whole

@@ -1,4 +1,4 @@
-"""Values that change while a run goes on: learning rate, β and λ."""
+"""Schedules of values that change during a run: learning rate, β and λ."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from dyadnet.schema import Spec
 
 
 class ScheduleSpec(Spec):
-    """The base of every schedule: its fields are settings, and `kind` is its name.
+    """Base class of every schedule. Its fields are settings, and `kind` is its name.
 
-    One of your own has `at` and `extremes`.
+    A user's schedule implements `at` and `extremes`.
     """
 
     @abstractmethod
     def at(self, epoch: float, epochs: int) -> float:
-        """Value at a moment, counted in epochs from 0, of a run of `epochs`."""
+        """Return the value at a moment, counted in epochs from 0, of a run of `epochs`."""
 
     @abstractmethod
     def extremes(self, epochs: int) -> tuple[float, float]:
-        """Smallest and largest value in a run; what it may be is checked by them."""
+        """Return the smallest and largest value in a run. They are used to validate settings."""
 
     @property
     def stretches(self) -> bool:
-        """Whether the value at a moment depends on how long the run is, which cannot change then."""
+        """Whether the value at a moment depends on the length of the run. If so, the length cannot be changed later."""
         return True
 
 
 class ConstantSchedule(ScheduleSpec):
-    """The same value throughout."""
+    """A constant value."""
 
     kind: Literal["constant"] = "constant"
     value: float
@@ -53,9 +53,9 @@ class ConstantSchedule(ScheduleSpec):
 
 
 class Linear(ScheduleSpec):
-    """From `start` to `end` in a straight line between the epochs `begin` and `begin + over`, constant outside.
+    """Linear change from `start` to `end` between the epochs `begin` and `begin + over`; constant outside.
 
-    `over` is the rest of the run unless given.
+    Default of `over`: the rest of the run.
     """
 
     kind: Literal["linear"] = "linear"
@@ -98,7 +98,7 @@ class Cosine(ScheduleSpec):
 
 
 class Increments(ScheduleSpec):
-    """`start` in the first epoch, `step` more in each further one, never beyond `limit`.
+    """`start` in the first epoch, and `step` more in each further epoch, up to `limit`.
 
     β = 0.1 + 0.05 an epoch is the paper's strong nudging.
     """
@@ -135,7 +135,7 @@ SCHEDULES: Registry[type[ScheduleSpec]] = Registry(
     {"constant": ConstantSchedule, "linear": Linear, "cosine": Cosine, "increments": Increments},
     check_spec(ScheduleSpec),
 )
-"""Every schedule by its name in a configuration."""
+"""All schedules by their names in a configuration."""
 Law = Annotated[
     Annotated[ConstantSchedule | Linear | Cosine | Increments, Field(discriminator="kind")],
     BeforeValidator(_from_number),
@@ -144,16 +144,16 @@ Law = Annotated[
 
 
 class Piece(Spec):
-    """One schedule for so many epochs, as if they were a run of their own."""
+    """A schedule for a number of epochs, as if they were a separate run."""
 
     epochs: int = Field(ge=1)
     of: Law
 
 
 class Piecewise(ScheduleSpec):
-    """One schedule after the other; the last one's end stays.
+    """A sequence of schedules. After the last one, its final value remains.
 
-    Training a network, then changing it into another, is a piece of constant λ and one that moves it.
+    For example, a piece of constant λ and a piece that moves it first train a network, then change it into another one.
     """
 
     kind: Literal["piecewise"] = "piecewise"

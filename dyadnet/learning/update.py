@@ -1,4 +1,4 @@
-"""What a Hebbian update is asked to do: the record that travels from the coordinator to the blocks."""
+"""Requests for Hebbian updates, which the coordinator sends to the blocks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Update:
     Attributes
     ----------
     beta
-        The β at which the last phase settled.
+        β at which the last phase settled.
     samples
-        True size of the minibatch, which the contrast is divided by.
+        Actual size of the minibatch, by which the contrast is divided.
     rate
         Learning rate.
     count
-        1 for the run's first update.
+        Number of the update in the run, from 1.
     measured
-        Whether blocks note the norms of their synapses and of this update.
+        Whether blocks record the norms of their synapses and of this update.
     """
 
     beta: float

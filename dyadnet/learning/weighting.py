@@ -1,7 +1,7 @@
-"""Weights of samples: how often each is learned from.
+"""Sample weights: they determine how often each sample is used for training.
 
-A sample of twice the weight is learned from twice as often, and settles as any other does. Scaling its nudge instead
-would give it another β, and with it another error of the contrast and another bound on βf′.
+A sample of twice the weight is used twice as often, and settles like any other. Scaling its nudge instead would change
+its β, and thereby the error of the contrast and the bound on βf′.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 
 
 def weighted(weights: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """As many samples as there are weights, each as often as its weight says (systematic resampling in a drawn order).
+    """Draw n samples by n weights, each as often as its weight says (systematic resampling, random order).
 
-    Of n samples, one of weight w comes ⌊n·w/Σw⌋ times or once more, n·w/Σw times on average over draws; equal weights
-    give every sample once.
+    Of n samples, one of weight w is drawn ⌊n·w/Σw⌋ times or once more, n·w/Σw times on average. With equal weights,
+    every sample is drawn once.
 
     Parameters
     ----------
     weights
         Shape (n,), at least 0, not all 0.
     generator
-        What a run seeds anew for every epoch.
+        Random generator. A run seeds it anew for every epoch.
 
     Returns
     -------
     ndarray
-        Places among the weights, shape (n,), rising.
+        Sorted indices of the drawn samples, shape (n,).
     """
     count = len(weights)
-    # In the order of the samples, all of a class might come or none: whatever its period is, a drawn order has none.
+    # In the order of the samples, a periodic order of classes could favour one class. A random order has no period.
     order = generator.permutation(count)
     ends = np.cumsum(weights[order] * (count / weights.sum()))
     found = np.searchsorted(ends, np.arange(count) + generator.random(), side="right")

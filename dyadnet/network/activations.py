@@ -1,9 +1,9 @@
-"""Activation functions f, with what the dynamics and the objective need of each.
+"""Activation functions f, and the quantities that the dynamics and the objective need of each.
 
-An activation turns the pre-activations of a dyad, a± = A ± D, into its mean m = (f(a⁺)+f(a⁻))/2 and its
-difference d = (f(a⁺)−f(a⁻))/2. In float32 the difference of two activities cancels when D is near 1e-5, so each
-activation forms d without subtracting them: by the slope where both compartments lie on one linear piece, by an
-addition theorem where f is smooth.
+An activation maps the pre-activations of a dyad, a± = A ± D, to its mean m = (f(a⁺)+f(a⁻))/2 and its difference
+d = (f(a⁺)−f(a⁻))/2. In float32 the difference of two activities suffers from cancellation when D is near 1e-5.
+Therefore each activation computes d without subtracting activities: by the slope if both compartments lie on one linear
+piece, and by an addition theorem if f is smooth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, slots=True)
 class PiecewiseLinear:
-    """f(a) = leak·a + gain·clip(a, 0, top): every activation of the paper, and their unbounded relatives.
+    """f(a) = leak·a + gain·clip(a, 0, top): all piecewise-linear activations of the paper, and unbounded variants.
 
     Attributes
     ----------
@@ -42,22 +42,22 @@ class PiecewiseLinear:
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Smallest and largest activity; a neuron at either is saturated."""
+        """Smallest and largest activity. A neuron at either bound is saturated."""
         if self.leak:
             return (-np.inf, np.inf)
         return (0.0, self.gain * self.top)
 
     def value(self, a: Array) -> Array:
-        """f(a), elementwise."""
+        """Return f(a), elementwise."""
         return self.leak * a + self.gain * np.clip(a, 0.0, self.top)
 
     def slope(self, a: Array) -> Array:
-        """f′(a), elementwise (0 on the kinks' outer side)."""
+        """Return f′(a), elementwise (0 on the outer side of the kinks)."""
         inside = (a > 0) & (a < self.top)
         return np.asarray(self.leak + self.gain * inside, dtype=a.dtype)
 
     def potential(self, s: Array) -> Array:
-        """G(s) with G′ = f⁻¹, in float64 (paper, appendix B)."""
+        """Return G(s) with G′ = f⁻¹, in float64 (paper, appendix B)."""
         s = np.asarray(s, dtype=np.float64)
         above = s * s / (2.0 * self.steepest)
         if not self.leak:
@@ -69,11 +69,11 @@ class PiecewiseLinear:
         _activate(PIECEWISE, (self.leak, self.gain, self.top), A, D, m, d)
 
     def means(self, A: Array, m: Array) -> None:
-        """Write f(A) into `m`: the mean where the difference is silent."""
+        """Write f(A) into `m`: the mean of dyads without a difference."""
         _activate(PIECEWISE, (self.leak, self.gain, self.top), A, None, m, None)
 
     def saturated(self, a: Array) -> NDArray[np.bool_]:
-        """Where f(a) is at either bound."""
+        """Return where f(a) is at either bound."""
         if self.leak:
             return np.zeros(a.shape, dtype=bool)
         return np.asarray((a <= 0) | (a >= self.top))
@@ -81,10 +81,10 @@ class PiecewiseLinear:
 
 @dataclass(frozen=True, slots=True)
 class Smooth:
-    """A smooth activation given by its functions.
+    """A smooth activation, given by its functions.
 
-    ``difference(D, s⁺, s⁻)`` is (s⁺−s⁻)/2 by the addition theorem of f, free of cancellation. `compiled` is the number
-    of the compiled form in `dyadnet.program.tables`, which takes the place of both where there is one.
+    ``difference(D, s⁺, s⁻)`` returns (s⁺−s⁻)/2 by the addition theorem of f, free of cancellation. `compiled` is the
+    number of the compiled form in `dyadnet.program.tables`. If there is one, it replaces `value` and `difference`.
     """
 
     name: str
@@ -107,14 +107,14 @@ class Smooth:
         d[...] = self.difference(D, plus, minus)
 
     def means(self, A: Array, m: Array) -> None:
-        """Write f(A) into `m`: the mean where the difference is silent."""
+        """Write f(A) into `m`: the mean of dyads without a difference."""
         if self.compiled is not None:
             _activate(self.compiled, (0.0, 0.0, 0.0), A, None, m, None)
             return
         m[...] = self.value(A)
 
     def saturated(self, a: Array) -> NDArray[np.bool_]:
-        """Where f(a) is within a thousandth of its range of either bound, which it reaches only at infinity."""
+        """Return where f(a) is within a thousandth of its range of either bound; it never reaches a bound."""
         low, high = self.bounds
         s = self.value(a)
         margin = 1e-3 * (high - low)
@@ -172,7 +172,7 @@ def _tanh_difference(D: Array, plus: Array, minus: Array) -> Array:
 
 
 def _problem(name: str, thing: object) -> str | None:
-    """What is wrong with an activation that is to be added."""
+    """Return what is wrong with an activation that is to be registered, or None."""
     if not isinstance(thing, PiecewiseLinear | Smooth):
         return "it has to be a PiecewiseLinear or a Smooth of dyadnet.network.activations"
     if thing.name != name:
@@ -199,4 +199,4 @@ _BUILT_IN: tuple[Activation, ...] = (
     PiecewiseLinear("linear", leak=1.0, gain=0.0, top=np.inf),
 )
 ACTIVATIONS: Registry[Activation] = Registry("activation", {one.name: one for one in _BUILT_IN}, _problem)
-"""Every activation by its name in a configuration."""
+"""All activations by their names in a configuration."""

@@ -1,8 +1,8 @@
 """The description of a network: populations of dyadic neurons and the projections between them.
 
-Pure data. A description never knows how it will be run: no clocks, no delays, no engine. It is built in Python
-(`layered` for a chain, `Network` for any directed graph, with cycles and self-loops) or read from YAML by
-`dyadnet.config`, and `Network.validated` is the one place where it is checked.
+A description is pure data. It does not contain clocks, delays or an engine. It is built in Python (`layered` for a
+chain, `Network` for any directed graph, with cycles and self-loops) or read from YAML by `dyadnet.config`. All checks
+of a description are in `validate`.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from dyadnet.synapses.kinds import kind_of
 from dyadnet.synapses.transposed import Transposed
 
 INPUT = "input"
-"""The reserved name of the data's side of an input projection θ₀."""
+"""Reserved name of the data, as the presynaptic side of an input projection θ₀."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
-"""Of a population: it is part of names of files, of metrics and of other settings."""
+"""Legal names of a population. The name is part of file names, of metrics and of other settings."""
 
 SYMMETRIC, FEEDFORWARD, SKEW = 1.0, 0.5, 0.0
-"""λ of the symmetric Hopfield, the feedforward and the skew-symmetric Hopfield model."""
+"""λ of the symmetric Hopfield, the feedforward, and the skew-symmetric Hopfield model."""
 
 Asymmetric = Literal["asymmetric"]
 ASYMMETRIC: Asymmetric = "asymmetric"
-"""In place of a λ: neighbours are joined by two feedforward projections, one each way, with weights of their own."""
+"""Alternative to a λ: neighbours are joined by two feedforward projections, one in each direction, with own weights."""
 
 MODELS: dict[str, float | Asymmetric] = {
     "hm": SYMMETRIC,
@@ -42,7 +42,7 @@ MODELS: dict[str, float | Asymmetric] = {
     "sshm": SKEW,
     ASYMMETRIC: ASYMMETRIC,
 }
-"""What `layered` takes for λ, by the model's short name."""
+"""The argument λ of `layered`, by the model's short name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,18 @@ class Population:
     Attributes
     ----------
     name
-        Unique, whatever the case; at most 100 of a–z, A–Z, 0–9, ``_`` and ``-``, a letter or digit first. It names
-        files, too.
+        Unique regardless of case; at most 100 of a–z, A–Z, 0–9, ``_`` and ``-``; starts with a letter or digit. It is
+        also used in file names.
     size
-        Number of neurons; that of `shape` if it is left out.
+        Number of neurons. Default: that of `shape`.
     activation
         A key of `dyadnet.network.activations.ACTIVATIONS`.
     blocks
-        Into how many contiguous blocks of nearly equal size it is split; one with a `shape` by whole channels.
+        Number of contiguous blocks of nearly equal size. A population with a `shape` is split between channels.
     shape
-        (channels, height, width) of neurons that are images; None for others.
+        (channels, height, width) if the neurons form images; None otherwise.
     shared_bias
-        Whether the neurons of a channel share one bias; those with a `shape` do unless told otherwise.
+        Whether the neurons of a channel share one bias. Default: True for populations with a `shape`.
     """
 
     name: str
@@ -84,17 +84,17 @@ class Population:
 
     @property
     def extent(self) -> Shape:
-        """Its shape, or (size,)."""
+        """The shape, or (size,)."""
         return (self.size,) if self.shape is None else self.shape
 
     @property
     def area(self) -> int:
-        """Neurons that stay in one block: those of a channel, where there are channels."""
+        """Number of neurons that stay in one block: those of a channel if there are channels, else 1."""
         return 1 if self.shape is None else self.shape[1] * self.shape[2]
 
     @property
     def sharing(self) -> int:
-        """Neurons that share a bias."""
+        """Number of neurons that share a bias."""
         return self.area if self.shared_bias else 1
 
     @property
@@ -105,22 +105,22 @@ class Population:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Synapses θ, a linear map from population `pre` to population `post`, used in both directions.
+    """Synapses θ: a linear map from population `pre` to population `post`, used in both directions.
 
-    It adds θ·m_pre to the mean drive of `post` and κθᵀ·m_post to that of `pre`; κθ·d_pre to the difference
-    drive of `post` and θᵀ·d_post to that of `pre` (paper, eq. 8 with W_λ = θ + κθᵀ).
+    It adds θ·m_pre to the mean drive of `post`, and κθᵀ·m_post to that of `pre`. It adds κθ·d_pre to the difference
+    drive of `post`, and θᵀ·d_post to that of `pre` (paper, eq. 8 with W_λ = θ + κθᵀ).
 
     Attributes
     ----------
     pre, post
-        Population names; ``pre="input"`` makes it an input projection θ₀, which is used forward only.
+        Population names. ``pre="input"`` makes it an input projection θ₀, which is used in forward direction only.
     lam
         λ in [0, 1]: 1 symmetric, ½ feedforward, 0 skew-symmetric. ``None`` for an input projection.
     gain
         Initial weights are normal with standard deviation gain/√(synapses of a postsynaptic neuron).
     kind
         ``"dense"``, or another kind of projection: a name, a mapping with ``kind`` and the kind's settings, or a
-        record (see `dyadnet.synapses`). It is kept as a record.
+        record (see `dyadnet.synapses`). It is stored as a record.
     """
 
     pre: str
@@ -135,7 +135,7 @@ class Projection:
 
     @property
     def name(self) -> str:
-        """``pre->post``, as a configuration writes it."""
+        """Name ``pre->post``, as in configurations."""
         return f"{self.pre}->{self.post}"
 
     @property
@@ -161,27 +161,27 @@ class Projection:
 
 @dataclass(frozen=True)
 class Network:
-    """A directed graph of populations, with data entering by input projections and one output population.
+    """A directed graph of populations. Data enter by input projections, and one population is the output.
 
     Attributes
     ----------
     inputs
         Number of features of a sample, or (channels, height, width) of an image.
     populations
-        In the order in which a feedforward pass visits them.
+        Populations, in the order in which a feedforward pass visits them.
     projections
-        At most one for each ordered pair (pre, post).
+        Projections, at most one for each ordered pair (pre, post).
     output
-        Name of the population that is nudged and read; the last one unless named.
+        Name of the population that is nudged and read out. Default: the last one.
     loss
-        ``squared-error`` (½‖s−y‖² summed over outputs) or ``cross-entropy`` (softmax; wants a linear output),
-        or one of your own; see `dyadnet.network.losses.LOSSES`.
+        ``squared-error`` (½‖s−y‖² summed over outputs), ``cross-entropy`` (softmax; needs a linear output), or a
+        registered loss; see `dyadnet.network.losses.LOSSES`.
     bias
         Initial value of every bias.
     from_data
-        Sizes that a run takes from its data: ``inputs``, ``outputs``, both or none. Until then the size is 1.
+        Sizes that a run takes from its data: ``inputs``, ``outputs``, both or none. Until then these sizes are 1.
     input_shape
-        (channels, height, width) if `inputs` is given as one, which then becomes its number of features.
+        (channels, height, width) if `inputs` was given in this form. `inputs` then becomes the number of features.
     """
 
     inputs: int
@@ -216,37 +216,37 @@ class Network:
 
     @property
     def asymmetric(self) -> bool:
-        """Whether every projection between populations has λ = ½ and one back: W has no structure but the graph's."""
+        """Whether every projection between populations has λ = ½ and a reverse projection: W has no symmetry."""
         pairs = {(p.pre, p.post) for p in self.recurrent}
         return bool(pairs) and all(p.coupling == 0 and (p.post, p.pre) in pairs for p in self.recurrent)
 
     @property
     def classes(self) -> int:
-        """Size of the output population."""
+        """Number of neurons of the output population."""
         return self.by_name[self.output].size
 
     def shapes(self, projection: Projection) -> Shapes:
-        """Shapes of a projection's parameters by name; that of θ of a built-in kind is empty."""
+        """Return the shapes of a projection's parameters by name. The name of θ of a built-in kind is empty."""
         return projection.connectivity.shapes(self.ends(projection))
 
     def ends(self, projection: Projection) -> Ends:
-        """What a projection joins."""
+        """Return the shapes of the populations that a projection joins."""
         inputs = (self.inputs,) if self.input_shape is None else self.input_shape
         pre = inputs if projection.from_input else self.by_name[projection.pre].extent
         return Ends(self.by_name[projection.post].extent, pre, projection.name)
 
     def with_blocks(self, blocks: int) -> Network:
-        """The same network with every hidden population split into `blocks`; the output stays one block."""
+        """Return this network with every hidden population split into `blocks`. The output remains one block."""
         populations = tuple(p if p.name == self.output else replace(p, blocks=blocks) for p in self.populations)
         return replace(self, populations=populations)
 
     def sized(self, inputs: int, outputs: int) -> Network:
-        """The same network with the sizes of some data where it takes them from there (`from_data`).
+        """Return this network with those sizes that it takes from the data (see `from_data`).
 
         Parameters
         ----------
         inputs, outputs
-            Features of a sample, and classes or numbers of a target.
+            Number of features of a sample, and number of classes or target values.
         """
         populations = self.populations
         if "outputs" in self.from_data:
@@ -270,24 +270,24 @@ def layered(
     bias: float = 0.0,
     density: float = 1.0,
 ) -> Network:
-    """A chain input → h1 → … → out (paper, eq. 9).
+    """Build a chain input → h1 → … → out (paper, eq. 9).
 
     Parameters
     ----------
     inputs, hidden, outputs
-        Sizes: features, hidden layers from the bottom up, classes. `inputs` and `outputs` come from the data that the
-        network is trained on unless given.
+        Sizes: number of features, sizes of hidden layers from the bottom up, number of classes. Default of `inputs`
+        and `outputs`: taken from the training data.
     lam
         λ of all projections, or one for each projection from the bottom up (``len(hidden)`` of them). Or
-        ``"asymmetric"``: neighbours are joined by two projections with λ = ½, one each way.
+        ``"asymmetric"``: neighbours are joined by two projections with λ = ½, one in each direction.
     output_activation
-        What the loss wants (linear, for cross-entropy), or else that of the hidden layers, unless given.
+        Default: the activation that the loss needs (linear for cross-entropy), else that of the hidden layers.
     gain, input_gain
-        Initial weights have standard deviation gain/√n_pre; `input_gain` is that of θ₀ (as `gain` unless given).
+        Initial weights have standard deviation gain/√n_pre; `input_gain` is the gain of θ₀ (default: `gain`).
     feedback_gain
-        That of the projections back of an asymmetric chain; as `gain` unless given.
+        Gain of the reverse projections of an asymmetric chain; default: `gain`.
     density
-        With which probability a pair of neurons of neighbouring layers has a synapse, above 0; θ₀ stays dense.
+        Probability, above 0, that a pair of neurons of neighbouring layers has a synapse. θ₀ is always dense.
 
     Raises
     ------
@@ -325,12 +325,12 @@ def _of_density(density: float) -> str | Mapping[str, Any]:
 
 
 def check_feedback(lam: float | Sequence[float] | Asymmetric, feedback_gain: float | None) -> None:
-    """Refuse what makes no sense of an asymmetric chain, or of one that is not.
+    """Check the arguments that concern asymmetric chains.
 
     Raises
     ------
     ConfigError
-        If λ is a word, but not this one, or other feedback than an asymmetric chain's has a gain.
+        If λ is another word than ``"asymmetric"``, or if a feedback gain is given for a chain that is not asymmetric.
     """
     if isinstance(lam, str) and lam != ASYMMETRIC:
         raise ConfigError("lam", lam, f"a number from 0 to 1, one for each projection, or {ASYMMETRIC}")
@@ -340,12 +340,12 @@ def check_feedback(lam: float | Sequence[float] | Asymmetric, feedback_gain: flo
 
 
 def two_way(projections: Sequence[Projection], gain: float) -> list[Projection]:
-    """Every projection between populations with λ = ½, followed by one back unless there is one already.
+    """Set λ = ½ on every projection between populations, and add a reverse projection to each unless there is one.
 
     Parameters
     ----------
     gain
-        Of the projections back.
+        Gain of the added projections.
     """
     pairs = {(p.pre, p.post) for p in projections}
     found: list[Projection] = []
@@ -357,7 +357,7 @@ def two_way(projections: Sequence[Projection], gain: float) -> list[Projection]:
 
 
 def _back(projection: Projection) -> str | ProjectionKind:
-    """The kind of the way back: between the same neurons."""
+    """Return the kind of the reverse projection, which joins the same neurons."""
     kind = projection.connectivity
     if projection.is_dense:
         return DENSE
@@ -370,7 +370,7 @@ def _back(projection: Projection) -> str | ProjectionKind:
 
 
 def _lambdas(lam: float | Sequence[float] | Asymmetric, count: int) -> list[float]:
-    """λ of each projection up."""
+    """Return λ of each forward projection."""
     if isinstance(lam, str):
         return [FEEDFORWARD] * count
     lams = [lam] * count if isinstance(lam, int | float) else list(lam)
@@ -380,12 +380,12 @@ def _lambdas(lam: float | Sequence[float] | Asymmetric, count: int) -> list[floa
 
 
 def validate(network: Network) -> None:
-    """Check a description; everything that can be wrong with one is found here.
+    """Check a description completely.
 
     Raises
     ------
     ConfigError
-        Naming the field, its value and what is legal.
+        Names the first illegal field, its value, and what is legal.
     """
     _check_count("network.inputs", network.inputs)
     for size in network.from_data:
@@ -438,7 +438,7 @@ def validate(network: Network) -> None:
 
 
 CHANNELS = 100_000
-"""Blocks and channels that a network may have."""
+"""Maximal number of blocks and channels of a network."""
 
 
 def _check_count(name: str, value: object) -> None:
@@ -485,12 +485,12 @@ def _written(shape: Shape) -> str:
 
 
 def image(field: str, shape: Sequence[object]) -> tuple[int, int, int]:
-    """A shape of images.
+    """Check a shape of images.
 
     Raises
     ------
     ConfigError
-        If it is none.
+        If it is not (channels, height, width).
     """
     if len(shape) != 3 or not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in shape):
         raise ConfigError(field, list(shape), "channels, height and width, each a whole number of at least 1")
@@ -499,7 +499,7 @@ def image(field: str, shape: Sequence[object]) -> tuple[int, int, int]:
 
 
 def _validate_channels(network: Network) -> None:
-    """Channels are made between all blocks of two populations: so many that they fit into memory."""
+    """Limit the number of channels between blocks, so that they fit into memory."""
     blocks = {p.name: p.blocks for p in network.populations}
     channels = sum(blocks[p.post] * blocks[p.pre] for p in network.recurrent) + sum(blocks.values())
     if channels > CHANNELS:
@@ -509,7 +509,7 @@ def _validate_channels(network: Network) -> None:
 
 
 def _validate_reachability(network: Network) -> None:
-    """The data must reach the output by mean streams: forward along any projection, backward where κ ≠ 0."""
+    """Check that data reach the output by mean streams: forward along any projection, backward where κ ≠ 0."""
     reached = {p.post for p in network.projections if p.from_input}
     if not reached:
         raise ConfigError("network.projections", "no input projection", f"at least one with pre: {INPUT}")

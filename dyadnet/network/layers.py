@@ -1,4 +1,4 @@
-"""A chain of layers in words: ``conv 32 5x5``, ``pool 2``, ``dense 10``."""
+"""Networks from a text description of their layers: ``conv 32 5x5``, ``pool 2``, ``dense 10``."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ FORMS = {
     "sparse": "sparse NEURONS P",
     "skip": "skip [LAYERS]",
 }
-"""How each layer is written."""
+"""Notation of each layer."""
 COUNT = r"0*[1-9]\d*"
 WINDOW = re.compile(
     rf"(?P<filters>{COUNT}) (?P<height>{COUNT})x(?P<width>{COUNT})"
     rf"( stride (?P<stride>{COUNT}))?( padding (?P<padding>\d+|same))?"
 )
 OWN = ("layer", "name", "activation", "lam", "gain", "blocks")
-"""Keys of a layer that is written as a mapping."""
+"""Legal keys of a layer that is written as a mapping."""
 FEWER = {"pool": ("layer", "name", "activation", "lam", "blocks"), "skip": ("layer", "lam", "gain")}
-"""Those of layers that learn nothing, or have no neurons."""
+"""Legal keys of layers that learn nothing or have no neurons."""
 
 
 def from_layers(
@@ -61,36 +61,38 @@ def from_layers(
     bias: float = 0.0,
     blocks: int = 1,
 ) -> Network:
-    """A chain of layers.
+    """Build a chain of layers.
 
     Parameters
     ----------
     layers
-        From the bottom up, the last one the output. Each is text, as `FORMS` has it, or a mapping with that text as
-        ``layer`` and any of ``name``, ``activation``, ``lam`` and ``gain`` (of the projection from below) and
-        ``blocks``. ``pool`` after ``conv`` is part of that convolution; elsewhere it is a layer. Both take the mean of
-        each window, or its largest number if ``max`` is written. ``sparse`` has a synapse for each pair of neurons with
-        probability P. ``skip`` joins the layer before it to the one that lies so many layers (2) below that: neuron by
-        neuron where both have one shape, and densely elsewhere.
+        Layers from the bottom up; the last one is the output. Each is a text in the notation of `FORMS`, or a mapping
+        with that text as ``layer`` and any of ``name``, ``activation``, ``lam`` and ``gain`` (of the projection from
+        below) and ``blocks``. ``pool`` after ``conv`` is part of that convolution; elsewhere it is a separate layer.
+        Pooling takes the mean of each window, or the maximum if ``max`` is written. ``sparse`` has a synapse for each
+        pair of neurons with probability P. ``skip`` joins the layer before it to the one that is the given number of
+        layers below it (default: 2). It joins them one-to-one if both have the same shape, and densely otherwise.
     inputs
-        Features of a sample, or (channels, height, width); from the data unless given, but for the windows of ``conv``,
-        ``local`` and ``pool``.
+        Number of features of a sample, or (channels, height, width). Default: taken from the data; but ``conv``,
+        ``local`` and ``pool`` need it.
     lam
-        λ of all projections between layers, or ``"asymmetric"``: neighbours are joined by two with λ = ½, one each way.
+        λ of all projections between layers, or ``"asymmetric"``: neighbours are joined by two projections with λ = ½,
+        one in each direction.
     output_activation
-        What the loss wants (linear, for cross-entropy), or else that of the other layers, unless given.
+        Default: the activation that the loss needs (linear for cross-entropy), else that of the other layers.
     gain, input_gain
-        Initial weights have standard deviation gain/√(synapses of a neuron); `input_gain` is that of the first layer.
+        Initial weights have standard deviation gain/√(synapses of a neuron); `input_gain` is the gain of the first
+        layer.
     feedback_gain
-        That of the projections back of an asymmetric chain; as `gain` unless given.
+        Gain of the reverse projections of an asymmetric chain; default: `gain`.
     blocks
-        Into how many each layer but the output is split that does not say it itself.
+        Number of blocks of each layer, except the output and layers with their own setting.
 
     Raises
     ------
     ConfigError
-        If a layer cannot be read or does not fit on the one below it; it names the layer, what it needs and what there
-        is.
+        If a layer cannot be parsed or does not fit on the one below it. The error names the layer, its requirement,
+        and what was found.
     """
     wanted = LOSSES[loss].output if loss in LOSSES else None
     last = output_activation or (activation if wanted is None else wanted)
@@ -122,7 +124,7 @@ def from_layers(
 
 @dataclass(frozen=True)
 class _Layer:
-    """One layer as it was written."""
+    """One layer as the user wrote it."""
 
     where: str
     text: str
@@ -157,24 +159,24 @@ class _Layer:
         return self.text.partition(" ")[2]
 
     def refuse(self, why: str) -> ConfigError:
-        """An error about this layer."""
+        """Return an error about this layer."""
         return ConfigError(self.where, self.text, why)
 
     def numbers(self, pattern: str) -> tuple[str, ...]:
-        """What a pattern has found in the words behind the first."""
+        """Return the groups of a pattern that matches the words after the first one."""
         found = re.fullmatch(pattern, self.rest)
         if found is None:
             raise self.misread()
         return tuple(part or "" for part in found.groups())
 
     def misread(self) -> ConfigError:
-        """An error that says how it is written."""
+        """Return an error that states the correct notation."""
         return self.refuse(f"written as: {FORMS[self.words[0]]}, with whole numbers of at least 1")
 
 
 @dataclass
 class _Chain:
-    """Populations and projections as layers are added; `shape` is that of the uppermost, None while it is open."""
+    """Populations and projections while layers are added. `shape` is that of the top layer, None if it is not known."""
 
     shape: Shape | None
     lam: float | Asymmetric
@@ -185,13 +187,13 @@ class _Chain:
     populations: list[Population] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)
     top: Mapping[str, Any] = field(default_factory=dict)
-    """How the layer of the uppermost population was written."""
+    """The layer of the top population, as the user wrote it."""
     places: dict[tuple[str, ...], _Layer] = field(default_factory=dict)
-    """The layer of a population, (name,), and of a projection, (pre, post)."""
+    """The layer that belongs to a population, (name,), or to a projection, (pre, post)."""
     open_output: bool = False
 
     def add(self, layer: _Layer, *, output: bool) -> None:
-        """One more layer."""
+        """Add a layer."""
         if self.open_output:
             raise layer.refuse("nothing behind a layer whose neurons come from the data; give their number")
         word = layer.words[0]
@@ -275,7 +277,7 @@ class _Chain:
         self.places[pre, upper.name] = layer
 
     def _append(self, layer: _Layer, shape: Shape, kind: Any) -> None:
-        """A population on top of the uppermost."""
+        """Add a population on top of the chain."""
         number, settings = len(self.populations) + 1, layer.settings
         name = str(settings.get("name", f"{layer.words[0]}{number}"))
         pre = self.populations[-1].name if self.populations else INPUT
@@ -292,8 +294,8 @@ class _Chain:
         self.shape, self.top = shape, settings
 
     def as_written(self, problem: ConfigError, projections: Sequence[Projection]) -> ConfigError:
-        """A complaint about a population or a projection as one about the layer that it is of."""
-        # A complaint about all populations at once is about the output.
+        """Convert an error about a population or a projection to an error about the layer to which it belongs."""
+        # An error without an index concerns the output.
         found = re.fullmatch(r"network\.(populations|projections)(?:\[(\d+)\])?\.?(.*)", problem.field)
         if found is None:
             return problem
@@ -308,7 +310,7 @@ class _Chain:
         return ConfigError(f"{layer.where}.{key}", problem.value, problem.legal)
 
     def _lam(self, layer: _Layer, pre: str) -> float | None:
-        """λ of a projection from below."""
+        """Return λ of a projection from below."""
         given = layer.settings.get("lam")
         if "lam" in layer.settings and (pre == INPUT or self.lam == ASYMMETRIC):
             why = "it hears the input" if pre == INPUT else f"the network's is {ASYMMETRIC}"
@@ -324,7 +326,7 @@ class _Chain:
         return float(value)
 
     def _image(self, layer: _Layer) -> Shape:
-        """Channels, height and width of the uppermost layer."""
+        """Return channels, height and width of the top layer."""
         if self.shape is None:
             raise layer.refuse("images below it; give network.inputs as [channels, height, width]")
         if len(self.shape) != 3:

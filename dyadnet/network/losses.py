@@ -1,4 +1,4 @@
-"""Losses of the output population: values, and the nudge they put on its dyads."""
+"""Losses of the output population: their values, and the nudges that they exert on output dyads."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from dyadnet.registry import Registry
 
 Array = NDArray[Any]
 CLASSES, NUMBERS = "classes", "numbers"
-"""What targets may be."""
+"""Kinds of targets."""
 
 
 class Loss(ABC):
-    """ℓ(s, y), with y one-hot or real, of shape (batch, n).
+    """A loss ℓ(s, y), with y one-hot or real, of shape (batch, n).
 
-    One of your own has `value`, and `gradient` or `nudge`.
+    A user's loss implements `value`, and `gradient` or `nudge`.
 
     Attributes
     ----------
     output
-        The activation that it wants of the output population; None if any will do.
+        The activation that it needs at the output population; None if any is possible.
     targets
-        What it can be used for: ``classes``, ``numbers`` or both.
+        Kinds of targets for which it can be used: ``classes``, ``numbers`` or both.
     compiled
-        The number of the compiled form of its nudge in `dyadnet.numerics.elementwise`; None if Python is to be called.
+        Number of the compiled form of its nudge in `dyadnet.numerics.elementwise`; None if Python is called.
     """
 
     output: ClassVar[str | None] = None
@@ -38,49 +38,49 @@ class Loss(ABC):
 
     @abstractmethod
     def value(self, s: Array, y: Array) -> NDArray[np.float64]:
-        """ℓ of each sample, shape (batch,), in float64."""
+        """Return ℓ of each sample, shape (batch,), in float64."""
 
     def gradient(self, s: Array, y: Array) -> Array:
-        """∇ℓ(s), shape (batch, n)."""
+        """Return ∇ℓ(s), shape (batch, n)."""
         raise NotImplementedError
 
     def nudge(self, m: Array, d: Array, y: Array) -> tuple[Array, Array]:
-        """Mean and half difference of ∇ℓ(s⁺) and ∇ℓ(s⁻).
+        """Return the mean and the half difference of ∇ℓ(s⁺) and ∇ℓ(s⁻).
 
-        With a±* ∓ β∇ℓ(s±), the mean drive gets −β times the half difference and the difference drive −β times
-        the mean (paper, eq. 7 as mended). Unless it is defined anew, `gradient` is called for both compartments in
-        float64, in which their difference does not cancel.
+        With a±* ∓ β∇ℓ(s±), the mean drive receives −β times the half difference, and the difference drive receives −β
+        times the mean (paper, eq. 7, corrected). The default implementation calls `gradient` for both compartments in
+        float64, so that their difference does not cancel.
         """
         wide, half, targets = (array.astype(np.float64) for array in (m, d, y))
         plus, minus = self.gradient(wide + half, targets), self.gradient(wide - half, targets)
         return ((plus + minus) / 2).astype(m.dtype), ((plus - minus) / 2).astype(m.dtype)
 
     def probabilities(self, s: Array) -> NDArray[np.float64]:
-        """Of classes, shape (batch, n): positive outputs over their sum; even where there are none."""
+        """Return class probabilities, shape (batch, n): positive outputs over their sum; uniform if there are none."""
         positive = np.maximum(s, 0.0)
         total = positive.sum(axis=1, keepdims=True)
         even = np.full_like(positive, 1.0 / positive.shape[1])
         return np.where(total > 0, positive / np.where(total > 0, total, 1.0), even)
 
     def log_probabilities(self, s: Array) -> NDArray[np.float64]:
-        """Logarithms of `probabilities`; −∞ where it is 0."""
+        """Return the logarithms of `probabilities`; −∞ where a probability is 0."""
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities(s))
 
 
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """ℓ = ½‖s−y‖², summed over outputs; smallest where outputs are the probabilities of the classes."""
+    """ℓ = ½‖s−y‖², summed over outputs. It is minimal where outputs are the class probabilities."""
 
     compiled = SQUARED_ERROR
 
     def value(self, s: Array, y: Array) -> NDArray[np.float64]:
-        """ℓ of each sample, shape (batch,)."""
+        """Return ℓ of each sample, shape (batch,)."""
         error = s.astype(np.float64) - y
         return np.asarray(0.5 * np.sum(error * error, axis=1))
 
     def nudge(self, m: Array, d: Array, y: Array) -> tuple[Array, Array]:
-        """∇ℓ = s − y: mean m − y, half difference d."""
+        """Return the nudge for ∇ℓ = s − y: mean m − y, half difference d."""
         return m - y, d
 
 
@@ -93,32 +93,32 @@ class CrossEntropy(Loss):
     compiled = CROSS_ENTROPY
 
     def value(self, s: Array, y: Array) -> NDArray[np.float64]:
-        """ℓ of each sample, shape (batch,)."""
+        """Return ℓ of each sample, shape (batch,)."""
         wide = s.astype(np.float64)
         top = wide.max(axis=1, keepdims=True)
         logsum = np.log(np.sum(np.exp(wide - top), axis=1)) + top[:, 0]
         return np.asarray(np.sum(y, axis=1) * logsum - np.sum(y * wide, axis=1))
 
     def nudge(self, m: Array, d: Array, y: Array) -> tuple[Array, Array]:
-        """∇ℓ = softmax(s) − y."""
+        """Return the nudge for ∇ℓ = softmax(s) − y."""
         mean, difference = np.empty_like(m), np.ascontiguousarray(d).copy()
         flat = [np.ascontiguousarray(array).reshape(-1) for array in (m, d, y)]
         softmax_nudge(*flat, len(m), mean.reshape(-1), difference.reshape(-1))
         return mean, difference
 
     def probabilities(self, s: Array) -> NDArray[np.float64]:
-        """Softmax, shape (batch, n)."""
+        """Return the softmax, shape (batch, n)."""
         powers = np.exp(s - s.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
     def log_probabilities(self, s: Array) -> NDArray[np.float64]:
-        """Logarithms of the softmax, also where that is too small for a number."""
+        """Return the logarithms of the softmax, without underflow."""
         shifted = s - s.max(axis=1, keepdims=True)
         return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
 def _problem(name: str, thing: object) -> str | None:
-    """What is wrong with a loss that is to be added."""
+    """Return what is wrong with a loss that is to be registered, or None."""
     if not isinstance(thing, Loss):
         return "it has to be a class that derives from dyadnet.network.losses.Loss, or an object of one"
     if type(thing).gradient is Loss.gradient and type(thing).nudge is Loss.nudge:
@@ -136,4 +136,4 @@ LOSSES: Registry[Loss] = Registry(
     _problem,
     lambda thing: thing() if isinstance(thing, type) else thing,
 )
-"""Every loss by its name in a configuration."""
+"""All losses by their names in a configuration."""

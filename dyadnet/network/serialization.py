@@ -1,4 +1,4 @@
-"""Networks as plain values, the way a configuration file writes them."""
+"""Conversion of networks from and to plain values, as in configuration files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dyadnet.synapses.kinds import kind_of
 
 Positive = Annotated[int, Field(ge=1)]
 Image = list[Positive]
-"""Channels, height and width; `image` checks how many there are."""
+"""Channels, height and width; `image` checks their number."""
 
 
 class _LayeredSpec(Spec):
@@ -76,16 +76,17 @@ class _NetworkSpec(Spec):
 
 
 SPECS: tuple[type[Spec], ...] = (_LayeredSpec, _LayersSpec, _NetworkSpec)
-"""The ways to write a network."""
+"""The forms in which a network can be written."""
 
 
 def network_from(values: Any) -> Network:
-    """A network from plain values: ``layered: {…}`` or ``layers: […]`` for a chain, or populations and projections.
+    """Build a network from plain values: ``layered: {…}`` or ``layers: […]`` for a chain, or populations and
+    projections.
 
     Raises
     ------
     ConfigError
-        Naming the field, its value and what is legal.
+        Names the first illegal field, its value, and what is legal.
     """
     if isinstance(values, dict) and set(values) == {"layered"}:
         chain = _LayeredSpec.read(values["layered"], "network.layered").model_dump()
@@ -141,7 +142,7 @@ def network_from(values: Any) -> Network:
 
 
 def _of_layers(values: dict[str, Any]) -> Network:
-    """A network that is written as layers."""
+    """Build a network that is written as layers."""
     if "layered" in values:
         legal = "a network is written either as 'layered' or as layers"
         remedy = "give layers in a file of their own, or over a preset that has them, such as --preset conv-mnist"
@@ -165,13 +166,13 @@ def _population(spec: _PopulationSpec, where: str) -> Population:
 
 
 def _misspelt(key: str) -> str:
-    """What is wrong with a key that stands for ``layered`` or ``layers``; empty if it does not."""
+    """Return what is wrong with a key that is a misspelt ``layered`` or ``layers``; empty if it is not."""
     guess = "" if key in _NetworkSpec.model_fields else guessed(key, ["layered", "layers"])
     return f"unknown key; remove it or check its spelling{guess}" if guess else ""
 
 
 def _as_written(problem: ConfigError, chain: dict[str, Any], where: str = "network.layered") -> ConfigError:
-    """A complaint about a population or an argument of a chain, under the name by which the chain was given it."""
+    """Rename the field of an error about a chain's population or argument to the name that the user wrote."""
     last = problem.field.rpartition(".")[2]
     for key in (last, f"output_{last}"):
         if key in chain and chain[key] == problem.value:
@@ -184,7 +185,7 @@ def _listed(shape: tuple[int, ...] | None) -> list[int] | None:
 
 
 def network_to(network: Network) -> dict[str, Any]:
-    """Plain values that `network_from` reads back; a size that is to come from the data is none."""
+    """Convert a network to plain values that `network_from` can read. Sizes that come from the data are None."""
     open_output = network.output if "outputs" in network.from_data else None
     return {
         "inputs": None if "inputs" in network.from_data else _listed(network.input_shape) or network.inputs,

@@ -1,7 +1,7 @@
-"""From populations to blocks: who exchanges messages with whom, and which graphs are two-colourable.
+"""Blocks and links of a network: which blocks exchange messages, and which graphs are two-colourable.
 
-A block is a contiguous slice of one population: the unit of state, of clock, of messages and of placement. The
-order of blocks is that of the description, and every sum over blocks runs in it.
+A block is a contiguous slice of one population. It is the unit of state, clock, messages and placement. Blocks are
+ordered as in the description, and every sum over blocks runs in this order.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ class BlockSlice:
 
     @property
     def neurons(self) -> slice:
-        """Which of the population's they are."""
+        """Slice of the population's neurons that the block contains."""
         return slice(self.start, self.stop)
 
     @property
     def positions(self) -> NDArray[np.float64]:
-        """Where they lie in a square of side 1, shape (n, 2)."""
+        """Positions of its neurons in a unit square, shape (n, 2)."""
         return positions(self.population.extent)[self.neurons]
 
     @property
     def biases(self) -> int:
-        """Number of biases: one for each neuron or, where these are shared, for each channel."""
+        """Number of biases: one per neuron, or one per channel if they are shared."""
         return self.size // self.population.sharing
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The part of one projection between two blocks that have synapses: `state` goes to `post`, `feedback` back."""
+    """The part of one projection between two blocks with synapses: `state` goes to `post`, `feedback` goes back."""
 
     projection: Projection
     pre: BlockSlice
@@ -60,7 +60,7 @@ class Link:
 
     @property
     def distances(self) -> NDArray[np.float64]:
-        """Of each presynaptic neuron from the centre of the postsynaptic block: sides of a square, shape (n_pre,)."""
+        """Distances of presynaptic neurons from the centre of `post`, in sides of the square, shape (n_pre,)."""
         return np.asarray(np.linalg.norm(self.pre.positions - self.post.positions.mean(axis=0), axis=1))
 
 
@@ -70,9 +70,9 @@ class Topology:
     Attributes
     ----------
     blocks
-        By name, in the order of the description.
+        Blocks by name, in the order of the description.
     links
-        In the order of the projections, then of post blocks, then of pre blocks.
+        Links in the order of the projections, then of post blocks, then of pre blocks.
     """
 
     def __init__(self, network: Network) -> None:
@@ -99,15 +99,15 @@ class Topology:
         ]
 
     def afferent(self, block: str) -> list[Link]:
-        """Links whose synapses live with `block` (it is their `post`)."""
+        """Return the links whose synapses live with `block` (it is their `post`)."""
         return [link for link in self.links if link.post.name == block]
 
     def efferent(self, block: str) -> list[Link]:
-        """Links over which `block` sends its state (it is their `pre`)."""
+        """Return the links over which `block` sends its state (it is their `pre`)."""
         return [link for link in self.links if link.pre.name == block]
 
     def input_projection(self, block: str) -> Projection | None:
-        """The input projection θ₀ into `block`'s population, if there is one."""
+        """Return the input projection θ₀ into `block`'s population, or None."""
         population = self.blocks[block].population.name
         for projection in self.network.projections:
             if projection.from_input and projection.post == population:
@@ -122,12 +122,12 @@ def _joined(network: Network, projection: Projection, post: BlockSlice, pre: Blo
 
 
 def feedforward_order(topology: Topology) -> tuple[str, ...]:
-    """Blocks so that each comes after all that it hears.
+    """Return the blocks in an order in which each follows all blocks that it receives from.
 
     Raises
     ------
     ConfigError
-        If there is a cycle or a self-loop; it names the blocks.
+        If there is a cycle or a self-loop. The error names the blocks.
     """
     heard = {name: [link.pre.name for link in topology.afferent(name)] for name in topology.blocks}
     try:
@@ -138,7 +138,7 @@ def feedforward_order(topology: Topology) -> tuple[str, ...]:
 
 
 def colours(network: Network) -> dict[str, int] | None:
-    """A two-colouring of the populations such that no projection joins equals, or None if there is none."""
+    """Return a two-colouring of the populations such that no projection joins equal colours, or None."""
     neighbours: dict[str, list[str]] = {p.name: [] for p in network.populations}
     for projection in network.recurrent:
         neighbours[projection.pre].append(projection.post)
@@ -166,7 +166,7 @@ def is_forest(network: Network, projections: Sequence[Projection] | None = None)
     Parameters
     ----------
     projections
-        Its edges; all between populations unless given.
+        Edges of the graph; default: all projections between populations.
     """
     parent = {p.name: p.name for p in network.populations}
 

@@ -1,1 +1,1 @@
-"""What dyadnet does to and hears from the process that it is called from: signals, libraries, the terminal."""
+"""Interaction with the process in which dyadnet runs: signals, libraries, the terminal."""

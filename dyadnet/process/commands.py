@@ -1,4 +1,4 @@
-"""Commands that are printed for people to type."""
+"""Command lines that are printed for users to type."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from dyadnet.registry import PLUGINS
 
 
 def command(*words: str) -> str:
-    """A command of dyadnet's, ready for a shell, with the plugins that this process was given."""
+    """Return a dyadnet command line, quoted for a shell, with the plugins of this process."""
     return shlex.join(["dyadnet", *words, *(word for name in PLUGINS for word in ("--plugin", name))])

@@ -1,8 +1,8 @@
-"""What is printed for people: it never ends what is done, and what users named is printed as they wrote it.
+"""Output for users. A failing output never ends a command, and names are printed as the user wrote them.
 
-A terminal goes, a pipe's reader leaves, a log's disk fills up, a service has no standard error at all, or an encoding
-without μ: progress and warnings are lost then, and nothing else. Results on standard output are another thing: who
-asked for them is told in one line, with exit code 1, that they are not there.
+A terminal may close, the reader of a pipe may exit, the disk of a log may be full, a service may lack standard error,
+or an encoding may lack μ. Then progress and warnings are lost, but nothing else. Results on standard output are
+different: if they cannot be printed, the command reports this in one line and ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ STANDARD = ("stdin", "stdout", "stderr")
 
 
 class UnprintedError(DyadnetError):
-    """A result that standard output did not take."""
+    """A result could not be written to standard output."""
 
 
 class LastingStream(io.TextIOBase):
-    """A stream that lasts: what cannot be printed is lost.
+    """A stream that survives errors: text that cannot be printed is discarded.
 
     Parameters
     ----------
     found
-        Where it goes at the moment; None: nowhere.
+        Function that returns the present target; None: discard all text.
     results
-        Whether somebody waits for what is printed. That it could not be is an error then, and that nobody reads it any
-        more the end of a command that does nothing but print.
+        Whether the output contains results. If so, failure to print them is an error. If the reader of the pipe has
+        exited, the command ends, because it only prints.
     """
 
     def __init__(self, found: Callable[[], Any], *, results: bool = False) -> None:
@@ -48,28 +48,28 @@ class LastingStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Of what it goes to."""
+        """Encoding of the target."""
         return getattr(self._found(), "encoding", None) or "utf-8"
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Whether the target is a terminal."""
         with contextlib.suppress(OSError, ValueError, AttributeError):
             return bool(self._found().isatty())
         return False
 
     def fileno(self) -> int:
-        """Of what it goes to."""
+        """Return the file descriptor of the target."""
         there = self._found()
         if there is None:
             raise io.UnsupportedOperation("fileno")
         return int(there.fileno())
 
     def writable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def write(self, text: str) -> int:
-        """Print, with ``\\x..`` for what the encoding does not have."""
+        """Print a text. Characters that the encoding lacks appear as ``\\x..``."""
         there = self._found()
         if there is not None:
             encoding = self.encoding
@@ -81,7 +81,7 @@ class LastingStream(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Have it printed now."""
+        """Flush the target."""
         there = self._found()
         if there is not None:
             with self._lost():
@@ -101,34 +101,34 @@ class LastingStream(io.TextIOBase):
 
 
 def for_people(*, results: bool = False, **options: Any) -> Console:
-    """Where to print for people, nothing of it as markup; standard output for results.
+    """Return a console for output without markup: on standard output for results, else on standard error.
 
     Parameters
     ----------
     options
-        Of `rich.console.Console`.
+        Options of `rich.console.Console`.
     """
     name = "stdout" if results else "stderr"
 
     def found() -> Any:
-        # A live display puts itself in the stream's place, and would draw itself.
+        # A live display replaces the stream by a proxy, which must not be used to draw the display itself.
         stream = getattr(sys, name)
         return getattr(stream, "rich_proxied_file", stream)
 
     stream = cast("TextIO", LastingStream(found, results=results))
     if in_notebook():
-        # Its output takes text, and neither a terminal's codes nor widgets that may not be installed.
+        # Notebook output accepts text, but neither terminal codes nor widgets, which may not be installed.
         options = {"force_jupyter": False, "force_terminal": False} | options
     return Console(file=stream, markup=False, emoji=False, highlight=False, **options)
 
 
 def hanging(head: str, text: str, indent: int) -> str:
-    """A word and what is told of it beside it, in as many lines as it takes at the terminal's width (80 elsewhere).
+    """Format a term and its description with a hanging indent, in the terminal's width (default 80).
 
     Parameters
     ----------
     indent
-        Characters before what is told.
+        Number of characters before the description.
     """
     width = max(shutil.get_terminal_size().columns, indent + 20)
     first, rest = f"{head:<{indent - 1}} ", " " * indent
@@ -138,31 +138,31 @@ def hanging(head: str, text: str, indent: int) -> str:
 
 
 def say(text: str) -> None:
-    """One line on standard error, whatever has become of that."""
+    """Print one line on standard error, and ignore failures."""
     stream = LastingStream(lambda: sys.stderr)
     stream.write(f"{text}\n")
     stream.flush()
 
 
 def standing() -> None:
-    """Open what is closed of the three standard descriptors, lest the next file that is opened takes their place."""
+    """Open closed ones among the three standard descriptors. Otherwise the next opened file would take their place."""
     for descriptor in range(len(STANDARD)):
         try:
             os.fstat(descriptor)
         except OSError:
-            # The lowest that is free, which is this one.
+            # os.open uses the lowest free descriptor, which is this one.
             opened = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(opened, True)
 
 
 @contextlib.contextmanager
 def lasting() -> Iterator[None]:
-    """The standard streams of a command, which nothing that is printed ends.
+    """Replace the standard streams by ones that survive output errors.
 
     Raises
     ------
     SystemExit
-        With 1 if a result could not be printed.
+        With code 1 if a result could not be printed.
     """
     standing()
     before = sys.stdout, sys.stderr
@@ -184,7 +184,7 @@ def lasting() -> Iterator[None]:
 
 
 def _given_up(stream: Any) -> None:
-    """Leave nothing in a stream that takes no more: it would be tried again at exit, and change the exit code."""
+    """Redirect a failing stream to the null device. Python would flush it again at exit and change the exit code."""
     try:
         if stream is not None:
             stream.flush()
@@ -196,8 +196,8 @@ def _given_up(stream: Any) -> None:
 
 
 def in_notebook() -> bool:
-    """Whether this program is a notebook's kernel, whose output can show HTML."""
-    # Where it is one, IPython has been imported: nothing else has to be.
+    """Whether this process is a notebook kernel, whose output can show HTML."""
+    # In a kernel, IPython is already imported, so nothing needs to be imported here.
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return getattr(shell, "kernel", None) is not None

@@ -1,4 +1,4 @@
-"""A run is a guest in the process that it is called from: what it and its libraries change there is put back."""
+"""Protection of the calling process: changes that a run and its libraries make to it are reverted."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from dyadnet.process.signals import SIGNALS
 
 _LOCK = threading.Lock()
 _ONE_THREAD: list[threadpool_limits] = []
-"""The limit that runs of this process share, once for each of them."""
+"""The BLAS limit that all runs of this process share. The list has one entry per run."""
 
 
 @contextlib.contextmanager
 def undrawn() -> Iterator[None]:
-    """For a library that draws from `random` as it is loaded: a program may have seeded that before."""
+    """Preserve the state of `random` while a library that draws from it is loaded: a program may have seeded it."""
     drawn = random.getstate()
     try:
         yield
@@ -32,10 +32,10 @@ def undrawn() -> Iterator[None]:
 
 @contextlib.contextmanager
 def as_it_was() -> Iterator[None]:
-    """For a moment in which another library sets itself up, and takes more than it needs.
+    """Preserve the state of the process while another library initialises itself.
 
-    Ray draws from `random`, sets variables of the environment that its children inherit, hears SIGTERM, and hooks into
-    tracebacks; for a program that is to give the same numbers again, or has handlers of its own, that is a fault.
+    Ray draws from `random`, sets environment variables that child processes inherit, handles SIGTERM, and hooks into
+    tracebacks. This would break programs that need reproducible numbers or have their own signal handlers.
     """
     environment, hook, dumps = dict(os.environ), sys.excepthook, faulthandler.is_enabled()
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
@@ -59,10 +59,10 @@ def as_it_was() -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_thread_a_library() -> Iterator[None]:
-    """BLAS with one thread while any run of this process goes on: the limit is the process's, whoever sets it.
+    """Limit BLAS to one thread while any run of this process is active. The limit applies to the whole process.
 
-    Were it each run's own, the first to end would give threads, and other bits, to those that go on, and the last to
-    end would leave the process with one.
+    With a separate limit for each run, the first run to end would restore several threads, and thereby change the bits
+    of the other runs. The last run to end would leave the process with one thread.
     """
     with _LOCK:
         _ONE_THREAD.append(_ONE_THREAD[0] if _ONE_THREAD else threadpool_limits(limits=1, user_api="blas"))

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP at any moment: one line, never a traceback, and a program's handlers back afterwards."""
+"""Handling of SIGINT, SIGTERM and SIGHUP: one line without traceback, and restoration of a program's own handlers."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C, a scheduler's or system's wish, a terminal that is gone."""
+"""Ctrl-C, a request of the scheduler or system, and a closed terminal."""
 AGAIN = 0.05
-"""Seconds after which an interrupt that was dropped is repeated."""
+"""Seconds after which a lost interrupt is repeated."""
 TOGETHER = 0.5
-"""Seconds within which further signals belong to the first."""
+"""Seconds within which further signals count as part of the first one."""
 EARLY = b"dyadnet: stopped before anything had begun\n"
 
 _LATEST = [-math.inf]
-"""When the latest interrupt was raised."""
+"""Time of the latest interrupt."""
 Handler = Callable[[int, FrameType | None], None]
 _INTERRUPTS: list[Handler] = []
-"""Of the contexts that are open, each within the one before."""
+"""Handlers of the active contexts, from the outermost to the innermost."""
 
 
 @contextlib.contextmanager
 def handled(handler: Handler) -> Iterator[None]:
-    """Have all of them handled so for a while; those that a user has had ignored (nohup) stay ignored.
+    """Install a handler for all of these signals temporarily. Signals that the user ignores (nohup) remain ignored.
 
-    Only the main thread hears signals; elsewhere this does nothing.
+    Only the main thread receives signals. In other threads this function does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,18 +44,18 @@ def handled(handler: Handler) -> Iterator[None]:
         yield
     finally:
         for number, one in before.items():
-            # None: of a library below Python, which cannot be put back.
+            # None: a handler that was not installed from Python, and cannot be restored.
             if one is not None:
                 signal.signal(number, one)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """All of them end a run as Ctrl-C does: by `KeyboardInterrupt` in the main thread.
+    """Let each of these signals end a run as Ctrl-C does: by `KeyboardInterrupt` in the main thread.
 
-    They may come upon any code. A library that turns the interrupt into an error of its own is seen through; one
-    within which Python drops it (a destructor, a callback of compiled code) is interrupted again. Those that come
-    together, as from a terminal that closes, are one: the second would end the cleaning up after the first.
+    Signals may arrive during any code. If a library converts the interrupt to its own error, it is converted back. If
+    Python drops the interrupt (in a destructor, or a callback of compiled code), it is repeated. Signals that arrive
+    together, as from a closing terminal, count as one. Otherwise the second would abort the clean-up after the first.
     """
     heard = False
 
@@ -85,7 +85,7 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _repeated_if_dropped() -> Iterator[None]:
-    """An interrupt that Python could only write down, since its caller cannot take an exception, comes once more."""
+    """Repeat an interrupt that Python could only report as unraisable, because its caller cannot take exceptions."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -108,15 +108,15 @@ def _repeated_if_dropped() -> Iterator[None]:
 
 
 def deaf() -> contextlib.AbstractContextManager[None]:
-    """For what is short and must be done whole: cleaning up after the first of them."""
+    """Ignore the signals during a short clean-up that must complete."""
     return handled(lambda number, frame: None)
 
 
 def listen() -> None:
-    """From the first line of the command line on: modules are still being loaded, and nothing has to be cleaned up."""
+    """Handle signals while the command line is still loading modules, so that no clean-up is needed."""
 
     def heard(number: int, frame: FrameType | None) -> None:
-        # Not by an exception, which would come out of the middle of somebody's import.
+        # Do not raise an exception, which would surface in the middle of an import.
         with contextlib.suppress(OSError):
             os.write(2, EARLY)
         os._exit(1)
@@ -125,17 +125,17 @@ def listen() -> None:
 
 
 def over(code: int) -> None:
-    """The command is done: what is still to be ended may be left, with the exit code that it has."""
+    """Mark the command as done: a signal during the remaining clean-up ends the process with its exit code."""
     import ctypes
 
-    # Python remembers an interrupt within what a library ran as a program of its own, however it was answered, and
-    # would end by the signal in place of the code. It forgets it with the next such program.
+    # Python remembers an interrupt that occurred while a library ran code as a program of its own, even if it was
+    # handled. At exit, Python would end by the signal instead of the exit code. Running another such program clears it.
     ctypes.pythonapi.PyRun_SimpleString(b"")
     _take(lambda number, frame: os._exit(code))
 
 
 def is_command() -> bool:
-    """Whether this process is the command line, and no program that uses the package."""
+    """Whether this process is the dyadnet command line, rather than a program that uses the package."""
     for at, given in enumerate(sys.orig_argv[1:], start=1):
         if given.startswith("-") and given.endswith("m"):
             return sys.orig_argv[at + 1 : at + 2] == ["dyadnet"]

@@ -1,1 +1,1 @@
-"""Kinds of projections: which neurons are joined, by which parameters, and the products in both directions."""
+"""Kinds of projections: which neurons they join, their parameters, and their products in both directions."""

@@ -1,7 +1,7 @@
-"""What is asked of a kind of projection.
+"""Interface of projection kinds.
 
-The kinds of this package are compiled. One of a user's own is *called back*: compiled code returns to Python for its
-products and for its Hebbian contrast, and does all else. So such a kind is a few array functions.
+The kinds of this package are compiled. A user's kind is called back: compiled code calls Python for its products and
+for its Hebbian contrast, and does everything else itself. So a user's kind only consists of a few array functions.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 
 Shape = tuple[int, ...]
-"""Of a population or of the data: (neurons,), or (channels, height, width), of which the last runs fastest."""
+"""Shape of a population or of the data: (neurons,), or (channels, height, width) in C order."""
 Shapes = Mapping[str, tuple[int, ...]]
-"""Of arrays, by name."""
+"""Shapes of arrays, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What a projection joins.
+    """The two ends of a projection.
 
     Attributes
     ----------
     post, pre
         Shapes of the postsynaptic and the presynaptic population, or of the data.
     name
-        The projection's.
+        Name of the projection.
     """
 
     post: Shape
@@ -54,12 +54,12 @@ class Ends:
 
 
 class ProjectionKind(Spec):
-    """One kind of projection: a linear map θ from presynaptic to postsynaptic neurons, by parameters of its own.
+    """A kind of projection: a linear map θ from presynaptic to postsynaptic neurons with its own parameters.
 
-    A subclass is a record of settings (`dyadnet.schema.Spec`) whose field ``kind`` has the registered name as the
-    default. Its methods depend on their arguments alone, for several threads call them at a time. Arrays have the type
-    of the run, ``float32`` or ``float64``; analyses call with ``float64``. Rows are samples: the result for a row may
-    depend on how many rows there are, and on nothing else.
+    A subclass is a record of settings (`dyadnet.schema.Spec`). The default of its field ``kind`` is the registered
+    name. Its methods must depend only on their arguments, because several threads call them concurrently. Arrays have
+    the type of the run, ``float32`` or ``float64``; analyses call with ``float64``. Rows are samples. The result for a
+    row may depend on the number of rows, but not on the other rows.
 
     Attributes
     ----------
@@ -71,53 +71,54 @@ class ProjectionKind(Spec):
 
     @abstractmethod
     def shapes(self, ends: Ends) -> Shapes:
-        """Shapes of its parameters by name, in the order in which they are stored, each C-contiguous.
+        """Return the shapes of its parameters by name, in the order in which they are stored, each C-contiguous.
 
         Returns
         -------
         Mapping
-            A name begins with a letter; letters, digits, ``_`` and ``-`` follow. A projection that learns nothing has
-            none.
+            Names start with a letter; letters, digits, ``_`` and ``-`` follow. A projection that learns nothing returns
+            an empty mapping.
         """
 
     def misfit(self, ends: Ends) -> str | None:
-        """What populations of these shapes lack to be joined by it, as an error says it; None if nothing."""
+        """Return why it cannot join populations of these shapes, as text for an error; None if it can."""
         return None
 
     def initial(self, ends: Ends, gain: float, draws: np.random.Generator) -> dict[str, Array]:
-        """Parameters before learning; normal with standard deviation gain/√n_pre unless a kind says otherwise.
+        """Return the initial parameters. Default: normal with standard deviation gain/√n_pre.
 
         Parameters
         ----------
         gain
-            Of the projection.
+            Gain of the projection.
         draws
-            A generator that depends on the run's seed and the projection's name.
+            Random generator that depends on the run's seed and the projection's name.
         """
         scale = gain / np.sqrt(ends.n_pre)
         return {name: scale * draws.standard_normal(shape) for name, shape in self.shapes(ends).items()}
 
     def prepared(self, parameters: Arrays, ends: Ends) -> Any:
-        """What the methods below get as `p`, made anew after each change of the parameters; these themselves, usually.
+        """Return the argument `p` of the methods below. It is computed after each change of the parameters.
 
-        For what is worth computing once for many products. The parameters' arrays stay the same objects.
+        Override it to precompute something for many products. Default: the parameters themselves. The parameters'
+        arrays remain the same objects.
         """
         return parameters
 
     @abstractmethod
     def forward(self, p: Any, x: Array) -> Array:
-        """θx of each row: shape (rows, n_pre) to (rows, n_post)."""
+        """Return θx for each row: shape (rows, n_pre) to (rows, n_post)."""
 
     @abstractmethod
     def backward(self, p: Any, d: Array) -> Array:
-        """θᵀd of each row: shape (rows, n_post) to (rows, n_pre)."""
+        """Return θᵀd for each row: shape (rows, n_post) to (rows, n_pre)."""
 
     @abstractmethod
     def contrast(self, p: Any, post: Array, pre: Array) -> dict[str, Array]:
-        """The gradient of Σ post·θ pre, summed over rows, with respect to each parameter.
+        """Return the gradient of Σ post·θ pre, summed over rows, with respect to each parameter.
 
-        With (d_post, m_pre) and (κm_post, d_pre) below each other as rows this is the Hebbian contrast of the
-        projection (paper, eq. 5). Dense synapses have ``post.T @ pre``.
+        If the rows are (d_post, m_pre) followed by (κm_post, d_pre), this is the Hebbian contrast of the projection
+        (paper, eq. 5). For dense synapses it is ``post.T @ pre``.
 
         Parameters
         ----------
@@ -126,15 +127,15 @@ class ProjectionKind(Spec):
         """
 
     def dense(self, p: Any, ends: Ends) -> NDArray[np.float64]:
-        """θ as a matrix of shape (n_post, n_pre)."""
+        """Return θ as a matrix of shape (n_post, n_pre)."""
         return np.asarray(self.forward(p, np.eye(ends.n_pre)), dtype=np.float64).T
 
 
 def positions(shape: Shape) -> NDArray[np.float64]:
-    """Where neurons lie in a square of side 1, shape (neurons, 2): down and across.
+    """Return the positions of neurons in a unit square, shape (neurons, 2): down and across.
 
-    Those of the shape (channels, height, width) lie on a grid, the channels above one another; those of a population
-    without a shape on a line in the middle.
+    Neurons of shape (channels, height, width) lie on a grid, with all channels at the same positions. Neurons without a
+    shape lie on a horizontal line in the middle.
     """
     channels, height, width = shape if len(shape) == 3 else (1, 1, shape[0])
     down, across = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width

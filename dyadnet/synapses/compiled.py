@@ -1,4 +1,4 @@
-"""Kinds of projections whose products are compiled: one array of parameters, and a plan of what it joins."""
+"""Projection kinds with compiled products: one array of parameters, and a plan of the neurons that it joins."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ from dyadnet.numerics import connections, plans
 from dyadnet.synapses.base import Array, Arrays, Ends, ProjectionKind, Shapes
 
 Plan = NDArray[np.int64]
-"""Of what a part of a projection joins; see `dyadnet.numerics.plans`."""
+"""Which neurons a part of a projection joins; see `dyadnet.numerics.plans`."""
 EVERYTHING = slice(None)
 
 
 class CompiledKind(ProjectionKind):
-    """A kind with at most one array of parameters, whose products are functions of `dyadnet.numerics.connections`."""
+    """A kind with at most one array of parameters. Its products are functions of `dyadnet.numerics.connections`."""
 
     @abstractmethod
     def shape(self, ends: Ends) -> tuple[int, ...]:
-        """Shape of its array of parameters; (0,) if it has none."""
+        """Return the shape of its array of parameters; (0,) if it has none."""
 
     def shapes(self, ends: Ends) -> Shapes:
-        """The array has the projection's own name."""
+        """Return the shape of its array by the empty name, or nothing if the array is empty."""
         shape = self.shape(ends)
         return {"": shape} if math.prod(shape) else {}
 
     @abstractmethod
     def fan_in(self, ends: Ends) -> float:
-        """Synapses of a postsynaptic neuron, on average."""
+        """Return the mean number of synapses per postsynaptic neuron."""
 
     @abstractmethod
     def part(self, ends: Ends, post: slice, pre: slice) -> Any:
-        """Which parameters join some neurons to some, as an index of the array of the whole projection.
+        """Return an index into the whole projection's array that selects the parameters between given neurons.
 
         Parameters
         ----------
         post, pre
-            Neurons, from start to stop.
+            Slices of neurons, from start to stop.
         """
 
     @abstractmethod
     def plan(self, ends: Ends, post: slice, pre: slice) -> Plan | None:
-        """What these parameters join, by the numbers that neurons have in these slices; None if they are dense."""
+        """Return which neurons these parameters join, numbered within the slices; None if they are dense."""
 
     def joins(self, ends: Ends, post: slice, pre: slice) -> bool:
-        """Whether there is any synapse between some neurons and some."""
+        """Whether there is any synapse between the given neurons."""
         return True
 
     def undivided(self, post_blocks: int, pre_blocks: int) -> str | None:
-        """What it takes of populations that are split into so many blocks, as an error says it; None if any."""
+        """Return why it cannot join populations with so many blocks, as text for an error; None if it can."""
         return None
 
     def initial(self, ends: Ends, gain: float, draws: np.random.Generator) -> dict[str, Array]:
-        """Parameters before learning; normal with standard deviation gain/√`fan_in`."""
+        """Return the initial parameters, normal with standard deviation gain/√`fan_in`."""
         scale = gain / np.sqrt(self.fan_in(ends))
         return {name: scale * draws.standard_normal(shape) for name, shape in self.shapes(ends).items()}
 
-    # In Python, for analyses and for back-propagation
+    # Python versions, for analyses and for back-propagation
 
     def prepared(self, parameters: Arrays, ends: Ends) -> Any:
-        """The plan, and the parameters as one row."""
+        """Return the plan, the flattened parameters, and their shapes."""
         plan = whole_plan(self, ends)
         weights = next(iter(parameters.values()), np.zeros(0))
         return plan, np.ascontiguousarray(weights).reshape(-1), dict(self.shapes(ends))
 
     def forward(self, p: Any, x: Array) -> Array:
-        """θx of each row; the largest number of each window where it pools by that."""
+        """Return θx for each row. Max pooling selects the largest number of each window."""
         plan, weights, _ = p
         weights, x = weights.astype(x.dtype), np.ascontiguousarray(x)
         y, switches, room = _arrays(plan, x.dtype, len(x), plans.N_POST)
@@ -79,13 +79,13 @@ class CompiledKind(ProjectionKind):
         return y
 
     def backward(self, p: Any, d: Array, of: Array | None = None) -> Array:
-        """θᵀd of each row.
+        """Return θᵀd for each row.
 
         Parameters
         ----------
         of
-            The presynaptic numbers that windows are pooled of, shape (rows, n_pre); the first of each window stands
-            for its largest unless given.
+            For max pooling: the presynaptic numbers that are pooled, shape (rows, n_pre). They determine the maximum of
+            each window. Default: the first number of each window counts as its maximum.
         """
         plan, weights, _ = p
         weights, d = weights.astype(d.dtype), np.ascontiguousarray(d)
@@ -97,7 +97,7 @@ class CompiledKind(ProjectionKind):
         return y
 
     def contrast(self, p: Any, post: Array, pre: Array) -> dict[str, Array]:
-        """The gradient of Σ post·θ pre with respect to the parameters; windows are pooled as those of `pre` say."""
+        """Return the gradient of Σ post·θ pre with respect to the parameters. `pre` determines window maxima."""
         plan, weights, shapes = p
         rows, post, pre = len(pre), np.ascontiguousarray(post), np.ascontiguousarray(pre)
         gradient = np.zeros(int(plan[plans.N_SIZE]), dtype=pre.dtype)
@@ -108,7 +108,7 @@ class CompiledKind(ProjectionKind):
         return {name: gradient.reshape(shape) for name, shape in shapes.items()}
 
     def _choose(self, plan: Plan, weights: Array, x: Array, switches: Array, room: Array) -> None:
-        """Let some rows choose the largest number of each window, where θ pools by that."""
+        """Let `x` determine the largest number of each window, if the kind is max pooling."""
         if connections.has_switches(plan, 0):
             rows, unused = len(x), np.empty_like(switches)
             how = plan, 0, x.reshape(-1), 0, rows, rows, rows, weights.astype(x.dtype), 0
@@ -116,7 +116,7 @@ class CompiledKind(ProjectionKind):
 
 
 def _arrays(plan: Plan, dtype: np.dtype[Any], rows: int, column: int) -> tuple[Array, Array, Array]:
-    """A result, switches that stand at the first place of each window, and room."""
+    """Allocate the result, the switches (each at the first place of its window), and the workspace."""
     switches = np.zeros(rows * int(plan[plans.N_POST]), dtype=dtype)
     room = np.empty(int(plan[plans.N_ROOM]), dtype=dtype)
     return np.empty((rows, int(plan[column])), dtype=dtype), switches, room
@@ -124,5 +124,5 @@ def _arrays(plan: Plan, dtype: np.dtype[Any], rows: int, column: int) -> tuple[A
 
 @lru_cache(maxsize=64)
 def whole_plan(kind: CompiledKind, ends: Ends) -> Plan | None:
-    """The plan of a whole projection."""
+    """Return the plan of a whole projection."""
     return kind.plan(ends, slice(0, ends.n_post), slice(0, ends.n_pre))

@@ -14,13 +14,13 @@ from dyadnet.synapses.base import Ends, Shape
 from dyadnet.synapses.compiled import CompiledKind, Plan
 
 Side = Positive | tuple[Positive, Positive]
-"""Of a window: one number, or height and width."""
+"""Size of a window: one number, or height and width."""
 CHOICES = 8
 NOT_IMAGES = "populations of the shape (channels, height, width); give both a shape"
 
 
 def sides(given: int | tuple[int, int]) -> tuple[int, int]:
-    """Height and width."""
+    """Return height and width."""
     return (given, given) if isinstance(given, int) else given
 
 
@@ -32,9 +32,9 @@ class Windows(CompiledKind):
     kernel
         Side of the window, or (height, width).
     stride
-        By how much it moves.
+        Step of the window.
     padding
-        Zeros around the image, or ``same``: as many as keep its size, for a stride of 1 and odd windows.
+        Number of zeros around the image, or ``same``: keep the image size, for a stride of 1 and odd windows.
     """
 
     kernel: Side
@@ -49,12 +49,12 @@ class Windows(CompiledKind):
         return kernel
 
     def margins(self) -> tuple[int, int]:
-        """Zeros above and below, and to the left and right."""
+        """Return the number of zeros above and below, and to the left and right."""
         height, width = sides(self.kernel)
         return (height // 2, width // 2) if self.padding == "same" else (int(self.padding), int(self.padding))
 
     def moved(self, shape: Shape) -> tuple[int, int]:
-        """Places that the window has, down and across."""
+        """Return the number of positions of the window, down and across."""
         _, *image = shape
         down, across = (
             (size + 2 * margin - kernel) // self.stride + 1
@@ -63,13 +63,13 @@ class Windows(CompiledKind):
         return down, across
 
     def unfit_window(self, ends: Ends) -> str | None:
-        """What keeps the window from moving over the presynaptic population."""
+        """Return why the window cannot move over the presynaptic population, or None."""
         if len(ends.post) != 3 or len(ends.pre) != 3:
             return NOT_IMAGES
         return self.unfit_window_of(ends.pre)
 
     def unfit_window_of(self, pre: Shape) -> str | None:
-        """What keeps the window from moving over images of this shape."""
+        """Return why the window cannot move over images of this shape, or None."""
         kernel = sides(self.kernel)
         if self.padding == "same" and (self.stride != 1 or not all(side % 2 for side in kernel)):
             return "padding: same only with stride 1 and an odd kernel"
@@ -80,19 +80,20 @@ class Windows(CompiledKind):
 
 
 class Convolution(Windows):
-    """A convolution with shared weights, pooled at once if asked for.
+    """A convolution with shared weights, with optional pooling.
 
     θ has the shape (filters, channels, kernel height, kernel width). The postsynaptic population has the shape
-    (filters, height, width). Splits into blocks go by whole channels.
+    (filters, height, width). Blocks consist of whole channels.
 
     Attributes
     ----------
     average_pool, max_pool
-        Side of the windows, side by side, of whose results the mean or the largest number is put out; 1: every result.
+        Side of adjacent windows over the results of the convolution. The output is the mean or the maximum of each
+        window; 1: no pooling.
     choices
-        Firings of the postsynaptic block, in the first phase of a relaxation, in which the means that it holds choose
-        the largest number; then the choice stays. Where feedback is negative it weakens who was chosen, and nothing
-        would ever settle.
+        Number of firings of the postsynaptic block, in the first phase of a relaxation, in which the held means
+        determine the maximum. Then the choice is fixed, because negative feedback weakens the chosen neuron, and the
+        network would never settle.
     """
 
     kind: Literal["convolution"] = "convolution"
@@ -102,11 +103,11 @@ class Convolution(Windows):
 
     @property
     def pool(self) -> int:
-        """Side of the windows that are pooled."""
+        """Side of the pooling windows."""
         return max(self.average_pool, self.max_pool)
 
     def output(self, pre: Shape, filters: int) -> Shape:
-        """Shape of the postsynaptic population."""
+        """Return the shape of the postsynaptic population."""
         down, across = self.moved(pre)
         return filters, down // self.pool, across // self.pool
 
@@ -122,22 +123,22 @@ class Convolution(Windows):
         return other_shape(self.output(ends.pre, ends.post[0]), ends)
 
     def shape(self, ends: Ends) -> tuple[int, ...]:
-        """(filters, channels, kernel height, kernel width)."""
+        """Return (filters, channels, kernel height, kernel width)."""
         return (ends.post[0], ends.pre[0], *sides(self.kernel))
 
     def fan_in(self, ends: Ends) -> float:
-        """Numbers in a window."""
+        """Return the number of values in a window."""
         height, width = sides(self.kernel)
         return ends.pre[0] * height * width
 
     def part(self, ends: Ends, post: slice, pre: slice) -> Any:
-        """Filters and channels."""
+        """Return the slices of filters and channels."""
         return channels(ends.post, post), channels(ends.pre, pre)
 
     def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
         """See `CompiledKind.plan`."""
         filters, inputs = length(channels(ends.post, post)), length(channels(ends.pre, pre))
-        # With a stride the windows that are averaged do not overlap as those of boxes do.
+        # The fast box average needs overlapping windows, so it works only with a stride of 1.
         box = self.average_pool if self.stride == 1 else 1
         (down, across), image, margins = self.moved(ends.pre), ends.pre[1:], self.margins()
         pool, stride, boxed = self.pool, self.stride, 0
@@ -153,23 +154,23 @@ class Convolution(Windows):
         return np.array([*plan, *sides(self.kernel), stride, *first, *pooled, box, *margins], dtype=np.int64)
 
     def undivided(self, post_blocks: int, pre_blocks: int) -> str | None:
-        """The largest of a window is only known where all of its channels are."""
+        """Refuse max pooling if the channels of a window are in several blocks, because no block knows the maximum."""
         if self.max_pool > 1 and pre_blocks > 1:
             return "a presynaptic population of one block where it has max_pool; leave out blocks, or take average_pool"
         return None
 
 
 class Pooling(CompiledKind):
-    """Each postsynaptic neuron has the mean, or the largest, of a window; nothing is learned.
+    """Each postsynaptic neuron receives the mean or the maximum of a window. Nothing is learned.
 
     Attributes
     ----------
     size
-        Side of the windows, which are side by side.
+        Side of the windows, which are adjacent.
     of
         ``average`` or ``max``.
     choices
-        As of a convolution.
+        See `Convolution`.
     """
 
     kind: Literal["pooling"] = "pooling"
@@ -178,7 +179,7 @@ class Pooling(CompiledKind):
     choices: Positive = CHOICES
 
     def output(self, pre: Shape) -> Shape:
-        """Shape of the postsynaptic population."""
+        """Return the shape of the postsynaptic population."""
         return pre[0], pre[1] // self.size, pre[2] // self.size
 
     def misfit(self, ends: Ends) -> str | None:
@@ -190,23 +191,23 @@ class Pooling(CompiledKind):
         return other_shape(self.output(ends.pre), ends)
 
     def shape(self, ends: Ends) -> tuple[int, ...]:
-        """Nothing is learned."""
+        """Return (0,), because nothing is learned."""
         return (0,)
 
     def fan_in(self, ends: Ends) -> float:
-        """Numbers in a window."""
+        """Return the number of values in a window."""
         return self.size**2
 
     def part(self, ends: Ends, post: slice, pre: slice) -> Any:
-        """Nothing is learned."""
+        """Return an empty slice, because nothing is learned."""
         return slice(0, 0)
 
     def joins(self, ends: Ends, post: slice, pre: slice) -> bool:
-        """Channels are pooled one by one."""
+        """Whether the neurons belong to the same channels. Each channel is pooled separately."""
         return channels(ends.post, post) == channels(ends.pre, pre)
 
     def undivided(self, post_blocks: int, pre_blocks: int) -> str | None:
-        """Channels are pooled one by one."""
+        """Require equal numbers of blocks, because each channel is pooled separately."""
         return None if post_blocks == pre_blocks else "two populations of as many blocks"
 
     def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
@@ -218,25 +219,25 @@ class Pooling(CompiledKind):
 
 
 def dividing(image: Shape) -> str:
-    """Which windows divide images, as an error begins."""
+    """Return which windows divide images of this size, as the beginning of an error."""
     sizes = [f"{side}x{side}" for side in range(2, min(image) + 1) if not any(length % side for length in image)]
     return f"windows that divide the {_times(image)} ({', '.join(sizes) or 'there are none: pad what is below'})"
 
 
 def other_shape(wanted: Shape, ends: Ends) -> str | None:
-    """What is wrong with a postsynaptic population that has not this shape."""
+    """Return what is wrong if the postsynaptic population does not have this shape, else None."""
     found = f"a postsynaptic population of the shape {list(wanted)}, not {list(ends.post)}"
     return None if wanted == ends.post else found
 
 
 def channels(shape: Shape, neurons: slice) -> slice:
-    """Which channels some neurons are."""
+    """Return the slice of channels to which neurons belong."""
     area = shape[1] * shape[2]
     return slice(neurons.start // area, neurons.stop // area)
 
 
 def length(part: slice) -> int:
-    """How many a slice has."""
+    """Return the length of a slice."""
     return int(part.stop - part.start)
 
 

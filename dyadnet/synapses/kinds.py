@@ -1,4 +1,4 @@
-"""Kinds of projections by name: those of this package, and what a program registers."""
+"""Projection kinds by name: those of this package, and those that a program registers."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ PROJECTIONS: Registry[type[ProjectionKind]] = Registry(
     },
     _lacking,
 )
-"""Kinds of projections by name."""
+"""All projection kinds by name."""
 
 
 def kind_of(given: Any, field: str) -> str | ProjectionKind:
-    """A kind as a `dyadnet.Projection` holds it: ``"dense"``, or a record of another kind.
+    """Convert a kind to the form that a `dyadnet.Projection` stores: ``"dense"``, or a record of another kind.
 
     Parameters
     ----------
     given
         A name, a mapping with ``kind`` and the kind's own settings, or a record.
     field
-        What errors call it.
+        Name of the setting in errors.
 
     Raises
     ------
     ConfigError
-        If nobody has registered such a kind, or it has no such settings.
+        If no such kind is registered, or if it does not have these settings.
     """
     if isinstance(given, ProjectionKind):
         return DENSE if isinstance(given, Dense) else given
@@ -76,7 +76,7 @@ def kind_of(given: Any, field: str) -> str | ProjectionKind:
 
 
 def described(kind: ProjectionKind) -> str:
-    """A kind in words, with its settings: ``convolution, kernel 5x5, max_pool 2``; of explicit pairs how many."""
+    """Describe a kind with its settings: ``convolution, kernel 5x5, max_pool 2``; for explicit pairs their number."""
     if isinstance(kind, Transposed):
         return f"transposed {described(kind.of)}"
     if isinstance(kind, Pairs):

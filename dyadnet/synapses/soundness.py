@@ -1,4 +1,4 @@
-"""Whether the methods of a kind of projection belong together: what would otherwise learn nonsense is refused."""
+"""Consistency checks of a projection kind's methods. Inconsistent methods would learn nonsense, so they are refused."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from dyadnet.synapses.base import Ends, ProjectionKind
 Array = NDArray[Any]
 
 PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
-"""Of a parameter's name: a letter first, so that ``<block>.<name>`` is no block."""
+"""Legal parameter names. They start with a letter, so that ``<block>.<name>`` cannot be the name of a block."""
 ROWS, CHANGE, TOLERANCE = 2, 1e-5, 1e-5
-"""Samples, step of finite differences, and the largest error relative to the sum of all terms."""
+"""Number of samples, step of finite differences, and the largest error relative to the sum of all absolute terms."""
 
 
 def check(kind: ProjectionKind, ends: Ends, field: str) -> None:
-    """Make sure that arrays have the shapes they are to have, and that `backward` and `contrast` fit `forward`.
+    """Check that arrays have the correct shapes, and that `backward` and `contrast` are consistent with `forward`.
 
-    Random numbers in float64 are put into ⟨y, θx⟩ = ⟨θᵀy, x⟩, and into the derivative of ⟨y, θx⟩ along a random change
-    of all parameters.
+    The check uses random numbers in float64. It tests ⟨y, θx⟩ = ⟨θᵀy, x⟩, and the derivative of ⟨y, θx⟩ along a random
+    change of all parameters.
 
     Parameters
     ----------
     ends
-        What it is to join.
+        The two ends that the kind should join.
     field
-        What errors call it.
+        Name of the setting in errors.
 
     Raises
     ------
     ConfigError
-        Naming the method that is wrong.
+        Names the faulty method.
     """
     try:
         problem = _problem(kind, ends)
@@ -86,11 +86,11 @@ def _along(
     x: Array,
     y: Array,
 ) -> float:
-    """⟨y, θx⟩ of changed parameters."""
+    """Return ⟨y, θx⟩ for changed parameters."""
     p = kind.prepared({name: array + step * changes[name] for name, array in values.items()}, ends)
     return float(np.sum(y * kind.forward(p, x)))
 
 
 def _differ(one: float, other: float, size: float) -> bool:
-    """Written so that NaN differs, too."""
+    """Whether two numbers differ. The comparison is written so that NaN differs, too."""
     return not abs(one - other) <= TOLERANCE * size

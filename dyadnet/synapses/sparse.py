@@ -1,4 +1,4 @@
-"""Sparse synapses: each is a parameter of its own, in the order of postsynaptic, then of presynaptic neurons."""
+"""Sparse synapses: each synapse is a parameter, ordered by postsynaptic, then by presynaptic neuron."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class Sparse(CompiledKind):
-    """A kind with a synapse for some pairs of neurons: θ has the shape (synapses,)."""
+    """Base class of kinds with synapses for some pairs of neurons: θ has the shape (synapses,)."""
 
     @abstractmethod
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """The pairs, each once and in any order: postsynaptic neurons, and the presynaptic one of each."""
+        """Return the pairs, each once and in any order: postsynaptic neurons, and the presynaptic neuron of each."""
 
     def pairs(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """The pairs in order: postsynaptic neurons, and the presynaptic one of each."""
+        """Return the pairs in order: postsynaptic neurons, and the presynaptic neuron of each."""
         return _ordered(self, ends)
 
     def misfit(self, ends: Ends) -> str | None:
@@ -44,23 +44,23 @@ class Sparse(CompiledKind):
         return None if len(self.pairs(ends)[0]) else "at least one synapse between these populations; it makes none"
 
     def unfit(self, ends: Ends) -> str | None:
-        """What keeps pairs from being made."""
+        """Return why pairs cannot be created between these populations, or None."""
         return None
 
     def shape(self, ends: Ends) -> tuple[int, ...]:
-        """(synapses,)."""
+        """Return (synapses,)."""
         return (len(self.pairs(ends)[0]),)
 
     def fan_in(self, ends: Ends) -> float:
-        """Synapses for each postsynaptic neuron."""
+        """Return the mean number of synapses per postsynaptic neuron."""
         return len(self.pairs(ends)[0]) / ends.n_post
 
     def part(self, ends: Ends, post: slice, pre: slice) -> Any:
-        """Numbers of the synapses."""
+        """Return the indices of the synapses."""
         return np.flatnonzero(self._between(ends, post, pre))
 
     def joins(self, ends: Ends, post: slice, pre: slice) -> bool:
-        """Whether there is a pair."""
+        """Whether there is any pair between the given neurons."""
         return bool(self._between(ends, post, pre).any())
 
     def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
@@ -95,7 +95,7 @@ def _ordered(kind: Sparse, ends: Ends) -> tuple[Neurons, Neurons]:
 
 
 class OneToOne(Sparse):
-    """Each neuron reaches the one of its number; two populations of one size."""
+    """Each neuron is connected to the neuron of the same index, in two populations of the same size."""
 
     kind: Literal["one_to_one"] = "one_to_one"
 
@@ -105,23 +105,23 @@ class OneToOne(Sparse):
         return None if same else f"two populations of one size, not of {ends.n_pre} and {ends.n_post} neurons"
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """Pairs of equal numbers."""
+        """Return pairs of equal indices."""
         return np.arange(ends.n_post), np.arange(ends.n_pre)
 
 
 class Drawn(Sparse):
-    """A kind that draws its pairs.
+    """Base class of kinds that draw their pairs at random.
 
     Attributes
     ----------
     seed
-        By which, and by the projection's name, pairs are drawn; the run's seed does not change them.
+        Seed of the pairs, together with the projection's name. The run's seed does not change the pairs.
     """
 
     seed: Annotated[int, Field(ge=0)] = 0
 
     def draws(self, ends: Ends) -> np.random.Generator:
-        """What pairs are drawn by."""
+        """Return the random generator of the pairs."""
         return Stream(self.seed, "synapses", ends.name, self.kind).at()
 
 
@@ -131,25 +131,25 @@ class PairwiseBernoulli(Drawn):
     Attributes
     ----------
     p
-        From 0 to 1.
+        Probability from 0 to 1.
     """
 
     kind: Literal["pairwise_bernoulli"] = "pairwise_bernoulli"
     p: Probability
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """Neuron after neuron."""
+        """Draw pairs, one postsynaptic neuron after the other."""
         draws = self.draws(ends)
         return _listed(np.flatnonzero(draws.random(ends.n_pre) < self.p) for _ in range(ends.n_post))
 
 
 class FixedIndegree(Drawn):
-    """Each postsynaptic neuron has synapses with `k` presynaptic ones, which are drawn.
+    """Each postsynaptic neuron has synapses from `k` randomly drawn presynaptic neurons.
 
     Attributes
     ----------
     k
-        At most the number of presynaptic neurons.
+        Number of synapses, at most the number of presynaptic neurons.
     """
 
     kind: Literal["fixed_indegree"] = "fixed_indegree"
@@ -160,18 +160,18 @@ class FixedIndegree(Drawn):
         return None if self.k <= ends.n_pre else f"k of at most {ends.n_pre}, the presynaptic neurons, not {self.k}"
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """Neuron after neuron."""
+        """Draw pairs, one postsynaptic neuron after the other."""
         draws = self.draws(ends)
         return _listed(draws.choice(ends.n_pre, self.k, replace=False) for _ in range(ends.n_post))
 
 
 class FixedOutdegree(Drawn):
-    """Each presynaptic neuron has synapses with `k` postsynaptic ones, which are drawn.
+    """Each presynaptic neuron has synapses to `k` randomly drawn postsynaptic neurons.
 
     Attributes
     ----------
     k
-        At most the number of postsynaptic neurons.
+        Number of synapses, at most the number of postsynaptic neurons.
     """
 
     kind: Literal["fixed_outdegree"] = "fixed_outdegree"
@@ -182,7 +182,7 @@ class FixedOutdegree(Drawn):
         return None if self.k <= ends.n_post else f"k of at most {ends.n_post}, the postsynaptic neurons, not {self.k}"
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """Neuron after neuron."""
+        """Draw pairs, one presynaptic neuron after the other."""
         draws = self.draws(ends)
         pre, post = _listed(draws.choice(ends.n_post, self.k, replace=False) for _ in range(ends.n_pre))
         return post, pre
@@ -191,14 +191,14 @@ class FixedOutdegree(Drawn):
 class PairwiseDistance(Drawn):
     """A pair of neurons has a synapse with probability p·exp(−distance²/(2·sigma²)).
 
-    Neurons lie in a square of side 1, see `dyadnet.synapses.base.positions`.
+    Neurons lie in a unit square, see `dyadnet.synapses.base.positions`.
 
     Attributes
     ----------
     p
         Probability at distance 0.
     sigma
-        In sides of the square.
+        Width of the distribution, in sides of the square.
     """
 
     kind: Literal["pairwise_distance"] = "pairwise_distance"
@@ -206,7 +206,7 @@ class PairwiseDistance(Drawn):
     sigma: Annotated[float, Field(gt=0)]
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """Neuron after neuron."""
+        """Draw pairs, one postsynaptic neuron after the other."""
         draws, theirs = self.draws(ends), positions(ends.pre)
 
         def chosen(at: NDArray[np.float64]) -> Neurons:
@@ -218,9 +218,9 @@ class PairwiseDistance(Drawn):
 
 
 class Local(Windows, Sparse):
-    """A convolution without sharing: each neuron of the window's places has weights of its own.
+    """A convolution without weight sharing: each position of the window has its own weights.
 
-    Synapses of padding do not exist. The postsynaptic population has the shape (filters, height, width).
+    There are no synapses from the padding. The postsynaptic population has the shape (filters, height, width).
     """
 
     kind: Literal["local"] = "local"
@@ -232,7 +232,7 @@ class Local(Windows, Sparse):
         return other_shape((ends.post[0], *self.moved(ends.pre)), ends)
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """By the places of the window."""
+        """Return pairs by the positions of the window."""
         (filters, down, across), (inputs, height, width) = ends.post, ends.pre
         margins, kernel = self.margins(), sides(self.kernel)
         rows = np.arange(down)[:, None] * self.stride + np.arange(kernel[0]) - margins[0]
@@ -248,19 +248,19 @@ class Local(Windows, Sparse):
 
 
 class Pairs(Sparse):
-    """Pairs of neurons as they are given.
+    """Explicitly given pairs of neurons.
 
     Attributes
     ----------
     pairs
-        A list or an array of (postsynaptic, presynaptic) neurons, counted from 0, or a matrix of True and False of the
-        shape (n_post, n_pre): a mask.
+        A list or an array of (postsynaptic, presynaptic) neurons, counted from 0, or a mask: a boolean matrix of the
+        shape (n_post, n_pre).
     file
-        An ``.npy`` file with one of these, which is read once.
+        An ``.npy`` file with one of these. It is read once.
     packed
-        The pairs as a configuration keeps them, so that it needs no file: base64 of the compressed numbers.
+        The pairs as a configuration stores them, so that it needs no file: base64 of the compressed numbers.
     mask
-        Shape of the matrix, if they were given as one.
+        Shape of the mask, if the pairs were given as one.
     """
 
     kind: Literal["pairs"] = "pairs"
@@ -297,17 +297,17 @@ class Pairs(Sparse):
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of pairs."""
         return len(_unpacked(self.packed))
 
     def drawn(self, ends: Ends) -> tuple[Neurons, Neurons]:
-        """As they were given."""
+        """Return the pairs as they were given."""
         post, pre = _unpacked(self.packed).T
         return post.copy(), pre.copy()
 
 
 def _listed(others: Iterator[Neurons]) -> tuple[Neurons, Neurons]:
-    """Neurons in order, and the other one of each pair, from those of each neuron."""
+    """Convert the partners of each neuron to pairs: the neurons in order, and the partner of each."""
     each = list(others)
     return np.repeat(np.arange(len(each)), [len(part) for part in each]), np.concatenate([*each, np.zeros(0, int)])
 
@@ -327,7 +327,7 @@ def _loaded(file: Any) -> NDArray[Any]:
 
 
 def _checked(given: Any) -> Neurons:
-    """Pairs of an array or a mask, shape (pairs, 2)."""
+    """Check an array of pairs or a mask, and return pairs of shape (pairs, 2)."""
     try:
         array = np.asarray(given)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The transpose of another kind: synapses that go back the way that a projection comes, with weights of their own."""
+"""The transpose of another kind: synapses in the reverse direction of a projection, with their own weights."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Inner = Convolution | Local | Pooling | PairwiseBernoulli | FixedIndegree | Fixe
 class Transposed(CompiledKind):
     """θ = Cᵀ, with C of another kind from the postsynaptic to the presynaptic population.
 
-    With it two populations are joined each way by the same pairs of neurons and by weights of their own, as those of an
-    asymmetric network are.
+    It can join two populations in both directions by the same pairs of neurons and separate weights, as in an
+    asymmetric network.
 
     Attributes
     ----------
     of
-        The kind of C with its settings. One that pools by the largest number has no transpose of its own: its switches
-        belong to C.
+        The kind of C with its settings. Max pooling is not allowed: it has no transpose of its own, because its
+        switches belong to C.
     """
 
     kind: Literal["transposed"] = "transposed"
@@ -46,23 +46,23 @@ class Transposed(CompiledKind):
         return None if problem is None else f"what it transposes needs {problem}"
 
     def undivided(self, post_blocks: int, pre_blocks: int) -> str | None:
-        """As what it transposes."""
+        """See `CompiledKind.undivided`; same as for the transposed kind with both sides exchanged."""
         return self.of.undivided(pre_blocks, post_blocks)
 
     def joins(self, ends: Ends, post: slice, pre: slice) -> bool:
-        """As what it transposes."""
+        """See `CompiledKind.joins`; same as for the transposed kind with both sides exchanged."""
         return self.of.joins(_turned(ends), pre, post)
 
     def shape(self, ends: Ends) -> tuple[int, ...]:
-        """As what it transposes."""
+        """Return the shape of the transposed kind's array."""
         return self.of.shape(_turned(ends))
 
     def fan_in(self, ends: Ends) -> float:
-        """Synapses of a postsynaptic neuron, on average."""
+        """Return the mean number of synapses per postsynaptic neuron."""
         return self.of.fan_in(_turned(ends)) * ends.n_pre / ends.n_post
 
     def part(self, ends: Ends, post: slice, pre: slice) -> Any:
-        """As what it transposes."""
+        """See `CompiledKind.part`; same as for the transposed kind with both sides exchanged."""
         return self.of.part(_turned(ends), pre, post)
 
     def plan(self, ends: Ends, post: slice, pre: slice) -> Plan:
@@ -73,6 +73,6 @@ class Transposed(CompiledKind):
 
 
 def _turned(ends: Ends) -> Ends:
-    """From the other side; pairs that are drawn are those of the projection there."""
+    """Exchange the two ends. Random pairs are drawn by the name of the projection in the other direction."""
     post, arrow, pre = ends.name.partition("->")
     return Ends(ends.pre, ends.post, f"{pre}->{post}" if arrow else ends.name)

@@ -1,1 +1,1 @@
-"""When things happen, as pure functions of counters: clocks, delays, compartments that alternate."""
+"""Timing as pure functions of counters: clocks, delays, and alternating compartments."""

@@ -1,23 +1,24 @@
-"""The two compartments of a dyad one after the other, on a substrate with one state a neuron (paper, eq. 11 and 13).
+"""Alternating compartments of a dyad, on a substrate with one state per neuron (paper, eq. 11 and 13).
 
-Where every κ is +1 or −1, the dynamics of the compartments (eq. 8 with λ or λ̄ = 0),
+If every κ is +1 or −1, the dynamics of the compartments (eq. 8 with λ or λ̄ = 0),
 
     a± ← (1−η)a± + η(θ s± + θᵀ s± + θ₀x ∓ β∇ℓ(s±))      κ = +1
     a± ← (1−η)a± + η(θ s∓ − θᵀ s∓ + θ₀x ∓ β∇ℓ(s±))      κ = −1
 
-couple a compartment to the same one across a projection with κ = +1 and to the other one across κ = −1. If the
-populations can be given sides σ = ±1 that agree across the former and differ across the latter, the compartments
-u = s^σ never meet the others v = s^−σ: two independent problems of the same single-state network
+couple a compartment to the same compartment across a projection with κ = +1, and to the other one across κ = −1.
+Suppose that the populations can be given sides σ = ±1 that agree across the former and differ across the latter. Then
+the compartments u = s^σ never interact with the others v = s^−σ. There are two independent problems of the same
+single-state network
 
     a ← (1−η)a + η(θ u_pre + κθᵀ u_post + θ₀x − σ_out·β∇ℓ(u_out))
 
-whose nudge differs in its sign alone. With σ_out = +1 at the output the first problem is nudged by −β and the second
-by +β. Such a network is half of what a dyad needs, and settles twice. Then m = (u+v)/2 and d = σ(u−v)/2, and the
-contrast of eq. 5 is the difference of two Hebbian terms, each of one problem alone:
+They differ only in the sign of the nudge. With σ_out = +1 at the output, the first problem is nudged by −β and the
+second by +β. Such a network has half the state of a dyadic network, and settles twice. Then m = (u+v)/2 and
+d = σ(u−v)/2, and the contrast of eq. 5 is the difference of two Hebbian terms, each of a single problem:
 
     d_post m_preᵀ + κ m_post d_preᵀ = ½σ_post (u_post u_preᵀ − v_post v_preᵀ)
 
-so that a synapse may take the first with one sign and the second with the other, and nobody remembers a state.
+So a synapse can add the first term with one sign and the second with the other, and no state has to be stored.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from dyadnet.network.description import Network
 
 
 def sides(network: Network, couplings: Sequence[float]) -> dict[str, int]:
-    """σ of each population, +1 at the output.
+    """Return σ of each population, +1 at the output.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Clocks: at which ticks a block, or each neuron of it, updates.
+"""Clocks: the ticks at which a block, or each of its neurons, updates.
 
-Nobody steps a clock: whether a block fires at a tick follows from the tick and counter-based draws, so
-that every neighbour can work it out too. The first tick of a relaxation is 1.
+A clock has no state. Whether a block fires at a tick is a function of the tick and of counter-based random draws. So
+every neighbour can compute it, too. The first tick of a relaxation is 1.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Periodic:
     Attributes
     ----------
     period, offset
-        In ticks; 0 ≤ offset < period.
+        Numbers of ticks; 0 ≤ offset < period.
     """
 
     period: int = 1
@@ -39,7 +39,7 @@ class Periodic:
 
     @property
     def rate(self) -> float:
-        """Firings, and with them messages, a tick."""
+        """Number of firings, and therefore of messages, per tick."""
         return 1.0 / self.period
 
 
@@ -54,25 +54,25 @@ class Bernoulli:
 
     @property
     def interval(self) -> int:
-        """Mean ticks between two updates, rounded up."""
+        """Mean number of ticks between two updates, rounded up."""
         return math.ceil(1.0 / self.p)
 
     @property
     def rate(self) -> float:
-        """Mean firings, and with them messages, a tick: a block of Bernoulli neurons fires at every tick."""
+        """Mean number of firings and messages per tick. A block of Bernoulli neurons fires at every tick."""
         return self.p if self.unit == "block" else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """Which block is asked about, where in a run, and how it draws.
+    """The context in which a clock is asked: the block, the place in the run, and the random draws.
 
     Attributes
     ----------
     block
-        Its name, such as ``h1`` or ``h1.0``.
+        Name of the block, such as ``h1`` or ``h1.0``.
     relaxation, phase, lane
-        Where in the run it is.
+        Place in the run.
     """
 
     block: str
@@ -82,31 +82,31 @@ class Firing:
     _stream: Stream
 
     def generator(self, tick: int) -> np.random.Generator:
-        """Draws of this block for a tick: the same ones wherever it is asked."""
+        """Return the random generator of this block for a tick. It is the same in all processes."""
         return self._stream.at(tick, self.phase, self.lane, self.relaxation)
 
 
 class OwnClock(Spec, ABC):
-    """A clock that a user writes and registers: ``dyadnet.register("clock", name)``.
+    """Base class of a user's clock, registered by ``dyadnet.register("clock", name)``.
 
-    A class that derives from it has a field ``kind: Literal[name] = name``, parameters as further fields, `interval`
-    and `fires`. Python asks `fires` for a stretch of ticks ahead, in every process that has to do with the block, so
-    its answer may depend on nothing but what it is given.
+    A derived class has a field ``kind: Literal[name] = name``, its parameters as further fields, `interval` and
+    `fires`. Python calls `fires` in advance for a range of ticks, in every process that needs to know about the block.
+    So the result must depend on nothing but the arguments.
     """
 
     @property
     @abstractmethod
     def interval(self) -> int:
-        """Ticks between two firings, or their mean rounded up: at least 1. A sweep is the largest of all blocks."""
+        """Ticks between two firings, or the rounded-up mean, at least 1. A sweep is the largest of all blocks."""
 
     @property
     def rate(self) -> float:
-        """Mean firings, and with them messages, a tick: above 0, at most 1."""
+        """Mean number of firings and messages per tick: above 0, at most 1."""
         return 1.0 / self.interval
 
     @abstractmethod
     def fires(self, tick: int, moment: Firing) -> bool:
-        """Whether a block fires at a tick; the first one of a relaxation is 1."""
+        """Return whether a block fires at a tick. The first tick of a relaxation is 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,11 @@ class CalledClock:
     Attributes
     ----------
     clock
-        As the configuration has it.
+        The clock, as in the configuration.
     block
-        Whose it is.
+        Name of the block.
     stream
-        Of its draws.
+        Stream of its random draws.
     """
 
     clock: OwnClock
@@ -134,16 +134,16 @@ class CalledClock:
 
     @property
     def rate(self) -> float:
-        """Firings, and with them messages, a tick."""
+        """Number of firings, and therefore of messages, per tick."""
         return self.clock.rate
 
     def ahead(self, first: int, count: int, moment: Moment) -> NDArray[np.int64]:
-        """Whether it fires at each of some ticks, shape (count,).
+        """Return whether the block fires at each tick of a range, shape (count,).
 
         Raises
         ------
         UsageError
-            If the clock says neither yes nor no.
+            If the clock does not return a boolean.
         """
         firing = Firing(self.block, moment.relaxation, moment.phase, moment.lane, self.stream)
         answers = [tick > 0 and self.clock.fires(tick, firing) for tick in range(first, first + count)]

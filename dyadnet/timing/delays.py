@@ -19,11 +19,11 @@ from dyadnet.registry import Open, Registry, check_spec
 from dyadnet.schema import Spec
 
 Draw = Literal["message", "channel", "neuron"]
-"""Whether a random delay is drawn for every message, once for a channel, or once for each neuron of a channel."""
+"""How often a random delay is drawn: for every message, once per channel, or once per neuron of a channel."""
 
 
 class Constant(Spec):
-    """Every message takes `ticks`."""
+    """Every message takes `ticks` ticks."""
 
     kind: Literal["constant"] = "constant"
     ticks: int = Field(1, ge=1)
@@ -39,7 +39,7 @@ class Constant(Spec):
         return True
 
     def sample(self, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
-        """Delays of shape (size,)."""
+        """Draw delays of shape (size,)."""
         return np.full(size, self.ticks, dtype=np.int64)
 
 
@@ -68,12 +68,12 @@ class Uniform(Spec):
         return self.high == self.low
 
     def sample(self, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
-        """Delays of shape (size,)."""
+        """Draw delays of shape (size,)."""
         return generator.integers(self.low, self.high + 1, size=size)
 
 
 class Geometric(Spec):
-    """P(delay = k) = (1−p)^(k−1)·p for k ≥ 1, cut at `maximum`: what would take longer takes `maximum`."""
+    """P(delay = k) = (1−p)^(k−1)·p for k ≥ 1, truncated: larger delays become `maximum`."""
 
     kind: Literal["geometric"] = "geometric"
     p: float = Field(gt=0, le=1)
@@ -91,22 +91,22 @@ class Geometric(Spec):
         return self.p == 1 or self.maximum == 1
 
     def sample(self, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
-        """Delays of shape (size,)."""
+        """Draw delays of shape (size,)."""
         return np.minimum(generator.geometric(self.p, size=size), self.maximum)
 
 
 class Distance(Spec):
-    """Ticks grow with the distance of a neuron from the centre of the block at the other end of the channel.
+    """The delay grows with the distance of a neuron from the centre of the block at the other end of the channel.
 
-    Neurons lie in a square of side 1, see `dyadnet.synapses.base.positions`: those of an image on its grid, others on a
-    line in its middle. A block's centre is the mean of its neurons.
+    Neurons lie in a unit square, see `dyadnet.synapses.base.positions`: those of an image on a grid, others on a line
+    in the middle. The centre of a block is the mean position of its neurons.
 
     Attributes
     ----------
     nearest
-        Ticks at distance 0.
+        Delay in ticks at distance 0.
     per_side
-        Further ticks for each side of the square; the sum is rounded.
+        Additional ticks per side of the square. The sum is rounded.
     """
 
     kind: Literal["distance"] = "distance"
@@ -115,12 +115,12 @@ class Distance(Spec):
 
     @property
     def draw(self) -> Draw:
-        """Each number of a channel has a delay of its own."""
+        """Return ``neuron``: each number of a channel has its own delay."""
         return "neuron"
 
     @property
     def largest(self) -> int:
-        """The delay from corner to corner."""
+        """Delay between opposite corners of the square."""
         return self.nearest + math.ceil(self.per_side * math.sqrt(2))
 
     @property
@@ -129,20 +129,20 @@ class Distance(Spec):
         return False
 
     def ticks(self, distances: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Delays of so many sides."""
+        """Return the delays for distances in sides of the square."""
         return np.rint(self.nearest + self.per_side * distances).astype(np.int64)
 
 
 class OwnDelay(Spec, ABC):
-    """A law that a user writes and registers: ``dyadnet.register("delay", name)``.
+    """Base class of a user's delay law, registered by ``dyadnet.register("delay", name)``.
 
-    A class that derives from it has a field ``kind: Literal[name] = name``, parameters as further fields, `largest` and
+    A derived class has a field ``kind: Literal[name] = name``, its parameters as further fields, `largest` and
     `sample`.
 
     Attributes
     ----------
     draw
-        Whether a delay is drawn for every message, once for a channel, or once for each neuron of a channel.
+        Whether a delay is drawn for every message, once per channel, or once per neuron of a channel.
     """
 
     draw: Draw = "message"
@@ -154,12 +154,12 @@ class OwnDelay(Spec, ABC):
 
     @property
     def fixed(self) -> bool:
-        """Whether all messages of a channel take the same time; it is asked for once then."""
+        """Whether all messages of a channel take the same time. If so, the delay is drawn only once."""
         return False
 
     @abstractmethod
     def sample(self, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
-        """Delays of shape (size,): whole numbers from 1 to `largest`. Nothing else may be drawn from."""
+        """Draw delays of shape (size,): whole numbers from 1 to `largest`. Use no other source of randomness."""
 
 
 DELAYS: Registry[type[Spec]] = Registry(
@@ -167,26 +167,26 @@ DELAYS: Registry[type[Spec]] = Registry(
     {"constant": Constant, "uniform": Uniform, "geometric": Geometric, "distance": Distance},
     check_spec(OwnDelay),
 )
-"""Every law by its name in a configuration."""
+"""All delay laws by their names in a configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalledDelay:
-    """A registered law of the messages of one channel.
+    """A registered delay law, for the messages of one channel.
 
     Attributes
     ----------
     law
-        As the configuration has it.
+        The law, as in the configuration.
     stream
-        Of its draws.
+        Stream of its random draws.
     """
 
     law: OwnDelay
     stream: Stream
 
     def ahead(self, first: int, count: int, moment: Moment) -> NDArray[np.int64]:
-        """The delay of a message that is sent at each of some ticks, shape (count,)."""
+        """Return the delay of a message sent at each tick of a range, shape (count,)."""
         generator = self.stream.at(first, moment.phase, moment.lane, moment.relaxation)
         return sampled(self.law, generator, count)
 
@@ -207,17 +207,17 @@ else:
 
 
 def by_number(delay: Delay, link: Link, stream: Stream) -> NDArray[np.int64]:
-    """The delay of each number of a channel under a law that has one for each, shape (presynaptic neurons,)."""
+    """Return the delay of each number of a channel under a law with delays by neuron, shape (presynaptic neurons,)."""
     return delay.ticks(link.distances) if isinstance(delay, Distance) else sampled(delay, stream.at(), link.pre.size)
 
 
 def sampled(delay: Delay, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
-    """Delays of a law, shape (size,).
+    """Draw delays by a law, shape (size,).
 
     Raises
     ------
     UsageError
-        If a registered law gives what is no delay, or one beyond its largest.
+        If a registered law does not return legal delays, or exceeds its largest one.
     """
     assert not isinstance(delay, Distance), "nothing is drawn of it: see by_number"
     found = delay.sample(generator, size)

@@ -1,4 +1,4 @@
-"""Laws of the delay of a message in free-running mode, in milliseconds, beside what links and actors take."""
+"""Delay laws of messages in free-running mode, in milliseconds, in addition to the delays of links and actors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Milliseconds = Annotated[float, Field(ge=0)]
 
 
 class ConstantTime(Spec):
-    """Every message takes `ms`."""
+    """Every message takes `ms` milliseconds."""
 
     kind: Literal["constant"] = "constant"
     ms: Milliseconds = 0.0
@@ -30,7 +30,7 @@ class ConstantTime(Spec):
 
 
 class UniformTime(Spec):
-    """Every value from `low` to `high` is equally likely, drawn for every message."""
+    """The delay of every message is drawn uniformly from `low` to `high`."""
 
     kind: Literal["uniform"] = "uniform"
     low: Milliseconds = 0.0
@@ -54,7 +54,7 @@ class UniformTime(Spec):
 
 
 class ExponentialTime(Spec):
-    """P(delay > t) = exp(−t/`mean`), drawn for every message and cut at `maximum`."""
+    """The delay of every message is drawn with P(delay > t) = exp(−t/`mean`) and truncated at `maximum`."""
 
     kind: Literal["exponential"] = "exponential"
     mean: float = Field(gt=0)

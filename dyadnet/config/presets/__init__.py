@@ -1,7 +1,7 @@
-"""Settings that are known to work, by name and model; the starting point of a run without a file of its own.
+"""Presets: settings that are known to work, by name and model. A run without a configuration file starts from one.
 
-A preset of a data set has its name. Files say what a preset is (``about``), what it reached on the test part
-(``reached``, by model), the settings of all models (``common``) and those of some.
+The preset of a data set has the name of that data set. The files contain a description (``about``), the measured test
+results by model (``reached``), the settings of all models (``common``), and further settings of single models.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _FILES = {
     **{name: ("images.yaml", f"{name}.yaml") for name in ("mnist", "fashion-mnist")},
     **{name: (f"{name}.yaml",) for name in ("conv-mnist", "conv-cifar", "denoise-fashion")},
 }
-"""Of each preset, from the general to the particular."""
+"""Files of each preset, from the general to the specific. Later files override earlier ones."""
 NAMES = tuple(_FILES)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """What is known of a preset.
+    """Description of a preset.
 
     Attributes
     ----------
     data
-        Its data set.
+        Name of its data set.
     about
-        What it is, in a line.
+        Description in one line.
     reached
-        Test accuracy or PSNR that was measured, by model, with its unit.
+        Measured test accuracy or PSNR by model, with its unit.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Preset:
 
 
 def known() -> list[Preset]:
-    """All presets."""
+    """Return all presets."""
     found = []
     for name in NAMES:
         tree = _tree(name)
@@ -57,12 +57,12 @@ def known() -> list[Preset]:
 
 
 def check(name: str, field: str) -> None:
-    """Refuse what names no preset.
+    """Refuse a name that is not the name of a preset.
 
     Raises
     ------
     ConfigError
-        Naming `field`.
+        If there is no such preset. The error names `field`.
     """
     if name not in _FILES:
         legal = f"the name of a preset, which dyadnet presets lists{guessed(name, NAMES)}"
@@ -70,12 +70,12 @@ def check(name: str, field: str) -> None:
 
 
 def preset(name: str, model: str) -> dict[str, Any]:
-    """Plain values of a run's settings.
+    """Return the plain settings of a preset for a model.
 
     Parameters
     ----------
     name
-        Of a preset, or of data; a user's own file gets the settings of ``digits``, without sizes of the data.
+        Name of a preset or of a data set. A user's own data get the settings of ``digits``, without the data's sizes.
     model
         ``hm``, ``ffm``, ``sshm`` or ``asymmetric``.
     """
@@ -90,13 +90,13 @@ def preset(name: str, model: str) -> dict[str, Any]:
 
 
 def nearest_model(lam: float) -> str:
-    """The model whose preset suits a λ that is none of the three."""
+    """Return the model whose preset suits a λ that belongs to none of the models."""
     known = {name: value for name, value in MODELS.items() if not isinstance(value, str)}
     return min(known, key=lambda name: abs(known[name] - lam))
 
 
 def _tree(name: str) -> dict[str, Any]:
-    """All that the files of a preset say, read anew."""
+    """Read and merge all files of a preset."""
     tree: dict[str, Any] = {}
     for file in _FILES.get(name, _FILES["digits"]):
         values = document.parse((resources.files(__name__) / file).read_text(encoding="utf-8")).values
