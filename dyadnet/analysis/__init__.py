@@ -1,1 +1,1 @@
-"""What a trained network is like: its Lipschitz constants, stability, gradients and robustness."""
+"""Analysis of trained networks: Lipschitz constants, stability, gradients and robustness."""

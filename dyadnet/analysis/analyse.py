@@ -1,4 +1,4 @@
-"""The whole analysis of a run's saved weights, section by section."""
+"""Analyse a run's saved weights, section by section."""
 
 from __future__ import annotations
 
@@ -23,29 +23,30 @@ from dyadnet.training.evaluation import Saved
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 DELAYS = (1, 2, 5, 10)
-"""For which the largest stable step is worked out, in ticks."""
+"""Delays in ticks for which the largest stable step is computed."""
 SMALL_BETA = 0.01
-"""Of the ideal Hebbian update that the run's own is told apart from."""
+"""β of the ideal Hebbian update that the run's own update is compared with."""
 MINIBATCH = 100
-"""Training samples of the Hebbian update."""
+"""Number of training samples of the Hebbian update."""
 
 
 @dataclass(frozen=True)
 class Questions:
-    """What to ask.
+    """Settings of an analysis.
 
     Attributes
     ----------
     part
-        Where the samples come from.
+        Part of the data that samples are taken from.
     samples
-        Of that part, the first so many.
+        Number of samples; the first ones of the part are used.
     epsilons, sigmas
-        Sizes of adversarial changes in L∞ and of Gaussian noise, in input units.
+        Sizes of adversarial perturbations in L∞, and standard deviations of Gaussian noise, in input units.
     pgd_steps, draws
-        Steps of PGD; noises a sample.
+        Number of PGD steps, and of noise draws per sample.
     equilibria
-        Of the samples, at most so many are linearised about: the algebra is that of all weights at once.
+        Largest number of samples at whose equilibria the network is linearised. The linear algebra is expensive,
+        because it uses all weights in one matrix.
     """
 
     part: Part = "test"
@@ -58,22 +59,22 @@ class Questions:
 
     @property
     def work(self) -> int:
-        """Times that `analyse` reports progress."""
+        """Number of times that `analyse` reports progress."""
         return len(PARTS) + self.samples + 3 + len(self.epsilons) + len(self.sigmas)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What an analysis found.
+    """Results of an analysis.
 
     Attributes
     ----------
     sections
-        Plain values by section: what ``analysis.json`` holds.
+        Plain values by section, as in ``analysis.json``.
     spectrum
-        Eigenvalues of F·W at the samples' equilibria, all together.
+        Eigenvalues of F·W at the equilibria of all samples, concatenated.
     singular_values
-        Of the linear response (I − W_κ)⁻¹ over the hidden neurons.
+        Singular values of the linear response (I − W_κ)⁻¹ over the hidden neurons.
     """
 
     sections: dict[str, Any]
@@ -82,19 +83,23 @@ class Findings:
 
 
 def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = lambda section: None) -> Findings:
-    """Answer all questions about saved weights.
+    """Analyse a run's saved weights.
 
     Parameters
     ----------
+    saved
+        The weights, with the run's configuration and data.
+    questions
+        Settings of the analysis.
     told
-        Called `Questions.work` times, with the section at work.
+        Progress callback, called `Questions.work` times with the name of the current section.
 
     Raises
     ------
     ConfigError
-        If the part has no so many samples.
+        If the part has fewer samples than requested.
     DivergedError
-        If a relaxation runs away.
+        If a relaxation diverges.
     """
     own = _own(saved)
     engine = LocalEngine(own, saved.dataset)
@@ -133,7 +138,7 @@ def analyse(saved: Saved, questions: Questions, told: Callable[[str], None] = la
 
 
 def _own(saved: Saved) -> RunConfig:
-    """The run's own dynamics; ideal ones for a run in real time, which no analysis can repeat."""
+    """Return the run's configuration. For a run in real time, which cannot be repeated, use ideal dynamics."""
     if isinstance(saved.config.dynamics.mode, FreeRunning):
         return ideal(saved.config, saved.couplings)
     return saved.config
@@ -142,7 +147,7 @@ def _own(saved: Saved) -> RunConfig:
 def _generalisation(
     coordinator: Coordinator, couplings: tuple[float, ...], told: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Loss and scores of each part under the run's own dynamics, and what the others lack against training."""
+    """Return loss and scores of each part under the run's own dynamics, and their gaps to the training part."""
     found: dict[str, Any] = {}
     for part in PARTS:
         tally = coordinator.evaluate(part, couplings)
@@ -162,14 +167,14 @@ def _settling(
     rows: NDArray[np.int64],
     told: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Sweeps and ticks of each sample by itself, under the run's own dynamics and without a nudge."""
+    """Measure sweeps and ticks of each sample separately, under the run's own dynamics and without a nudge."""
     dynamics, rule = engine.config.dynamics, engine.timing.rule
     radius = engine.spectral_radius(couplings, engine.timing.operator, 100)
     phases = (Phase("free", 0.0, dynamics.sweeps, dynamics.fixed),)
     outcomes = []
     for number, row in enumerate(rows):
         source: Part = "test" if part == "test" else "train"
-        # Numbers that no relaxation of the evaluation before has had: every draw counts by them.
+        # Use numbers that no earlier relaxation had, because random draws depend on them.
         how = phases, couplings, rule.step(radius)
         relaxation = Relaxation(2**40 + number, source, np.array([row]), *how, gamma=rule.gamma(radius))
         outcomes.append(engine.relax(relaxation))
@@ -188,7 +193,7 @@ def _settling(
 
 
 def _gradient(saved: Saved, own: RunConfig) -> dict[str, Any]:
-    """Cosine to the exact gradient: of the update that the run itself takes, and of an ideal one at a small β."""
+    """Return the cosine to the exact gradient of the run's own update, and of an ideal update at a small β."""
     rows = np.arange(min(MINIBATCH, saved.dataset.sizes.train))
     learning, dynamics = saved.config.learning, own.dynamics
     beta = learning.beta.at(min(saved.manifest["epoch"], learning.epochs), learning.epochs)

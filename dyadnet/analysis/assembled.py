@@ -1,4 +1,4 @@
-"""All weights of a network as one matrix, for linear algebra: an analysis may do what training never does."""
+"""Assemble all weights of a network into one matrix for linear algebra. Only analyses do so; training never does."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Assembled:
     input_weights
         θ₀, shape (neurons, features); zero rows for neurons that do not read the input.
     output
-        The output population's neurons.
+        Slice of the output population's neurons.
     places
-        The neurons of each block.
+        Slice of the neurons of each block.
     """
 
     W: Array
@@ -36,12 +36,12 @@ class Assembled:
 
     @property
     def hidden(self) -> NDArray[np.int64]:
-        """Indices of all neurons but the output's."""
+        """Indices of all neurons except those of the output."""
         return np.delete(np.arange(len(self.W)), self.output)
 
 
 def assemble(blocks: Mapping[str, Block]) -> Assembled:
-    """One matrix from the blocks, under the couplings in force."""
+    """Assemble the matrices from the blocks, under the current couplings."""
     places: dict[str, slice] = {}
     size = 0
     for name, block in blocks.items():

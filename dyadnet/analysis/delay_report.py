@@ -1,4 +1,4 @@
-"""What the delay experiment leaves behind: two CSV files and a picture."""
+"""Write the results of the delay experiment: three CSV files and a picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MODELS_OF = {-1.0: "SSHM", 0.0: "FFM", 1.0: "HM"}
 
 
 def report(folder: Path, limits: Sequence[Limit], costs: Sequence[Cost], rests: Sequence[Rest]) -> list[Path]:
-    """Write the data and the picture of an experiment into a folder; the files, each there whole or not at all."""
+    """Write the data and the picture of an experiment into a folder, each file atomically. Return the paths."""
     paths = [folder / LIMITS, folder / COSTS, folder / RESTS, folder / PICTURE]
     _table(paths[0], Limit, limits)
     _table(paths[1], Cost, costs)
@@ -47,7 +47,7 @@ def _short(value: Any) -> Any:
 
 @spared
 def _draw(path: Path, limits: Sequence[Limit], costs: Sequence[Cost], rests: Sequence[Rest]) -> None:
-    """Largest stable step above, by γ; ticks to settle and accuracy of each model below."""
+    """Draw the largest stable step by γ (above), and ticks to settle and accuracy of each model (below)."""
     kappas = list(dict.fromkeys(limit.kappa for limit in limits))
     models = list(dict.fromkeys(rest.kappa for rest in rests))
     columns = max(2, len(models))
@@ -92,7 +92,7 @@ def _limits(axis: Any, limits: Sequence[Limit], kappas: Sequence[float], name: s
 
 
 def _agreement(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> None:
-    """Simulation over theory, where either found a limit below the ceiling."""
+    """Draw the ratio of simulation to theory, where either limit is below the ceiling."""
     for index, kappa in enumerate(kappas):
         found = [limit for limit in limits if limit.kappa == kappa and min(limit.theory, limit.simulated) < CEILING]
         ratios = [limit.simulated / limit.theory for limit in found]
@@ -108,7 +108,7 @@ def _agreement(axis: Any, limits: Sequence[Limit], kappas: Sequence[float]) -> N
 
 
 def _costs(cost: Any, agreement: Any, costs: Sequence[Cost], kappas: Sequence[float]) -> None:
-    """Ticks for a factor of a thousand: dashed and crosses plain, solid and points prospective."""
+    """Draw the ticks for a decay by 1000: plain (dashed, crosses) and prospective (solid, points)."""
     for kappa, way in product(dict.fromkeys(one.kappa for one in costs), ("plain", "prospective")):
         own = [one for one in costs if one.kappa == kappa and (one.gamma > 0) == (way == "prospective")]
         colour, marker = colour_of(list(kappas).index(kappa), len(kappas)), "o" if way == "prospective" else "x"

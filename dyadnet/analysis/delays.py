@@ -1,10 +1,11 @@
-"""The delay experiment: the largest stable step against delay for κ from −1 to 1, and what restores settling.
+"""The delay experiment: the largest stable step as a function of delay for κ from −1 to 1, and how to settle anyway.
 
-For each κ one network is trained on the digits without delays. At its equilibria the largest step of synchronous
-blocks is found twice, from the scalar recursion with the eigenvalues of F·W (theory) and by disturbing the network
-itself (simulation), plain and with neurons that extrapolate what they hear to now (γ = 1); so are the ticks in which a
-perturbation dies. Beside it: how long the network needs to settle, and how accurate it is, with a small fixed step,
-with the step tuned to the delay, and with the red-black clock stretched to the delay.
+For each κ, one network is trained on the digits without delays. The largest stable step of synchronous blocks at its
+equilibria is determined in two ways: from the scalar recursion with the eigenvalues of F·W (theory), and by perturbing
+the network itself (simulation). Both are done with plain neurons, and with prospective neurons that extrapolate their
+inputs to the present (γ = 1). The decay time of a perturbation is determined in the same ways. The experiment also
+measures settling time and accuracy with a small fixed step, with the step tuned to the delay, with prospective neurons,
+and with the red-black clock stretched to the delay.
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ from dyadnet.training.coordinator import Coordinator
 KAPPAS = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 DELAYS = (1, 2, 3, 5, 8, 12, 16)
 CEILING = 1.9
-"""No larger step is tried: at 2 even a neuron that hears nobody circles."""
+"""Largest step that is tried; at 2 even a neuron without inputs oscillates."""
 SMALL_STEP = 0.05
 """The paper's η."""
 SAMPLES = 10
-"""Test samples whose equilibria are disturbed; the least stable one counts."""
+"""Number of test samples whose equilibria are perturbed; the least stable one counts."""
 RESTED = (-1.0, 0.0, 1.0)
-"""κ of the three models, for which settling and accuracy are measured too."""
+"""κ of the three models, for which settling and accuracy are also measured."""
 AT_REST = {"tolerance": 1e-12, "tolerance_difference": 1e-9, "patience": 5000}
 WAYS: dict[str, dict[str, Any]] = {
     "fixed": {"clock": "every-tick", "step": SMALL_STEP},
@@ -50,21 +51,21 @@ WAYS: dict[str, dict[str, Any]] = {
     "prospective": {"clock": "every-tick", "step": "auto", "prospective": "auto"},
     "stretched": {"clock": "auto", "step": "auto"},
 }
-"""Dynamics under delay: η = 0.05 whatever the delay; the best synchronous η for it, η and γ, or red-black clock."""
+"""Dynamics under delay: η = 0.05 for all delays; the best synchronous η; the best η and γ; or the red-black clock."""
 GAMMAS = (0.0, 1.0)
-"""Plain, and extrapolating to now: the γ at which the largest stable step is found."""
+"""γ for which the largest stable step is determined: plain neurons, and extrapolation to the present."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What to measure.
+    """Settings of the experiment.
 
     Attributes
     ----------
     kappas, delays
         Couplings of all projections, and delays of all channels in ticks.
     hidden, epochs, seed
-        Of the networks that are trained.
+        Hidden layer sizes, epochs and seed of the trained networks.
     cap
         Ticks after which a network counts as never settling.
     """
@@ -78,7 +79,7 @@ class Experiment:
 
     @property
     def work(self) -> int:
-        """Times that `measure` reports progress."""
+        """Number of times that `measure` reports progress."""
         rested = sum(kappa in RESTED for kappa in self.kappas)
         return len(self.kappas) * (1 + len(GAMMAS) * len(self.delays)) + rested * len(self.delays) * len(WAYS)
 
@@ -92,9 +93,9 @@ class Limit:
     radius, rightmost
         Largest |e| and largest real part of the eigenvalues of F·W at the equilibria.
     theory, simulated
-        The step, by the scalar recursion and by disturbing the network; `CEILING` if no smaller one is unstable.
+        The step from the scalar recursion, and from perturbing the network; `CEILING` if no smaller one is unstable.
     gamma
-        γ of the neurons; 0: plain.
+        γ of the neurons; 0 for plain neurons.
     """
 
     kappa: float
@@ -108,14 +109,15 @@ class Limit:
 
 @dataclass(frozen=True)
 class Cost:
-    """Ticks in which a small perturbation of one network shrinks to a thousandth.
+    """Number of ticks in which a small perturbation of one network shrinks to a thousandth.
 
     Attributes
     ----------
     step, gamma
-        The best η, and γ, for 1.1 times the largest |e| (plain: γ = 0), or `dyadnet.dynamics.prospective.tuned` for it.
+        η and γ. Plain: the best η for 1.1 times the largest |e|, and γ = 0. Prospective: the values of
+        `dyadnet.dynamics.prospective.tuned` for the largest |e|.
     theory, simulated
-        By the scalar recursion with the eigenvalues of F·W, and by disturbing the network.
+        Ticks from the scalar recursion with the eigenvalues of F·W, and from perturbing the network.
     """
 
     kappa: float
@@ -128,7 +130,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Rest:
-    """How one network comes to rest at one delay, on the whole test part at once.
+    """Settling and accuracy of one network at one delay, on the whole test part at once.
 
     Attributes
     ----------
@@ -137,9 +139,9 @@ class Rest:
     step
         η or ω.
     ticks
-        Until every block of every sample had settled; None if not within the cap.
+        Ticks until every block had settled for every sample; None if not within the cap.
     accuracy
-        Of where the network was by then.
+        Test accuracy at that time.
     """
 
     kappa: float
@@ -153,14 +155,16 @@ class Rest:
 def measure(
     experiment: Experiment, dataset: Dataset, told: Callable[[str], None] = lambda what: None
 ) -> tuple[list[Limit], list[Cost], list[Rest]]:
-    """The whole experiment.
+    """Run the whole experiment.
 
     Parameters
     ----------
+    experiment
+        Settings of the experiment.
     dataset
-        The digits, or a set of the same sizes of a sample.
+        The digits, or another data set with the same sample sizes.
     told
-        Called `Experiment.work` times, with what was just done.
+        Progress callback, called `Experiment.work` times with a description of the finished step.
     """
     limits: list[Limit] = []
     costs: list[Cost] = []
@@ -179,7 +183,7 @@ def measure(
 
 
 def _train(experiment: Experiment, kappa: float, dataset: Dataset) -> tuple[RunConfig, Parameters]:
-    """A network of one κ, trained without delays from the preset of the nearest model."""
+    """Train a network of one κ without delays, with the preset of the nearest model."""
     lam = (kappa + 1.0) / 2.0
     values = merged(
         preset("digits", nearest_model(lam)),
@@ -265,7 +269,7 @@ def _rest(
 ) -> Rest:
     dynamics = WAYS[way] | {"delay": delay}
     sweep = 2 * delay if way == "stretched" else 1
-    # A network that circles is to run up to the cap, so that its accuracy can be told.
+    # Let an oscillating network run up to the cap, so that its accuracy can be measured.
     dynamics |= {"sweeps": -(-cap // sweep), "patience": cap}
     under_delay = RunConfig.read(merged(config.model_dump(mode="json"), {"dynamics": dynamics}))
     engine = LocalEngine(under_delay, dataset)

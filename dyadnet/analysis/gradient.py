@@ -1,7 +1,7 @@
-"""How good the Hebbian contrast (paper, eq. 5) is: its cosine to the exact gradient, by block and as a whole.
+"""Quality of the Hebbian contrast (paper, eq. 5): its cosine to the exact gradient, by block and in total.
 
-The exact gradient is the contrast at β = 1e-4, settled to 1e-11 in float64, which agrees with finite differences of
-the settled loss to a relative error below 1e-6.
+The exact gradient is the contrast at β = 1e-4, settled to 1e-11 in float64. It agrees with finite differences of the
+settled loss to a relative error below 1e-6.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.weights import Parameters
 
 EXACT = {"dtype": "float64", "tolerance": 1e-11, "tolerance_difference": 1e-9, "patience": 5000}
-"""Dynamics of the exact gradient, ideal but for these."""
+"""Dynamics settings for the exact gradient, beside ideal dynamics."""
 EXACT_BETA = 1e-4
 CAP = 5000
-"""Sweeps of each phase, where a configuration's own do not bind."""
+"""Limit of sweeps in each phase, unless the configuration's own limits are used."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """The gradient of every parameter as the network found it.
+    """The gradient of every parameter, as computed by the network.
 
     Attributes
     ----------
     blocks
-        Of each block all its parameters, flat, in float64.
+        Gradients of all parameters of each block, flattened, in float64.
     sweeps
-        That it took to settle.
+        Number of sweeps until it settled.
     capped
-        Phases that ended at their cap.
+        Number of phases that ended at their cap.
     """
 
     blocks: Mapping[str, NDArray[np.float64]]
@@ -46,7 +46,7 @@ class Contrast:
 
     @property
     def whole(self) -> NDArray[np.float64]:
-        """Of all blocks, in block order."""
+        """The gradients of all blocks, concatenated in block order."""
         return np.concatenate(list(self.blocks.values()))
 
 
@@ -59,18 +59,18 @@ def contrast(
     couplings: tuple[float, ...] | None = None,
     caps: tuple[int, int] = (CAP, CAP),
 ) -> Contrast:
-    """The Hebbian gradient of some rows of the training part, settled freely first and then nudged.
+    """Compute the Hebbian gradient of some rows of the training part: settle freely, then nudged.
 
     Parameters
     ----------
     config
-        Its dynamics are obeyed, but for the caps.
+        The configuration; its dynamics are used, except for the caps.
     parameters
-        The initial ones unless given.
+        Parameters by block; default: the initial ones.
     couplings
-        The description's unless given.
+        κ of each projection; default: those of the network description.
     caps
-        Sweeps of the free and of the nudged phase.
+        Limits of sweeps in the free and in the nudged phase.
     """
     engine = LocalEngine(config, dataset)
     try:
@@ -91,13 +91,13 @@ def contrast(
 
 
 def cosine(found: NDArray[np.float64], exact: NDArray[np.float64]) -> float:
-    """Of the angle between two gradients; NaN if either vanishes."""
+    """Return the cosine of the angle between two gradients; NaN if either is zero."""
     scale = np.linalg.norm(found) * np.linalg.norm(exact)
     return float(found @ exact / scale) if scale > 0 else float("nan")
 
 
 def cosines(found: Contrast, exact: Contrast) -> dict[str, float]:
-    """Of each block, and of all parameters together under ``whole``."""
+    """Return the cosine of each block, and that of all parameters together under ``whole``."""
     by_block = {name: cosine(found.blocks[name], exact.blocks[name]) for name in exact.blocks}
     return {"whole": cosine(found.whole, exact.whole), **by_block}
 

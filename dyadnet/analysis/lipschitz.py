@@ -1,8 +1,8 @@
-"""Lipschitz constants (paper, table 1): how far the equilibrium moves when the input does.
+"""Lipschitz constants (paper, table 1): how far the equilibrium moves when the input changes.
 
 An equilibrium s = f(W s + y) with y = θ₀x moves by ds = (I − FW)⁻¹F dy, F = diag f′ (paper, eq. 14 and appendix C).
-The paper's constants leave f′ out, F = I. Where f′ = 0 neither a neuron moves nor a neighbour hears of it, so the
-inverse is that of D − W over the others, D = 1/f′.
+The paper's constants omit f′, so that F = I. A neuron with f′ = 0 does not move and does not affect its neighbours, so
+the response is the inverse of D − W over all other neurons, with D = 1/f′.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from dyadnet.analysis.assembled import Array, Assembled
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """Spectral norms; infinite where a direction of the response has no bound.
+    """Spectral norms; infinite if the response is unbounded in some direction.
 
     Attributes
     ----------
     hidden
-        L_hidden: of the hidden neurons' response to their drive y.
+        L_hidden: norm of the hidden neurons' response to their drive y.
     output
-        L_output: of the output's response to the input x (paper, eq. 17).
+        L_output: norm of the output's response to the input x (paper, eq. 17).
     """
 
     hidden: float
@@ -32,15 +32,15 @@ class Constants:
 
 
 def linear(network: Assembled) -> Constants:
-    """The paper's constants: ‖(I − W_κ)⁻¹‖ over the hidden neurons, and ‖(rows of the output) (I − W_κ)⁻¹ θ₀‖.
+    """Compute the paper's constants: ‖(I − W_κ)⁻¹‖ over hidden neurons, and ‖(I − W_κ)⁻¹ θ₀‖ over output rows.
 
-    At most 1 for the hidden neurons of a skew-symmetric network, whatever its weights (paper, eq. 16).
+    The constant of the hidden neurons is at most 1 in a skew-symmetric network, for any weights (paper, eq. 16).
     """
     return _constants(network, np.ones(len(network.W)))
 
 
 def local(network: Assembled, slopes: Array) -> list[Constants]:
-    """The same with f′ at the equilibrium of each sample: what the network does to a small change of its input.
+    """Compute the constants with f′ at the equilibrium of each sample: the response to a small change of its input.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _constants(network: Assembled, slope: Array) -> Constants:
 
 
 def singular_values(network: Assembled) -> Array:
-    """All singular values of the linear response over the hidden neurons; empty where it has no bound."""
+    """Return all singular values of the linear response over the hidden neurons; empty if it is unbounded."""
     response = _inverse(np.eye(len(network.W)) - network.W)
     if response is None:
         return np.empty(0)
@@ -70,7 +70,7 @@ def singular_values(network: Assembled) -> Array:
 
 
 def norm(matrix: Array) -> float:
-    """The largest singular value; 0 of an empty matrix."""
+    """Return the largest singular value; 0 for an empty matrix."""
     return float(np.linalg.norm(matrix, 2)) if matrix.size else 0.0
 
 

@@ -1,8 +1,7 @@
-"""The largest step at which a small perturbation of an equilibrium still decays, by simulation of the network itself.
+"""Find the largest step at which a small perturbation of an equilibrium decays, by simulation of the network itself.
 
-Real blocks fire every tick and hear each other over channels with delay; nothing is linearised. What
-`dyadnet.dynamics.step_size.largest_stable_step` says of the eigenvalues of F·W at the same equilibrium is the theory
-beside it.
+The blocks fire every tick and communicate over channels with delay; nothing is linearised. The corresponding theory is
+`dyadnet.dynamics.step_size.largest_stable_step`, applied to the eigenvalues of F·W at the same equilibrium.
 """
 
 from __future__ import annotations
@@ -19,28 +18,28 @@ from dyadnet.numerics.rng import Stream
 
 Array = NDArray[np.float64]
 SIZE = 1e-8
-"""Of the perturbation; far from where a neighbour's activation bends, far above rounding."""
+"""Size of the perturbation: small enough for linear activations, and far above rounding errors."""
 LARGER, FAR = 1e-5, 1e-6
-"""Of a perturbation whose slowest modes are looked for, and the part of it at which to stop looking."""
+"""Initial size of a perturbation when its slowest modes are measured, and the fraction at which this stops."""
 GONE, GROWN = 1e-4, 1e4
-"""Times the first size at which the fate of a perturbation is sealed."""
+"""Factors of the initial size at which a perturbation counts as decayed, and as grown."""
 FALL = 3.0
-"""Factor between steps until one is stable."""
+"""Factor between successive steps until one is stable."""
 PATIENCE = 99
-"""Time constants 1/η, and delays, that a perturbation is watched for."""
+"""Duration of a simulation: this number of time constants 1/η, plus this number of delays."""
 
 
 class Perturbed:
-    """An equilibrium that is disturbed again and again, at one step after another.
+    """Perturbs an equilibrium repeatedly, with different steps.
 
     Parameters
     ----------
     engine
-        Every-tick clocks and constant delays, float64; one lane.
+        An engine with every-tick clocks, constant delays, float64 and one lane.
     rest
         A of every block at the equilibrium, shape (batch, n).
     couplings
-        κ in force.
+        κ of each projection.
     gamma
         γ of prospective neurons.
     """
@@ -56,12 +55,12 @@ class Perturbed:
         self._couplings = couplings
 
     def largest_step(self, delay: int, low: float = 1e-3, high: float = 1.9, precision: float = 0.02) -> float:
-        """By bisection of the step on a logarithmic scale, from above: small steps take long.
+        """Find the largest stable step by bisection on a logarithmic scale, from above, because small steps are slow.
 
         Returns
         -------
         float
-            `high` if even that is stable, 0 if nothing down to `low` is.
+            The step; `high` if even that is stable, 0 if no step down to `low` is stable.
         """
         if self.decays(high, delay):
             return high
@@ -79,10 +78,10 @@ class Perturbed:
         return math.sqrt(low * high)
 
     def decays(self, step: float, delay: int) -> bool:
-        """Whether the perturbations of all samples die away.
+        """Return whether the perturbations of all samples decay.
 
-        One that has neither vanished nor grown out of proportion by the end is judged by its largest size in the last
-        third of the time against that in the second.
+        If a perturbation has neither decayed to `GONE` nor grown to `GROWN` times its first size by the end, its
+        largest size in the last third of the time is compared with that in the second third.
         """
         third = math.ceil(PATIENCE / 3 / step) + PATIENCE // 3 * delay
         peaks = [0.0, 0.0, 0.0]
@@ -98,10 +97,10 @@ class Perturbed:
         return peaks[2] < peaks[1]
 
     def decay(self, step: float, ticks: int) -> float:
-        """Ticks in which perturbations shrink to a thousandth; inf if they grow.
+        """Return the number of ticks in which perturbations shrink to a thousandth; inf if they grow.
 
-        It is the slope of their logarithm over the last third of the time until they are gone (or of so many ticks):
-        by then only the slowest modes are left.
+        The rate is the slope of the logarithm of their size over the last third of the simulation, when only the
+        slowest modes remain. The simulation ends after `ticks`, or when the size has fallen below `FAR` of the first.
         """
         sizes: list[float] = []
         for size in self.deviations(step, ticks, LARGER):
@@ -113,7 +112,7 @@ class Perturbed:
         return math.log(1e-3) / slope if slope < 0 else math.inf
 
     def deviations(self, step: float, ticks: int, size: float = SIZE) -> Iterator[float]:
-        """Distance from the equilibrium (of the sample that is farthest) before the first tick and after each."""
+        """Yield the largest distance from the equilibrium over samples, before the first tick and after each tick."""
         self._number += 1
         group, lane = self._engine.group, self._engine.group.lane(0)
         rows = np.arange(self._batch)

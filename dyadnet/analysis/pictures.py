@@ -1,4 +1,4 @@
-"""One picture of an analysis."""
+"""Draw the picture of an analysis."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FGSM, PGD, NOISE = "#d98c21", "#b4441f", "#1f6fb4"
 
 @spared
 def draw(findings: Findings, path: Path, title: str) -> None:
-    """Error (of numbers the squared one) against ε and σ, the spectrum, and singular values of the response."""
+    """Draw the error (squared error for numbers) over ε and σ, the spectrum, and singular values of the response."""
     robustness = findings.sections["robustness"]
     figure, axes = panels(2, 2, (9.5, 7.2))
     attacked, noisy, plane, singular = axes.flat

@@ -1,8 +1,8 @@
-"""Accuracy, or the squared error of numbers, when the input is not what it should be: adversarial in L∞, or noisy.
+"""Accuracy (squared error for numbers) under perturbed inputs: adversarial perturbations in L∞, or noise.
 
-The adversary sees what the network itself knows: −(1/β)θ₀ᵀd₁, the local gradient of the loss with respect to the input.
-Where an output is saturated on the right side its difference vanishes and with it the gradient, so scores are of
-this adversary, and bounds on what a stronger one could do.
+The adversary uses the network's own local gradient of the loss with respect to the input, −(1/β)θ₀ᵀd₁. If an output is
+saturated at the correct value, its difference is zero and so is the gradient. Scores therefore apply to this adversary;
+for a stronger one they are only optimistic bounds.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from dyadnet.numerics.scores import errors
 
 Targets = NDArray[Any]
 BETA = 1e-3
-"""Nudge of the input gradient."""
+"""β of the nudge for the input gradient."""
 REACH = 2.5
-"""Length of all PGD steps together, over ε: enough to cross the ball and to come back."""
+"""Total length of all PGD steps in units of ε, enough to cross the ball and return."""
 
 
 def fgsm(trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[Bound, Bound]) -> Array:
-    """One step of ε along the sign of the input gradient, kept within the data's range."""
+    """Apply FGSM: one step of ε along the sign of the input gradient, clipped to the data's range."""
     return np.clip(inputs + epsilon * np.sign(trained.input_gradient(inputs, targets, BETA)), *bounds)
 
 
 def pgd(
     trained: Trained, inputs: Array, targets: Targets, epsilon: float, bounds: tuple[Bound, Bound], steps: int
 ) -> Array:
-    """Projected gradient ascent of the loss within ε of the inputs in L∞ and within the data's range.
+    """Apply PGD: projected gradient ascent of the loss, within ε of the inputs in L∞ and within the data's range.
 
-    Every step is of 2.5ε/steps along the sign of the gradient; the first starts at the inputs themselves.
+    Every step has the size 2.5ε/steps along the sign of the gradient. The first step starts at the inputs.
     """
     low, high = np.maximum(inputs - epsilon, bounds[0]), np.minimum(inputs + epsilon, bounds[1])
     x = inputs
@@ -44,7 +44,7 @@ def pgd(
 
 
 def score(trained: Trained, inputs: Array, targets: Targets) -> float:
-    """How good predictions are at the equilibria of these inputs; see `measure`."""
+    """Return the score of the predictions at the equilibria of these inputs; see `measure`."""
     outputs = trained.settle(inputs, targets).outputs
     if measure(targets) == "accuracy":
         return float(np.mean(outputs.argmax(axis=1) == targets))
@@ -52,12 +52,12 @@ def score(trained: Trained, inputs: Array, targets: Targets) -> float:
 
 
 def measure(targets: Targets) -> str:
-    """What `score` tells: ``accuracy``, the fraction of correct predictions, or ``squared_error``, its mean."""
+    """Return the name of the metric of `score`: ``accuracy`` as a fraction, or the mean ``squared_error``."""
     return "accuracy" if targets.ndim == 1 else "squared_error"
 
 
 def masked(trained: Trained, inputs: Array, targets: Targets) -> float:
-    """Fraction of samples whose input gradient vanishes altogether: this adversary cannot touch them."""
+    """Return the fraction of samples whose input gradient is zero, so that this adversary cannot affect them."""
     return float(np.mean(~trained.input_gradient(inputs, targets, BETA).any(axis=1)))
 
 
@@ -70,12 +70,12 @@ def adversarial(
     steps: int,
     told: Callable[[], None],
 ) -> list[dict[str, float]]:
-    """The score under FGSM and PGD against ε in input units.
+    """Compute the score under FGSM and PGD for each ε, in input units.
 
     Parameters
     ----------
     told
-        Called after each ε.
+        Progress callback, called after each ε.
     """
     rows = []
     for epsilon in epsilons:
@@ -94,14 +94,14 @@ def noisy(
     draws: int,
     told: Callable[[], None],
 ) -> list[dict[str, float]]:
-    """The score under additive Gaussian noise against its standard deviation σ in input units, not clipped.
+    """Compute the score under additive Gaussian noise for each standard deviation σ, in input units, without clipping.
 
     Parameters
     ----------
     draws
-        Noises a sample, of the seed of the run; the same ones for every σ.
+        Number of noise draws per sample, from the seed of the run. All σ use the same draws.
     told
-        Called after each σ.
+        Progress callback, called after each σ.
     """
     stream = Stream(trained.config.seed, "input-noise")
     noises = [stream.at(tick=draw).standard_normal(inputs.shape) for draw in range(draws)]

@@ -1,8 +1,8 @@
-"""Stability at the equilibrium: the spectrum of the linearised dynamics, and the largest step that it bears.
+"""Stability at the equilibrium: the spectrum of the linearised dynamics, and the largest stable step.
 
-A small perturbation of the pre-activations at an equilibrium obeys A(t+1) = (1−η)A(t) + η W F A(t−τ), F = diag f′, so
-the eigenvalues e of F·W are the modes of the scalar recursion in `dyadnet.dynamics.step_size`; D obeys it with Wᵀ and
-has the same ones. Saturated neurons, f′ = 0, add modes e = 0.
+A small perturbation of the pre-activations at an equilibrium obeys A(t+1) = (1−η)A(t) + η W F A(t−τ), F = diag f′.
+The eigenvalues e of F·W are therefore the modes of the scalar recursion in `dyadnet.dynamics.step_size`. D obeys the
+same recursion with Wᵀ, and has the same eigenvalues. Saturated neurons, f′ = 0, add modes e = 0.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Modes = NDArray[np.complex128]
 
 
 def modes(network: Assembled, slope: Array) -> Modes:
-    """Eigenvalues of F·W at one sample's equilibrium: those of its moving neurons, and 0 if any is saturated.
+    """Return the eigenvalues of F·W at one sample's equilibrium: those of neurons with f′ ≠ 0, and 0 if any has f′ = 0.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ def modes(network: Assembled, slope: Array) -> Modes:
 
 @dataclass(frozen=True, slots=True)
 class Stability:
-    """Of one equilibrium.
+    """Stability of one equilibrium.
 
     Attributes
     ----------
     radius
         Largest |e|.
     rightmost
-        Largest real part: below 1, or the equilibrium holds at no step and no delay.
+        Largest real part. If it is not below 1, the equilibrium is unstable at every step and delay.
     steps
-        Largest stable η of synchronous blocks, up to 1, for each delay asked for.
+        Largest stable η of synchronous blocks, at most 1, for each given delay.
     """
 
     radius: float
@@ -52,12 +52,14 @@ class Stability:
 
 
 def stability(e: Modes, delays: Sequence[int]) -> Stability:
-    """What a spectrum says.
+    """Derive the stability of an equilibrium from its spectrum.
 
     Parameters
     ----------
+    e
+        Eigenvalues of F·W; see `modes`.
     delays
-        Of every channel, in ticks.
+        Delays of all channels, in ticks, for which the largest stable step is computed.
     """
     steps = tuple(largest_stable_step(e, delay - 1) for delay in delays)
     return Stability(float(np.abs(e).max()), float(e.real.max()), steps)

@@ -1,4 +1,4 @@
-"""An analysis as a table for people."""
+"""Show an analysis as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dyadnet.numerics.scores import told
 
 
 def table(result: dict[str, Any]) -> Table:
-    """Everything that ``analysis.json`` holds, a row a quantity."""
+    """Create a table of everything in ``analysis.json``, one row per quantity."""
     found = Table(title=f"{result['run']}, {result['weights']} weights, epoch {result['epoch']}", show_header=False)
     found.add_column("section", style="bold")
     found.add_column("quantity")
@@ -92,5 +92,5 @@ def _robustness(values: dict[str, Any]) -> Rows:
 
 
 def _unsettled(capped: int) -> Rows:
-    """A warning where what was found is not of equilibria."""
+    """Return a warning row if some relaxations had not settled."""
     return [("relaxations that had not settled", str(capped))] if capped else []

@@ -1,7 +1,7 @@
-"""A trained network that settles on inputs of choice, over ideal channels and in float64.
+"""A trained network that settles on given inputs, with ideal channels and in float64.
 
-What an analysis asks for belongs to the equilibrium, and not to the way there: clocks, delays and imperfections of the
-run that trained the weights are left out.
+An analysis concerns the equilibrium and not the path to it. Clocks, delays and imperfections of the run that trained
+the weights are therefore not used.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ TIGHT: dict[str, Any] = {
     "sweeps": 5000,
     "nudged_sweeps": 5000,
 }
-"""Settling that leaves linear algebra nothing of the way there."""
+"""Dynamics settings for linear algebra: the network settles so far that the rest of the path is negligible."""
 CLOSE = TIGHT | {"tolerance": 1e-3, "tolerance_difference": 1e-2, "sweeps": 500, "nudged_sweeps": 200}
-"""Settling that predictions and signs of gradients ask for: learning does with no more."""
+"""Dynamics settings for predictions and signs of gradients, which need no more precision than learning."""
 
 
 def network_at(network: Network, couplings: tuple[float, ...]) -> Network:
-    """The same description with the λ of each projection that these κ stand for."""
+    """Return the same network with the λ of each projection that corresponds to its κ."""
     kappa = dict(zip((p.name for p in network.recurrent), couplings, strict=True))
     projections = tuple(p if p.from_input else replace(p, lam=(kappa[p.name] + 1.0) / 2.0) for p in network.projections)
     return replace(network, projections=projections)
 
 
 FARTHEST = 8.0
-"""Standard deviations within which noise lies, as good as always."""
+"""Number of standard deviations within which noise practically always lies."""
 
 
 def ideal(config: RunConfig, couplings: tuple[float, ...], **dynamics: Any) -> RunConfig:
-    """A configuration of the same network, at fixed κ, whose dynamics are ideal but for what is given."""
+    """Return a configuration of the same network at fixed κ, with ideal dynamics except for the given settings."""
     values = {"network": network_at(config.network, couplings), "data": config.data, "engine": "local"}
     return RunConfig.read(values | {"dynamics": TIGHT | dynamics, "seed": config.seed})
 
 
 def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Array, NDArray[Any]]:
-    """Network inputs (in input units, shape (rows, features)) and targets of some rows of a part.
+    """Return network inputs (in input units, shape (rows, features)) and targets of some rows of a part.
 
     Targets are labels of shape (rows,), or numbers of shape (rows, outputs).
     """
@@ -67,9 +67,10 @@ def inputs_of(dataset: Dataset, part: str, rows: NDArray[np.int64]) -> tuple[Arr
 
 
 def input_range(dataset: Dataset) -> tuple[Bound, Bound]:
-    """Smallest and largest input that the training part has, in input units, and room for its noise if it has some.
+    """Return the smallest and largest input of the training part, in input units, extended by the range of its noise.
 
-    Each is one number unless inputs are normalised: then that of each feature's channel, shape (features,).
+    Each is one number. If inputs are normalised, each is an array with the value of each feature's channel, shape
+    (features,).
     """
     images, normalisation, room = dataset.train.images, dataset.normalisation, FARTHEST * dataset.noise
     if normalisation is None:
@@ -82,7 +83,7 @@ def input_range(dataset: Dataset) -> tuple[Bound, Bound]:
 
 @dataclass(frozen=True)
 class Settled:
-    """Where the network came to rest.
+    """The equilibrium of the network for a batch of inputs.
 
     Attributes
     ----------
@@ -93,7 +94,7 @@ class Settled:
     losses
         ℓ of each sample.
     outcome
-        Of the relaxation.
+        Outcome of the relaxation.
     """
 
     outputs: Array
@@ -103,19 +104,19 @@ class Settled:
 
 
 class Trained:
-    """A network with given weights, settled again and again.
+    """A network with given weights that settles on any inputs.
 
     Parameters
     ----------
     config
-        As `ideal` makes it.
+        A configuration from `ideal`.
     parameters
-        By block, then by name.
+        Arrays by block, then by name.
 
     Attributes
     ----------
     capped
-        Phases so far that had not settled at their cap; what is found of them is of where they were by then.
+        Number of phases so far that reached their cap unsettled; their results are those of the state at the cap.
     """
 
     def __init__(self, config: RunConfig, parameters: Parameters) -> None:
@@ -133,7 +134,7 @@ class Trained:
         self._number = 0
 
     def settle(self, inputs: Array, targets: NDArray[Any]) -> Settled:
-        """The equilibrium without a nudge.
+        """Settle without a nudge and return the equilibrium.
 
         Parameters
         ----------
@@ -152,11 +153,11 @@ class Trained:
         return Settled(state, slopes, losses, outcome)
 
     def nudge(self, inputs: Array, targets: NDArray[Any], beta: float) -> Outcome:
-        """Settle freely, then nudged by β; the differences stay in the engine's lanes."""
+        """Settle freely, then nudged by β. The differences remain in the engine's lanes."""
         return self._relax(inputs, targets, self._free, Phase("nudged", beta, self.config.dynamics.nudged_sweeps))
 
     def input_gradient(self, inputs: Array, targets: NDArray[Any], beta: float) -> Array:
-        """∂ℓ/∂x ≈ −(1/β) θ₀ᵀd₁ of each sample, shape (batch, features): local to the blocks that read the input."""
+        """Return ∂ℓ/∂x ≈ −(1/β) θ₀ᵀd₁ of each sample, shape (batch, features), local to blocks that read the input."""
         self.nudge(inputs, targets, beta)
         total = np.zeros_like(inputs)
         for name, block in self.engine.blocks.items():
@@ -165,7 +166,7 @@ class Trained:
         return -total / beta
 
     def close(self) -> None:
-        """End the engine."""
+        """Close the engine."""
         self.engine.close()
 
     def _relax(self, inputs: Array, targets: NDArray[Any], *phases: Phase) -> Outcome:

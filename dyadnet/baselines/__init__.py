@@ -1,4 +1,4 @@
-"""What networks of dyads are compared with: the same layers and data, trained by back-propagation."""
+"""Baselines for networks of dyads: the same layers and data, trained by back-propagation."""
 
 from dyadnet.baselines.backprop import BackpropEngine
 from dyadnet.baselines.choice import engine_in_process

@@ -1,7 +1,7 @@
-"""Back-propagation in NumPy over the layers of a network: what its dyads are compared with.
+"""Back-propagation in NumPy over the layers of a network, as a baseline for networks of dyads.
 
 Every population is an ordinary layer, s = f(θs_pre + θ₀x + b). Initial weights, minibatches, loss, optimiser and
-schedules are the run's; settling, β, λ, clocks and delays do not exist.
+schedules are those of the run. There is no settling, and there are no β, λ, clocks and delays.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ class BackpropEngine:
     Parameters
     ----------
     config
-        The run.
+        The run's configuration.
     dataset
-        Where it finds its rows.
+        Provides inputs and targets.
 
     Raises
     ------
     ConfigError
-        If the network has a cycle or a self-loop, along which nothing could be passed back in one go.
+        If the network has a cycle or a self-loop, where one backward pass does not suffice.
     """
 
     def __init__(self, config: RunConfig, dataset: Dataset) -> None:
@@ -111,7 +111,7 @@ class BackpropEngine:
         self._spend("learn", started)
 
     def gradients(self, samples: int) -> dict[str, dict[str, Array]]:
-        """∂ℓ/∂θ = δ s_preᵀ of the latest minibatch, mean over samples, by block and parameter.
+        """Return ∂ℓ/∂θ = δ s_preᵀ of the latest minibatch, mean over samples, by block and parameter.
 
         δ = f′(a)·∂ℓ/∂s at the output, and f′(a)·Σ θᵀδ_post elsewhere.
         """
@@ -131,40 +131,40 @@ class BackpropEngine:
         return {name: block.gradient for name, block in self.blocks.items()}
 
     def _heard(self, block: Block) -> Iterator[tuple[Made, Array]]:
-        """What a block has of each projection, and what it multiplies."""
+        """Yield each projection to a block, with its presynaptic values."""
         if block.entry is not None:
             yield block.entry, self._x
         for made in block.projections:
             yield made, self._states[made.source]
 
     def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
-        """Of no response: nothing comes back to a layer."""
+        """Return 0, because a layer gets no feedback."""
         return 0.0
 
     def objective(self, beta: float) -> float:
-        """The loss of the latest minibatch, mean over samples: without a nudge there is no saddle."""
+        """Return the loss of the latest minibatch, mean over samples; without a nudge there is no saddle objective."""
         state = self._states[self.config.network.output]
         return float(np.mean(self._loss.value(state, self._targets)))
 
     def norms(self) -> dict[str, float]:
-        """Norm of each block's weights; see `Engine.norms`."""
+        """Return the norm of each block's weights; see `Engine.norms`."""
         return {name: block.norm() for name, block in self.blocks.items()}
 
     def weights_sha256(self) -> str:
-        """Hash of all weights; see `Engine.weights_sha256`."""
+        """Return the hash of all weights; see `Engine.weights_sha256`."""
         return hashlib.sha256(b"".join(block.digest() for block in self.blocks.values())).hexdigest()
 
     def parameters(self) -> dict[str, dict[str, Array]]:
-        """Every block's own arrays; see `Engine.parameters`."""
+        """Return every block's own arrays, not copies; see `Engine.parameters`."""
         return {name: block.parameters() for name, block in self.blocks.items()}
 
     def load(self, parameters: Mapping[str, Mapping[str, Array]]) -> None:
-        """Give every block its parameters; see `Engine.load`."""
+        """Set every block's parameters; see `Engine.load`."""
         for name, block in self.blocks.items():
             block.load(parameters[name])
 
     def find(self, store: Store, nonce: str) -> None:
-        """Read one file; see `Engine.find`."""
+        """Check that this process sees the file `nonce`; see `Engine.find`."""
         find(store, nonce, "the process")
 
     def save(self, store: Store, folder: str) -> dict[str, File]:
@@ -175,21 +175,21 @@ class BackpropEngine:
         }
 
     def restore(self, store: Store, checkpoint: Manifest) -> None:
-        """Put every block back; see `Engine.restore`."""
+        """Restore every block from a checkpoint; see `Engine.restore`."""
         for name, block in self.blocks.items():
             restore(store, checkpoint, block, self._still[name], [self._still[name]])
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
-        """There are none."""
+        """Return nothing, because there are no probes."""
         return {}
 
     def machinery(self) -> PerformanceRecord:
-        """Seconds since this was last called; nothing is sent."""
+        """Return the seconds since the last call. There is no traffic."""
         spent, self._seconds = PerformanceRecord(self._seconds, 0, 0), {}
         return spent
 
     def close(self) -> None:
-        """Give BLAS its threads back."""
+        """Restore the thread limits of BLAS."""
         self._blas.restore_original_limits()
 
     def _report(self, block: Block) -> BlockReport:
@@ -225,7 +225,7 @@ class BackpropEngine:
         )
 
     def _own(self, name: str) -> tuple[float, ...]:
-        """What metrics of one's own give: without a nudge there are no differences."""
+        """Compute the user-defined metrics. Without a nudge all differences are 0."""
         if not self._layout.own:
             return ()
         A, m = self._drives[name].copy(), self._states[name].copy()
@@ -237,7 +237,7 @@ class BackpropEngine:
 
 
 class _Still:
-    """What a checkpoint keeps of a block beside its weights and the optimiser's state: nothing here."""
+    """Placeholder for the state of a block beside its weights and the optimiser's state, of which there is none."""
 
     def __init__(self, size: int) -> None:
         self.vector = np.zeros(size)

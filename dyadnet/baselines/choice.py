@@ -1,4 +1,4 @@
-"""Which engine trains a run in this process."""
+"""Choose the engine that trains a run in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dyadnet.engines.local import LocalEngine
 
 
 def engine_in_process(config: RunConfig, dataset: Dataset, threads: int | None = None) -> LocalEngine | BackpropEngine:
-    """The baseline's engine if the run is one, else the local engine.
+    """Create the engine of a baseline if the run is one, else the local engine.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Measurements on this machine: always ratios against something that ran in the same minute."""
+"""Benchmarks on this machine; results are always ratios to a reference that ran at about the same time."""

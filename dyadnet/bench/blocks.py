@@ -1,4 +1,4 @@
-"""What splitting layers into blocks costs: seconds of training of many blocks over one block a layer."""
+"""The cost of splitting layers into blocks: training time with many blocks relative to one block per layer."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ IMPERFECT = {
     },
     "imperfections": {"channel": {"loss": 0.1}},
 }
-"""Blocks that fire at random, and messages that take their time or are lost."""
+"""Settings with randomly firing blocks, and delayed or lost messages."""
 
 
 def configuration(model: str, blocks: int, epochs: int, imperfect: bool = False) -> RunConfig:
-    """The digits' preset with so many blocks a hidden layer; it lasts for as many epochs at least.
+    """Return the preset of the digits with `blocks` blocks per hidden layer and at least `epochs` epochs.
 
     Raises
     ------
     ConfigError
-        If a layer has fewer neurons.
+        If a layer has fewer neurons than blocks.
     """
     values = preset("digits", model)
     size = min(values["network"]["layered"]["hidden"])
@@ -52,19 +52,19 @@ def measure(
     imperfect: bool = False,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Seconds of training of an epoch: medians over interleaved repetitions, and of the ratios of each repetition.
+    """Measure the training time of an epoch: medians over interleaved repetitions, and medians of their ratios.
 
-    Every run is trained for one epoch before, and goes on epoch by epoch, so that nothing is compiled or touched for
-    the first time.
+    Every run trains one epoch in advance and one epoch per repetition, so that no measurement includes compilation or
+    other one-time costs.
 
     Parameters
     ----------
     blocks
-        Of a hidden layer; one is always measured, too.
+        Numbers of blocks per hidden layer; 1 is always measured as well.
     minibatches
-        So many of an epoch; all unless given.
+        Number of minibatches per epoch; default: all.
     imperfect
-        Whether runs are imperfect, but for one with one ideal block a layer, with which they are compared, too.
+        Whether runs use `IMPERFECT` settings. They are then also compared with an ideal run of one block per layer.
     """
     say = told or (lambda text: None)
     many = [number for number in dict.fromkeys(blocks) if number > 1]
@@ -108,10 +108,10 @@ def measure(
 
 
 class _Run(Silent):
-    """Trains epoch by epoch, and knows what the engine spends on it before anything is evaluated."""
+    """Trains epoch by epoch, and measures the engine's training time without evaluations."""
 
     def __init__(self, config: RunConfig, minibatches: int | None) -> None:
-        # Of the rest, a sample is enough: it is not timed.
+        # One sample of the other parts is enough, because evaluation is not timed.
         dataset = load("digits").limited(test=1)
         self._engine = LocalEngine(config, dataset)
         self._coordinator = Coordinator(config, dataset.sizes, self._engine, watcher=self)
@@ -123,7 +123,7 @@ class _Run(Silent):
         self.minibatches = self._coordinator.minibatches
 
     def train(self, number: int) -> tuple[float, float]:
-        """Seconds of training, and mean sweeps of a minibatch."""
+        """Train an epoch. Return the seconds of training, and the mean sweeps per minibatch."""
         self._engine.machinery()
         self._seconds = None
         line = self._coordinator.epoch(number)
@@ -136,5 +136,5 @@ class _Run(Silent):
             self._seconds = sum(self._engine.machinery().seconds.values())
 
     def close(self) -> None:
-        """End the engine."""
+        """Close the engine."""
         self._engine.close()

@@ -1,4 +1,4 @@
-"""How good the Hebbian contrast is: its cosine to the exact gradient, against tolerance and β, in float32."""
+"""Quality of the Hebbian contrast: its cosine to the exact gradient, by tolerance and β, in float32."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BETAS = (0.5, 0.1, 0.01, 0.001)
 
 
 def measure(values: dict[str, Any], dataset: Dataset, minibatch: int) -> dict[str, Any]:
-    """Cosines for each model, averaged over nothing: one minibatch at the initial weights.
+    """Measure the cosine of each model, β and tolerance, for one minibatch at the initial weights.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a chain costs as it grows: seconds for each block and tick, and bytes for each block."""
+"""The cost of a chain as it grows: seconds per block and tick, and bytes per block."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from dyadnet.network.description import FEEDFORWARD, MODELS, layered
 from dyadnet.telemetry.snapshot import Snapshot
 
 STEP = 0.05
-"""Small, so that no stream stands still, and costs no product any more, before the timing ends."""
+"""Step, so small that no stream settles during the timing; settled streams need no more products."""
 BIAS = 0.5
-"""Of every neuron, so that every block has a state of its own to go to, however far it is from the input."""
+"""Bias of every neuron, so that every block relaxes towards its own state at any distance from the input."""
 BETA = 0.1
 SAMPLES = 512
 
 
 def data(neurons: int) -> Dataset:
-    """Random samples of as many features and classes as a block has neurons."""
+    """Create random samples with as many features and classes as a block has neurons."""
     generator = np.random.Generator(np.random.Philox(0))
     split = Split(generator.random((SAMPLES, neurons)), generator.integers(0, neurons, SAMPLES))
     return Dataset("random", split, split, 1.0, neurons)
@@ -41,7 +41,7 @@ def data(neurons: int) -> Dataset:
 def configuration(
     model: str, blocks: int, neurons: int, minibatch: int, lanes: int, cluster: dict[str, Any] | None = None
 ) -> RunConfig:
-    """A chain of so many blocks of equal size, the last of which is the output."""
+    """Return the configuration of a chain of `blocks` blocks of equal size; the last one is the output."""
     network = layered(neurons, [neurons] * (blocks - 1), neurons, lam=MODELS[model], bias=BIAS)
     dynamics = {"fixed": True, "lanes": lanes, "initial": "zero", "step": STEP}
     values = {"network": network, "dynamics": dynamics, "learning": {"minibatch": minibatch}}
@@ -49,17 +49,17 @@ def configuration(
 
 
 class ChainTimer:
-    """One engine and chain, from measurement to measurement.
+    """Repeats measurements of one engine and chain.
 
     Parameters
     ----------
     sweeps
-        Of the shorter of two relaxations, by whose difference a sweep is timed.
+        Sweeps of the shorter of two relaxations; the difference of their times gives the time of a sweep.
 
     Attributes
     ----------
     sweeps
-        The same, or as many more as a long chain needs.
+        The same number, or more if a long chain needs more.
     """
 
     def __init__(self, engine: Engine, config: RunConfig, sweeps: int) -> None:
@@ -67,19 +67,19 @@ class ChainTimer:
         self._rows = np.arange(config.learning.minibatch) % SAMPLES
         self._couplings = tuple(p.coupling for p in config.network.recurrent)
         self._blocks = len(config.network.populations)
-        # What a nudge does must have reached the other end before the shorter one is over.
+        # The effect of a nudge must reach the other end of the chain before the shorter relaxation is over.
         self.sweeps = max(sweeps, self._blocks // 2 + 1)
         self._number = 0
         self._snapshot = Snapshot(config, "bench")
         self._tally = EpochMetrics(self._snapshot.layout)
 
     def relax(self, factor: int = 1, beta: float = 0.0) -> tuple[float, float]:
-        """Seconds of one relaxation, of the wall and of this thread, with all that a coordinator does about it.
+        """Run one relaxation, with all related work of a coordinator. Return its wall time and this thread's CPU time.
 
-        Of the thread, because a Ray driver's other threads take 4 ms of every second that passes, whatever it does.
+        The thread's time is measured because the other threads of a Ray driver always take 4 ms per second.
 
-        Without a nudge every block has the same to do: where a nudge has died away, on its way down a long chain, its
-        differences no longer change, and what does not change costs no product.
+        Without a nudge all blocks have the same work. A nudge decays along a long chain, and differences that no longer
+        change need no products.
         """
         self._number += 1
         phases = (Phase("nudged" if beta else "free", beta, factor * self.sweeps, fixed=True),)
@@ -90,19 +90,19 @@ class ChainTimer:
         return time.perf_counter() - started[0], time.thread_time() - started[1]
 
     def cost(self, ticks: int) -> float:
-        """Seconds for each block and tick, what a relaxation takes to begin and end left out.
+        """Return the seconds per block and tick, without the time to begin and end a relaxation.
 
         Parameters
         ----------
         ticks
-            Of a sweep.
+            Number of ticks in a sweep.
         """
         short, _ = self.relax()
         long, _ = self.relax(2)
         return (long - short) / (self.sweeps * ticks * self._blocks)
 
     def learn(self) -> None:
-        """Settle with a nudge, learn from it, and settle again: all arrays that training needs are there then."""
+        """Settle with a nudge, update the weights, and settle again, so that all arrays for training are allocated."""
         self.relax(beta=BETA)
         self._engine.learn(Update(BETA, len(self._rows), 1e-4, 1))
         self.relax(beta=BETA)
@@ -118,15 +118,15 @@ def alone(
     repetitions: int,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Costs of each chain on the local engine, and of its bare products: medians over interleaved repetitions.
+    """Measure the cost of each chain on the local engine, and of its bare products, with interleaved repetitions.
 
-    Ratios are to the first chain of the same repetition. Products are those of a free phase, in as many lanes, on as
-    many threads, in arrays as many as those of the engine.
+    Results are medians. Ratios are to the first chain in the same repetition. The products are those of a free phase,
+    with the same number of lanes, threads and arrays as in the engine.
 
     Parameters
     ----------
     sizes
-        Blocks of each chain; the first is what the others are compared with.
+        Number of blocks of each chain; the other chains are compared with the first.
     sweeps
         See `ChainTimer`.
     """
@@ -172,27 +172,27 @@ class _Chain:
         self._engine = LocalEngine(config, data(neurons))
         self._course = ChainTimer(self._engine, config, sweeps)
         rows = [len(lane) for lane in lane_slices(np.arange(minibatch), lanes).values()]
-        # Feedback of means is what κ makes of it.
+        # Means have feedback unless κ = 0.
         self._products = Products([(neurons, neurons)] * (size - 1), rows, backward=MODELS[model] != FEEDFORWARD)
         self._size, self._sweeps = size, self._course.sweeps
 
     def costs(self) -> tuple[float, float]:
-        """Seconds for each block and tick, of the engine and of the bare products."""
+        """Return the seconds per block and tick of the engine, and of the bare products."""
         ticks = self._engine.timing.sweep
         products = self._products.seconds(self._sweeps) / (self._sweeps * ticks * self._size)
         return self._course.cost(ticks), products
 
     def close(self) -> None:
-        """End all threads."""
+        """Stop all threads."""
         self._products.close()
         self._engine.close()
 
 
 def held(model: str, blocks: int, neurons: int, minibatch: int, lanes: int) -> int:
-    """Bytes that a chain holds in one process once it has settled and learned: arrays, and the objects around them."""
+    """Return the bytes that a chain holds in one process after settling and an update: arrays and Python objects."""
     config = configuration(model, blocks, neurons, minibatch, lanes)
     samples = data(neurons)
-    # What is compiled at its first use is no part of a chain.
+    # Compile everything first, because compiled code is not part of a chain.
     _learned(configuration(model, 2, neurons, minibatch, lanes), samples).close()
     began = not tracemalloc.is_tracing()
     if began:

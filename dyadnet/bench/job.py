@@ -1,7 +1,7 @@
-"""Trains a little whenever it is asked to, and answers how long that took: the half of ``dyadnet bench versions``.
+"""The worker script of ``dyadnet bench versions``: train on request and return the time that it took.
 
-Run as a script by the interpreter of any version of dyadnet, so it uses only what all of them have. It reads one JSON
-object a line from standard input and answers with one; see `train` and `try_out` for what may be asked.
+The interpreter of any version of dyadnet runs this script, so it uses only what all versions have. It reads one JSON
+object per line from standard input and answers each with one line; see `train` and `try_out` for the requests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dyadnet.study.trial import run_trial
 
 
 def _either(module: str, before: str) -> Any:
-    """A module by its name, or by the one that it had up to version 0.2."""
+    """Import a module by its name, or by its name up to version 0.2."""
     try:
         return import_module(module)
     except ModuleNotFoundError:
@@ -37,13 +37,13 @@ preset = _either("dyadnet.config.presets", "dyadnet.presets").preset
 Silent: type = _either("dyadnet.runs.watcher", "dyadnet.watcher").Silent
 
 MINIBATCH = 128
-"""Of synthetic data."""
+"""Minibatch size for synthetic data."""
 GAINS = {"hm": 0.35}
-"""Of initial weights, where a model does not learn with those of `configuration`: as in its presets."""
+"""Gains of initial weights, as in the presets, for models that do not learn with the gain of `configuration`."""
 
 
 class Training(Silent):  # type: ignore[misc]
-    """One run, epoch by epoch; evaluation is short, and not timed."""
+    """Trains one run epoch by epoch. Evaluation is short and is not timed."""
 
     def __init__(
         self, what: str, model: str, minibatches: int, epochs: int, chain: tuple[int, list[int]] | None
@@ -60,7 +60,7 @@ class Training(Silent):  # type: ignore[misc]
             dataset = images(inputs, minibatches * MINIBATCH * 10 // 9 + 10)
         dataset = dataset.limited(test=1)
         self._engine = LocalEngine(config, dataset)
-        # Up to version 0.1 its sizes were called shape.
+        # Up to version 0.1, `sizes` was called `shape`.
         sizes = dataset.sizes if hasattr(dataset, "sizes") else dataset.shape
         self._coordinator = Coordinator(config, sizes, self._engine, watcher=self)
         rows = self._coordinator.train_rows
@@ -70,11 +70,11 @@ class Training(Silent):  # type: ignore[misc]
         self._over: float | None = None
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """The training part of an epoch is over."""
+        """Store the time at which the training of an epoch ended."""
         self._over = self._over or time.perf_counter()
 
     def epoch_of_training(self) -> dict[str, Any]:
-        """Train for an epoch."""
+        """Train for an epoch and return the answer to the request."""
         self._over = None
         started = time.perf_counter()
         line = self._coordinator.epoch(self._epochs)
@@ -91,12 +91,15 @@ class Training(Silent):  # type: ignore[misc]
 def train(
     what: str, model: str, minibatches: int, epochs: int, chain: tuple[int, list[int]] | None
 ) -> Callable[[], dict[str, Any]]:
-    """An epoch of a preset, or of a chain with synthetic data; the next call goes on, for so many epochs at most."""
+    """Return a function that trains one more epoch of a preset, or of a chain with synthetic data, at each call.
+
+    It can be called `epochs` times.
+    """
     return Training(what, model, minibatches, epochs, chain).epoch_of_training
 
 
 def try_out(study: str, trials: int) -> Callable[[], dict[str, Any]]:
-    """The first trials of a study, as it is after ``--quick``, one after the other, each with all that it takes."""
+    """Return a function that runs the first trials of a study, reduced as by ``--quick``, one after the other."""
     chosen = plan(quick(read_study(find(study))))[:trials]
     datasets = {}
     for trial in chosen:
@@ -126,7 +129,7 @@ def try_out(study: str, trials: int) -> Callable[[], dict[str, Any]]:
 
 
 def main() -> None:
-    """Answer until there is nothing more to answer."""
+    """Answer requests until standard input ends."""
     print(json.dumps({"dyadnet": dyadnet.__file__}), flush=True)
     known: dict[str, Callable[[], dict[str, Any]]] = {}
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""How much of a sweep is matrix products: the bare products over the engine's own sweep, on one core; and two cores."""
+"""The share of matrix products in a sweep: the bare products relative to the engine's sweep, on one core; two cores."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engines.local import LocalEngine
 
 SWEEPS, MOST = 25, 800
-"""Sweeps of one timed relaxation of large networks, and of tiny ones, whose sweeps would be too short to be timed.
+"""Sweeps of one timed relaxation, for large and for tiny networks. Few sweeps of a tiny network are too short to time.
 
-Two relaxations that differ by so many give the time of a sweep.
+The time of a sweep follows from two relaxations that differ by this number of sweeps.
 """
 WORK = 256 * 505_000
-"""Multiplications, one way and both streams, of a sweep of a network that is large; a smaller one makes more sweeps."""
+"""Multiplications (one direction, both streams) in a sweep of a large network; smaller networks make more sweeps."""
 PATH = 1.25
-"""Sum of the steps of so many sweeps: small, so that no stream stands still, and costs no product, before the end."""
+"""Sum of the steps of these sweeps, so small that no stream settles before the end; settled ones need no products."""
 
 
 def measure(inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int) -> dict[str, Any]:
-    """Ratios for each model: medians over interleaved repetitions.
+    """Measure ratios for each model: medians over interleaved repetitions.
 
     Returns
     -------
     dict
-        ``kernel`` by model: seconds of the bare products of a sweep by the BLAS that the engine calls, called from
-        compiled code, seconds of the engine's sweep, and their ratio; ``products_numpy_s`` and ``ratio_numpy`` are of
-        the same products by `numpy.matmul`.
-        ``cores`` by model: sweeps a second in two lanes on two threads over one thread.
+        ``kernel`` by model: seconds of a sweep's bare products, computed from compiled code by the same BLAS as in the
+        engine; seconds of the engine's sweep; and their ratio. ``products_numpy_s`` and ``ratio_numpy`` are for the
+        same products by `numpy.matmul`. ``cores`` by model: sweeps per second in two lanes on two threads, relative to
+        one thread.
     """
     sweeps = enough(hidden, minibatch)
     results: dict[str, Any] = {"machine": machine(), "network": [inputs, *hidden, 10], "minibatch": minibatch}
@@ -47,13 +47,13 @@ def measure(inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int
 
 
 def enough(hidden: Sequence[int], minibatch: int) -> int:
-    """Sweeps of a timed relaxation: the smaller the network, the more, because a timer wants milliseconds."""
+    """Return the sweeps of a timed relaxation, more for smaller networks, so that it takes at least milliseconds."""
     work = 2 * minibatch * sum(below * above for below, above in links(hidden))
     return min(max(SWEEPS, SWEEPS * WORK // work), MOST)
 
 
 def links(hidden: Sequence[int]) -> list[tuple[int, int]]:
-    """Sizes of the lower and the upper block of each link of a chain, the input left out."""
+    """Return the sizes of the lower and the upper block of each link in a chain, without the input."""
     return list(itertools.pairwise([*hidden, 10]))
 
 
@@ -61,7 +61,7 @@ def _kernel(
     model: str, inputs: int, hidden: Sequence[int], minibatch: int, repetitions: int, sweeps: int
 ) -> dict[str, float]:
     engine = _engine(model, inputs, hidden, minibatch, sweeps, lanes=1, threads=1)
-    # Both streams go both ways, but in a feedforward network: there means go up and differences down.
+    # Both streams go in both directions. In a feedforward network, means go up and differences down.
     products = Products(links(hidden), [minibatch if model == "ffm" else 2 * minibatch])
     sweep = _sweep(engine, minibatch, sweeps)
     found = []
@@ -114,7 +114,7 @@ def _engine(
 
 
 def _sweep(engine: LocalEngine, minibatch: int, sweeps: int) -> Callable[[], float]:
-    """Seconds of one sweep: the difference of two dyadic relaxations of different length, start-up cancelled."""
+    """Return a function that times one sweep, as the difference of two dyadic relaxations, without start-up costs."""
     step, rows = PATH / sweeps, np.arange(minibatch)
     couplings = tuple(p.coupling for p in engine.config.network.recurrent)
     number = 0

@@ -1,4 +1,4 @@
-"""What kinds of projections cost: convolution beside its bare matrix products, sparse synapses beside dense ones."""
+"""The cost of projection kinds: convolutions compared with matrix products, sparse with dense synapses."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from dyadnet.synapses.sparse import PairwiseBernoulli
 Array = NDArray[Any]
 IMAGE: Shape = (1, 28, 28)
 FILTERS, KERNEL = (32, 64), 5
-"""Of the convolutions, from the bottom up, one on the other."""
+"""Filters and kernel size of the stacked convolutions, from the input up."""
 PRODUCTS = ("forward", "backward", "contrast")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One product of one projection, and what it is measured by.
+    """One product of one projection, and the reference that it is compared with.
 
     Attributes
     ----------
     of
-        Which projection.
+        Name of the projection.
     product
-        Of `PRODUCTS`.
+        One of `PRODUCTS`.
     own, bare
-        Work out the product by the projection's kind, and by one matrix product; both return what they have computed,
-        a matrix product with its axes where it has them.
+        Compute the product with the projection's kind, and with one matrix product. Both return their results; the
+        axes of the matrix product may be in another order.
     """
 
     of: str
@@ -51,7 +51,7 @@ class Case:
 
 
 class _Products:
-    """The products of one kind of projection in arrays that are there already, as the executor calls them."""
+    """The products of one kind of projection, in preallocated arrays, called as by the executor."""
 
     def __init__(self, kind: CompiledKind, ends: Ends, rows: int, generator: np.random.Generator) -> None:
         self.rows, self.ends = rows, ends
@@ -65,31 +65,31 @@ class _Products:
         self._results = [np.zeros_like(array) for array in (self.y, self.x, self.theta)]
 
     def forward(self) -> Array:
-        """θx, shape (rows, n_post)."""
+        """Compute θx, shape (rows, n_post)."""
         found, rows, more = self._results[0], self.rows, (self._switches, 0, self._room)
         connections.forward(self.plan, 0, self.x, 0, rows, rows, rows, self.theta, 0, found, 0, *more)
         return found.reshape(rows, -1)
 
     def backward(self) -> Array:
-        """θᵀy, shape (rows, n_pre)."""
+        """Compute θᵀy, shape (rows, n_pre)."""
         found, rows, more = self._results[1], self.rows, (self._switches, 0, self._room)
         connections.backward(self.plan, 0, self.y, 0, rows, rows, self.theta, 0, found, 0, *more)
         return found.reshape(rows, -1)
 
     def contrast(self) -> Array:
-        """The Hebbian contrast of y and x, one number a parameter."""
+        """Compute the Hebbian contrast of y and x, one number per parameter."""
         found, rows, more = self._results[2], self.rows, (self._switches, 0, self._room)
         connections.contrast(self.plan, 0, self.y, 0, rows, rows, self.x, 0, found, 0, *more, True)
         return found
 
 
 def convolutions(rows: int, image: Shape = IMAGE, filters: Sequence[int] = FILTERS, kernel: int = KERNEL) -> list[Case]:
-    """Convolutions one on the other, each beside the products of its kernels with all windows of all rows, ready made.
+    """Create the cases of stacked convolutions, each compared with products of its kernels and precomputed windows.
 
     Parameters
     ----------
     rows
-        Samples that are multiplied at once.
+        Number of samples in a product.
     """
     generator = np.random.Generator(np.random.Philox(1))
     kind = Convolution(kernel=kernel)
@@ -130,19 +130,20 @@ def _convolution(own: _Products, kernel: int) -> list[Case]:
 
 
 def sparse(rows: int, neurons: int, density: float) -> tuple[list[Case], dict[str, int]]:
-    """Sparse synapses between two populations, each product beside that of dense synapses with the same matrix.
+    """Create the cases of sparse synapses between two populations, compared with dense synapses of the same matrix.
 
     Parameters
     ----------
     rows
-        Samples that are multiplied at once.
+        Number of samples in a product.
     neurons, density
-        Of each population, and the probability of a synapse between two neurons.
+        Number of neurons in each population, and probability of a synapse between two neurons.
 
     Returns
     -------
     tuple
-        The products; and ``synapses``, how many, and bytes: ``sparse`` (parameters and what they join), ``dense``.
+        The cases, and a dict: ``synapses``, their number; ``sparse``, bytes of parameters and indices; ``dense``,
+        bytes of the matrix.
     """
     generator = np.random.Generator(np.random.Philox(1))
     kind, ends = PairwiseBernoulli(p=density), Ends((neurons,), (neurons,), "bench")
@@ -172,13 +173,14 @@ def sparse(rows: int, neurons: int, density: float) -> tuple[list[Case], dict[st
 
 
 def measure(minibatch: int, neurons: int, density: float, repetitions: int) -> dict[str, Any]:
-    """CPU time of every product on one thread, the least of interleaved repetitions, and ratios.
+    """Measure the CPU time of every product on one thread, as the minimum over interleaved repetitions, and ratios.
 
     Returns
     -------
     dict
-        ``convolution``: rows with ``own_s``, ``bare_s`` and ``ratio``, bare over own (1 is as fast). ``sparse``: rows
-        with ``own_s``, ``bare_s`` (dense) and ``ratio``, dense over own. ``bytes`` of both; see `sparse`.
+        ``convolution``: rows with ``own_s``, ``bare_s`` and ``ratio``, bare over own (1 means equally fast).
+        ``sparse``: rows with ``own_s``, ``bare_s`` (dense) and ``ratio``, dense over own. ``bytes``: sizes of both; see
+        `sparse`.
     """
     pairs, size = sparse(minibatch, neurons, density)
     results: dict[str, Any] = {"machine": machine(), "load": os.getloadavg()[0], "minibatch": minibatch}
@@ -200,7 +202,7 @@ def _rows(cases: Sequence[Case], repetitions: int) -> list[dict[str, Any]]:
 
 
 def _seconds(work: Callable[[], Array]) -> float:
-    """CPU time of this thread: what others take of the machine is left out."""
+    """Return the CPU time of this thread, which excludes other load on the machine."""
     started = time.thread_time()
     work()
     return time.thread_time() - started

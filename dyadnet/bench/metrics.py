@@ -1,4 +1,4 @@
-"""What watching costs: training with metrics served and scraped against the same training without."""
+"""The cost of metrics: training with metrics served and scraped, compared with the same training without."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from dyadnet.runs.watcher import Silent
 from dyadnet.training.api import train
 
 Spent = dict[str, float]
-"""Seconds by clock: of the wall, and of this process."""
+"""Seconds by clock: wall time, and CPU time of this process."""
 
 
 def measure(config: RunConfig, repetitions: int, scrape: float, told: Callable[[str], None]) -> dict[str, Any]:
-    """Seconds that training takes with metrics off and on, by turns, start-up and evaluation left out.
+    """Measure the training time with metrics off and on, alternately, without start-up and evaluation.
 
-    Beside wall time, of the local engine, the process's own: it leaves out what other programs take meanwhile.
+    For the local engine, the CPU time of the process is measured beside wall time, because it excludes other programs.
 
     Parameters
     ----------
     config
         A short run; its `metrics` section is replaced.
     repetitions
-        Pairs of runs; which of the two goes first alternates.
+        Number of pairs of runs; their order alternates.
     scrape
         Seconds between two scrapes.
     told
-        Hears what is being measured.
+        Progress callback, called with a description of the current measurement.
     """
     pairs: list[dict[str, Spent]] = []
     scrapes = 0
@@ -62,7 +62,7 @@ def measure(config: RunConfig, repetitions: int, scrape: float, told: Callable[[
 
 
 def _compared(pairs: list[tuple[float, float]]) -> dict[str, Any]:
-    """Medians of both and of their ratio, and the ratios themselves in order of size."""
+    """Return the medians of both times and of their ratio, and all ratios in ascending order."""
     ratios = sorted(on / off for off, on in pairs)
     return {
         "off_s": statistics.median(off for off, _ in pairs),
@@ -77,7 +77,7 @@ def _clocks() -> Spent:
 
 
 class _Scraper(Silent):
-    """Watches a run, times its training, and reads its metrics now and then once it was told where they are."""
+    """Watches a run, times its training, and scrapes its metrics periodically once it knows their address."""
 
     def __init__(self, seconds: float) -> None:
         self.count = 0
@@ -111,7 +111,7 @@ class _Scraper(Silent):
             self._thread.start()
 
     def close(self) -> None:
-        """Scrape no more."""
+        """Stop scraping."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()

@@ -18,7 +18,7 @@ CLASSES = 10
 
 
 def images(inputs: int, samples: int, seed: int = 0) -> Dataset:
-    """Synthetic bytes with the statistics of handwritten digits: a fifth of the pixels lit, blurred in space."""
+    """Create synthetic bytes with statistics similar to handwritten digits: a fifth of the pixels are nonzero."""
     generator = np.random.Generator(np.random.Philox(seed))
     pixels = generator.random((samples, inputs))
     pixels = np.where(pixels > 0.81, 255 * generator.random((samples, inputs)), 0).astype(np.uint8)
@@ -36,7 +36,7 @@ def configuration(
     minibatch: int = 128,
     dynamics: dict[str, Any] | None = None,
 ) -> RunConfig:
-    """A chain of one model, with dynamics of choice."""
+    """Return the configuration of a chain of one model, with the given dynamics settings."""
     network = layered(inputs, hidden, CLASSES, lam=MODELS[model], gain=gain, input_gain=1.4)
     return RunConfig.read(
         {"network": network, "dynamics": dynamics or {}, "learning": {"minibatch": minibatch}}, "bench"
@@ -44,17 +44,17 @@ def configuration(
 
 
 def machine() -> dict[str, Any]:
-    """What was measured on."""
+    """Describe this machine: cores, processor and NumPy version."""
     return {"cores": os.cpu_count(), "processor": platform.processor() or platform.machine(), "numpy": np.__version__}
 
 
 def sizes(text: str) -> tuple[int, list[int]]:
-    """Inputs and hidden sizes of ``784-500-500-500-10``; the output size must be 10.
+    """Parse input and hidden sizes from a text such as ``784-500-500-500-10``; the output size must be 10.
 
     Raises
     ------
     ConfigError
-        If it is not written so.
+        If the text does not have this form.
     """
     try:
         inputs, *hidden, outputs = (int(part) for part in text.split("-"))
@@ -66,12 +66,12 @@ def sizes(text: str) -> tuple[int, list[int]]:
 
 
 def numbers(flag: str, text: str) -> list[int]:
-    """Positive whole numbers of ``4,16,64``.
+    """Parse positive whole numbers from a text such as ``4,16,64``.
 
     Raises
     ------
     ConfigError
-        If it is not written so, naming the flag.
+        If the text does not have this form; the error names the flag.
     """
     try:
         found = [int(part) for part in text.split(",")]
@@ -83,12 +83,12 @@ def numbers(flag: str, text: str) -> list[int]:
 
 
 def known(flag: str, model: str) -> str:
-    """A model's name.
+    """Check and return a model's name.
 
     Raises
     ------
     ConfigError
-        If there is no such model, naming the flag.
+        If there is no such model; the error names the flag.
     """
     if model not in MODELS:
         raise ConfigError(flag, model, f"one of {', '.join(MODELS)}")

@@ -1,4 +1,4 @@
-"""The bare matrix products of a sweep, and nothing else: the measure of what the rest of a sweep costs."""
+"""The bare matrix products of a sweep, as a reference for the cost of a whole sweep."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dyadnet.numerics.blas import times, times_transposed
 from dyadnet.numerics.kernels import compiled
 
 BELOW, ABOVE, UP, DOWN, WEIGHTS = range(5)
-"""Of a link: sizes of its two blocks, and where what comes from below, from above, and its weights begin."""
+"""Columns of a link: sizes of its two blocks, and offsets of the values from below, from above, and of its weights."""
 
 
 @compiled
 def _multiply(sweeps, rows, links, up, down, weights, forward, feedback, backward):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θ·m of every link, and θᵀ·m where `backward` says so, sweep after sweep."""
+    """Compute θ·m of every link, and θᵀ·m if `backward` is set, sweep after sweep."""
     for _ in range(sweeps):
         for k in range(links.shape[0]):
             below, above, w = links[k, BELOW], links[k, ABOVE], links[k, WEIGHTS]
@@ -29,16 +29,16 @@ def _multiply(sweeps, rows, links, up, down, weights, forward, feedback, backwar
 
 
 class Products:
-    """The products of all links of a network, each with arrays of its own that are there already.
+    """The products of all links of a network, each with its own preallocated arrays.
 
     Parameters
     ----------
     links
-        Sizes of the lower and of the upper block of each.
+        Sizes of the lower and the upper block of each link.
     rows
-        Of what is multiplied at once, in each lane; a lane is a thread.
+        Number of rows in each lane's products; each lane runs on its own thread.
     backward
-        Whether feedback is computed too.
+        Whether to compute feedback as well.
     """
 
     def __init__(self, links: Sequence[tuple[int, int]], rows: Sequence[int], backward: bool = True) -> None:
@@ -50,7 +50,7 @@ class Products:
         self._pool = ThreadPoolExecutor(len(rows))
 
     def seconds(self, sweeps: int) -> float:
-        """What so many sweeps take in compiled code, by the BLAS that the executor calls."""
+        """Return the time of `sweeps` sweeps in compiled code, with the same BLAS as in the executor."""
         started = time.perf_counter()
         if len(self._lanes) == 1:
             _multiply(sweeps, self._rows[0], *self._lanes[0], self._backward)
@@ -59,7 +59,7 @@ class Products:
         return time.perf_counter() - started
 
     def numpy_seconds(self, sweeps: int) -> float:
-        """What they take by `numpy.matmul`, called from Python, lane after lane."""
+        """Return the time of `sweeps` sweeps with `numpy.matmul`, called from Python, lane after lane."""
         work = [views for lane in self._both() for views in self._views(*lane)]
         started = time.perf_counter()
         for _ in range(sweeps):
@@ -70,14 +70,14 @@ class Products:
         return time.perf_counter() - started
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._pool.shutdown()
 
     def _both(self) -> list[tuple[int, tuple[NDArray[Any], ...]]]:
         return list(zip(self._rows, self._lanes, strict=True))
 
     def _lane(self, generator: np.random.Generator, sizes: NDArray[np.int64], rows: int) -> tuple[NDArray[Any], ...]:
-        """Where everything of each link is, and the arrays that it is in."""
+        """Create the table of links and the arrays of one lane."""
         below, above = sizes.T
         starts = [np.cumsum(of) - of for of in (rows * below, rows * above, below * above)]
         links = np.ascontiguousarray(np.stack([below, above, *starts], axis=1))
@@ -85,7 +85,7 @@ class Products:
         return links, up, down, self._weights, np.zeros_like(down), np.zeros_like(up)
 
     def _views(self, rows: int, lane: tuple[NDArray[Any], ...]) -> list[tuple[NDArray[Any], ...]]:
-        """The matrices of every link: from below, weights, from above, and the two products."""
+        """Return views of the matrices of every link: from below, weights, from above, and the two products."""
         links, up, down, weights, forward, feedback = lane
         views: list[tuple[NDArray[Any], ...]] = []
         for below, above, u, d, w in links.tolist():

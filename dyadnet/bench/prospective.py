@@ -1,4 +1,4 @@
-"""Ticks to settle, plain and prospective: under constant delays beside the best plain step, and under random ones."""
+"""Ticks to settle with plain and prospective neurons, under constant delays (also at the best step) and random ones."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RADII = (2.4, 5.0)
 DELAYS = (1, 2, 5, 11)
 RESIDUAL = 1e-3
 PARTS = (1.0, 0.9, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5)
-"""Parts of μ that prospective neurons are tuned for, to find the best: where neurons saturate, |e| is below μ."""
+"""Fractions of μ for which prospective neurons are tuned, to find the best; if neurons saturate, |e| is below μ."""
 FINE = 1.1
-"""Factor between two steps of the grid that the best one is of."""
+"""Factor between neighbouring steps of the grid that is searched for the best step."""
 LAWS: dict[str, dict[str, Any]] = {
     "constant 11": {"dynamics": {"delay": 11}},
     "uniform 1–21": {"dynamics": {"delay": {"kind": "uniform", "low": 1, "high": 21}}},
@@ -41,20 +41,20 @@ LAWS: dict[str, dict[str, Any]] = {
     "Bernoulli 0.2": {"dynamics": {"clock": {"kind": "bernoulli", "p": 0.2}}},
     "Bernoulli 0.5, a neuron": {"dynamics": {"clock": {"kind": "bernoulli", "p": 0.5, "unit": "neuron"}}},
 }
-"""Delays, losses and clocks, over settings of a run."""
+"""Settings of delays, losses and clocks that override those of a run."""
 
 
 class SettlingCase:
-    """A chain with random weights, scaled to a spectral radius, that settles again and again from zero.
+    """Settles a chain from zero repeatedly, with random weights that are scaled to a spectral radius.
 
     Parameters
     ----------
     model, inputs, hidden
-        A chain of one model.
+        Model and sizes of the chain.
     dataset
-        Whose first samples are settled on.
+        Data set whose first samples are used.
     minibatch, cap
-        How many, and ticks after which they count as never settling.
+        Number of samples, and ticks after which they count as never settling.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class SettlingCase:
         self._dataset, self._minibatch, self._cap = dataset, minibatch, cap
 
     def settle(self, radius: float, settings: dict[str, Any], step: float | None = None) -> dict[str, Any]:
-        """Ticks until every residual stays under 1e-3, None for never; η and γ.
+        """Return the ticks until every residual stays under 1e-3 (None: never), with η and γ.
 
         Parameters
         ----------
         radius
-            μ that recurrent weights are scaled to.
+            μ that the recurrent weights are scaled to.
         settings
-            ``dynamics`` and ``imperfections`` over those of the network.
+            Settings that override the run's: ``dynamics`` and ``imperfections``.
         step
-            η; that of the run's rule unless given.
+            η; default: that of the run's rule.
         """
         plain = configuration(self._model, self._inputs, self._hidden, minibatch=self._minibatch)
         base = {"dynamics": {"clock": "every-tick", "tolerance": RESIDUAL, "initial": "zero", "patience": self._cap}}
@@ -100,7 +100,7 @@ class SettlingCase:
             engine.close()
 
     def best_prospective(self, radius: float, delay: int) -> dict[str, Any]:
-        """The fewest ticks of η and γ that are best for a part of the spectral radius, from large to small `PARTS`."""
+        """Return the fewest ticks with η and γ tuned for a fraction of the radius, trying `PARTS` in order."""
         fewest: dict[str, Any] = {}
         for part in PARTS:
             setting = best(round(part * radius, 3), delay)
@@ -113,7 +113,7 @@ class SettlingCase:
         return fewest or found
 
     def best_plain(self, radius: float, settings: dict[str, Any], start: float) -> dict[str, Any]:
-        """The plain step of the fewest ticks, to within a tenth of the step: uphill from `start` on a grid."""
+        """Find the plain step with the fewest ticks, to within a tenth of the step, by local search from `start`."""
         found: dict[int, dict[str, Any]] = {}
 
         def ticks(index: int) -> float:
@@ -135,7 +135,7 @@ def _scaled(named: Mapping[str, NDArray[Any]], factor: float) -> dict[str, NDArr
 def constant(
     network: SettlingCase, told: Callable[[str], None], radii: Sequence[float] = RADII
 ) -> list[dict[str, Any]]:
-    """Constant delays: plain and prospective, by rule and at best, and the red-black clock stretched to the delay."""
+    """Measure constant delays: plain and prospective, by the rule and at best, and with a stretched red-black clock."""
     rows: list[dict[str, Any]] = []
     for radius in radii:
         for delay in DELAYS:
@@ -152,7 +152,7 @@ def constant(
 
 
 def random(network: SettlingCase, told: Callable[[str], None], radii: Sequence[float] = RADII) -> list[dict[str, Any]]:
-    """Delays, losses and clocks of `LAWS`: the rule's plain step, and `auto`."""
+    """Measure the delays, losses and clocks of `LAWS`, with the rule's plain step and with prospective `auto`."""
     rows: list[dict[str, Any]] = []
     for radius in radii:
         for law, settings in LAWS.items():
@@ -182,7 +182,7 @@ RATIOS = (
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A table of results as a page shows it."""
+    """Return a table of results in Markdown."""
     ways = [way for way in NAMES if way in rows[0]]
     key = "delay" if "delay" in rows[0] else "law"
     ratios = [(over, under) for over, under in RATIOS if over in ways and under in ways]

@@ -1,4 +1,4 @@
-"""Sweeps to settle: a small fixed step against the automatic one, by weight scale and by delay."""
+"""Sweeps to settle: a small fixed step compared with the automatic one, by weight scale and by delay."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def measure(
     dataset: Dataset | None = None,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Sweeps of a free phase until every block's largest |A*−A| is under 1e-3, and ticks under delays.
+    """Measure the sweeps of a free phase until every block's largest |A*−A| is under 1e-3, and ticks under delays.
 
     Parameters
     ----------
     cap
         Sweeps (synchronous ticks for η = 0.05) after which a relaxation counts as never settling.
     dataset
-        Inputs; synthetic ones unless given.
+        Inputs; default: synthetic ones.
     told
-        Hears what is being measured.
+        Progress callback, called with a description of the current measurement.
     """
     dataset = dataset or images(inputs, minibatch)
     task = _Task(inputs, hidden, minibatch, cap, dataset)
@@ -56,7 +56,7 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What is settled, whatever the weights and the delay."""
+    """The network and data that all measurements share."""
 
     inputs: int
     hidden: Sequence[int]

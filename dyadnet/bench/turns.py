@@ -1,4 +1,4 @@
-"""What one state a neuron saves and costs: both compartments of a dyad at once against one after the other."""
+"""Savings and costs of one state per neuron: both compartments of a dyad at once, compared with one after the other."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOLERANCES = (1e-3, 1e-4, 1e-5)
 CAP = 5000
 BETA = 0.1
 WARM = 1
-"""Epochs of training before anything is measured: a fresh network is no example."""
+"""Epochs of training before the measurement, because an untrained network is not representative."""
 
 
 def measure(data: str, dataset: Dataset, minibatch: int) -> list[dict[str, Any]]:
@@ -33,8 +33,8 @@ def measure(data: str, dataset: Dataset, minibatch: int) -> list[dict[str, Any]]
     Returns
     -------
     list
-        One row a model, way and tolerance: numbers of state a neuron, bytes that settling holds, sweeps, ticks,
-        numbers sent, and the cosine of the contrast to the one that both compartments at once give when exact.
+        One row per model, way and tolerance: state variables per neuron, bytes held during settling, sweeps, ticks,
+        numbers sent, and the cosine of the contrast to the exact one of both compartments at once.
     """
     rows: list[dict[str, Any]] = []
     for model in ("sshm", "hm"):
@@ -62,7 +62,7 @@ def measure(data: str, dataset: Dataset, minibatch: int) -> list[dict[str, Any]]
 
 
 def working_set(engine: LocalEngine, name: str) -> int:
-    """Bytes that a block's neurons hold while they settle: pre-activations, states, products, what is held."""
+    """Return the bytes that a block's neurons hold while they settle: pre-activations, states, products, messages."""
     return sum(_working_set(engine.blocks[name], lane) for lane in engine.lanes(name))
 
 
@@ -97,7 +97,7 @@ def _contrast(
     way: str,
     dynamics: dict[str, Any],
 ) -> tuple[NDArray[Any], Outcome, int]:
-    """The Hebbian contrast of one minibatch, how it settled, and the bytes that it held."""
+    """Return the Hebbian contrast of one minibatch, the outcome of its relaxation, and the bytes that it held."""
     config = RunConfig.read(merged(values, {"dynamics": {"lanes": 1, "patience": CAP} | dynamics}))
     engine = LocalEngine(config, dataset)
     try:

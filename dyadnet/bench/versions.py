@@ -1,4 +1,4 @@
-"""This version against another one: the same training, in a process of each, by turns."""
+"""Compare this version of dyadnet with another: the same training in a process of each version, alternately."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def measure(
     repetitions: int,
     told: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Rates of both versions: medians over interleaved pairs, and of the ratios of this version's to the other's.
+    """Measure the rates of both versions: medians over interleaved pairs, and medians of the ratios, this over other.
 
     Parameters
     ----------
     other
-        A python with another version of dyadnet.
+        A Python interpreter with another version of dyadnet.
     chain
-        Inputs and hidden sizes of the network that has synthetic data; the other one is the digits' preset.
+        Input and hidden sizes of a network with synthetic data; the preset of the digits is measured as well.
     minibatches
-        Of an epoch, at most.
+        Largest number of minibatches per epoch.
     study
-        The name of a study, and how many of its trials.
+        Name of a study, and the number of its trials to run; None: no study.
 
     Raises
     ------
     ConfigError
-        If there is no such python, no dyadnet in it, or no such study.
+        If there is no such interpreter, it has no dyadnet, or there is no such study.
     DyadnetError
-        If one of the two fails later.
+        If one of the two processes fails later.
     """
     say = told or (lambda text: None)
     if study is not None:
@@ -88,7 +88,7 @@ def measure(
 
 
 def _compared(pairs: list[tuple[dict[str, Any], dict[str, Any]]], trials: bool) -> dict[str, Any]:
-    """Medians of both rates and of their ratio, and the ratios in order of size."""
+    """Return the medians of both rates and of their ratio, and all ratios in ascending order."""
     scale = HOUR if trials else 1.0
     rates = [tuple(scale * answer["count"] / answer["seconds"] for answer in pair) for pair in pairs]
     ratios = sorted(this / other for this, other in rates)
@@ -104,11 +104,11 @@ def _compared(pairs: list[tuple[dict[str, Any], dict[str, Any]]], trials: bool) 
 
 
 class _Version:
-    """A process of one version, which trains whenever it is asked to and waits in between."""
+    """A process of one version that trains on request and waits in between."""
 
     def __init__(self, python: Path) -> None:
         self._python = python
-        # What this process finds under its own path would hide what the other one has installed.
+        # Modules on this process's PYTHONPATH would hide those installed for the other interpreter.
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         try:
@@ -132,12 +132,12 @@ class _Version:
         self.where: str = hello["dyadnet"]
 
     def ask(self, what: dict[str, Any]) -> dict[str, Any]:
-        """Let it train.
+        """Send a request to train and return the answer.
 
         Raises
         ------
         DyadnetError
-            If it fails.
+            If the process fails.
         """
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -148,7 +148,7 @@ class _Version:
         return answer
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.kill()
@@ -159,7 +159,7 @@ class _Version:
         self._errors.close()
 
     def _read(self) -> dict[str, Any] | None:
-        """An answer; None if there is none."""
+        """Read an answer; None if there is none."""
         assert self._process.stdout is not None
         try:
             found = json.loads(self._process.stdout.readline())
@@ -168,7 +168,7 @@ class _Version:
         return found if isinstance(found, dict) else None
 
     def _why(self) -> str:
-        """The last line that it complained with."""
+        """Return the last line of the process's error output, or its exit code."""
         self._process.kill()
         self._process.wait()
         self._errors.seek(0)

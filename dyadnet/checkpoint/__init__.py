@@ -1,7 +1,8 @@
-"""Checkpoints: all that a run needs to go on to the same bits, whole or not at all.
+"""Checkpoints: everything that a run needs to resume bit for bit, written atomically.
 
-What is to be kept is `position` (of the coordinator) and `blocks` (of every block); `manifest` says of what files a
-checkpoint consists and what is in them; `store` writes and reads files, `rhythm` decides when and what to remove,
-`keeper` carries it out; `finding` looks for the newest one that is intact, `lock` keeps two runs apart, and `resume`
-says which settings may be others afterwards.
+A checkpoint contains the state of the coordinator (`position`) and of every block (`blocks`). `manifest` lists the
+files of a checkpoint with their hashes. `rhythm` decides when a checkpoint is due and which ones to remove; `finding`
+finds the newest intact one; `lock` keeps two runs out of the same folder; `continuing` defines which settings may
+change when a run resumes. `dyadnet.files.store` reads and writes the files, and `dyadnet.training.checkpoint_writer`
+writes checkpoints during a run.
 """

@@ -1,8 +1,8 @@
-"""What a block keeps from minibatch to minibatch, and how it goes into a file and comes back.
+"""Save and restore the state that a block carries from minibatch to minibatch.
 
-That is its parameters, the optimiser's state, its part of the power iteration's vector, and, where minibatches begin
-at what the one before left, the neurons' A. Memories of channels (send-on-delta) and averages are forgotten whenever
-a relaxation begins, and devices draw from counters: they have nothing to keep.
+This state consists of the block's parameters, the optimiser's state, its part of the power iteration's vector, and, if
+relaxations start from the previous minibatch's final state, the neurons' A. Channel memories (send-on-delta) and
+averages are reset at the beginning of every relaxation, and devices draw from counters, so they have no state to save.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class KeptNeurons(Protocol):
 
     @property
     def continues(self) -> bool:
-        """Whether a relaxation begins at the A that the one before left."""
+        """Whether a relaxation starts from the final A of the previous one."""
 
     @property
     def tick(self) -> int:
-        """Of the last firing."""
+        """Tick of the last firing."""
 
 
 PARAMETER = "parameter "
-"""Of the names of arrays in a block's file, the beginning of those that are parameters."""
+"""Prefix of the names of parameters in a block's file."""
 
 
 def save(store: Store, folder: str, block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> File:
@@ -55,9 +55,9 @@ def save(store: Store, folder: str, block: Block, response: Vector, lanes: Seque
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If the file cannot be written.
     DivergedError
-        If a parameter is not finite: nobody could go on from there.
+        If a parameter is not finite, so that the checkpoint would be useless.
     """
     arrays = kept(block, response, lanes)
     for name, array in arrays.items():
@@ -71,12 +71,12 @@ def save(store: Store, folder: str, block: Block, response: Vector, lanes: Seque
 
 
 def restore(store: Store, checkpoint: Manifest, block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> None:
-    """Put a block back to what its file says.
+    """Restore a block from its file.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, altered, or of another network.
+        If the file is missing, altered, or belongs to another network.
     """
     file = checkpoint.files.get(block.name)
     if file is None:
@@ -90,12 +90,12 @@ def restore(store: Store, checkpoint: Manifest, block: Block, response: Vector, 
 
 
 def find(store: Store, nonce: str, who: str) -> None:
-    """Read a file that is there if this process sees the same folder as the one that wrote it.
+    """Check that this process sees the same folder as the process that wrote the file `nonce`.
 
     Raises
     ------
     ConfigError
-        If it does not; it names `who`.
+        If it does not; the error names `who`.
     """
     try:
         seen = store.read(nonce) == nonce.encode()
@@ -110,12 +110,12 @@ def find(store: Store, nonce: str, who: str) -> None:
 
 
 def verified(store: Store, folder: str, file: File) -> bytes:
-    """The bytes of a file, once they are what the manifest says.
+    """Read a file and verify its size and hash.
 
     Raises
     ------
     CheckpointError
-        If they are not, or not there.
+        If the file is missing, or does not match the manifest.
     """
     data = store.read(f"{folder}/{file.name}")
     if len(data) != file.bytes:
@@ -126,7 +126,7 @@ def verified(store: Store, folder: str, file: File) -> bytes:
 
 
 def kept(block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> Arrays:
-    """All arrays that a block keeps, by name."""
+    """Return all arrays of a block's state, by name."""
     snapshot = block.snapshot()
     arrays: Arrays = {PARAMETER + key: weights for key, weights in snapshot["parameters"].items()}
     for key, state in snapshot["states"].items():
@@ -137,7 +137,7 @@ def kept(block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> Arrays
 
 
 def put_back(arrays: Mapping[str, NDArray[Any]], block: Block, response: Vector, lanes: Sequence[KeptNeurons]) -> None:
-    """The inverse of `kept`.
+    """Restore a block's state from the arrays of `kept`.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def put_back(arrays: Mapping[str, NDArray[Any]], block: Block, response: Vector,
 
 
 def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Arrays as an ``.npz``, little-endian."""
+    """Encode arrays as a little-endian ``.npz``."""
     buffer = io.BytesIO()
     plain = {name: np.asarray(array, dtype=array.dtype.newbyteorder("<")) for name, array in arrays.items()}
     np.savez(buffer, **plain)  # type: ignore[arg-type]
@@ -178,12 +178,12 @@ def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def unpacked(data: bytes) -> Arrays:
-    """The arrays of an ``.npz``; nothing is unpickled.
+    """Decode the arrays of an ``.npz`` without unpickling anything.
 
     Raises
     ------
     CheckpointError
-        If it is none.
+        If the data are not an ``.npz``.
     """
     try:
         return read(data)

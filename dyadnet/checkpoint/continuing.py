@@ -1,4 +1,4 @@
-"""Which settings a run that goes on may have others of: those that do not change a bit of it, and its length."""
+"""Which settings may change when a run resumes: those that do not affect the result, and the number of epochs."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ FREE = (
     "record.report",
     "record.pictures",
 )
-"""Settings that may be others; everything else would give other bits or another record. A file of data may lie
-elsewhere."""
+"""Settings that may change; all others would change the result or the record. A data file may also have moved to
+another folder."""
 
 
 def continued(old: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
-    """The settings of a run that goes on.
+    """Return the settings of a resumed run.
 
     Parameters
     ----------
     old
-        As the run has had them.
+        The run's settings so far.
     changes
-        Plain values to lay over them.
+        Settings to replace, as plain values.
 
     Raises
     ------
     ConfigError
-        If one would change the science, or is not legal.
+        If a setting would change the result, or a value is not legal.
     """
     values = old.model_dump(mode="json")
     if changes.get("engine", old.engine) == "local" and old.engine != "local":
-        # What the other engine was told of its actors means nothing to this one.
+        # The settings of actors do not apply to this engine.
         values |= {"cluster": ClusterSpec().model_dump(mode="json"), "recovery": RecoverySpec().model_dump(mode="json")}
     new = RunConfig.read(merged(values, dict(changes)))
     for path, was, value in differing(old.model_dump(mode="json"), new.model_dump(mode="json")):
@@ -62,17 +62,17 @@ def continued(old: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
 
 
 def check_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
-    """Whether a checkpoint is of this run.
+    """Check that a checkpoint belongs to this run.
 
     Parameters
     ----------
     stored
-        The configuration in the checkpoint; a setting that did not exist when it was written was at its default.
+        The configuration in the checkpoint. Settings that did not exist when it was written have their defaults.
 
     Raises
     ------
     CheckpointError
-        Naming the first setting that differs.
+        If a setting differs; the error names the first one.
     """
     try:
         before = RunConfig.read(stored).model_dump(mode="json")
@@ -86,17 +86,19 @@ def check_same_run(config: RunConfig, stored: Mapping[str, Any]) -> None:
 
 
 def check_length(old: Mapping[str, Any], config: RunConfig, position: Position) -> None:
-    """Whether the run may be as long as it is to be now.
+    """Check that the resumed run may have its new number of epochs.
 
     Parameters
     ----------
     old
-        The configuration that the checkpoint was written under.
+        The configuration in the checkpoint.
 
     Raises
     ------
     ConfigError
-        If it is further already, or something that it did followed its length.
+        If the run has already begun more epochs, or the number has changed and a schedule depends on it.
+    CheckpointError
+        If the number of epochs in the checkpoint is damaged.
     """
     epochs, before = config.learning.epochs, old["learning"].get("epochs")
     if type(before) is not int:
@@ -120,12 +122,12 @@ def check_length(old: Mapping[str, Any], config: RunConfig, position: Position) 
 
 
 def check_tally(config: RunConfig, position: Position) -> None:
-    """Whether the sums of the running epoch are of this network.
+    """Check that the sums of the current epoch belong to this network.
 
     Raises
     ------
     CheckpointError
-        If they are not.
+        If they do not.
     """
     if position.tally is None:
         return
@@ -142,7 +144,7 @@ def check_tally(config: RunConfig, position: Position) -> None:
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Path, old and new value of every setting that differs and must not."""
+    """Yield path, old and new value of every setting that differs but must not."""
     for key in dict.fromkeys([*old, *new]):
         path = f"{within}{key}"
         was, value = old.get(key), new.get(key)
@@ -155,7 +157,7 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any], within: str = "") 
 
 
 def _moved(was: Any, value: Any) -> bool:
-    """Whether a user's own data lie in another folder now, or are named from another one."""
+    """Return whether both names are the same user data file in different folders."""
     return is_own(str(was)) and Path(str(was)).name == Path(str(value)).name
 
 

@@ -1,4 +1,4 @@
-"""Looks for the newest checkpoint that is intact; one that is not falls back to the one before, and says so."""
+"""Find the newest intact checkpoint; report every damaged one and fall back to the one before."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dyadnet.files.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a folder of checkpoints holds.
+    """The contents of a folder of checkpoints.
 
     Attributes
     ----------
     newest
-        The newest that is intact; None if there is none.
+        The newest intact checkpoint; None if there is none.
     kept
-        It and all before it, oldest first.
+        That checkpoint and all before it, oldest first.
     unusable
-        Folders that are half written, altered, or further than the records.
+        Folders of checkpoints that are incomplete, altered, or newer than the records.
     """
 
     newest: Manifest | None
@@ -37,9 +37,9 @@ def look(store: Store, sizes: Mapping[str, int] | None = None, say: Callable[[st
     Parameters
     ----------
     sizes
-        Bytes of each record that there are; a checkpoint that has seen more of them is no use. None: not looked at.
+        Present size of each record in bytes. A checkpoint whose records were longer cannot be used. None: not checked.
     say
-        Is told of every one that cannot be used, and why.
+        Receives a message about every checkpoint that cannot be used, with the reason.
     """
     manifests: list[Manifest] = []
     unusable: list[str] = []
@@ -71,7 +71,7 @@ def look(store: Store, sizes: Mapping[str, int] | None = None, say: Callable[[st
 
 
 def named(store: Store, name: str) -> Manifest:
-    """One checkpoint, verified.
+    """Read and verify the checkpoint of that name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A lock that keeps two runs from one folder of checkpoints; it names who holds it."""
+"""A lock that keeps two runs from using one folder of checkpoints; it names its holder."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ from dyadnet.files.store import Store
 
 LOCK = "run.lock"
 TAKING = "run.lock.taking"
-"""There while somebody puts a lock in the place of one whose process is over."""
+"""Exists while a process replaces a stale lock."""
 _HELD: set[str] = set()
-"""Tokens of the locks that runs of this process hold."""
+"""Tokens of the locks that this process holds."""
 UNKNOWN: dict[str, Any] = {"token": None}
-"""What is said of a lock that somebody holds, nobody knows who."""
+"""Contents of a lock whose holder is unknown."""
 MOMENT = 0.3
-"""Seconds within which whoever takes over the same lock at the same time has done so."""
+"""Seconds to wait for other processes that are taking over the same lock at the same time."""
 
 
 @contextlib.contextmanager
 def locked(store: Store, say: Callable[[str], None] = lambda text: None) -> Iterator[None]:
     """Hold the lock of a folder.
 
-    One whose process is over is taken over, and so is one that was not written to its end, which holds nobody. Of a
-    process that can be told on its own machine only; of another machine's, the message says what to remove.
+    A stale lock is taken over: a lock whose process has ended, or one that was not completely written. Whether a
+    process has ended can be determined on its own machine only. For a lock of another machine, the error says which
+    file to remove.
 
     Parameters
     ----------
     say
-        Is told if a lock was taken over.
+        Receives a message if a lock was taken over.
 
     Raises
     ------
     CheckpointError
-        If another run holds it.
+        If another run holds the lock.
     StoreError
         If the folder cannot be written.
     """
@@ -52,7 +53,7 @@ def locked(store: Store, say: Callable[[str], None] = lambda text: None) -> Iter
 
 @contextlib.contextmanager
 def _known(token: str) -> Iterator[None]:
-    """A lock of this process, from before it is there until after it is gone."""
+    """Register a token in `_HELD`, from before its lock is created until after it is removed."""
     _HELD.add(token)
     try:
         yield
@@ -77,18 +78,18 @@ def _locked(store: Store, say: Callable[[str], None], mine: dict[str, Any]) -> I
     try:
         yield
     finally:
-        # Somebody may have removed it by hand and begun another run.
+        # A user may have removed it by hand and started another run.
         if _read(store).get("token") == mine["token"]:
             store.remove(LOCK)
 
 
 def holder() -> dict[str, Any]:
-    """Who this is: process, machine, and when both began, since numbers and names are used again."""
+    """Identify this process: its id and machine, and when both started, because ids and names are reused."""
     return {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot(), "began": _began(os.getpid())}
 
 
 def stale(lock: dict[str, Any]) -> bool:
-    """Whether nobody holds a lock, or certainly only a process that is over."""
+    """Return whether a lock has no holder, or its process has certainly ended."""
     if not lock:
         return True
     if "pid" not in lock or lock["host"] != socket.gethostname():
@@ -98,20 +99,21 @@ def stale(lock: dict[str, Any]) -> bool:
     began = _began(lock["pid"])
     if began is None or began != lock["began"]:
         return True
-    # Of this very process: a run that has ended could not remove it, its folder having been renamed meanwhile.
+    # The lock is of this process. A run that has ended could not remove it, because its folder had been renamed.
     return lock["pid"] == os.getpid() and lock.get("token") is not None and lock["token"] not in _HELD
 
 
 def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data: bytes) -> bool:
-    """Put our lock in place of one that is stale; whether it is there to stay.
+    """Replace a stale lock by ours, and return whether we hold it.
 
-    Only one at a time may: who looks, removes and creates without that may remove the lock of somebody who did so a
-    moment before. A store that creates no file exclusively has the later one of two, so that everybody looks again.
+    The file `TAKING` lets only one process do so at a time. Without it, a process could remove the lock that another
+    one has just taken over. In a store that cannot create files exclusively, the later of two writes remains, so each
+    process reads the lock again at the end.
 
     Raises
     ------
     CheckpointError
-        If somebody died while doing so.
+        If another process died while it replaced the lock.
     """
     if not store.create(TAKING, data):
         if stale(_read(store, TAKING)):
@@ -119,11 +121,11 @@ def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data:
         return False
     try:
         if not other:
-            # Where files cannot be linked, one that is just being written looks the same.
+            # Where files cannot be linked, a lock that is being written also looks empty.
             time.sleep(MOMENT)
         if _read(store) != other:
             return False
-        # In one step: where there is no room for ours, the one before stays.
+        # This is atomic: if there is no disk space for our lock, the old one remains.
         store.write(LOCK, data)
     finally:
         store.remove(TAKING)
@@ -132,7 +134,7 @@ def _taken_over(store: Store, other: dict[str, Any], mine: dict[str, Any], data:
 
 
 def _read(store: Store, name: str = LOCK) -> dict[str, Any]:
-    """The lock; empty if it was not written to its end, `UNKNOWN` if it cannot be read or is of another kind."""
+    """Read the lock; empty if it was not completely written, `UNKNOWN` if it cannot be read or has another format."""
     try:
         data = store.read(name)
     except CheckpointError:
@@ -153,9 +155,9 @@ def _boot() -> str:
 
 
 def _began(pid: int) -> str | None:
-    """When a living process began, in the system's ticks; None if there is none, empty if it cannot be told."""
+    """Return when a running process started, in system ticks; None if it does not run, empty if that is unknown."""
     try:
-        # What is after the name, which may hold spaces and brackets.
+        # Take the fields after the name, which may contain spaces and brackets.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] == "Z" else fields[19]
     except OSError:

@@ -1,6 +1,6 @@
-"""What a checkpoint consists of: a manifest that is written last, and one file a block.
+"""The parts of a checkpoint: one file per block, and a manifest that is written last.
 
-The manifest carries a hash of itself and of every file, so that what is half written or altered is found out. It is
+The manifest contains a hash of itself and of every file, so that incomplete or altered checkpoints are detected. It is
 JSON; nothing in a checkpoint is ever unpickled.
 """
 
@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file of a checkpoint: its name, and what it must be found as."""
+    """One file of a checkpoint: its name, and its expected hash and size."""
 
     name: str
     sha256: str
@@ -35,26 +35,26 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One checkpoint.
+    """The manifest of one checkpoint.
 
     Attributes
     ----------
     name
-        Of its folder: minibatches that were learned from, and digits that no other has.
+        Name of its folder: number of updates so far, and random hexadecimal digits.
     config
         The run's resolved configuration, as plain values.
     position
-        Of the coordinator.
+        State of the coordinator.
     files
-        By block.
+        Files by block.
     lengths
-        Bytes of each record that belong to it; a run that goes on from here continues them there.
+        Size of each record in bytes when the checkpoint was written; a resumed run continues the records there.
     faults
-        Faults on purpose that have fired.
+        Injected faults that have fired.
     written
-        When, in seconds since 1970.
+        When it was written, in seconds since 1970.
     versions
-        Of what wrote it.
+        Versions of the software that wrote it.
     """
 
     name: str
@@ -68,11 +68,11 @@ class Manifest:
 
     @property
     def size(self) -> int:
-        """Bytes of all blocks' files."""
+        """Total size of all blocks' files in bytes."""
         return sum(file.bytes for file in self.files.values())
 
     def encoded(self) -> bytes:
-        """As the file `MANIFEST`."""
+        """Return the contents of the file `MANIFEST`."""
         body = {
             "name": self.name,
             "config": dict(self.config),
@@ -87,12 +87,12 @@ class Manifest:
 
 
 def decoded(name: str, data: bytes) -> Manifest:
-    """The manifest in the folder `name`.
+    """Decode and check the manifest in the folder `name`.
 
     Raises
     ------
     CheckpointError
-        If it is damaged, altered, of another format, or names a file outside its folder.
+        If it is damaged or altered, has another format, or names a file outside its folder.
     """
     try:
         whole = unpacked(data)
@@ -111,7 +111,7 @@ def decoded(name: str, data: bytes) -> Manifest:
 
 
 def order(name: str) -> int | None:
-    """Minibatches learned from, of a checkpoint's folder; None for other names."""
+    """Return the number of updates in the name of a checkpoint's folder; None for other names."""
     found = _NAME.fullmatch(name)
     return int(found[1]) if found else None
 

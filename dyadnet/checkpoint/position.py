@@ -1,4 +1,4 @@
-"""Where a run stands between two minibatches: all that the coordinator must know to go on to the same bits."""
+"""The position of a run between two minibatches: the coordinator's state, from which it resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Best:
     Attributes
     ----------
     line
-        Of the record, of their epoch.
+        The record line of their epoch.
     checkpoint
-        That holds them; None if none could be written.
+        Name of the checkpoint that holds them; None if it could not be written.
     """
 
     line: Mapping[str, Any]
@@ -28,27 +28,27 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Everything that the coordinator counts. Draws depend on these numbers alone, so there are no generators to keep.
+    """All counters of the coordinator. Random draws depend on these alone, so no generator state is saved.
 
     Attributes
     ----------
     epoch, minibatch
-        Epochs that are over, and minibatches of the present one that were learned from; all of them, if what is left
-        of it is its evaluation.
+        Finished epochs, and minibatches of the current epoch that have been trained on. If only the evaluation of the
+        epoch remains, `minibatch` is the number of all its minibatches.
     updates, relaxations
-        Of the whole run: what steps of optimisers and draws are counted by.
+        Numbers of updates and relaxations in the whole run; they count optimiser steps and random draws.
     radius, since_radius
-        The last estimate of the spectral radius, and relaxations since.
+        The last estimate of the spectral radius, and the number of relaxations since.
     estimated
-        κ of each projection at that estimate; none before the first one, and in checkpoints that are older than this.
+        κ of each projection at that estimate; empty before the first one, and in older checkpoints.
     at
-        The moment that schedules are read at, in epochs.
+        The time at which schedules are evaluated, in epochs.
     tally
-        Sums of the present epoch.
+        Sums of the current epoch.
     best, last
-        Best weights so far, and the line of the last epoch.
+        Best weights so far, and the record line of the last epoch.
     hooks
-        What early stopping and the callbacks go on from, as plain values; none in checkpoints of before they were.
+        State of early stopping and callbacks, as plain values; None in older checkpoints.
     """
 
     epoch: int = 0
@@ -65,17 +65,17 @@ class Position:
     hooks: Mapping[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the position as plain values."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> Self:
-        """From plain values.
+        """Create a position from plain values.
 
         Raises
         ------
         ValueError, KeyError, TypeError
-            If they are of another kind.
+            If a value is missing or has the wrong type.
         """
         best, last, tally = values["best"], values["last"], values["tally"]
         if best is not None:
@@ -92,28 +92,28 @@ class Position:
 
 
 def whole_number(value: Any) -> int:
-    """A count, or an error."""
+    """Return a count, or raise ValueError."""
     if type(value) is not int or not 0 <= value < 2**63:
         raise ValueError(f"{value!r} counts nothing")
     return value
 
 
 def finite(value: Any) -> float:
-    """A number, or an error."""
+    """Return a finite number as a float, or raise ValueError."""
     if not is_finite(value):
         raise ValueError(f"{value!r} is no number")
     return float(value)
 
 
 def _number(value: Any) -> None:
-    """A loss, which may be infinite or none, or an error."""
+    """Check a loss, which may be infinite or NaN."""
     if isinstance(value, int):
         finite(value)
     float(value)
 
 
 def _hooks(values: Any) -> Mapping[str, Any] | None:
-    """What early stopping and callbacks go on from."""
+    """Check the state of early stopping and callbacks."""
     if values is None:
         return None
     hooks = {key: dict(state) for key, state in values.items()}
@@ -126,7 +126,7 @@ def _hooks(values: Any) -> Mapping[str, Any] | None:
 
 
 def _line(values: Any) -> Mapping[str, Any]:
-    """A line of the record, with what is asked of the best and of the last epoch."""
+    """Check the record line of the best or of the last epoch."""
     for part in ("train", "validation", "test"):
         _number(values[part]["loss"])
         found = scores(values[part])

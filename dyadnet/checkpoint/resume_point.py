@@ -1,4 +1,4 @@
-"""Where a run's checkpoints go, and which one it starts from."""
+"""The store of a run's checkpoints, and the checkpoint that the run starts from."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from dyadnet.files.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ResumePoint:
-    """Where a run's checkpoints go, and which one it starts from.
+    """The store of a run's checkpoints, and the checkpoint that the run starts from.
 
     Attributes
     ----------
     store
-        None: there are none.
+        Store of the checkpoints; None: no checkpoints.
     nonce
-        A file that every actor must find there.
+        Name of a file that every actor must find there.
     start
-        The checkpoint to go on from; None: the run begins anew.
+        The checkpoint to resume from; None: a new run.
     kept
-        Checkpoints that there are, oldest first.
+        Existing checkpoints, oldest first.
     unusable
-        Folders that are half written or altered.
+        Folders of checkpoints that cannot be used; see `dyadnet.checkpoint.finding.Found`.
     initial
-        Parameters that a run which begins anew starts from, by block; None: drawn from the seed.
+        Initial parameters of a new run, by block; None: drawn from the seed.
     """
 
     store: Store | None = None

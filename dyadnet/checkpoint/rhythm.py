@@ -1,4 +1,4 @@
-"""When a checkpoint is due, and which are not needed any more: pure decisions."""
+"""Decide when a checkpoint is due and which ones are superseded; nothing here reads or writes files."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dyadnet.config.checkpoints import CheckpointSpec
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRef:
-    """A checkpoint that there is: its name, and the one that holds the best weights as it knows them."""
+    """An existing checkpoint: its name, and the name of the checkpoint with the best weights at that time."""
 
     name: str
     best: str | None
 
 
 class CheckpointSchedule:
-    """Says when the next checkpoint is due.
+    """Decides when the next checkpoint is due.
 
     Parameters
     ----------
     spec
         The settings.
     updates, now
-        Minibatches learned from, and the time in seconds, of the checkpoint that the run begins at.
+        Number of updates, and time in seconds, at the checkpoint that the run starts from.
     """
 
     def __init__(self, spec: CheckpointSpec, updates: int, now: float) -> None:
@@ -32,24 +32,24 @@ class CheckpointSchedule:
         self.taken(updates, now)
 
     def due(self, updates: int, now: float) -> bool:
-        """Whether to write one now."""
+        """Return whether to write a checkpoint now."""
         minibatches, seconds = self._spec.every_minibatches, self._spec.every_seconds
         return (minibatches is not None and updates - self._updates >= minibatches) or (
             seconds is not None and now - self._at >= seconds
         )
 
     def taken(self, updates: int, now: float) -> None:
-        """One was written or tried: the next comes in its time, also where the disk is full."""
+        """Record that a checkpoint was written or attempted. A failed attempt also delays the next one."""
         self._updates, self._at = updates, now
 
 
 def superseded(kept: Sequence[CheckpointRef], keep: int) -> list[str]:
-    """Names of those that can go: all but the newest `keep` and the best that these refer to.
+    """Return the names of checkpoints to remove: all but the newest `keep` and the best ones that these refer to.
 
     Parameters
     ----------
     kept
-        Oldest first.
+        Existing checkpoints, oldest first.
     """
     newest = kept[-keep:]
     needed: Collection[str | None] = {one.name for one in newest} | {one.best for one in newest}

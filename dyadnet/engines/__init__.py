@@ -1,5 +1,6 @@
-"""What executes blocks: the local engine, and the process full of blocks that every engine is made of.
+"""Engines execute blocks: the local engine, and the group of blocks in one process that every engine uses.
 
-An entry point is a function ``launch(config, dataset, run, hooks) -> Summary`` with the signature of
-`dyadnet.training.api.Launch`: it trains, wherever it does so, and returns what `dyadnet train` prints.
+An entry point of the group ``dyadnet.engines`` is a function ``launch(config, dataset, folder, watcher) -> Summary``
+with the signature of `dyadnet.training.api.Launch`. It trains, in any process, and returns the summary that
+`dyadnet train` prints.
 """

@@ -1,4 +1,4 @@
-"""Builds blocks and probes from a configuration: the same ones in one process and in any actor."""
+"""Build blocks and probes from a configuration, identically in one process and in any actor."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dyadnet.network.topology import Topology
 
 
 def blocks(config: RunConfig, topology: Topology, names: Iterable[str]) -> dict[str, Block]:
-    """The named blocks, with their initial weights."""
+    """Build the named blocks, with their initial weights."""
     dtype = np.dtype(config.dynamics.dtype)
     optimiser, device_of = config.learning.optimiser, config.imperfections.device_of
     return {name: Block(name, topology, config.seed, dtype, optimiser, device_of(name)) for name in names}
 
 
 def probes(config: RunConfig) -> dict[str, Probe]:
-    """The probes of the first lane, by block."""
+    """Build the probes of the first lane, by block."""
     return {name: Probe(neurons, config.probe.samples) for name, neurons in config.probe.neurons.items()}

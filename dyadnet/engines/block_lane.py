@@ -1,4 +1,4 @@
-"""A look at one block's neurons in one lane, for whoever analyses, predicts or keeps checkpoints."""
+"""Access to one block's neurons in one lane, for analyses, predictions and checkpoints."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ Array = NDArray[Any]
 
 
 class Lanes(Protocol):
-    """What a look is taken at; `dyadnet.engines.group.Group` is one."""
+    """The lanes of a process; implemented by `dyadnet.engines.group.Group`."""
 
     @property
     def arena(self) -> Arena:
-        """Where everything lies."""
+        """The memory layout of the lanes."""
 
     def lane(self, index: int) -> Lane:
-        """One lane."""
+        """Return one lane."""
 
     def hold_rows(self, index: int, rows: int) -> None:
-        """Have so many samples in a lane."""
+        """Set the number of samples in a lane."""
 
 
 @dataclass
 class BlockLane:
-    """A look at one block's neurons in one lane; arrays are copies, and stay good."""
+    """One block's neurons in one lane. Arrays are copies, so they stay valid."""
 
     lanes: Lanes
     block: Block
@@ -62,25 +62,25 @@ class BlockLane:
 
     @property
     def state(self) -> Array:
-        """(m, d), or (m,) before a nudge has been heard of: shape (1 or 2, rows, n)."""
+        """(m, d), or (m,) before a nudge has had an effect: shape (1 or 2, rows, n)."""
         return self._lane.streams(self._number).copy()
 
     @property
     def readout(self) -> Array:
-        """(m, d) that is read out and learned from: shape (2, rows, n)."""
+        """(m, d) as used for outputs and learning: shape (2, rows, n)."""
         return self._lane.readout(self._number).copy()
 
     @property
     def targets(self) -> Array | None:
-        """y of the output block, shape (rows, classes)."""
+        """y of the output block, shape (rows, classes); None for other blocks."""
         return self._lane.targets if self.block.is_output else None
 
     @property
     def continues(self) -> bool:
-        """Whether a relaxation begins at the A that the one before left."""
+        """Whether a relaxation starts from the final A of the previous one."""
         return self._lane.continues
 
     @property
     def tick(self) -> int:
-        """At which it has stopped."""
+        """Tick at which the lane has stopped."""
         return self._lane.tick

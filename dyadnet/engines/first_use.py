@@ -1,4 +1,4 @@
-"""What a user is told before the first run on a machine, which stands still while the core is compiled."""
+"""Tell the user before the first run on a machine that the core is being compiled, which delays the run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dyadnet.runs.watcher import ProgressCallback
 
 
 def announce_compilation(config: RunConfig, watcher: ProgressCallback) -> None:
-    """Tell the watcher of a run whether compiled code for its kind of numbers has to be made first."""
+    """Notify the watcher of a run if code for the run's dtype must be compiled first."""
     kind = config.dynamics.dtype
     if config.baseline is None and not is_kept(run.dispatcher, kind):
         watcher.note(f"compiling the core for {kind}: a minute or two, once on this machine")

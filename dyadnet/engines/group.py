@@ -1,6 +1,6 @@
-"""A process full of blocks: their parameters in one memory, their lanes, and what is asked of all of them together.
+"""All blocks of one process: their parameters in shared arrays, their lanes, and operations on all of them.
 
-The local engine has one with all blocks of a network.
+The local engine has one group with all blocks of the network.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from dyadnet.timing.alternating import sides
 
 Array = NDArray[Any]
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]
-"""Applies a function to items, perhaps on several threads, and keeps their order."""
+"""Applies a function to items, possibly on several threads, and returns the results in order."""
 
 WORTH_A_THREAD = 50_000
-"""Parameters that a further thread is woken for."""
+"""Number of parameters for which another thread pays off."""
 
 STEPS: dict[str, Callable[..., None]] = {"momentum": calls.step_momentum, "adam": calls.step_adam}
-"""The compiled forms that an `OptimiserSpec` names."""
+"""Compiled optimiser steps, by the `form` of an `OptimiserSpec`."""
 OF_OUTPUT = [COLUMN[name] for name in ("loss", "correct", "squared", "absolute", "psnr", "ssim")]
 
 
@@ -55,27 +55,27 @@ class Group:
     Parameters
     ----------
     config
-        The run.
+        The run's configuration.
     dataset
-        Where blocks with an input projection and the output block find their rows.
+        Provides inputs and targets.
     apply
         Applies work to lanes, or to shares of the blocks.
     threads
-        How many of these run at a time.
+        Number of threads that `apply` uses.
     home
-        Which blocks these are, and where others live; `join` comes before the first relaxation then. All of them,
-        unless given.
+        Assignment of blocks to hosts; `join` must then be called before the first relaxation. Default: all blocks live
+        in this process.
     repeats
-        Whether what a run in real time did is to be repeated.
+        Whether the group replays a recorded run in real time.
 
     Attributes
     ----------
     blocks
-        By name, in block order; their arrays are views into the group's.
+        Blocks by name, in block order; their arrays are views into the group's.
     active
-        Lanes of the latest relaxation.
+        Indices of the lanes in the latest relaxation.
     layout
-        Which row of a report is whose.
+        Assignment of the rows of a report to blocks and channels.
     """
 
     def __init__(
@@ -118,49 +118,49 @@ class Group:
 
     @property
     def arena(self) -> Arena:
-        """Where everything lies in a lane."""
+        """The memory layout of a lane."""
         return self._arena
 
     @property
     def couplings(self) -> tuple[float, ...]:
-        """κ of each projection of the description, in force."""
+        """Current κ of each projection between populations."""
         return self._couplings or tuple(projection.coupling for projection in self.config.network.recurrent)
 
     @property
     def starts(self) -> Array:
-        """Where each block's part of the power iteration's vectors begins."""
+        """Offset of each block's part in the vectors of the power iteration."""
         return self._power.starts
 
     def join(self, segments: SegmentMemory) -> None:
-        """Read and be read by the other hosts from now on."""
+        """Connect to the shared memory of the other hosts."""
         self._segments = segments
         self._make_lanes()
 
     # Relaxing
 
     def relax(self, relaxation: Relaxation) -> list[tuple[PhaseOutcome, ...]]:
-        """Settle one minibatch, lane by lane; how each lane's phases ended.
+        """Settle one minibatch and return the outcomes of each lane's phases.
 
         Raises
         ------
         DivergedError
-            If one runs away or circles.
+            If a phase diverges or oscillates.
         """
         self.begin(relaxation)
         return self._apply(lambda lane: self._settle(self._lanes[lane], relaxation), self.active)
 
     def begin(self, relaxation: Relaxation) -> None:
-        """Put every lane into its initial states, and no further."""
+        """Prepare every lane for a relaxation and set its initial state, without running it."""
         self.open(relaxation)
         self._apply(lambda index: self._lanes[index].first(), self.active)
 
     def open(self, relaxation: Relaxation, number: int = 0) -> None:
-        """Make every lane ready for a relaxation.
+        """Prepare every lane for a relaxation.
 
         Parameters
         ----------
         number
-            Of the round, where there are other hosts; they are told that what the last one left has been read.
+            Number of the round, if there are other hosts; it tells them that the data of the last round have been read.
         """
         self.couple(relaxation.couplings)
         slices = lane_slices(relaxation.rows, self.config.dynamics.lanes)
@@ -200,16 +200,16 @@ class Group:
         return tuple(course.outcomes)
 
     def enter(self, lane: Lane, course: PhaseSequence) -> None:
-        """The present phase of a course begins."""
+        """Begin the current phase of a sequence."""
         lane.enter(course.index, course.phase, course.rule, course.average_from, self._sides)
 
     def end(self, lane: Lane, course: PhaseSequence) -> None:
-        """A phase is over.
+        """End the current phase of a sequence.
 
         Raises
         ------
         DivergedError
-            If it has run away or circles.
+            If the phase has diverged or oscillates.
         """
         verdict = lane.verdict
         course.end(lane.tick, verdict.kind)
@@ -243,9 +243,9 @@ class Group:
     # Learning
 
     def gradients(self, beta: float, samples: int) -> NDArray[Any]:
-        """∂ℓ/∂θ of all parameters as they are laid out, from the latest relaxation (paper, eq. 5).
+        """Compute ∂ℓ/∂θ of all parameters, in memory order, from the latest relaxation (paper, eq. 5).
 
-        The array is written again by the next call.
+        The next call overwrites the array.
         """
         self._apply(lambda share: self._contrast(share, beta, samples), self._shares())
         return self._gradient
@@ -269,7 +269,7 @@ class Group:
             return
         t, weights, gradient = self._table.address, self._weights, self._gradient
         stepped, numbers = STEPS[optimiser.form], optimiser.numbers(update.rate, update.count)
-        # One that keeps nothing has its gradient in the place of the velocity.
+        # An optimiser without state gets the gradient in place of the velocity.
         moments = self._moments or [gradient]
 
         def step(share: LaneShare) -> None:
@@ -285,7 +285,7 @@ class Group:
                     made.refresh()
 
     def keep_exact(self, beta: float, samples: int) -> None:
-        """Keep the gradient of the latest relaxation, for the next update's to be compared with."""
+        """Store the gradient of the latest relaxation, to compare the next update's gradient with it."""
         self.gradients(beta, samples)
         for block in self.blocks.values():
             block.keep()
@@ -293,7 +293,7 @@ class Group:
     # Reports
 
     def reported(self) -> tuple[Table, Counts]:
-        """Numbers of all blocks, and counts of all channels, as `dyadnet.dynamics.outcome.Reports` has them."""
+        """Return the metrics of all blocks and the counts of all channels; see `dyadnet.dynamics.outcome.Reports`."""
         lanes = [self._lanes[index] for index in self.active]
         parts = self._apply(lambda lane: lane.summary(), lanes)
         blocks, seen = len(self._arena.blocks), len(self._arena.specs)
@@ -301,7 +301,7 @@ class Group:
         found[:, COLUMN["samples"]] = sum(lane.rows for lane in lanes)
         found[:, COLUMN["neurons"]] = self._arena.actual.blocks[:blocks, c.B_SIZE]
         for name, column in (("residual_mean", c.V_RESIDUAL), ("residual_difference", c.V_RELATIVE)):
-            # In this order a NaN of a later lane is found if the first is none, as Python's max has it.
+            # NaN is handled as by Python's `max`, which depends on the order of lanes.
             found[:, COLUMN[name]] = _maxima([lane.state.values[:blocks, column] for lane in lanes])
         for index, name in enumerate(("saturated", "mean_square", "difference_square")):
             found[:, COLUMN[name]] = sum(part[:, index] for part in parts)
@@ -328,7 +328,7 @@ class Group:
         return found, np.concatenate([counts, own], axis=1)[self._order]
 
     def leave_own_metrics(self) -> None:
-        """Call none of one's own metrics: what is relaxed here is of no run."""
+        """Switch off user-defined metrics, for relaxations that belong to no run."""
         self.layout.own = ()
 
     def _report_output(self, row: Array, output: int, lanes: Sequence[Lane]) -> None:
@@ -345,12 +345,12 @@ class Group:
     def spectral_radius(
         self, couplings: tuple[float, ...], operator: Operator, iterations: int, exchange: Exchange | None = None
     ) -> float:
-        """ρ by a power iteration; see `dyadnet.dynamics.spectral_radius`."""
+        """Estimate ρ by a power iteration; see `dyadnet.dynamics.spectral_radius`."""
         self.couple(couplings)
         return self._power.estimate(self._table.address, self._arena.kappa, operator, iterations, exchange)
 
     def objective(self, beta: float) -> float:
-        """The saddle objective of the latest relaxation, mean over samples; see `dyadnet.dynamics.objective`."""
+        """Return the saddle objective of the latest relaxation, mean over samples; see `dyadnet.dynamics.objective`."""
         total, samples = 0.0, 0
         for index in self.active:
             lane = self.lane(index)
@@ -361,30 +361,30 @@ class Group:
     # Looking at it
 
     def lanes(self, name: str) -> list[BlockLane]:
-        """A block's neurons in every lane of the latest relaxation."""
+        """Return a block's neurons in every lane of the latest relaxation."""
         return [BlockLane(self, self.blocks[name], index) for index in self.active]
 
     def all_lanes(self, name: str) -> list[BlockLane]:
-        """A block's neurons in every lane there is."""
+        """Return a block's neurons in every existing lane."""
         return [BlockLane(self, self.blocks[name], index) for index in range(len(self._lanes))]
 
     def lane(self, index: int) -> Lane:
-        """One lane, with all blocks."""
+        """Return one lane, with all blocks."""
         return self._lanes[index]
 
     def response(self, name: str) -> PowerIterate:
-        """A block's part of the power iteration."""
+        """Return a block's part of the power iteration's vector."""
         return PowerIterate(self._power.part(self._arena.index[name]))
 
     def hold_rows(self, index: int, rows: int) -> None:
-        """Make a lane one of so many rows, to be put back to what a checkpoint says."""
+        """Set the number of samples in a lane, before it is restored from a checkpoint."""
         self._grow(rows)
         self._lanes[index].rows = rows
 
     # Making
 
     def _rows(self) -> int:
-        """Samples of a lane that there is room for at first: what others share cannot grow."""
+        """Return the initial capacity of a lane in samples. Memory shared with other hosts cannot grow."""
         if self._joins:
             return shared_rows(self.config)
         return -(-self.config.learning.minibatch // self.config.dynamics.lanes)
@@ -429,14 +429,14 @@ class Group:
                 tables.blocks[number, c.B_PROBED] = block.name in self.probes
 
     def _adopt_parameters(self) -> None:
-        """Move the parameters of all blocks, their gradients and the optimiser's state, into one memory each."""
+        """Move the parameters of all blocks, their gradients and the optimiser's state into one array each."""
         parameters = self._arena.parameters
         self._weights = np.zeros(parameters.size, dtype=self.dtype)
         self._gradient = np.zeros(parameters.size, dtype=self.dtype)
         mismatched = any(synapses.mismatch is not None for block in self.blocks.values() for synapses in block.synapses)
         self._backward = np.zeros_like(self._weights) if mismatched else self._weights
         self._forward = np.zeros_like(self._weights)
-        # What is called by block keeps its state as it likes.
+        # An optimiser without a compiled form keeps its state in the blocks.
         compiled = self.config.learning.optimiser.form is not None
         states = [state for block in self.blocks.values() for state in block.states.values() if compiled]
         names = sorted({name for state in states for name in state})
@@ -452,10 +452,10 @@ class Group:
             )
 
     def _shares(self) -> list[LaneShare]:
-        """The blocks, shared out so that each thread has about as much to do."""
+        """Return the blocks, divided so that each thread has about the same amount of work."""
         if not hasattr(self, "_shared"):
             work = [sum(array.size for array in block.parameters().values()) for block in self._arena.blocks]
-            # Waking a thread costs as much as learning some ten thousand synapses.
+            # Waking a thread costs as much as updating some ten thousand synapses.
             count = max(min(self._threads, len(work), sum(work) // WORTH_A_THREAD), 1)
             loads = [0] * count
             mine: list[list[int]] = [[] for _ in range(count)]
@@ -469,13 +469,13 @@ class Group:
 
 
 def shared_rows(config: RunConfig) -> int:
-    """Samples of a lane, at most, where blocks live in several processes."""
+    """Return the largest number of samples in a lane, where blocks live in several processes."""
     return -(-max(config.learning.minibatch, config.learning.evaluation_batch) // config.dynamics.lanes)
 
 
 @dataclass(frozen=True)
 class LaneShare:
-    """Blocks that one thread learns for, and room for the part of one lane."""
+    """The blocks that one thread updates, with scratch memory for the contribution of one lane."""
 
     blocks: NDArray[np.int64]
     scratch: Array
@@ -490,7 +490,7 @@ def _state(lane: Lane, number: int) -> BlockState:
 
 
 def _order(arena: Arena, layout: Layout) -> NDArray[np.int64]:
-    """Which of a lane's channels is which row of a report."""
+    """Return the index of the lane's channel for each row of a report."""
     numbers: dict[tuple[str, str, str], int] = {}
     for number, link in enumerate(arena.links):
         numbers[link.pre.name, link.post.name, "state"] = 2 * number

@@ -1,7 +1,7 @@
-"""The local engine: all blocks in one process, lanes on threads of our own.
+"""The local engine: all blocks in one process, with lanes on the engine's own threads.
 
-BLAS runs on one thread, because its bits depend on how many there are; cores are used by one thread a lane while a
-minibatch settles, and one thread a block while it is learned from.
+BLAS runs on one thread, because its results depend on the number of threads. The engine uses several cores by running
+lanes in parallel while a minibatch settles, and shares of the blocks in parallel while it computes updates.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ Result = TypeVar("Result")
 
 
 ACTIVITIES = {"relax": "computing", "learn": "learning", "radius": "radius"}
-"""What an actor would call what this process spends its time on."""
+"""Names of this process's activities as an actor reports them."""
 
 
 def cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
+    """Return the number of cores that this process may use, which can be smaller than that of the machine."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -53,18 +53,18 @@ class LocalEngine:
     Parameters
     ----------
     config
-        The run.
+        The run's configuration.
     dataset
-        Where blocks with an input projection and the output block find their rows.
+        Provides inputs and targets.
     threads
-        Threads of our own; as many as cores of ours unless given. Never changes a bit.
+        Number of the engine's threads; default: the number of available cores. It does not affect the results.
     repeats
-        Whether what a run in real time did is to be repeated; see `dyadnet.training.replay`.
+        Whether the engine replays a recorded run in real time; see `dyadnet.training.replay`.
 
     Attributes
     ----------
     group
-        All blocks, and what executes them.
+        All blocks, and the operations on them.
     """
 
     def __init__(
@@ -95,54 +95,54 @@ class LocalEngine:
         return Outcome(tuple(phases), reports)
 
     def settle(self, relaxation: Relaxation) -> list[tuple[PhaseOutcome, ...]]:
-        """Take every lane through its phases; how each of them ended."""
+        """Run every lane through its phases and return their outcomes."""
         return self.group.relax(relaxation)
 
     def learn(self, update: Update) -> None:
-        """Every block takes a Hebbian step, shared out among threads; see `Engine.learn`."""
+        """Apply a Hebbian update to every block, with blocks divided among threads; see `Engine.learn`."""
         started = time.perf_counter()
         self.group.learn(update)
         self._spend("learn", started)
 
     def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
-        """ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
+        """Estimate ρ by a power iteration over the blocks; see `Engine.spectral_radius`."""
         started = time.perf_counter()
         radius = self.group.spectral_radius(couplings, operator, iterations)
         self._spend("radius", started)
         return radius
 
     def objective(self, beta: float) -> float:
-        """The saddle objective, mean over samples; see `Engine.objective`."""
+        """Return the saddle objective, mean over samples; see `Engine.objective`."""
         return self.group.objective(beta)
 
     def lanes(self, name: str) -> list[BlockLane]:
-        """A block's neurons in every lane of the latest relaxation."""
+        """Return a block's neurons in every lane of the latest relaxation."""
         return self.group.lanes(name)
 
     def gradients(self, beta: float, samples: int) -> dict[str, dict[str, NDArray[Any]]]:
-        """The Hebbian gradient of the latest relaxation, by block and parameter; written again by the next call."""
+        """Return the Hebbian gradient of the latest relaxation, by block and parameter. The next call overwrites it."""
         self.group.gradients(beta, samples)
         return {name: block.gradient for name, block in self.blocks.items()}
 
     def norms(self) -> dict[str, float]:
-        """Norm of each block's weights; see `Engine.norms`."""
+        """Return the norm of each block's weights; see `Engine.norms`."""
         return {name: block.norm() for name, block in self.blocks.items()}
 
     def weights_sha256(self) -> str:
-        """Hash of all weights; see `Engine.weights_sha256`."""
+        """Return the hash of all weights; see `Engine.weights_sha256`."""
         return hashlib.sha256(b"".join(block.digest() for block in self.blocks.values())).hexdigest()
 
     def parameters(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Every block's own arrays; see `Engine.parameters`."""
+        """Return every block's own arrays, not copies; see `Engine.parameters`."""
         return {name: block.parameters() for name, block in self.blocks.items()}
 
     def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
-        """Give every block its parameters; see `Engine.load`."""
+        """Set every block's parameters; see `Engine.load`."""
         for name, block in self.blocks.items():
             block.load(parameters[name])
 
     def show(self, dataset: Dataset) -> None:
-        """Take the rows of later relaxations from another data set of the same sizes of a sample.
+        """Use another data set with the same sample sizes for later relaxations.
 
         Raises
         ------
@@ -153,16 +153,16 @@ class LocalEngine:
         self.group.dataset = dataset
 
     def find(self, store: Store, nonce: str) -> None:
-        """Read one file; see `Engine.find`."""
+        """Check that this process sees the file `nonce`; see `Engine.find`."""
         find(store, nonce, "the process")
 
     def save(self, store: Store, folder: str) -> dict[str, File]:
-        """Write every block's file, each on a thread; see `Engine.save`."""
+        """Write every block's file, in parallel on threads; see `Engine.save`."""
         files = self._map(lambda kept: save(store, folder, *kept), self._kept())
         return dict(zip(self.blocks, files, strict=True))
 
     def restore(self, store: Store, checkpoint: Manifest) -> None:
-        """Put every block back; see `Engine.restore`."""
+        """Restore every block from a checkpoint; see `Engine.restore`."""
         for kept in self._kept():
             restore(store, checkpoint, *kept)
         self.take_probes()
@@ -172,17 +172,17 @@ class LocalEngine:
         return [(block, group.response(name), group.all_lanes(name)) for name, block in self.blocks.items()]
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
-        """What the probes recorded; see `Engine.take_probes`."""
+        """Return the recordings of the probes and clear them; see `Engine.take_probes`."""
         return {name: probe.take() for name, probe in self.group.probes.items()}
 
     def machinery(self) -> PerformanceRecord:
-        """Seconds and traffic since this was last called; messages are handed over in memory, without copies."""
+        """Return seconds and traffic since the last call. Messages are passed in memory, without copies."""
         spent = PerformanceRecord(self._seconds, self._messages, self._bytes)
         self._seconds, self._messages, self._bytes = {}, 0, 0
         return spent
 
     def close(self) -> None:
-        """End the threads and give BLAS its own back."""
+        """Stop the threads and restore the thread limits of BLAS."""
         self._pool.shutdown()
         self._blas.restore_original_limits()
 

@@ -1,4 +1,4 @@
-"""The power iteration of all blocks of a process; see `dyadnet.dynamics.spectral_radius` for what it is of."""
+"""The power iteration over all blocks of a process; `dyadnet.dynamics.spectral_radius` defines its operator."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ Array = NDArray[Any]
 
 
 class Exchange(Protocol):
-    """What the processes of one network tell each other meanwhile."""
+    """Exchanges data between the processes of one network during a power iteration."""
 
     def squares(self, own: list[float]) -> list[float]:
-        """Of all blocks of the network in block order, once all have told theirs."""
+        """Send this process's squared norms. Return those of all blocks of the network, in block order."""
 
     def vectors(self, v: Array, feedback: Array) -> None:
-        """Tell the parts of own blocks and links, and take those of ghosts."""
+        """Send the parts of this process's blocks and links, and receive those of ghosts."""
 
 
 class PowerIteration:
-    """The power iteration of all blocks of a process.
+    """The power iteration over all blocks of a process.
 
     Parameters
     ----------
     arena
-        Whose blocks and links they are.
+        Defines the blocks and links.
     seed
-        For the first vector.
+        Seed of the first vector.
     weights
-        All parameters, which are used as they stand at each call.
+        All parameters; each call uses their current values.
 
     Attributes
     ----------
     starts
-        Where each block's part of a vector begins, ghosts' behind those of this process.
+        Offset of each block's part in a vector; ghosts follow the blocks of this process.
     vector
-        Of all neurons; kept from one estimate to the next (a warm start).
+        Vector over all neurons of the process, kept from one estimate to the next (a warm start).
     """
 
     def __init__(self, arena: Arena, seed: int, weights: Array) -> None:
@@ -63,13 +63,13 @@ class PowerIteration:
         self._scratch = [np.zeros(size, dtype=weights.dtype) for size in sizes]
 
     def part(self, number: int) -> Array:
-        """A view of one block's part of the vector."""
+        """Return a view of one block's part of the vector."""
         return self.vector[self.starts[number] : self.starts[number + 1]]
 
     def estimate(
         self, table: int, kappa: Array, operator: Operator, iterations: int, exchange: Exchange | None = None
     ) -> float:
-        """An estimate of ρ from below, after `iterations` of two applications each.
+        """Estimate ρ from below, after `iterations` of two applications each.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class PowerIteration:
         kappa
             κ of each link.
         exchange
-            With other processes; None if there are none.
+            Exchange with other processes; None if there are none.
         """
         kappas, of = np.unique(kappa, return_inverse=True)
         ways = [np.array([factors(way, kappa) for kappa in kappas])[of] for way in ITERATION[operator]]
@@ -99,7 +99,7 @@ class PowerIteration:
         return radius(squares)
 
     def _feed_back(self, v: Array, feedback: Array) -> None:
-        """θᵀv of the links that Python computes."""
+        """Compute θᵀv of the links that are computed in Python."""
         for number, links in enumerate(self._arena.called):
             for link, synapses in links:
                 at = int(self._arena.actual.links[link, c.L_RESPONSE])
@@ -116,7 +116,7 @@ class PowerIteration:
                 self.part(number)[...] += root * (up[link] * product.astype(np.float64))
 
     def _scaled(self, exchange: Exchange | None) -> list[float]:
-        """Bring the whole vector back to norm 1; the squares of every block's part before."""
+        """Normalise the whole vector to norm 1. Return the squared norm of every block's part before that."""
         squares = [float(self.part(number) @ self.part(number)) for number in range(self._own)]
         if exchange is not None:
             squares = exchange.squares(squares)
@@ -136,7 +136,7 @@ class PowerIterate:
 
     @property
     def vector(self) -> Array:
-        """A view of it."""
+        """A view of the block's part."""
         return self.part
 
     @vector.setter

@@ -1,4 +1,4 @@
-"""What the coordinator asks of an engine, and in which order."""
+"""The interface between the coordinator and an engine."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from dyadnet.learning.update import Update
 
 @dataclass(frozen=True, slots=True)
 class PerformanceRecord:
-    """What an engine spent since it was last asked.
+    """Time and traffic of an engine since the last call of `Engine.machinery`.
 
     Attributes
     ----------
     seconds
-        By activity, as the coordinator sees it.
+        Seconds by activity, as the coordinator measures them.
     messages, bytes
         Traffic between blocks.
     actors
-        Of each actor: seconds computing, waiting and sending, what it sent over the wire, what it dropped; in
-        free-running mode also how often it updated, and the ages of what it read.
+        Values of each actor: seconds computing, waiting and sending, data sent over the network, and dropped messages;
+        in free-running mode also its number of updates and the ages of the messages that it read.
     pace
         In free-running mode, in milliseconds: the mean delay δ (``delay_ms``), its 95 % quantile (``longest_ms``) and
         the time constant T (``time_constant_ms``).
@@ -44,8 +44,8 @@ class PerformanceRecord:
 class Engine(Protocol):
     """Runs the blocks of one network.
 
-    The coordinator calls ``relax``, then ``learn`` if the minibatch is one to learn from, minibatch after
-    minibatch; the other methods between minibatches; ``close`` once, last.
+    For each minibatch the coordinator calls ``relax``, and then ``learn`` if it is a training minibatch. It calls the
+    other methods between minibatches, and ``close`` once at the end.
     """
 
     def relax(self, relaxation: Relaxation) -> Outcome:
@@ -54,69 +54,69 @@ class Engine(Protocol):
         Raises
         ------
         DivergedError
-            If the relaxation runs away or circles.
+            If the relaxation diverges or oscillates.
         """
 
     def learn(self, update: Update) -> None:
-        """Every block takes a Hebbian step from the relaxation that has just ended."""
+        """Apply a Hebbian update to every block, from the latest relaxation."""
 
     def spectral_radius(self, couplings: tuple[float, ...], operator: Operator, iterations: int) -> float:
-        """ρ of the linear response under these couplings; see `dyadnet.dynamics.spectral_radius`."""
+        """Estimate ρ of the linear response under these couplings; see `dyadnet.dynamics.spectral_radius`."""
 
     def objective(self, beta: float) -> float:
-        """The saddle objective (paper, eq. 4 as mended) of the relaxation that has just ended, mean over samples."""
+        """Return the saddle objective (paper, eq. 4, corrected) of the latest relaxation, mean over samples."""
 
     def norms(self) -> dict[str, float]:
-        """Norm of each block's weights, in block order."""
+        """Return the norm of each block's weights, in block order."""
 
     def weights_sha256(self) -> str:
-        """Hash of all weights: SHA-256 over the SHA-256 digests of the blocks, in block order."""
+        """Return the hash of all weights: SHA-256 over the SHA-256 digests of the blocks, in block order."""
 
     def parameters(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Every block's parameters by name, in block order; see `dyadnet.learning.block.Block.parameters`."""
+        """Return the parameters of every block by name; see `dyadnet.learning.block.Block.parameters`."""
 
     def load(self, parameters: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
-        """Give every block its parameters."""
+        """Set every block's parameters."""
 
     def find(self, store: Store, nonce: str) -> None:
-        """Every actor reads one file of a folder that all are to share.
+        """Check that every actor can read the file `nonce` of the shared folder.
 
         Raises
         ------
         ConfigError
-            If one does not see it; it names the actor and its machine.
+            If an actor does not see it; the error names the actor and its machine.
         """
 
     def save(self, store: Store, folder: str) -> dict[str, File]:
-        """Every block's actor writes what the block keeps into a folder of checkpoints, between two minibatches.
+        """Write the state of every block to a checkpoint's folder, between two minibatches.
 
         Returns
         -------
         dict
-            What was written, by block in block order.
+            The written files, by block in block order.
 
         Raises
         ------
         StoreError
-            If one cannot be written.
+            If a file cannot be written.
         DivergedError
             If a parameter is not finite.
         """
 
     def restore(self, store: Store, checkpoint: Manifest) -> None:
-        """Put every block back to a checkpoint, whatever it did since; updates that were not made yet are dropped.
+        """Restore every block from a checkpoint. Pending updates are dropped.
 
         Raises
         ------
         CheckpointError
-            If a file is missing, altered, or of another network.
+            If a file is missing or altered, or belongs to another network.
         """
 
     def take_probes(self) -> dict[str, dict[str, Any]]:
-        """What the probes recorded since this was last called, by block."""
+        """Return the recordings of the probes since the last call, by block."""
 
     def machinery(self) -> PerformanceRecord:
-        """Seconds and traffic since this was last called."""
+        """Return seconds and traffic since the last call."""
 
     def close(self) -> None:
-        """Release threads, actors and whatever else is held."""
+        """Release threads, actors and all other resources."""

@@ -1,1 +1,1 @@
-"""Callbacks for other people's programs; each needs an extra of its own."""
+"""Callbacks that connect runs to third-party programs; each requires its own extra."""

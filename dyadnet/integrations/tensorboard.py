@@ -1,4 +1,4 @@
-"""A run in TensorBoard. Needs tensorboardX (``pip install 'dyadnet[tensorboard]'``)."""
+"""Write a run's metrics for TensorBoard. Requires tensorboardX (``pip install 'dyadnet[tensorboard]'``)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dyadnet.training.run import Run
 
 
 class TensorBoard(Callback):
-    """Writes the numbers of every epoch, as scalars ``<part>/<number>``; what is of no part is under ``run``.
+    """Writes the metrics of every epoch as scalars ``<part>/<metric>``; metrics of no part are under ``run``.
 
     Parameters
     ----------
     folder
-        Where the event files go; ``tensorboard`` in the run's folder unless given.
+        Folder of the event files; default: ``tensorboard`` in the run's folder.
 
     Raises
     ------
@@ -39,7 +39,7 @@ class TensorBoard(Callback):
     def on_run_begin(self, run: Run) -> None:
         """See `Callback`."""
         folder = run.path / "tensorboard" if self._folder is None else Path(self._folder)
-        # What a run that goes on repeats takes the place of what was there.
+        # Epochs that a resumed run repeats replace the earlier ones.
         self._writer = self._make(str(folder), purge_step=len(run.history["epoch"]) + 1)
 
     def on_epoch_end(self, run: Run, record: Mapping[str, Any]) -> None:

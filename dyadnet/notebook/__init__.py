@@ -1,4 +1,4 @@
-"""dyadnet in Jupyter: progress while a run goes on, and what networks, settings and runs look like in a cell."""
+"""Jupyter support: progress of a run, and HTML representations of networks, settings and runs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from dyadnet.runs.watcher import ProgressCallback, Silent
 
 
 def usual_watcher() -> ProgressCallback:
-    """Who watches a run that nobody was named for: a bar in a notebook, and nobody elsewhere."""
+    """Return the default watcher of a run: a progress bar in a notebook, else a silent one."""
     from dyadnet.notebook.progress import NotebookProgress
 
     return NotebookProgress() if in_notebook() else Silent()
 
 
 def _network(self: Network) -> str:
-    """In a notebook."""
+    """Return the HTML that a notebook shows."""
     from dyadnet.notebook import html
 
     return html.network(self)
 
 
 def _config(self: RunConfig) -> str:
-    """In a notebook."""
+    """Return the HTML that a notebook shows."""
     from dyadnet.notebook import html
 
     return html.config(self)
 
 
-# The description of a network and the settings know nothing of notebooks.
+# Attach the methods here, so that the modules of networks and settings do not depend on notebooks.
 Network._repr_html_ = _network  # type: ignore[attr-defined]
 RunConfig._repr_html_ = _config  # type: ignore[attr-defined]

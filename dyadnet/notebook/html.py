@@ -1,4 +1,4 @@
-"""What networks, settings and runs look like in a notebook. Names are shown as they are, whatever they hold."""
+"""HTML representations of networks, settings and runs for notebooks. Names are escaped."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dyadnet.numerics.scores import headline, written
 from dyadnet.synapses.kinds import described
 
 MANY = 12
-"""Populations and projections that are listed."""
+"""Largest number of populations, and of projections, that are listed."""
 WIDE, HIGH = 170, 36
-"""Of a curve, in pixels."""
+"""Size of a curve in pixels."""
 
 
 def network(net: Network) -> str:
-    """Populations and projections as two tables."""
+    """Represent a network by two tables: populations and projections."""
     populations = [[p.name, _size(net, p.name), p.activation, p.blocks] for p in net.populations]
     projections = [
         [
@@ -39,7 +39,7 @@ def network(net: Network) -> str:
 
 
 def config(settings: RunConfig) -> str:
-    """What differs from the defaults, and everything as YAML to unfold."""
+    """Represent settings by a table of those that differ from the defaults, and all as YAML, collapsed."""
     from dyadnet.reporting.contents import written_settings
 
     told = written_settings(settings)
@@ -52,7 +52,7 @@ def config(settings: RunConfig) -> str:
 
 
 def run(one: Any) -> str:
-    """How a `dyadnet.Run` stands, what it reached, and its loss and error over epochs."""
+    """Represent a `dyadnet.Run` by its status, its results, and its loss and error over epochs."""
     from dyadnet.reporting.page import REPORT
 
     status = one.status
@@ -82,7 +82,7 @@ def run(one: Any) -> str:
 
 
 def curve(values: Sequence[float] | np.ndarray[Any, Any]) -> str:
-    """Values over epochs as a small picture, from the smallest to the largest; what is not known is left out."""
+    """Draw values over epochs as a small SVG, scaled from the smallest to the largest; NaN is left out."""
     array = np.asarray(values, dtype=float)
     known = np.flatnonzero(np.isfinite(array))
     if not len(known):
@@ -99,7 +99,7 @@ def curve(values: Sequence[float] | np.ndarray[Any, Any]) -> str:
 
 
 def _told(net: Network) -> str:
-    """Sizes in words; what comes from the data is not known yet."""
+    """Describe the sizes of a network in words; sizes taken from the data are not known yet."""
     inputs = "inputs from the data" if "inputs" in net.from_data else f"{_times(net.input_shape) or net.inputs} inputs"
     neurons = sum(population.size for population in net.populations)
     if net.from_data:
@@ -120,7 +120,7 @@ def _times(shape: tuple[int, ...] | None) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Rows of texts, the first of them if there are many."""
+    """Create an HTML table of the first `MANY` rows."""
     if not rows:
         return ""
     head = "" if not any(heads) else _row("th", heads)

@@ -1,4 +1,4 @@
-"""Progress in a notebook: a bar, what is said beside it, and notes, in one cell's output."""
+"""Progress in a notebook: a bar with a text and notes, in the output of one cell."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dyadnet.config import RunConfig
 from dyadnet.numerics.scores import headline, told
 
 EVERY = 0.25
-"""Seconds between two drawings within an epoch."""
+"""Seconds between two updates of the display within an epoch."""
 LINES = 8
-"""Notes and warnings that are shown, the newest."""
+"""Number of notes and warnings shown, the newest ones."""
 
 
 class NotebookBar:
-    """A bar in a cell's output, which is drawn over.
+    """A bar in a cell's output, which is updated in place.
 
     Parameters
     ----------
     show
-        Puts HTML in the place of what it put there before; a display of IPython's unless given.
+        Shows HTML in place of its previous output; default: an IPython display.
     """
 
     def __init__(self, show: Callable[[str], None] | None = None) -> None:
         self._show = show or _display()
 
     def draw(self, done: int, whole: int, text: str, lines: Sequence[str] = ()) -> None:
-        """So many of the whole, a text beside the bar, and lines below it, all shown as they are."""
+        """Show `done` of `whole`, a text beside the bar, and lines below it. Texts are escaped."""
         bar = f'<progress value="{min(done, whole)}" max="{whole}" style="width: 14em"></progress>'
         below = "".join(f"<br><small>{html.escape(line)}</small>" for line in lines)
         self._show(f"<div>{bar} {html.escape(text)}{below}</div>")
@@ -56,12 +56,12 @@ class NotebookProgress:
         self._lines: list[str] = []
 
     def started(self, config: RunConfig, minibatches: int) -> None:
-        """Show how much there is to do."""
+        """Store the total number of minibatches and show the bar."""
         self._epochs, self._minibatches = config.learning.epochs, minibatches
         self._draw()
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         self._done = epoch * self._minibatches + index + 1
         score = "" if math.isnan(accuracy) else f" · accuracy {accuracy:.2%}"
         self._now = f"epoch {epoch + 1} of {self._epochs} · loss {loss:.4f}{score}"
@@ -69,11 +69,11 @@ class NotebookProgress:
             self._draw()
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """Say what takes time between epochs, at the next drawing."""
+        """Name the evaluation in the text; it appears at the next update of the display."""
         self._now = f"epoch {epoch + 1} of {self._epochs} · evaluating the {part} part"
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Show the epoch's numbers."""
+        """Show the epoch's metrics."""
         train, validation, test = line["train"], line["validation"], line["test"]
         of_train, of_validation, of_test = (told(part, named=False) for part in (train, validation, test))
         named = "" if "accuracy" in train else f"{headline(train)[1]} "
@@ -90,7 +90,7 @@ class NotebookProgress:
         self._say(f"warning: {text}")
 
     def note(self, text: str) -> None:
-        """Show something good to know."""
+        """Show a note."""
         self._say(text)
 
     def _say(self, text: str) -> None:
@@ -105,7 +105,7 @@ class NotebookProgress:
 
 
 def _display() -> Callable[[str], None]:
-    """An output of the present cell, which is drawn over."""
+    """Create an output in the current cell. Return the function that replaces its contents."""
     from IPython.display import HTML, display
 
     handle = display(HTML(""), display_id=True)

@@ -1,4 +1,4 @@
-"""Reports: one page that shows a run, or compares several, and needs nothing but itself."""
+"""Reports: one self-contained HTML page that shows a run or compares several."""
 
 from dyadnet.reporting.page import report, write
 

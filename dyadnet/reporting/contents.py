@@ -1,4 +1,4 @@
-"""What a report shows of a run: plain values, made from its record."""
+"""The contents of a report: plain values derived from a run's record."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from dyadnet.telemetry.snapshot import model_of
 from dyadnet.telemetry.view import layout
 
 PICTURE = "images.png"
-"""A few images that the network was given, what it made of them, and targets."""
+"""Picture of a few test images: network inputs, outputs and targets."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 POINTS = 600
-"""Minibatches that a curve shows at most, evenly spaced."""
+"""Largest number of minibatches in a curve, evenly spaced."""
 PARTS = ("train", "validation", "test")
 IDEAL = ("validation_ideal", "test_ideal")
 OF_BLOCK = tuple(column.recorded for column in RECORDED if not column.whole)
-"""Numbers of a block that the page shows over epochs."""
+"""Metrics of a block that the page shows over epochs."""
 COUNTS = ("messages", "values", "suppressed", "quantised", "delayed", "dropped", "duplicated", "stale")
 
 
 def contents(reading: RunReading) -> dict[str, Any]:
-    """Everything that the page shows of one run.
+    """Return everything that the page shows of one run.
 
     Returns
     -------
     dict
-        With ``missing`` in words; what could not be read is absent or empty.
+        Plain values. ``missing`` lists in words what could not be read; these values are absent or empty.
     """
     missing = list(reading.missing)
     epochs = _sound(reading, "epoch", _epoch, METRICS, missing)
@@ -92,7 +92,7 @@ def contents(reading: RunReading) -> dict[str, Any]:
 
 
 def _picture(path: Path, missing: list[str]) -> str | None:
-    """A picture of the run's folder as the address of an image, if there is one."""
+    """Return a PNG of the run's folder as a data URI, or None if it is missing or damaged."""
     try:
         found = content(path)
     except FileNotFoundError:
@@ -113,14 +113,14 @@ def _standing(status: Status | None) -> str:
 
 
 def _state(status: Status | None, *, finished: bool) -> str:
-    """How the run stands; one that says it is over lacks nothing of its record."""
+    """Return the state of the run. It is ``finished`` only if the record has all epochs."""
     if status is None or status.state in ("unfinished", "finished"):
         return "finished" if finished else "unfinished"
     return status.state
 
 
 def _mixed(config: RunConfig | None, epochs: list[dict[str, Any]]) -> list[str]:
-    """Says so where the record has other blocks than the configuration's network."""
+    """Return a message if the blocks of the record differ from those of the configuration's network."""
     if config is None or not epochs:
         return []
     differing = sorted(set(epochs[-1]["blocks"]) ^ set(Topology(config.network).blocks))
@@ -133,7 +133,7 @@ def _mixed(config: RunConfig | None, epochs: list[dict[str, Any]]) -> list[str]:
 def _sound(
     reading: RunReading, kind: str, take: Callable[[dict[str, Any]], dict[str, Any]], file: str, missing: list[str]
 ) -> list[dict[str, Any]]:
-    """What `take` makes of the lines of a kind; lines that lack what it needs are counted as missing."""
+    """Apply `take` to all lines of a kind. Damaged lines are left out and reported in `missing`."""
     found, bad = [], 0
     for line in reading.metrics if file == METRICS else reading.machinery:
         if line["kind"] != kind:
@@ -173,7 +173,7 @@ def _epoch(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scored(entry: dict[str, Any]) -> tuple[str, ...]:
-    """Names of the scores that an entry has to have."""
+    """Return the names of the scores that an entry must have."""
     return OF_CLASSES if "r2" not in entry else (*OF_NUMBERS, *(OF_IMAGES if "psnr" in entry else ()))
 
 
@@ -209,14 +209,14 @@ def _spent(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _thinned(minibatches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """At most `POINTS` of them, each placed at a moment counted in epochs."""
+    """Return at most `POINTS` minibatches, each with its time in epochs."""
     longest = max((line["index"] for line in minibatches), default=1)
     every = -(-len(minibatches) // POINTS) if minibatches else 1
     return [{**line, "at": line["epoch"] - 1 + line["index"] / longest} for line in minibatches[::every]]
 
 
 def _channels(edges: list[dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
-    """Counts of each channel, over all training."""
+    """Return the counts of each channel, summed over all training."""
     totals: dict[str, Counter[str]] = {}
     for epoch in edges:
         for name, counts in epoch.items():
@@ -228,14 +228,14 @@ def _channels(edges: list[dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
 
 
 def _own(epochs: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Block metrics of one's own that the record has; their unit, where this process knows them."""
+    """Return the user-defined block metrics of the record, with their units if this process knows them."""
     names = dict.fromkeys(name for epoch in epochs for block in epoch["blocks"].values() for name in block["own"])
     known = {metric.name: metric for metric in own()}
     return [{"name": name, "unit": known[name].unit if name in known else "1"} for name in names]
 
 
 def _ages(epochs: list[dict[str, dict[str, list[int]]]]) -> list[dict[str, Any]]:
-    """How old the messages were that updates read, by channel, of a run in real time."""
+    """Return the histograms of message ages by edge, for a run in real time."""
     edges: dict[str, dict[str, Any]] = {}
     for epoch in epochs:
         for name, counts in epoch.items():
@@ -267,7 +267,7 @@ def _about(config: RunConfig | None) -> dict[str, Any]:
 
 
 def written_settings(config: RunConfig | None) -> dict[str, Any]:
-    """The whole configuration as YAML, every setting by its path, and the paths of those that are not the default."""
+    """Return the configuration as YAML, every setting by path, and the paths of settings that differ from defaults."""
     if config is None:
         return {"yaml": "", "settings": {}, "changed": []}
     settings = flat(config.model_dump(mode="json"))
@@ -281,7 +281,7 @@ def written_settings(config: RunConfig | None) -> dict[str, Any]:
 
 
 def flat(values: Any, path: str = "") -> dict[str, Any]:
-    """Settings by dotted path; records in lists by their name or place."""
+    """Flatten settings to dotted paths; records in lists are labelled by name or index."""
     if isinstance(values, dict) and values:
         pairs = values.items()
     elif isinstance(values, list) and values and all(isinstance(value, dict) for value in values):

@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but the seed belong together: a report tells their mean and how far they lie apart."""
+"""Group runs that differ only in the seed, so that a report can show their mean and spread."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from dyadnet.checkpoint.continuing import FREE
 
 ASIDE = ("seed", "probe", "record", *(setting for setting in FREE if not setting.startswith("learning.")))
-"""Settings that runs of one group may differ in: the seed, and what does not change a bit of a run's weights."""
+"""Settings in which runs of one group may differ: the seed, and settings that do not affect a run's weights."""
 
 
 def groups(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Runs by what they have in common, in the order of their first ones.
+    """Group runs by their common settings, in the order of the first run of each group.
 
     Parameters
     ----------
     runs
-        What `dyadnet.reporting.contents` says of each.
+        Values of each run from `dyadnet.reporting.contents`.
 
     Returns
     -------
     list of dict
-        ``name``, and ``runs``: which of them, by index. A run whose settings are not known is alone, and so is one of
-        a seed that a group has already, or one that ended otherwise.
+        ``name``, and ``runs``: indices of the runs. A run whose settings are unknown forms its own group. Runs of one
+        group have the same state and different seeds.
     """
     members: dict[Any, list[int]] = {}
     seen: Counter[Any] = Counter()
@@ -40,7 +40,7 @@ def groups(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _kind(settings: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """What a run's group has in common."""
+    """Return the settings that all runs of a group share."""
     return tuple((key, value) for key, value in settings.items() if not _aside(key))
 
 
@@ -49,7 +49,7 @@ def _aside(key: str) -> bool:
 
 
 def _common(names: list[str]) -> str:
-    """What the names of a group begin with, without what leads over to the seed."""
+    """Return the common prefix of a group's names, without separators and the word "seed" at its end."""
     if len(names) == 1:
         return names[0]
     shared = next((place for place, letters in enumerate(zip(*names, strict=False)) if len(set(letters)) > 1), None)

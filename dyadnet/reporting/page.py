@@ -1,4 +1,4 @@
-"""The page of a report: style, pictures and values in one file that fetches nothing."""
+"""The HTML page of a report: style, scripts, pictures and values in one file that loads nothing else."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ SCRIPTS = (
     (PACKAGE, "sections.js"),
     (PACKAGE, "report.js"),
 )
-"""The live page's own, and what a report has beside it; the last one begins."""
+"""Scripts of the live page, and further ones of the report; the last one starts the page."""
 REPORT = "report.html"
 SURROGATES = re.compile("[\ud800-\udfff]")
-"""What stands in a string for bytes that are no text, as in the name of a folder; no file in UTF-8 can hold it."""
+"""Surrogates, which stand for undecodable bytes, for example in the name of a folder; UTF-8 cannot encode them."""
 
 
 def report(runs: Sequence[str | PathLike[str]]) -> str:
-    """One HTML page of one run, or of several side by side.
+    """Return an HTML page about one run, or about several side by side.
 
     Parameters
     ----------
     runs
-        They, or their folders.
+        Runs, or their folders.
 
     Raises
     ------
     RunFolderError
-        If a folder holds no run; a run that is unfinished or damaged gives a page that says what is missing.
+        If a folder holds no run. For an unfinished or damaged run, the page says what is missing.
     """
     return rendered([contents(read(Path(run))) for run in runs])
 
 
 def rendered(runs: Sequence[dict[str, Any]]) -> str:
-    """The page of runs, of each of which `contents` says what to show."""
+    """Render the page from the `contents` of each run."""
     runs = [dict(run) for run in runs]
     names = [run["name"] for run in runs]
     for run in runs:
@@ -63,14 +63,14 @@ def rendered(runs: Sequence[dict[str, Any]]) -> str:
 
 
 def write(runs: Sequence[str | PathLike[str]], path: str | PathLike[str]) -> None:
-    """Write a report, whole or not at all.
+    """Write a report atomically.
 
     Parameters
     ----------
     runs
-        They, or their folders.
+        Runs, or their folders.
     path
-        The page; only `dyadnet report` looks at its ending.
+        Path of the page. Only `dyadnet report` checks its extension.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def write(runs: Sequence[str | PathLike[str]], path: str | PathLike[str]) -> Non
 
 @cache
 def _frame() -> str:
-    """The page without values. Its policy allows this style, this script and nothing else."""
+    """Return the page without values. Its content security policy allows only this style and this script."""
     style = "\n".join(piece(package, name) for package, name in STYLES)
     script = "\n".join(piece(package, name) for package, name in SCRIPTS)
     policy = f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; img-src data:"

@@ -1,4 +1,4 @@
-"""What a report shows of weights and of a sample: kernels, which pairs have synapses, and feature maps."""
+"""Pictures of weights and of a sample in a report: kernels, patterns of sparse synapses, and feature maps."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from dyadnet.synapses.sparse import Sparse
 from dyadnet.synapses.transposed import Transposed
 
 MOST = 12
-"""Pictures of weights, and of maps, that are shown at most, the first ones."""
+"""Largest number of pictures of weights, and of maps; the first ones are shown."""
 
 
 def pictures(reading: RunReading, missing: list[str]) -> dict[str, list[dict[str, str]]]:
-    """Pictures by part, each with ``title``, ``note`` and ``src``.
+    """Return the pictures of a report by section, each with ``title``, ``note`` and ``src``.
 
     Parameters
     ----------
     missing
-        Takes in, in words, what is damaged.
+        Messages about damaged data are appended to this list.
 
     Returns
     -------
     dict
-        ``weights``: of projections with kernels or sparse synapses, those of the input first. ``maps``: of populations
-        with a shape, the input first.
+        ``weights``: pictures of projections with kernels or sparse synapses, input projections first. ``maps``:
+        pictures of populations with a shape, the input first.
     """
     config = reading.config
     if config is None:
@@ -82,7 +82,7 @@ def _weights(reading: RunReading, config: RunConfig, image: Shape | None, missin
 
 
 def _tells(network: Network, projection: Projection, image: Shape | None) -> bool:
-    """Whether a picture of its weights says more than noise: it is of kernels, of images, or of pairs."""
+    """Return whether a picture of the weights is informative: kernels, weights of images, or sparse synapses."""
     kind, ends = projection.connectivity, network.ends(projection)
     inner = kind.of if isinstance(kind, Transposed) else kind
     images = len(ends.pre) == 3 or (projection.from_input and image is not None)

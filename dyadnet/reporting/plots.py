@@ -1,7 +1,7 @@
-"""Pictures of a run, drawn from its record; and how every picture is begun, dressed and written.
+"""Plots of a run, drawn from its record, and functions that create, style and write all plots.
 
-They are figures of their own, without pyplot: a program that trains finds its matplotlib as it was. What users name is
-drawn as they wrote it, dollars included.
+Figures do not use pyplot, so the matplotlib state of the calling program does not change. Names given by users are
+drawn literally, including dollar signs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ COLOURS = {"train": "#7a7a7a", "validation": "#d98c21", "test": "#1f6fb4"}
 
 
 def drawing(draw: Callable[Given, None]) -> Callable[Given, None]:
-    """Draw without LaTeX, whatever a user's matplotlib is set to: texts here are none."""
+    """Decorate a drawing function to run without LaTeX, regardless of the user's matplotlib settings."""
 
     @functools.wraps(draw)
     def drawn(*arguments: Given.args, **options: Given.kwargs) -> None:
@@ -46,7 +46,7 @@ def drawing(draw: Callable[Given, None]) -> Callable[Given, None]:
 
 
 def spared(draw: Callable[Given, None]) -> Callable[Given, None]:
-    """See `drawing`; a picture that cannot be drawn is a warning: what it shows is there without it."""
+    """Decorate a drawing function as `drawing` does, and turn its errors into warnings. The data exist without it."""
 
     @functools.wraps(draw)
     def drawn(*arguments: Given.args, **options: Given.kwargs) -> None:
@@ -59,19 +59,19 @@ def spared(draw: Callable[Given, None]) -> Callable[Given, None]:
 
 
 def cause(problem: Exception) -> str:
-    """What went wrong with a picture, in one line."""
+    """Return the error of a drawing function in one line."""
     text = " ".join(str(problem).split())[:300]
     return text if isinstance(problem, OSError | DyadnetError) else f"{type(problem).__name__}: {text}"
 
 
 def literal(text: str) -> str:
-    """A text that is drawn as it is: dollars begin no formula, and what no font has is escaped."""
+    """Escape a text so that it is drawn literally: dollar signs start no formula, and surrogates are escaped."""
     return text.encode(errors="backslashreplace").decode().replace("$", r"\$")
 
 
 @drawing
 def curves(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
-    """Loss, error, settling and saturation over epochs, from the epoch lines of ``metrics.jsonl``; nothing of none."""
+    """Plot loss, error, settling and saturation over epochs, from the lines of ``metrics.jsonl``, if it has epochs."""
     found = epochs(lines)
     if not found:
         return
@@ -93,9 +93,9 @@ def loss(axis: Axes, epochs: Sequence[Line]) -> None:
 
 
 def error(axis: Axes, epochs: Sequence[Line]) -> None:
-    """Draw the part of wrong predictions, or of variance that is not explained, in per cent, over epochs.
+    """Draw the fraction of wrong predictions, or of unexplained variance, in per cent, over epochs.
 
-    Of images draw the PSNR in dB.
+    For images, draw the PSNR in dB.
     """
     x = [line["epoch"] for line in epochs]
     name = headline(epochs[0]["validation"])[0] if epochs else "accuracy"
@@ -111,7 +111,7 @@ _ERRORS = {"accuracy": "error (%)", "psnr": "PSNR (dB)", "r2": "variance not exp
 
 
 def sweeps(axis: Axes, epochs: Sequence[Line]) -> None:
-    """Draw sweeps a minibatch, mean and most, and on a second axis the spectral radius μ, over epochs."""
+    """Draw sweeps per minibatch, mean and maximum, and on a second axis the spectral radius μ, over epochs."""
     x = [line["epoch"] for line in epochs]
     axis.plot(x, [line["train"]["sweeps"] for line in epochs], color="#222222", marker=".", label="mean")
     axis.plot(x, [line["train"]["most_sweeps"] for line in epochs], color="#bbbbbb", marker=".", label="most")
@@ -127,7 +127,7 @@ def sweeps(axis: Axes, epochs: Sequence[Line]) -> None:
 
 
 def saturation(axis: Axes, epochs: Sequence[Line]) -> None:
-    """Draw each block's saturated compartments, in per cent, over epochs."""
+    """Draw the saturated compartments of each block, in per cent, over epochs."""
     x = [line["epoch"] for line in epochs]
     for block in epochs[0]["train"]["blocks"] if epochs else []:
         fractions = [100 * line["train"]["blocks"][block]["saturated"] for line in epochs]
@@ -138,11 +138,11 @@ def saturation(axis: Axes, epochs: Sequence[Line]) -> None:
 
 
 CURVES = {"loss": loss, "error": error, "sweeps": sweeps, "saturation": saturation}
-"""What `curves` shows, by name: each draws on axes of the caller's, from the epoch lines of ``metrics.jsonl``."""
+"""Panels of `curves` by name. Each function draws the epoch lines of ``metrics.jsonl`` on the given axes."""
 
 
 def both(axis: Axes, epochs: Sequence[Line]) -> None:
-    """Draw the loss of each part, and on a second axis the score that people ask for first, over epochs."""
+    """Draw the loss of each part, and on a second axis the headline score, over epochs."""
     x, right = [line["epoch"] for line in epochs], axis.twinx()
     name, called = headline(epochs[0]["validation"]) if epochs else ("accuracy", "accuracy")
     unit, factor = {"accuracy": ("%, ", 100), "psnr": ("dB, ", 1)}.get(name, ("", 1))
@@ -155,7 +155,7 @@ def both(axis: Axes, epochs: Sequence[Line]) -> None:
 
 
 def shown(picture: Picture, axis: Axes) -> Axes:
-    """Draw tiles as they are, under their title and above what their colours mean."""
+    """Draw a picture of tiles with its title above and its note below."""
     axis.imshow(picture.pixels, interpolation="nearest")
     axis.set_axis_off()
     axis.set_title(literal(picture.title))
@@ -165,9 +165,9 @@ def shown(picture: Picture, axis: Axes) -> Axes:
 
 @drawing
 def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
-    """How old the messages were that updates read, one curve an edge, from the lines of ``machinery.jsonl``.
+    """Plot the ages of the messages that updates read, one curve per edge, from the lines of ``machinery.jsonl``.
 
-    Nothing is drawn of a run in virtual time, where ages are what its delays say.
+    For a run in virtual time nothing is drawn, because the delays determine all ages.
     """
     edges = read_ages(lines)
     if not edges:
@@ -182,7 +182,7 @@ def ages(lines: Sequence[dict[str, Any]], path: Path, title: str) -> None:
 
 
 def read_ages(lines: Sequence[dict[str, Any]]) -> dict[str, dict[str, NDArray[Any]]]:
-    """How often an update read a message of each age, by edge and unit of `AGES`, in all epochs in real time."""
+    """Return histograms of the ages of messages that updates read, by edge and unit of `AGES`, over all epochs."""
     edges: dict[str, dict[str, NDArray[Any]]] = {}
     for line in spendings(lines):
         for actor, spent in line.get("actors", {}).items():
@@ -195,14 +195,14 @@ def read_ages(lines: Sequence[dict[str, Any]]) -> dict[str, dict[str, NDArray[An
 
 
 def age_curves(axis: Axes, edges: Mapping[str, Mapping[str, NDArray[Any]]], name: str) -> None:
-    """Draw in how many of all updates a message had which age, one curve an edge.
+    """Draw the distribution of message ages over updates, one curve per edge.
 
     Parameters
     ----------
     edges
         See `read_ages`.
     name
-        One of `AGES`.
+        Key of `AGES`.
     """
     lower = np.asarray(lower_edges())
     lower[0] = lower[1] / 10 ** (1 / PER_DECADE)
@@ -231,12 +231,12 @@ def _rates(axis: Axes, lines: Sequence[dict[str, Any]]) -> None:
 
 @drawing
 def probed(series: dict[str, Any], path: Path, title: str) -> None:
-    """Compartments of probed neurons over ticks: a⁺ and a⁻ above, m and d below, one column a block.
+    """Plot the compartments of probed neurons over ticks: a⁺ and a⁻ above, m and d below, one column per block.
 
     Parameters
     ----------
     series
-        Arrays by ``block/name``, as a run's ``probes`` folder holds them.
+        Arrays by ``block/name``, as in a run's ``probes`` folder.
     """
     blocks = sorted({key.split("/")[0] for key in series})
     figure, axes = panels(len(TRAJECTORIES), len(blocks), (3.6 * len(blocks) + 1, 7), sharex="col")
@@ -254,7 +254,7 @@ def probed(series: dict[str, Any], path: Path, title: str) -> None:
 
 @drawing
 def images(shown: Mapping[str, NDArray[Any]], path: Path, title: str) -> None:
-    """A few images that a network was given, what it made of them, and what was wanted; see `strip`."""
+    """Plot a few test images: network inputs, outputs and targets; see `strip`."""
     figure, ((axis,),) = panels(1, 1, (9, 1 + 1.1 * len(shown)))
     strip(axis, shown)
     figure.suptitle(literal(title))
@@ -262,12 +262,12 @@ def images(shown: Mapping[str, NDArray[Any]], path: Path, title: str) -> None:
 
 
 def strip(axis: Axes, shown: Mapping[str, NDArray[Any]]) -> None:
-    """Draw images side by side, a row for each name; what goes beyond 0 to 1 is drawn as black or white.
+    """Draw images side by side, one row for each name. Values outside 0 to 1 are clipped.
 
     Parameters
     ----------
     shown
-        By name, shape (images, channels, height, width) with 1 or 3 channels.
+        Images by name, of shape (images, channels, height, width) with 1 or 3 channels.
     """
     sizes = [array.shape[2:] for array in shown.values()]
     high, wide = (max(size[index] for size in sizes) + 1 for index in range(2))
@@ -290,20 +290,20 @@ TRAJECTORIES = {
     "mean": ("mean m", {"mean": "-"}),
     "difference": ("difference d", {"difference": "-"}),
 }
-"""What a probe shows of a neuron: the label of its axis, and series with their line styles."""
+"""Plots of a probed neuron: the label of the axis, and the series with their line styles."""
 
 
 def trajectories(axis: Axes, series: dict[str, Any], block: str, what: str, sample: int = 0) -> None:
-    """Draw what a block's probed neurons do tick by tick, one colour a neuron.
+    """Draw the trajectories of a block's probed neurons, tick by tick, one colour per neuron.
 
     Parameters
     ----------
     series
-        Arrays by ``block/name``, as a run's ``probes`` folder holds them.
+        Arrays by ``block/name``, as in a run's ``probes`` folder.
     what
-        Of `TRAJECTORIES`.
+        Key of `TRAJECTORIES`.
     sample
-        Which of the probed samples.
+        Index of the probed sample.
     """
     label, styles = TRAJECTORIES[what]
     for name, style in styles.items():
@@ -314,7 +314,7 @@ def trajectories(axis: Axes, series: dict[str, Any], block: str, what: str, samp
 
 
 def dress(axis: Axes, label: str | None = None, below: str | None = None) -> None:
-    """The house style of an axis: no frame above and to the right, labels beside and below."""
+    """Apply the common style to axes: no top and right spine; set the y label and the x label if given."""
     axis.spines["top"].set_visible(False)
     axis.spines["right"].set_visible(False)
     if label is not None:
@@ -324,7 +324,7 @@ def dress(axis: Axes, label: str | None = None, below: str | None = None) -> Non
 
 
 def mark(axes: Axes) -> None:
-    """Have the labels of logarithmic axes say what they are."""
+    """Add ", log" to the labels of logarithmic axes."""
     for one in (axes.xaxis, axes.yaxis):
         text = one.get_label_text()
         if text and one.get_scale() in ("log", "symlog") and not text.endswith(LOGARITHMIC):
@@ -332,18 +332,18 @@ def mark(axes: Axes) -> None:
 
 
 def over_epochs(axis: Axes, label: str) -> None:
-    """An axis of a quantity over epochs, which are whole numbers however few there are."""
+    """Style axes of a quantity over epochs, with ticks at whole epochs only."""
     dress(axis, label, "epoch")
     axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
 def colour_of(index: int, count: int) -> tuple[float, ...]:
-    """One of `count` colours in a row, for a quantity that runs through them."""
+    """Return colour `index` of `count` colours of a continuous scale."""
     return tuple(mpl.colormaps["coolwarm"](index / max(count - 1, 1)))
 
 
 def panels(rows: int, columns: int, size: tuple[float, float], **shared: Any) -> tuple[Figure, NDArray[Any]]:
-    """A figure of `size` inches and its axes, shape (rows, columns).
+    """Create a figure of `size` inches and its axes, shape (rows, columns).
 
     Parameters
     ----------
@@ -355,14 +355,14 @@ def panels(rows: int, columns: int, size: tuple[float, float], **shared: Any) ->
 
 
 def written(figure: Figure, path: Path, dpi: int = 110) -> None:
-    """Write a picture, whole or not at all, in every format that is wanted; see `dyadnet.config.pictures`.
+    """Write a figure atomically, in all selected formats; see `dyadnet.config.pictures`.
 
-    Axes that are logarithmic say so.
+    Labels of logarithmic axes are marked; see `mark`.
     """
     for axes in figure.axes:
         mark(axes)
     kinds = formats() if path.suffix == ".png" else (path.suffix[1:],)
     for kind in kinds:
-        # Texts stay texts, which can be searched and edited.
+        # Keep text as text, so that it can be searched and edited.
         with whole(path.with_suffix(f".{kind}")) as fresh, mpl.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
             figure.savefig(fresh, dpi=dpi, format=kind)

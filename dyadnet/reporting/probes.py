@@ -1,4 +1,4 @@
-"""What a report shows of probes: neurons tick by tick, in a few of the recordings."""
+"""The probes in a report: trajectories of neurons, tick by tick, from a few of the recordings."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from dyadnet.network.topology import Topology
 from dyadnet.runs.folder import PROBES
 
 RECORDINGS = 4
-"""Relaxations that are shown at most, evenly over the run, the first and the last among them."""
+"""Largest number of relaxations shown, evenly spaced over the run, including the first and the last."""
 NEURONS = 4
-"""Of a block."""
+"""Largest number of neurons shown of a block."""
 TICKS = 240
-"""Firings of a curve, evenly spaced."""
+"""Largest number of firings in a curve, evenly spaced."""
 
 
 def probes(run: Path, config: RunConfig | None, missing: list[str]) -> list[dict[str, Any]]:
-    """Recordings of the first probed sample: ``relaxation`` and ``blocks``, each with its ticks and neurons.
+    """Return recordings of the first probed sample: ``relaxation``, and ``blocks`` with their ticks and neurons.
 
     Parameters
     ----------
     missing
-        Takes in, in words, which recordings are damaged.
+        Messages about damaged recordings are appended to this list.
     """
     try:
         files = sorted((run / PROBES).glob("[0-9]*.npz"))
@@ -61,14 +61,14 @@ def _block(name: str, series: Mapping[str, Any], indices: list[int], extent: tup
 
 
 def _named(index: int, extent: tuple[int, ...]) -> dict[str, Any]:
-    """A neuron's index in its block, and where it is: channel, row and column, if its population has a shape."""
+    """Return a neuron's index in its block, and its channel, row and column if its population has a shape."""
     if len(extent) != 3 or index >= math.prod(extent):
         return {"index": index}
     return {"index": index, "place": [int(number) for number in np.unravel_index(index, extent)]}
 
 
 def _extent(config: RunConfig | None, block: str) -> tuple[int, ...]:
-    """Channels, height and width of a block, as far as that is known."""
+    """Return channels, height and width of a block; empty if unknown."""
     spec = None if config is None else Topology(config.network).blocks.get(block)
     if spec is None or spec.population.shape is None:
         return ()
@@ -76,12 +76,12 @@ def _extent(config: RunConfig | None, block: str) -> tuple[int, ...]:
 
 
 def _indices(config: RunConfig | None, block: str) -> list[int]:
-    """Which neurons of a block were probed, as far as that is known."""
+    """Return the indices of the probed neurons of a block; empty if unknown."""
     return [] if config is None else config.probe.neurons.get(block, [])
 
 
 def _some(things: list[Any], most: int) -> list[Any]:
-    """At most so many of them, evenly spaced, the ends among them."""
+    """Return at most `most` items, evenly spaced, including both ends."""
     if len(things) <= most:
         return things
     return [things[round(index * (len(things) - 1) / (most - 1))] for index in range(most)]

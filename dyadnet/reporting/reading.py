@@ -1,4 +1,4 @@
-"""What can be read of a run's folder, whatever state it is in: a report says what is missing instead of giving up."""
+"""Read a run's folder in any state: a report names missing and damaged parts instead of failing."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from dyadnet.runs.status import Status, read_status
 
 @dataclass(frozen=True)
 class RunReading:
-    """A run's folder as it was found.
+    """The readable contents of a run's folder.
 
     Attributes
     ----------
+    path
+        The folder.
     config
-        None if it is missing or damaged.
+        The configuration; None if it is missing or damaged.
     metrics, machinery
-        The sound lines of both records.
+        The intact lines of both records.
     manifests
-        What the weights that were saved say of themselves, by name.
+        Manifests of the saved weights, by name.
     missing
-        In words, what is not there or damaged.
+        Messages about missing and damaged parts.
     status
-        How the run stands or has ended, if that can be told.
+        Status of the run; None if unknown.
     """
 
     path: Path
@@ -42,17 +44,17 @@ class RunReading:
 
     @property
     def name(self) -> str:
-        """The folder's."""
+        """Name of the folder."""
         return self.path.resolve().name
 
 
 def read(run: Path) -> RunReading:
-    """Read a run's folder; only one that holds no run at all is refused.
+    """Read a run's folder. Damaged parts are reported, not raised.
 
     Raises
     ------
     RunFolderError
-        If there is neither a configuration nor a record, or it cannot be looked into.
+        If the folder has neither a configuration nor a record, or cannot be read.
     """
     try:
         configured, recorded = (run / CONFIG).is_file(), (run / METRICS).is_file()
@@ -116,10 +118,10 @@ def _lines(path: Path, missing: list[str]) -> list[dict[str, Any]]:
 
 
 def left_out(name: str, lines: list[str]) -> str:
-    """What a report says of damaged lines."""
+    """Return the message of a report about damaged lines."""
     return f"{name}: line{'s' if len(lines) > 1 else ''} {listed(lines)} damaged and left out"
 
 
 def listed(names: list[str], most: int = 5) -> str:
-    """The first of them, as a sentence says them."""
+    """Return the first names, joined by commas."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")

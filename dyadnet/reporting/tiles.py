@@ -1,6 +1,7 @@
-"""Pictures of weights and of feature maps: tiles side by side, as pixels that any page or figure shows.
+"""Pictures of weights and of feature maps: tiles side by side, as pixels for pages and figures.
 
-A picture is an array of bytes, shape (height, width, 4): red, green, blue, and 0 where tiles leave a gap.
+A picture is an array of bytes, shape (height, width, 4): red, green, blue and opacity, which is 0 in the gaps between
+tiles.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ Array = NDArray[Any]
 Pixels = NDArray[np.uint8]
 
 MOST = 64
-"""Rows of tiles, and tiles in a row, that are shown at most, the first ones."""
+"""Largest number of rows of tiles, and of tiles in a row; the first ones are shown."""
 CELLS = 256
-"""Cells a side of a picture of pairs at most; of more neurons several share one."""
+"""Largest number of cells on each side of a picture of pairs; with more neurons, several share a cell."""
 GAP = 1
 WIDE = 2.0
-"""Width of a picture over its height, about, if tiles may be in rows of any length."""
+"""Approximate ratio of width to height of a picture, if the number of tiles in a row is free."""
 SIGNED = np.array([[33, 90, 160], [120, 170, 210], [245, 245, 242], [235, 150, 110], [178, 40, 50]])
 RISING = np.array([[28, 20, 60], [60, 80, 150], [60, 150, 150], [150, 205, 105], [250, 235, 130]])
-"""Colours of numbers from the least to the greatest; the middle one of `SIGNED` is zero."""
+"""Colour scales from the smallest to the largest value; the middle colour of `SIGNED` is zero."""
 COLOURED = 3
-"""Channels of an image that are red, green and blue."""
+"""Number of channels of a colour image: red, green and blue."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Picture:
     Attributes
     ----------
     title, note
-        What it shows, and what its colours and its tiles mean.
+        Its title, and the meaning of its colours and tiles.
     pixels
         Bytes, shape (height, width, 4).
     """
@@ -59,25 +60,25 @@ class Picture:
 
     @property
     def uri(self) -> str:
-        """The picture as a PNG within an address, which a page shows without fetching anything."""
+        """The picture as a PNG in a data URI, which a page can show without loading a file."""
         return "data:image/png;base64," + base64.b64encode(png(self.pixels)).decode()
 
 
 def of_weights(
     network: Network, projection: Projection, arrays: dict[str, Array], image: Shape | None = None
 ) -> Picture:
-    """A picture of a projection's weights.
+    """Create a picture of a projection's weights.
 
-    Of a convolution and of a dense projection from neurons with a shape: each postsynaptic channel or neuron has tiles,
-    one for each presynaptic channel, or one in colour for three channels of the input. Of sparse synapses: which pairs
-    of neurons have one. Of others: the matrix θ.
+    A convolution, or a dense projection from neurons with a shape, has tiles for each postsynaptic channel or neuron:
+    one tile for each presynaptic channel, or one colour tile if the input has three channels. For sparse synapses, the
+    picture shows the pattern of connected pairs. For all others, it shows the matrix θ.
 
     Parameters
     ----------
     arrays
-        As `dyadnet.Run.weights` has them.
+        Arrays as in `dyadnet.Run.weights`.
     image
-        Shape of the data's images, (channels, height, width), where the network does not say so.
+        Shape of the data's images, (channels, height, width), if the network does not define it.
 
     Raises
     ------
@@ -111,14 +112,14 @@ def of_weights(
 
 
 def of_maps(title: str, values: Array, bounds: tuple[float, float] = (-math.inf, math.inf)) -> Picture:
-    """Feature maps of one sample, a tile for each channel; an image of three channels in colour with `of_image`.
+    """Create a picture of feature maps of one sample, with one tile for each channel; for images see `of_image`.
 
     Parameters
     ----------
     values
         Shape (channels, height, width).
     bounds
-        Between which they lie; where these are infinite, between their own least and greatest.
+        Range of the colour scale; an infinite bound is replaced by the smallest or largest value.
     """
     least, most = (b if math.isfinite(b) else float(own) for b, own in zip(bounds, _range(values), strict=True))
     pixels = mosaic(_ramp((values[:MOST] - least) / ((most - least) or 1.0), RISING), None)
@@ -127,7 +128,7 @@ def of_maps(title: str, values: Array, bounds: tuple[float, float] = (-math.inf,
 
 
 def of_image(title: str, values: Array) -> Picture:
-    """An image that a network is shown: in colour if it has three channels, a tile for each otherwise.
+    """Create a picture of an input image: in colour if it has three channels, else one tile for each channel.
 
     Parameters
     ----------
@@ -142,14 +143,14 @@ def of_image(title: str, values: Array) -> Picture:
 
 
 def mosaic(tiles: Pixels, columns: int | None) -> Pixels:
-    """Tiles in rows, with a transparent gap between them.
+    """Arrange tiles in rows, with a transparent gap between them.
 
     Parameters
     ----------
     tiles
         Shape (tiles, height, width, 4).
     columns
-        Tiles in a row; as many as make the picture about `WIDE` times as wide as high, if it is None.
+        Number of tiles in a row. None: chosen so that the picture is about `WIDE` times as wide as high.
     """
     count, height, width, _ = tiles.shape
     if columns is None:
@@ -163,7 +164,7 @@ def mosaic(tiles: Pixels, columns: int | None) -> Pixels:
 
 
 def png(pixels: Pixels) -> bytes:
-    """A PNG file of some pixels, shape (height, width, 4)."""
+    """Encode pixels of shape (height, width, 4) as a PNG file."""
     height, width, _ = pixels.shape
     lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
@@ -174,7 +175,7 @@ def png(pixels: Pixels) -> bytes:
 
 
 def _kernels(theta: Array, most: float, *, coloured: bool) -> Pixels:
-    """Tiles of weights of the shape (filters, channels, height, width)."""
+    """Arrange weights of the shape (filters, channels, height, width) as tiles."""
     inputs, height, width = theta.shape[1:]
     if coloured:
         share = 0.5 + 0.5 * theta.transpose(0, 2, 3, 1) / (most or 1.0)
@@ -183,7 +184,7 @@ def _kernels(theta: Array, most: float, *, coloured: bool) -> Pixels:
 
 
 def _joined(kind: ProjectionKind, ends: Ends) -> tuple[Array, Array]:
-    """Postsynaptic neurons of sparse synapses, and the presynaptic one of each."""
+    """Return the postsynaptic and presynaptic neuron of each sparse synapse."""
     if isinstance(kind, Sparse):
         return kind.pairs(ends)
     assert isinstance(kind, Transposed)
@@ -194,7 +195,7 @@ def _joined(kind: ProjectionKind, ends: Ends) -> tuple[Array, Array]:
 
 
 def _pairs(title: str, pairs: tuple[Array, Array], size: tuple[int, int]) -> Picture:
-    """Which pairs of neurons have a synapse; dark where more of a cell's pairs have one."""
+    """Draw which pairs of neurons have a synapse; darker cells contain more synapses."""
     post, pre = pairs
     steps = [-(-side // CELLS) for side in size]
     cells = [-(-side // step) for side, step in zip(size, steps, strict=True)]
@@ -213,14 +214,14 @@ def _signed(values: Array, most: float) -> Pixels:
 
 
 def _ramp(share: Array, colours: NDArray[np.int64]) -> Pixels:
-    """Numbers from 0 to 1 as colours, shape (..., 4)."""
+    """Convert numbers from 0 to 1 to colours, shape (..., 4)."""
     at = np.clip(share, 0.0, 1.0) * (len(colours) - 1)
     places = np.arange(len(colours))
     return _opaque(np.stack([np.interp(at, places, colours[:, one]) for one in range(3)], axis=-1))
 
 
 def _opaque(colours: Array) -> Pixels:
-    """Colours from 0 to 255, shape (..., 3), as pixels without gaps."""
+    """Convert colours from 0 to 255, shape (..., 3), to opaque pixels."""
     whole = np.full((*colours.shape[:-1], 4), 255, dtype=np.uint8)
     whole[..., :3] = np.clip(np.rint(colours), 0, 255)
     return whole

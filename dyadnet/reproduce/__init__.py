@@ -1,1 +1,1 @@
-"""The paper's table and figures again, and what its outlook proposes: studies whose results are set beside its own."""
+"""Reproduce the paper's table and figures, test its outlook's proposal, and compare the results with the paper."""

@@ -1,4 +1,4 @@
-"""Figures 2 and 3: loss, accuracy and saturation over epochs, weakly nudged or as β grows."""
+"""Figures 2 and 3: loss, accuracy and saturation over epochs, with a weak nudge or with growing β."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result
 
 Curves = dict[str, list[dict[str, Any]]]
-"""Of each model, what each seed kept epoch by epoch, and whether it `diverged` after that."""
+"""Curves over epochs of each model and seed, and whether the run `diverged` after them."""
 PALE: dict[str, Any] = {"alpha": 0.15, "lw": 0}
 FAILED = 0.05
-"""A model has failed at the first epoch from which on its test accuracy stays this far below its best."""
+"""A model has failed from the epoch on at which its test accuracy falls this far below its best and stays there."""
 ROUNDING = 1e-9
-"""Of a sum of increments of β."""
+"""Tolerance for rounding errors in a sum of increments of β."""
 
 
 def kept(trials: Sequence[Trial], results: Mapping[int, Result]) -> Curves:
-    """The curves of every run that completed an epoch, whether or not it diverged later; not of those that broke."""
+    """Return the curves of every run that completed an epoch, even if it diverged later, except failed runs."""
     return {
         model: [
             result.values["curves"] | {"diverged": result.status == "diverged"}
@@ -40,17 +40,17 @@ def kept(trials: Sequence[Trial], results: Mapping[int, Result]) -> Curves:
 
 
 def _epochs(result: Result) -> int:
-    """Epochs that a run completed."""
+    """Return the number of epochs that a run completed."""
     return len((result.values.get("curves") or {}).get("beta", []))
 
 
 def figure2(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
-    """``figure2.md``, ``figure2.csv`` and ``figure2.png`` in the study's folder."""
+    """Write ``figure2.md``, ``figure2.csv`` and ``figure2.png`` to the study's folder."""
     _write(folder, trials, results, "figure2", _said_of_figure2)
 
 
 def figure3(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
-    """``figure3.md``, ``figure3.csv`` and ``figure3.png`` in the study's folder."""
+    """Write ``figure3.md``, ``figure3.csv`` and ``figure3.png`` to the study's folder."""
     _write(folder, trials, results, "figure3", _said_of_figure3)
 
 
@@ -77,7 +77,7 @@ def _write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, R
 
 
 def _rows(trials: Sequence[Trial], results: Mapping[int, Result]) -> list[dict[str, Any]]:
-    """One row a run and epoch."""
+    """Return one row per run and epoch."""
     rows = []
     for model in MODELS:
         for trial, result in chosen(trials, results, model):
@@ -89,7 +89,7 @@ def _rows(trials: Sequence[Trial], results: Mapping[int, Result]) -> list[dict[s
 
 
 def _said_of_figure2(curves: Curves, trials: Sequence[Trial], results: Mapping[int, Result]) -> list[str]:
-    """The last epoch in numbers, and whether the paper's statements hold."""
+    """Return a table of the last epoch, and whether the paper's statements hold."""
     rows = [
         line(["", "epochs", "training loss", "validation accuracy (%)", "gap (points)", "saturated (%)"]),
         line(["---"] * 6),
@@ -122,7 +122,7 @@ def _said_of_figure2(curves: Curves, trials: Sequence[Trial], results: Mapping[i
 
 
 def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[int, Result]) -> list[str]:
-    """How far each model got, and whether the paper's statements hold."""
+    """Return a table of how far each model got, and whether the paper's statements hold."""
     rows = [
         line(["", "best test accuracy (%)", "at β", "fails at β", "last test accuracy (%)", "at β", "saturated (%)"]),
         line(["---"] * 7),
@@ -165,21 +165,21 @@ def _said_of_figure3(curves: Curves, trials: Sequence[Trial], results: Mapping[i
 
 
 def _half(fails: Sequence[float | None]) -> tuple[float, float]:
-    """β at which half of the runs have failed, then the mean β, which decides between equals.
+    """Return the β at which half of the runs have failed, and the mean β of failure, which breaks ties.
 
-    Infinite if fewer ever do, or if one never does; NaN if there are no runs.
+    The first is infinite if fewer than half fail, the second if any run does not fail. Both are NaN without runs.
     """
     known = sorted(np.inf if beta is None else beta for beta in fails)
     return (known[(len(known) - 1) // 2], float(np.mean(known))) if known else (np.nan, np.nan)
 
 
 def _at_once(pairs: Iterable[tuple[Trial, Result]]) -> int:
-    """Runs that diverged in their first epoch, and so have no curve."""
+    """Return the number of runs that diverged in their first epoch, and therefore have no curve."""
     return sum(result.status == "diverged" and not _epochs(result) for _, result in pairs)
 
 
 def _beyond(largest: float) -> str:
-    """Where the largest β lies beside the one from which on the problem is not concave."""
+    """Return a sentence that compares the largest β with the one from which on the problem is not concave."""
     if largest >= CONCAVE:
         return f"From β = {CONCAVE:g} on it is not concave: what lies beyond the line is shown for what it is."
     last = largest + BETA_INCREMENT >= CONCAVE - ROUNDING
@@ -187,9 +187,9 @@ def _beyond(largest: float) -> str:
 
 
 def failure(run: Mapping[str, Any]) -> float | None:
-    """β from which on a run's test accuracy stays far below its best, or at which it diverges.
+    """Return the β from which on a run's test accuracy stays far below its best, or at which it diverges.
 
-    None if it recovers or never falls.
+    Return None if the accuracy recovers or never falls that far.
     """
     accuracy = np.asarray(run["test_accuracy"])
     low = accuracy <= accuracy.max() - FAILED
@@ -241,7 +241,7 @@ def _draw(path: Path, curves: Curves, title: str, *, over_beta: bool) -> None:
             over_epochs(panel, label)
     loss.set_yscale("log")
     loss.legend(frameon=False, fontsize=8)
-    # The first epochs, in which networks learn what they are tested on later, would hide the rest.
+    # The range of the first epochs, in which accuracies rise quickly, would hide the others.
     gap.set_ylim(-widest, 1.1 * widest)
     if not over_beta:
         accuracy.set_ylim(max(lowest - 1, 0) if np.isfinite(lowest) else 0, 100.5)

@@ -1,6 +1,6 @@
-"""Which runs a reproduction is made of: a study for each, whose trials keep what the tables and figures need.
+"""The studies behind the reproductions; their trials keep the data that tables and figures need.
 
-Table 1 and figure 2 are two views of the same runs, under weak nudging.
+Table 1 and figure 2 are two views of the same runs, with weak nudging.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ STUDIES: dict[Name, str] = {
     "figure3": "strong-nudging",
     "translation": "translation",
 }
-"""The study that each is made of; its folder is named after it."""
+"""Name of the study behind each reproduction; it is also the name of the study's folder."""
 DATA = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "digits": "the digits"}
-"""Data sets by name, and what pages and pictures call them."""
+"""Data sets by name, with their titles on pages and pictures."""
 WEAK_BETA = 0.1
-"""From which β grows."""
+"""Initial β of the growth, and β of weak nudging."""
 CONCAVE = 2.0
-"""β at which βf′ = 1 at the output (f′ = ½): from there on the problem for s⁻ is not concave."""
+"""β at which βf′ = 1 at the output (f′ = ½); from this value on the problem for s⁻ is not concave."""
 STRONG_EPOCHS = 38
-"""Epochs at whose last one β = 1.95."""
+"""Number of epochs, so that β = 1.95 in the last one."""
 LEARNED_EPOCHS, MOVED_EPOCHS = 20, 12
-"""Of a network from scratch, and from a feedforward one on."""
+"""Epochs of a network trained from scratch, and epochs after the training of a feedforward network."""
 WAYS = {
     "jump": "λ jumps",
     "at-once": "λ moves, all layers at once",
     "from-output": "λ moves layer by layer, from the output down",
     "from-input": "λ moves layer by layer, from the input up",
 }
-"""How λ gets from ½ to where it is to be."""
+"""Ways in which λ moves from ½ to its target."""
 
 
 def study_of(name: Name, data: str, seeds: int, epochs: int | None = None, *, quick: bool = False) -> Study:
-    """The study behind a table or figure.
+    """Create the study behind a table or figure.
 
     Parameters
     ----------
     data
         ``mnist``, ``fashion-mnist`` or ``digits``.
     seeds
-        0, 1, ….
+        Number of seeds: 0, 1, ….
     epochs
-        Of every run, instead of what the experiment has; of a translation, of the network from scratch.
+        Epochs of every run, in place of the experiment's own; for a translation, those of the network from scratch.
     quick
-        On the digits, whatever `data` says.
+        Whether to use the digits instead of `data`.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def study_of(name: Name, data: str, seeds: int, epochs: int | None = None, *, qu
 
 
 def _strong(base: dict[str, Any], data: str, epochs: int) -> dict[str, Any]:
-    """β grows; at a learning rate that does not fall, because a falling one would hide what strong nudging does."""
+    """Return the settings of growing β. The learning rate is constant, because a decay would hide the effects of β."""
     beta = {"kind": "increments", "start": WEAK_BETA, "step": BETA_INCREMENT}
     by_model = {model: {"learning": {"learning_rate": _half_rate(data, model)}} for model in ORDERED}
     return {
@@ -118,10 +118,10 @@ def _translation(data: str, epochs: int) -> dict[str, Any]:
 
 
 def _moved(data: str, model: str, lam: dict[str, Any], epochs: int, moved: int) -> dict[str, Any]:
-    """A feedforward network is trained as its preset says; then λ moves, at half the target's learning rate at first.
+    """Return settings that train a feedforward network with its preset, and then move λ to the target.
 
-    What belongs to the target comes with λ: its nudge. Its weight decay would act on the feedforward network too, so
-    that the optimiser stays the feedforward network's.
+    While λ moves, the learning rate starts at half that of the target, and β is that of the target. The optimiser
+    remains that of the feedforward network, because the target's weight decay would act on that network too.
     """
     source, target = preset(data, "ffm")["learning"], preset(data, model)["learning"]
     falling = {"kind": "cosine", "start": _half_rate(data, model), "end": 0.0}
@@ -136,7 +136,7 @@ def _moved(data: str, model: str, lam: dict[str, Any], epochs: int, moved: int) 
 
 
 def _paths(data: str, target: float, way: str, epochs: int, moved: int) -> dict[str, Any]:
-    """λ of every projection over the whole run; it is where it is to be after two thirds of the epochs that remain."""
+    """Return λ of every projection over the whole run. It reaches its target after two thirds of the `moved` epochs."""
     hidden = preset(data, "ffm")["network"]["layered"]["hidden"]
     names = [f"h{k}" for k in range(1, len(hidden) + 1)] + ["out"]
     projections = [f"{pre}->{post}" for pre, post in itertools.pairwise(names)]

@@ -1,15 +1,15 @@
-"""The paper's numbers, as it prints them."""
+"""The numbers printed in the paper."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 MODELS = ("sshm", "ffm", "hm")
-"""In the order of table 1."""
+"""Models in the order of table 1."""
 ALLOWANCE = 0.0015
-"""By how much a mean accuracy may fall short of the paper's and still count as reproduced."""
+"""Largest shortfall of a mean accuracy (fraction of 1) from the paper's that still counts as reproduced."""
 BETA_INCREMENT = 0.05
-"""That figure 3 adds to β in every epoch."""
+"""Increase of β per epoch in figure 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +40,4 @@ FIGURE2 = (
     "the skew-symmetric network generalises best: its gap between training and validation is the smallest",
 )
 FIGURE3 = ("the symmetric network is the first to fail as β grows", "the skew-symmetric one learns at the largest β")
-"""What the paper says that its figures show; their numbers are in no table."""
+"""The paper's statements about its figures, whose numbers are not in a table."""

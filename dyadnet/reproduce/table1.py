@@ -1,4 +1,4 @@
-"""Table 1: test accuracy, generalisation gap and Lipschitz constants, with the paper's numbers beside ours."""
+"""Table 1: test accuracy, generalisation gap and Lipschitz constants, compared with the paper's numbers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from dyadnet.study.trial import Result
 
 CONSTANTS = {"hidden": "L_hidden", "output": "L_output"}
 EPSILON, ROUNDED = 5e-6, 1e-3
-"""By how much rounding may put a constant above the 1 that it cannot exceed, and how close to 1 counts as 1."""
+"""Largest excess over 1 that rounding can cause for a constant of at most 1, and the distance that counts as 1."""
 
 
 def measured(trials: Sequence[Trial], results: Mapping[int, Result]) -> dict[str, dict[str, Over]]:
-    """Every number of the table, by model and column; accuracies and gaps in fractions of 1."""
+    """Return every number of the table, by model and column; accuracies and gaps are fractions of 1."""
     found: dict[str, dict[str, Over]] = {}
     for model in MODELS:
         runs = well(chosen(trials, results, model))
@@ -36,7 +36,7 @@ def measured(trials: Sequence[Trial], results: Mapping[int, Result]) -> dict[str
 
 
 def write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
-    """``table1.md``, ``table1.csv`` and ``table1.png`` in the study's folder."""
+    """Write ``table1.md``, ``table1.csv`` and ``table1.png`` to the study's folder."""
     data = folder.study.base.data or ""
     found = measured(trials, results)
     write_text(folder.path / "table1.md", page(data, found, trials, results))
@@ -47,7 +47,7 @@ def write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Re
 def page(
     data: str, found: Mapping[str, Mapping[str, Over]], trials: Sequence[Trial], results: Mapping[int, Result]
 ) -> str:
-    """The table as Markdown, and what follows from it."""
+    """Return the table as Markdown, with the conclusions."""
     paper = TABLE1.get(data, TABLE1["mnist"])
     small = data not in TABLE1
     said = "paper (MNIST)" if small else "paper"
@@ -85,7 +85,7 @@ def page(
 
 
 def _claims(found: Mapping[str, Mapping[str, Over]]) -> list[str]:
-    """The paper's statements on the constants, and whether these runs agree."""
+    """Return the paper's statements on the constants, and whether these runs agree."""
     skew = found["sshm"]["linear_hidden"].mean
     one = abs(skew - 1) < ROUNDED and skew < 1 + EPSILON
     lines = [f"- The paper: SSHM's L_hidden is 1. {verdict({'sshm': skew}, one, f'{skew:.7f}')}"]
@@ -113,7 +113,7 @@ def _printed(paper: Mapping[str, Any], model: str, name: str) -> str:
 
 
 def _rows(data: str, found: Mapping[str, Mapping[str, Over]]) -> list[dict[str, Any]]:
-    """One row a model and column."""
+    """Return one row per model and column."""
     rows = []
     for model in MODELS:
         for name, value in found[model].items():
@@ -137,7 +137,7 @@ def _rows(data: str, found: Mapping[str, Mapping[str, Over]]) -> list[dict[str, 
 
 @spared
 def _draw(path: Path, data: str, found: Mapping[str, Mapping[str, Over]]) -> None:
-    """Accuracy, and both constants on a logarithmic axis: dots with deviations, the paper's hollow beside them."""
+    """Draw accuracy, and both constants on logarithmic axes: dots with deviations, and hollow squares of the paper."""
     shown = {"accuracy": "test accuracy (%)", "linear_hidden": "L_hidden", "linear_output": "L_output"}
     figure, (axes,) = panels(1, 3, (10, 3.2))
     for panel, (name, label) in zip(axes, shown.items(), strict=True):

@@ -1,4 +1,4 @@
-"""From a trained feedforward network to a recurrent one, as λ moves: what survives, and what it saves."""
+"""Translate a trained feedforward network to a recurrent one by moving λ: accuracy kept, and work saved."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result
 
 NEAR = 0.005
-"""A network has caught up within this much of the best validation accuracy of the same seed's from scratch."""
+"""A network has caught up within this distance of the best validation accuracy of the same seed from scratch."""
 COLOURS = {
     "scratch": "#888888",
     "jump": "#c1542b",
@@ -30,20 +30,20 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class TranslationCurve:
-    """One run, told from its first epoch or from the one at which λ begins to move.
+    """Curves of one run, from its first epoch, or from the epoch at which λ begins to move.
 
     Attributes
     ----------
     test, validation, loss
-        Accuracies after each epoch, and the loss on validation.
+        Accuracies on test and validation part after each epoch, and the validation loss.
     work
-        Sweeps of all minibatches of each epoch, as many as one minibatch takes on average.
+        Mean sweeps per minibatch in each epoch.
     there
-        Whether λ has arrived, after each epoch.
+        Whether λ has reached its target, after each epoch.
     before
-        Test accuracy of the feedforward network that it comes from, best on validation; None from scratch.
+        Test accuracy of the initial feedforward network, best on validation; None for a run from scratch.
     learned
-        What training that feedforward network took, as `work` counts.
+        Work of training that feedforward network: the sum of its mean sweeps over epochs.
     """
 
     test: Sequence[float]
@@ -56,17 +56,17 @@ class TranslationCurve:
 
     @property
     def best(self) -> int:
-        """The epoch, from 0, that is best on validation of those at which λ has arrived; of equals the smaller loss."""
+        """The best epoch on validation, from 0, among those with λ at its target; the smaller loss breaks ties."""
         return _best(self.validation, self.loss, [epoch for epoch, there in enumerate(self.there) if there])
 
     def reaches(self, level: float) -> int | None:
-        """Epochs until λ has arrived and validation accuracy is at a level."""
+        """Return the number of epochs until λ is at its target and validation accuracy has reached a level, or None."""
         found = (k for k, there in enumerate(self.there) if there and self.validation[k] >= level)
         return next((k + 1 for k in found), None)
 
 
 def course(curves: Mapping[str, Any], learned_epochs: int) -> TranslationCurve:
-    """A run's course from what it kept; `learned_epochs` were those of the feedforward network, 0 from scratch."""
+    """Create the curves of a run. `learned_epochs` is the training time of the feedforward network, 0 from scratch."""
     start = learned_epochs
     last = curves["lambda"][-1]
     there = [bool(np.allclose(lam, last, atol=1e-9)) for lam in curves["lambda"][start:]]
@@ -78,12 +78,12 @@ def course(curves: Mapping[str, Any], learned_epochs: int) -> TranslationCurve:
 
 
 def _best(validation: Sequence[float], loss: Sequence[float], epochs: Iterable[int]) -> int:
-    """The epoch whose weights a run keeps as its best."""
+    """Return the epoch whose weights a run keeps as its best."""
     return max(epochs, key=lambda epoch: (validation[epoch], -loss[epoch]))
 
 
 def write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
-    """``translation.md``, ``translation.csv`` and ``translation.png`` in the study's folder."""
+    """Write ``translation.md``, ``translation.csv`` and ``translation.png`` to the study's folder."""
     data, study = folder.study.base.data or "", folder.study
     learned = {t.variant: _learned_epochs(t) for t in trials}
     courses: dict[str, dict[int, TranslationCurve]] = {
@@ -102,13 +102,13 @@ def write(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Re
 
 
 def _learned_epochs(trial: Trial) -> int:
-    """Epochs before λ may move."""
+    """Return the number of epochs before λ begins to move."""
     rate = trial.config.learning.learning_rate
     return rate.pieces[0].epochs if rate.kind == "piecewise" else 0
 
 
 def _rows(name: str, courses: Mapping[str, Mapping[int, TranslationCurve]]) -> list[dict[str, Any]]:
-    """One row a seed: accuracies in per cent, and what reaching the level took."""
+    """Return one row per seed: accuracies in per cent, and epochs and sweeps until the level was reached."""
     scratch = courses.get(f"{name.split('-')[0]}-scratch", {})
     rows = []
     for seed, one in courses[name].items():
@@ -173,7 +173,7 @@ def _page(
 def _draw(
     path: Path, titles: Mapping[str, str], courses: Mapping[str, Mapping[int, TranslationCurve]], data: str
 ) -> None:
-    """Test accuracy from the moment at which λ begins to move, one panel a target, from scratch in grey."""
+    """Draw test accuracy since λ begins to move, with one panel per target; runs from scratch are grey."""
     figure, (axes,) = panels(1, 2, (10, 3.6))
     for panel, model in zip(axes, ("sshm", "hm"), strict=True):
         lowest = 100.0

@@ -1,1 +1,1 @@
-"""What a run tells and leaves: its folder, its record, its weights."""
+"""The output of a run: progress reports, its folder, its record and its weights."""

@@ -1,4 +1,4 @@
-"""A run's folder: the resolved configuration, the scientific record, the machinery's record, and weights."""
+"""A run's folder: the resolved configuration, the scientific record, the performance record, and weights."""
 
 from __future__ import annotations
 
@@ -32,82 +32,82 @@ METRICS = "metrics.jsonl"
 MACHINERY = "machinery.jsonl"
 EVENTS = "events.jsonl"
 ENDING = "ending.json"
-"""How a run that has no driver ended."""
+"""How a detached run, which has no driver, ended."""
 STATUS = "status.json"
-"""How a run stands or has ended; see `dyadnet.runs.status`."""
+"""The run's status; see `dyadnet.runs.status`."""
 PROBES = "probes"
 IMAGES = "images.npz"
 """A few test images, of a run whose targets are images; see `dyadnet.training.strip`."""
 MAPS = "maps.npz"
-"""Its first test sample as an image, and the means that populations with a shape settle to; see `dyadnet.runs.maps`."""
+"""The first test sample as an image, and the settled means of populations with a shape; see `dyadnet.runs.maps`."""
 CHECKPOINTS = "checkpoints"
 BEST, LAST = "best", "last"
 """Names of saved weights."""
 RECORDS = (METRICS, MACHINERY)
-"""Records that a run which goes on continues where its checkpoint was written."""
+"""Records that a resumed run continues at the lengths that its checkpoint stores."""
 
 
 class Recorder(Protocol):
-    """Where a coordinator's record goes; a run's folder, or whatever leads to one."""
+    """Receives the coordinator's record: a run's folder, or a proxy of one."""
 
     @property
     def name(self) -> str:
-        """What a user finds it by."""
+        """Name under which a user finds it: the path of the run's folder."""
 
     def metrics(self, line: dict[str, Any]) -> None:
-        """Append to the scientific record: what the same seed gives again, bit by bit."""
+        """Append to the scientific record, which the same seed reproduces bit for bit."""
 
     def machinery(self, line: dict[str, Any]) -> None:
-        """Append to the machinery's record: seconds and traffic, which differ from run to run."""
+        """Append to the performance record: seconds and traffic, which differ from run to run."""
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
-        """Keep what the probes saw of one relaxation."""
+        """Store the probes' recordings of one relaxation."""
 
     def trace(self, record: bytes) -> None:
-        """Write a relaxation into the run's trace; see `dyadnet.runs.trace`."""
+        """Append a relaxation to the run's trace; see `dyadnet.runs.trace`."""
 
     def event(self, line: dict[str, Any]) -> None:
-        """Note something that happens once in a run's life and that no rewinding undoes: a fault, a failure."""
+        """Record an event that rewinding to a checkpoint does not undo: a fault or a failure."""
 
     def lengths(self) -> dict[str, int]:
-        """Bytes of each record so far, by file name."""
+        """Return the present size of each record in bytes, by file name."""
 
     def settle(self) -> None:
-        """Return once all that was told so far is on the disk."""
+        """Block until all records so far are on disk."""
 
     def rewind(self, lengths: Mapping[str, int]) -> None:
-        """Take the records back to those lengths; to their beginning where there is none."""
+        """Truncate the records to these lengths; a record without a length is emptied."""
 
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
-        """Keep weights under a name, in place of what was there."""
+        """Save weights under a name, replacing earlier ones."""
 
     def ended(self, summary: Summary) -> None:
-        """Training has ended so; the record is complete, whatever is still served or closed after it."""
+        """Called when training has ended with this summary and the record is complete."""
 
 
 class RunFolder:
-    """Where a run writes. Opened for a new run; closed at its end.
+    """The folder that a run writes to. The constructor creates it for a new run; `close` closes its files.
 
     Parameters
     ----------
     path
-        Created if need be; must not hold a run already.
+        The folder, which must be new or empty; it is created if it does not exist.
 
     Attributes
     ----------
     beginning
-        Where the run's checkpoints go and what it starts from; there are none unless somebody says so.
+        The store of checkpoints and the checkpoint to start from; None: no checkpoints.
     begun
-        Whether there is something to lose: a checkpoint, or a line of the scientific record.
+        Whether the run has written results: a checkpoint, or a line of the scientific record.
     hooks
-        Calls the run's callbacks; there are none unless somebody says so.
+        Calls the run's callbacks; None: no callbacks.
     on_end
         Called once, with the summary, when training has ended: writes status, pictures and report.
 
     Raises
     ------
     RunFolderError
-        If it holds another run, or cannot be written.
+        If the folder holds another run or other files, or cannot be written.
     """
 
     def __init__(self, path: Path, config: RunConfig) -> None:
@@ -140,20 +140,20 @@ class RunFolder:
 
     @classmethod
     def reopened(cls, path: Path, config: RunConfig, lengths: Mapping[str, int]) -> Self:
-        """The folder of a run that goes on, its records cut to what belongs to a checkpoint, its ending taken back.
+        """Reopen the folder of a run to resume it: truncate its records to a checkpoint, and remove its ending.
 
         Raises
         ------
         RunFolderError
-            If it cannot be written, or holds links that lead out of it.
+            If the folder cannot be written, or a file that is written to is a symbolic link.
         """
         check_own(path)
         folder = cls.__new__(cls)
         folder.path, folder.beginning, folder.begun, folder._made = path, None, True, []
         folder._kept, folder.on_end, folder.hooks = True, None, None
-        # What a trace would not begin with, it cannot repeat.
+        # A trace that does not start at the beginning cannot be replayed.
         folder._trace = None
-        # First, because it needs room, and what comes next cannot be taken back.
+        # Do this first: it may fail for lack of disk space, and the next step cannot be undone.
         folder.describe(config)
         try:
             folder._records = {name: Lines(path / name, lengths.get(name, 0), folder._remedy) for name in RECORDS}
@@ -163,7 +163,7 @@ class RunFolder:
         return folder
 
     def describe(self, config: RunConfig) -> None:
-        """Put another configuration in place of the one that is there."""
+        """Replace the configuration file."""
         text = config.to_yaml()
         if (self.path / CONFIG).read_text(encoding="utf-8") != text:
             with whole(self.path / CONFIG) as fresh:
@@ -171,7 +171,7 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """Its path."""
+        """The folder's path."""
         return str(self.path)
 
     def __enter__(self) -> Self:
@@ -183,17 +183,17 @@ class RunFolder:
         self.close()
 
     def metrics(self, line: dict[str, Any]) -> None:
-        """Append to the scientific record: what the same seed gives again, bit by bit."""
+        """Append to the scientific record, which the same seed reproduces bit for bit."""
         self._records[METRICS].append(line)
         self.begun = True
 
     def machinery(self, line: dict[str, Any]) -> None:
-        """Append to the machinery's record: seconds and traffic, which differ from run to run."""
+        """Append to the performance record: seconds and traffic, which differ from run to run."""
         self._records[MACHINERY].append(line)
         self.begun |= line.get("kind") == "checkpoint"
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
-        """Write what the probes saw of one relaxation, as ``probes/<relaxation>.npz`` with keys ``block/series``."""
+        """Write the probes' recordings of one relaxation to ``probes/<relaxation>.npz``, with keys ``block/series``."""
         path = self.path / PROBES / f"{relaxation:08d}.npz"
         arrays = {f"{block}/{name}": array for block, series in recorded.items() for name, array in series.items()}
         fresh = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
@@ -212,12 +212,12 @@ class RunFolder:
             self._trace.append(record)
 
     def finish(self, weights_sha256: str) -> None:
-        """The run has ended with these weights: its trace is whole."""
+        """Complete the trace: the run has ended with these weights."""
         if self._trace is not None:
             self._trace.finish(weights_sha256)
 
     def event(self, line: dict[str, Any]) -> None:
-        """Append to ``events.jsonl``, which nothing takes back; it is on the disk when this returns."""
+        """Append to ``events.jsonl``, which is never truncated. The line is on disk when this returns."""
         path = self.path / EVENTS
         with self._writing(path), closing(self._lines(path)) as lines:
             lines.append(line | {"at": round(time.time(), 3)})
@@ -227,7 +227,7 @@ class RunFolder:
         return Lines(path, complete(path) if path.exists() else None, self._remedy)
 
     def events(self) -> list[dict[str, Any]]:
-        """What has happened once in the run's life so far."""
+        """Return all events of the run so far."""
         path = self.path / EVENTS
         if not path.exists():
             return []
@@ -237,7 +237,7 @@ class RunFolder:
             raise _no_run(self.path, EVENTS, problem) from None
 
     def fired(self) -> list[str]:
-        """Faults on purpose that have happened, as they are written."""
+        """Return the injected faults that have fired, as they are written in the settings."""
         return [str(event.get("fault")) for event in self.events() if event["kind"] == "fault"]
 
     def lengths(self) -> dict[str, int]:
@@ -255,39 +255,39 @@ class RunFolder:
             lines.rewind(lengths.get(name, 0))
 
     def save(self, name: str, manifest: dict[str, Any], parameters: weights.Parameters) -> None:
-        """Write weights to ``checkpoints/<name>``, whole or not at all, in place of what was there."""
+        """Write weights to ``checkpoints/<name>`` atomically, replacing earlier ones."""
         path = self.path / CHECKPOINTS / name
         self._records[METRICS].check()
         with self._writing(path):
             weights.save(path, manifest, parameters)
 
     def ended(self, summary: Summary) -> None:
-        """See `Recorder`; once is enough."""
+        """See `Recorder`; only the first call has an effect."""
         act, self.on_end = self.on_end, None
         if act is not None:
             act(summary)
 
     @contextmanager
     def _writing(self, path: Path) -> Iterator[None]:
-        """Say in one line that something cannot be written."""
+        """Convert an `OSError` to a one-line error that says what cannot be written."""
         try:
             yield
         except OSError as problem:
             raise unwritten(path, problem, self._remedy()) from None
 
     def _remedy(self) -> str:
-        """What to do once something cannot be written."""
+        """Return advice for the user if something cannot be written."""
         if self.begun and self._kept:
             return f"free space there, then go on with: {command('resume', str(self.path))}"
         return "free space there, and begin again"
 
     def discard(self) -> None:
-        """Take back what was written, folders that were made for it included: the run could not begin."""
+        """Remove everything that was written, including created folders, because the run could not begin."""
         self.close()
         emptied(self.path, self._made)
 
     def close(self) -> None:
-        """Close the records; of a trace that is not whole nothing is left."""
+        """Close the records and remove an incomplete trace."""
         if self._trace is not None:
             self._trace.discard()
         for lines in self._records.values():
@@ -295,12 +295,12 @@ class RunFolder:
 
 
 def missing(path: Path) -> list[Path]:
-    """A folder and those above it that are not there, innermost first."""
+    """Return the folder and its parents that do not exist, innermost first."""
     return [folder for folder in (path, *path.parents) if not folder.exists()]
 
 
 def emptied(path: Path, made: Sequence[Path]) -> None:
-    """Remove all that is in a folder, and the folders that were made for it, if nobody else uses them by now."""
+    """Remove the contents of a folder, and the folders in `made` that are empty then."""
     with suppress(OSError):
         for entry in list(path.iterdir()):
             if entry.is_dir() and not entry.is_symlink():
@@ -317,7 +317,7 @@ def _unusable(path: Path, problem: OSError) -> RunFolderError:
 
 
 def _check_free(path: Path) -> None:
-    """Refuse a folder for a new run that holds anything."""
+    """Raise if the folder for a new run is not empty."""
     if path.exists() and not path.is_dir():
         raise RunFolderError(f"--out {path}: this is a file; name a new or empty folder")
     if path.is_dir() and any(path.iterdir()):
@@ -326,30 +326,30 @@ def _check_free(path: Path) -> None:
 
 
 def check_own(run: Path) -> None:
-    """Refuse to go on in a run's folder of which something that is written to is a symbolic link.
+    """Raise if a file or folder that a resumed run writes to is a symbolic link.
 
     Raises
     ------
     RunFolderError
-        Naming it.
+        If there is such a link; the error names it.
     """
     files.check_links(run / name for name in (*RECORDS, EVENTS, ENDING, STATUS, PROBES, IMAGES, MAPS, CHECKPOINTS))
 
 
 def check_file(out: Path, example: str, *endings: str) -> None:
-    """Refuse an ``--out`` that does not name a file with one of these endings.
+    """Raise unless ``--out`` names a file with one of these extensions.
 
     Parameters
     ----------
     example
-        A name to suggest.
+        A file name to suggest.
 
     Raises
     ------
     RunFolderError
-        If it is a folder, nothing but an ending, or ends otherwise.
+        If it is a folder, an extension without a name, or has another extension.
     """
-    # What cannot be looked at says why once it is written to.
+    # If the path cannot be examined, writing to it raises the error.
     with suppress(OSError):
         if out.is_dir():
             raise RunFolderError(f"--out {out}: this is a folder; name a file, such as {out / example}")
@@ -361,12 +361,12 @@ def check_file(out: Path, example: str, *endings: str) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; what is there at the end takes the place of `path`, or nothing does.
+    """Write a file atomically: yield a temporary name beside `path`, and rename it to `path` at the end.
 
     Raises
     ------
     RunFolderError
-        If it cannot be written.
+        If the file cannot be written.
     """
     fresh = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     try:
@@ -377,18 +377,18 @@ def whole(path: Path) -> Iterator[Path]:
     except OSError as problem:
         raise RunFolderError(f"{path}: it cannot be written ({problem.strerror})") from None
     finally:
-        # Where nothing could be written, nothing can be looked for either.
+        # If nothing could be written, this may fail too.
         with suppress(OSError):
             fresh.unlink(missing_ok=True)
 
 
 def saved_weights(run: Path, name: str) -> Path:
-    """Folder of a run's weights, `BEST` or `LAST`."""
+    """Return the folder of a run's weights, `BEST` or `LAST`."""
     return run / CHECKPOINTS / name
 
 
 def read_config(run: Path) -> RunConfig:
-    """The configuration that a run's folder holds.
+    """Read the configuration of a run's folder.
 
     Raises
     ------
@@ -407,29 +407,29 @@ def read_config(run: Path) -> RunConfig:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's scientific record.
+    """Read the lines of a run's scientific record.
 
     Raises
     ------
     RunFolderError
-        If there is none, or a line is damaged.
+        If there is no record, or a line is damaged.
     """
     return _lines(run, METRICS)
 
 
 def read_machinery(run: Path) -> list[dict[str, Any]]:
-    """The lines of a run's machinery record.
+    """Read the lines of a run's performance record.
 
     Raises
     ------
     RunFolderError
-        If there is none, or a line is damaged.
+        If there is no record, or a line is damaged.
     """
     return _lines(run, MACHINERY)
 
 
 def _no_run(run: Path, name: str, problem: OSError) -> RunFolderError:
-    """What to say of a folder of which a file cannot be read."""
+    """Return the error for a run's folder whose file cannot be read."""
     missing = isinstance(problem, FileNotFoundError | NotADirectoryError)
     why = "is missing" if missing else f"cannot be read: {problem.strerror or problem}"
     return RunFolderError(f"{run}: no run here ({name} {why})")

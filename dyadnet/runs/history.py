@@ -1,4 +1,4 @@
-"""Numbers of a run by epoch, from its record."""
+"""Metrics of a run by epoch, from its record."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dyadnet.runs.record_lines import Epoch, Spent, numbers
 
 
 def by_epoch(lines: Sequence[Epoch], spendings: Sequence[Spent]) -> dict[str, NDArray[Any]]:
-    """Numbers by name, each of shape (epochs,); see `dyadnet.Run.history`.
+    """Return metrics by name, each of shape (epochs,); see `dyadnet.Run.history`.
 
     Parameters
     ----------
     lines, spendings
-        Of epochs, from both records.
+        Lines of epochs, from the scientific and from the performance record.
     """
     rows = [numbers(line) for line in lines]
     spent = {

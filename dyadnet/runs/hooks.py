@@ -1,4 +1,4 @@
-"""What the coordinator asks of callbacks, wherever they live."""
+"""The interface between the coordinator and callbacks, which may live in another process."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 HOOKS = ("on_epoch_begin", "on_epoch_end", "on_minibatch_end", "on_evaluation_end", "on_checkpoint")
-"""Hooks that the coordinator waits for; those of the run's begin and end are called by whoever trains."""
+"""Hooks that the coordinator calls. The process that called `train` calls those of the run's begin and end."""
 
 Answer = tuple[str | None, str | None]
-"""Why to stop, if somebody wants to; and what was wrong, if a callback raised."""
+"""The reason to stop, if a callback requested a stop, and the error, if a callback raised."""
 
 
 class Hooks(Protocol):
-    """Who calls a run's callbacks for the coordinator."""
+    """Calls a run's callbacks for the coordinator."""
 
     @property
     def wanted(self) -> frozenset[str]:
-        """Names of the hooks, of `HOOKS`, that somebody overrides."""
+        """Names of the hooks in `HOOKS` that some callback overrides."""
 
     def call(self, name: str, *arguments: Any) -> Answer:
-        """Call a hook, if it is wanted, and wait for it."""
+        """Call a hook if it is wanted, and wait until it returns."""
 
     def state(self) -> dict[str, Any]:
-        """Plain values of all callbacks, for a checkpoint."""
+        """Return the state of all callbacks as plain values, for a checkpoint."""
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Put all callbacks back to what `state` returned; None: to what they were when the run began."""
+        """Restore all callbacks to what `state` returned; None: to their state at the beginning of the run."""
 
 
 class Unhooked:

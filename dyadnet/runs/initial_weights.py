@@ -1,4 +1,4 @@
-"""Weights of another run that a run starts from, in place of those that its seed would draw."""
+"""Load the weights of another run as the initial weights of a run, instead of drawing them from its seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dyadnet.runs.folder import read_config, saved_weights
 
 
 def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | None]:
-    """What a run starts from, if it says so (`RunConfig.init_from`).
+    """Load the initial weights that `RunConfig.init_from` names.
 
     The two networks must have the same populations and projections of the same sizes; blocks, λ, activations, data,
     dynamics, imperfections and everything else may differ.
@@ -21,14 +21,14 @@ def initial_weights(config: RunConfig) -> tuple[RunConfig, weights.Parameters | 
     Returns
     -------
     config
-        With the hash of those weights.
+        The configuration, with the hash of those weights.
     parameters
-        By block, then by name; None if the seed draws them.
+        Arrays by block, then by name; None if they are to be drawn from the seed.
 
     Raises
     ------
     ConfigError
-        If there is no such run, its weights are not those whose hash is written down, or an array does not fit.
+        If there is no such run, its weights do not match the recorded hash, or an array does not fit.
     """
     init = config.init_from
     if init is None:

@@ -1,4 +1,4 @@
-"""The data of a run: from where its configuration says, or from memory."""
+"""Load the data of a run, from the place that its configuration names or from memory."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from dyadnet.network.losses import CLASSES, LOSSES, NUMBERS
 
 
 def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
-    """The data set of a run with the targets of its task, limited and normalised as its configuration says.
+    """Load the data set of a run, with the targets of its task, limits and normalisation as configured.
 
     Parameters
     ----------
     given
-        Data in memory, which must be those that the configuration records.
+        Data in memory, which must match the description in the configuration.
 
     Raises
     ------
     DataError
-        If it cannot be read, holds numbers that are none in the run's type, or was in memory and is not given.
+        If the data cannot be read, hold values that are not finite in the run's dtype, or were in memory and are not
+        given.
     ConfigError
-        If other data are given than those of the run, or data that are no images are to be denoised, normalised or
-        varied.
+        If the given data are not those of the run, or if denoising, normalisation or augmentation is configured for
+        data that are not images.
     """
     if given is None:
         dataset = datasets.load(config.data.name, config.data.dir, config.dynamics.dtype)
@@ -46,25 +47,25 @@ def load_data(config: RunConfig, given: Data | None = None) -> Dataset:
 
 
 def shape_for(config: RunConfig, dataset: Dataset) -> DataShape:
-    """The sizes of a run's data; if targets are numbers, with their variances in the parts that the run makes of it."""
+    """Return the sizes of a run's data; if targets are numbers, with their variance in each part of the data."""
     return dataset.shape_for(config.seed, config.data.validation)
 
 
 def in_memory(config: RunConfig, given: Data) -> Dataset:
-    """Data in memory as the data set of a run; see `dyadnet.data.as_dataset`."""
+    """Convert data in memory to the data set of a run; see `dyadnet.data.as_dataset`."""
     network = config.network
-    # Outputs that are to be images say nothing of labels.
+    # If outputs are images, their number does not tell the number of labels.
     unknown = "outputs" in network.from_data or config.data.task == "denoise"
     return as_dataset(given, config.dynamics.dtype, None if unknown else network.classes)
 
 
 def check_fit(config: RunConfig, data: DataShape) -> None:
-    """Whether network and data fit each other.
+    """Check that network and data fit each other.
 
     Raises
     ------
     ConfigError
-        Naming the setting that does not fit.
+        If they do not; the error names the setting that does not fit.
     """
     for size in config.network.from_data:
         legal = "a number here; dyadnet.train and commands take it from the data, an engine by itself does not"
@@ -93,7 +94,7 @@ def check_fit(config: RunConfig, data: DataShape) -> None:
 
 
 def _check_reach(config: RunConfig, name: str, numbers: Numbers) -> None:
-    """Whether the outputs can become such targets."""
+    """Check that the outputs can reach all targets."""
     network = config.network
     output = network.by_name[network.output]
     low, high = output.f.bounds

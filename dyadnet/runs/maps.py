@@ -1,4 +1,4 @@
-"""What neurons with a shape say of one test sample: feature maps, which a run keeps for its report."""
+"""Feature maps: settled means of populations with a shape for one test sample, kept for a run's report."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def keep(run: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write the image and the means that it settles to, each of the shape (channels, height, width).
+    """Write the image and the settled means, each of the shape (channels, height, width).
 
     Raises
     ------
     RunFolderError
-        If they cannot be written.
+        If the file cannot be written.
     """
     with whole(run / MAPS) as fresh, fresh.open("wb") as file:
         np.savez_compressed(file, **dict(arrays))  # type: ignore[arg-type]
 
 
 def read(run: Path) -> Arrays:
-    """What `keep` wrote; nothing where it wrote nothing.
+    """Read the arrays that `keep` wrote; an empty dict if there is no file.
 
     Raises
     ------
     ArraysError
         If the file is damaged.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     """
     try:
         found = dict(read_arrays(run / MAPS))
@@ -51,7 +51,7 @@ def read(run: Path) -> Arrays:
 
 
 def image_of(run: Path) -> Shape | None:
-    """Shape of the images that a run was trained on, (channels, height, width), as far as its maps tell."""
+    """Return the image shape (channels, height, width) of a run's samples from its maps; None if they have none."""
     try:
         found = read(run).get(INPUT)
     except (ArraysError, OSError):

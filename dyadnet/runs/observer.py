@@ -1,4 +1,4 @@
-"""Who is told everything that metrics are made of, as it happens, by the coordinator."""
+"""The interface through which the coordinator reports everything that metrics are computed from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dyadnet.errors import DivergedError
 
 
 class MetricsCallback(Protocol):
-    """Is told what a run does; it only looks, and must be quick, because training waits for it.
+    """Observes a run without changing it. Its methods must be quick, because training waits for them.
 
     Calls come from the thread that trains: `started` first; then, minibatch after minibatch, `relaxed`, `measures`
     and `learned`, now and then `recorded`; at the end of an epoch `relaxed` and `evaluated` for each part, then
@@ -19,47 +19,47 @@ class MetricsCallback(Protocol):
     """
 
     def started(self, minibatches: int, updates: int = 0) -> None:
-        """Training begins, or goes on after so many updates; an epoch has so many minibatches."""
+        """Called when training begins, or resumes after `updates` minibatches; `minibatches` are those of an epoch."""
 
     def relaxed(self, part: Part, outcome: Outcome) -> None:
-        """Samples of a part have been relaxed."""
+        """Called after a relaxation of samples of a part."""
 
     def measures(self, count: int) -> bool:
-        """Whether the norms of the update of that number are to be measured."""
+        """Return whether to measure the norms of the update with this number."""
 
     def learned(self, settings: Mapping[str, Any], loss: float, scores: Mapping[str, float]) -> None:
-        """The latest minibatch was learned from under these settings; loss and scores of the epoch so far."""
+        """Called after the update of a minibatch, with its settings, and loss and scores of the epoch so far."""
 
     def recorded(self, line: Mapping[str, Any]) -> None:
-        """A minibatch has this line in the record."""
+        """Called with each line of a minibatch in the record."""
 
     def evaluated(self, part: Part, summary: Mapping[str, Any]) -> None:
-        """A part was evaluated, with this entry in the record."""
+        """Called after the evaluation of a part, with its entry in the record."""
 
     def epoch(self, line: Mapping[str, Any]) -> None:
-        """An epoch ended, with this line in the record."""
+        """Called at the end of an epoch, with its line in the record."""
 
     def machinery(self, line: Mapping[str, Any]) -> None:
-        """The machinery's record has this line."""
+        """Called with each line of the performance record."""
 
     def saved(self, name: str, seconds: float, size: int) -> None:
-        """So many bytes were saved under a name, for which training stood still so long.
+        """Called after a save, with the seconds that training was paused for and the number of bytes.
 
-        Names are those of weights, ``last`` and ``best``, and ``checkpoint``.
+        `name` is ``last`` or ``best`` for weights, or ``checkpoint``.
         """
 
     def compares(self, count: int) -> bool:
-        """Whether the contrast of the update of that number is to be compared with the exact gradient."""
+        """Return whether to compare the contrast of the update with this number with the exact gradient."""
 
     def measured(self) -> None:
-        """A relaxation beside the run has ended: for the exact gradient, or of an evaluation without imperfections."""
+        """Called after an additional relaxation: for the exact gradient, or an evaluation without imperfections."""
 
     def diverged(self, problem: DivergedError) -> None:
-        """A relaxation ran away; the run ends."""
+        """Called when a relaxation has diverged; the run ends."""
 
 
 class Unobserved:
-    """An observer that does not look."""
+    """An observer that ignores everything."""
 
     def started(self, minibatches: int, updates: int = 0) -> None:
         """See `MetricsCallback`."""

@@ -1,4 +1,4 @@
-"""What the folder of a run holds: settings, record, results, weights and probes."""
+"""Read the contents of a run's folder: settings, record, results, weights and probes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dyadnet.runs.weights import read_manifest
 
 
 class RecordedRun:
-    """What a run's folder holds, read when it is first asked for, and kept; see `dyadnet.Run`."""
+    """Lazy, cached access to the contents of a run's folder; see `dyadnet.Run`."""
 
     def __init__(self, path: str | Path, weights: str = BEST, *, summary: Summary | None = None) -> None:
         if weights not in (BEST, LAST):
@@ -43,7 +43,7 @@ class RecordedRun:
 
     @cached_property
     def summary(self) -> Summary:
-        """How it ended, or how it stands after its last epoch.
+        """Summary of the run, as of its last finished epoch.
 
         Raises
         ------
@@ -58,37 +58,37 @@ class RecordedRun:
 
     @property
     def test_accuracy(self) -> float:
-        """Fraction of correct predictions on the test part, of the weights best on validation; NaN of numbers."""
+        """Test accuracy (fraction of 1) of the weights best on validation; NaN where targets are numbers."""
         return self.summary.test_accuracy
 
     @property
     def validation_accuracy(self) -> float:
-        """Fraction of correct predictions on the validation part, of the weights best there; NaN of numbers."""
+        """Validation accuracy (fraction of 1) of the weights best on validation; NaN where targets are numbers."""
         return self.summary.validation_accuracy
 
     @property
     def test_r2(self) -> float:
-        """R² on the test part, of the weights best on validation, where targets are numbers; NaN of classes."""
+        """R² on the test part, of the weights best on validation; NaN where targets are classes."""
         return self.summary.test_r2
 
     @property
     def test_mae(self) -> float:
-        """Mean absolute error on the test part, of the same weights; NaN of classes."""
+        """Mean absolute error on the test part, of the weights best on validation; NaN where targets are classes."""
         return self.summary.test_mae
 
     @property
     def test_squared_error(self) -> float:
-        """Mean squared error on the test part, of the same weights; NaN of classes."""
+        """Mean squared error on the test part, of the weights best on validation; NaN where targets are classes."""
         return self.summary.test_squared_error
 
     @property
     def test_psnr(self) -> float:
-        """PSNR in dB on the test part, of the same weights, where targets are images; NaN elsewhere."""
+        """PSNR in dB on the test part, of the weights best on validation; NaN unless targets are images."""
         return self.summary.test_psnr
 
     @property
     def test_ssim(self) -> float:
-        """SSIM on the test part, of the same weights, where targets are images; NaN elsewhere."""
+        """SSIM on the test part, of the weights best on validation; NaN unless targets are images."""
         return self.summary.test_ssim
 
     @property
@@ -108,53 +108,54 @@ class RecordedRun:
 
     @property
     def seconds(self) -> float:
-        """What training took, evaluations included."""
+        """Duration of training in seconds, including evaluations."""
         return self.summary.seconds
 
     @property
     def out(self) -> str:
-        """The run's folder, as text."""
+        """The run's folder, as a string."""
         return str(self.path)
 
     @property
     def status(self) -> Status:
-        """How it stands now: ``state`` (running, finished, stopped, diverged, failed, killed) and ``why``."""
+        """Present status: ``state`` (running, finished, stopped, diverged, failed, killed) and ``why``."""
         return read_status(self.path)
 
     @cached_property
     def history(self) -> dict[str, NDArray[Any]]:
-        """Numbers by epoch, each of shape (epochs,): ``epoch`` (from 1), ``train_loss``, ``validation_accuracy``,
-        ``test_sweeps``, ``learning_rate``, ``radius``, ``seconds`` and more.
+        """Metrics by epoch, each of shape (epochs,).
 
-        ``<part>_<number>`` is of ``train`` (over the epoch's minibatches), ``validation`` and ``test``, and with
-        imperfections also of ``validation_ideal`` and ``test_ideal``, without them. Losses are means a sample,
-        accuracies fractions of 1; where targets are numbers, ``r2``, ``mae`` and ``squared_error`` take their place,
-        and where they are images, ``psnr`` (in dB) and ``ssim`` come to them.
-        What an epoch does not have is NaN.
+        Keys are ``epoch`` (from 1), ``train_loss``, ``validation_accuracy``, ``test_sweeps``, ``learning_rate``,
+        ``radius``, ``seconds`` and more. In ``<part>_<metric>``, the part is ``train`` (over the epoch's minibatches),
+        ``validation`` or ``test``; in a run with imperfections also ``validation_ideal`` or ``test_ideal``, evaluated
+        without them. Losses are means per sample, accuracies fractions of 1. Where targets are numbers, ``r2``,
+        ``mae`` and ``squared_error`` replace the accuracies; where they are images, ``psnr`` (in dB) and ``ssim`` are
+        added. Values that an epoch does not have are NaN.
         """
         return by_epoch(self._epochs, self._spent)
 
     @cached_property
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Trained arrays: ``pre->post`` of shape (n_post, n_pre), ``input`` for θ₀'s `pre`; ``bias/population`` of
-        shape (n,).
+        """Trained arrays by name.
+
+        ``pre->post`` has shape (n_post, n_pre), where the `pre` of θ₀ is ``input``; ``bias/population`` has shape (n,).
 
         Raises
         ------
         RunFolderError
-            If none were saved, or they are damaged or of another network.
+            If no weights were saved, or they are damaged or belong to another network.
         """
         return {name.removeprefix("weights/"): array for name, array in self._arrays.items()}
 
     @property
     def probes(self) -> dict[int, dict[str, NDArray[Any]]]:
-        """What the probes recorded, by relaxation number, then by ``block/series``; see `dyadnet.dynamics.probes`."""
+        """Recordings of the probes, by relaxation number, then by ``block/series``; see `dyadnet.dynamics.probes`."""
         files = sorted((self.path / PROBES).glob("[0-9]*.npz"))
         return {int(file.stem): dict(read(file)) for file in files}
 
     @property
     def labels(self) -> tuple[Any, ...]:
-        """What a user calls each class, in the order of the outputs; none where targets are numbers."""
+        """Labels of the classes, in the order of the outputs; empty where targets are numbers."""
         if self.target_shape is not None:
             return ()
         memory = self.config.data.memory
@@ -174,17 +175,17 @@ class RecordedRun:
         return None if shape is None else tuple(shape)
 
     def forget(self) -> None:
-        """Read everything anew when it is asked for the next time: the run goes on."""
+        """Clear the cache, so that everything is read again: the run has continued."""
         for name in ("config", "summary", "history", "weights", "_epochs", "_manifest", "_arrays", "_scaling"):
             self.__dict__.pop(name, None)
 
     def __fspath__(self) -> str:
-        """Its folder: a run may stand wherever a path of one may."""
+        """Return the run's folder, so that a run can be used wherever its path can."""
         return str(self.path)
 
     @cached_property
     def _epochs(self) -> list[Epoch]:
-        """The record's lines of epochs, the newest of each."""
+        """The record lines of epochs, the newest of each epoch."""
         return epochs(read_metrics(self.path))
 
     @property
@@ -201,10 +202,10 @@ class RecordedRun:
 
     @cached_property
     def _scaling(self) -> tuple[float, str]:
-        """What raw values are multiplied by, and their type in the data that were trained on."""
+        """Factor that turns raw values of the training data into network inputs, and the type of these raw values."""
         about = self._manifest
         if isinstance(about.get("input_scale"), float) and isinstance(about.get("input_dtype"), str):
             return about["input_scale"], about["input_dtype"]
-        # Of a run of before these were written down.
+        # Older runs did not record these.
         dataset = load_data(self.config)
         return dataset.scale, dataset.train.images.dtype.name

@@ -1,4 +1,4 @@
-"""How a run stands or has ended: ``status.json`` in its folder, written when it begins and when it ends."""
+"""The status of a run: ``status.json`` in its folder, written when the run begins and when it ends."""
 
 from __future__ import annotations
 
@@ -27,26 +27,27 @@ WORDS: dict[State, str] = {
     "killed": "was killed: its process is gone",
     "unfinished": "has not finished",
 }
-"""What is said of a run in each state."""
+"""Description of each state, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a run stands.
+    """The status of a run.
 
     Attributes
     ----------
     state
-        ``running``; ``finished``; ``stopped`` by somebody; ``diverged`` or ``failed``, for the reason `why`;
-        ``killed``: it was running, and its process is gone; ``unfinished``: a run of before there was a status.
+        ``running``; ``finished``; ``stopped`` on request; ``diverged`` or ``failed``, for the reason `why`;
+        ``killed``: its process is gone although the run had not ended; ``unfinished``: not finished, and of a version
+        that wrote no status.
     why
-        In one line; empty if there is nothing to say.
+        The reason in one line; may be empty.
     exit_code
-        What the command ended with; None while it is running and where nobody could tell.
+        Exit code of the command; None while it is running, or if it is unknown.
     began, ended
-        In seconds since 1970.
+        Times in seconds since 1970.
     host, pid
-        Where it runs or ran.
+        Machine and process of the run.
     """
 
     state: State
@@ -58,7 +59,7 @@ class Status:
     pid: int | None = None
 
     def plain(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the status as plain values."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -66,7 +67,7 @@ class Status:
 
 
 def state_of(problem: BaseException) -> tuple[State, str, int]:
-    """State, reason and exit code of a run that ended by an exception."""
+    """Return state, reason and exit code of a run that ended by an exception."""
     if isinstance(problem, KeyboardInterrupt):
         return "stopped", "stopped at once", 1
     if isinstance(problem, DyadnetError):
@@ -78,14 +79,14 @@ def state_of(problem: BaseException) -> tuple[State, str, int]:
 
 
 class Reporter:
-    """Writes down how a run ends.
+    """Writes a run's status to its folder.
 
     Parameters
     ----------
     run
-        Its folder.
+        The run's folder.
     say
-        Is told if that cannot be written: nothing ends by it.
+        Receives a message if the status cannot be written; this does not end the run.
     """
 
     def __init__(self, run: Path, say: Callable[[str], None]) -> None:
@@ -96,15 +97,15 @@ class Reporter:
         self.over = False
 
     def begin(self) -> None:
-        """The run is going on, in this process."""
+        """Record that the run is running, in this process."""
         self._write("running", "", None, None)
 
     def finish(self, summary: Summary) -> None:
-        """It has ended well, after all its epochs or because somebody wanted so."""
+        """Record that the run has ended well, after all its epochs or by a requested stop."""
         self._write("stopped" if summary.stopped else "finished", summary.stopped, 0, summary)
 
     def fail(self, problem: BaseException) -> None:
-        """It has ended by an exception; one that never began anew stands as it did."""
+        """Record that the run has ended by an exception. If resuming it failed, restore its earlier status."""
         if self.over:
             return
         if isinstance(problem, UsageError) and self._before is not None:
@@ -119,7 +120,7 @@ class Reporter:
         values: dict[str, Any] = {"state": state, "why": why, "exit_code": code, "began": round(self._began, 3)}
         values |= {"ended": round(time.time(), 3) if self.over else None, "holder": holder()}
         values |= {"summary": None if summary is None else summary.plain()}
-        # A folder that was taken back, or renamed, has no status.
+        # A removed or renamed folder gets no status.
         if not (self._path.parent / CONFIG).exists():
             return
         try:
@@ -131,7 +132,7 @@ class Reporter:
 
 @contextlib.contextmanager
 def reported(run: Path, say: Callable[[str], None]) -> Iterator[Reporter]:
-    """Write down that a run is going on, and how it ends if it ends by an exception; see `Reporter`."""
+    """Record that a run is running, and how it ended if it raises an exception; see `Reporter`."""
     reporter = Reporter(run, say)
     reporter.begin()
     try:
@@ -142,7 +143,7 @@ def reported(run: Path, say: Callable[[str], None]) -> Iterator[Reporter]:
 
 
 def read_status(run: str | Path) -> Status:
-    """How a run stands, as its folder says.
+    """Read the status of a run from its folder.
 
     Raises
     ------
@@ -166,7 +167,7 @@ def read_status(run: str | Path) -> Status:
 
 
 def _by_record(run: Path) -> Status:
-    """What the record says of a run that left no status."""
+    """Derive the status of a run without a status file from its record."""
     config = read_config(run)
     try:
         done = ended(read_metrics(run))

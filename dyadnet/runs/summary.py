@@ -1,4 +1,4 @@
-"""How a run has ended: the numbers that it is told by."""
+"""The summary of a run: its most important results."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ _SCORED = {f"{part}_{name}" for part in EVALUATED for name in SCORES}
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How a run ended.
+    """The results of a run.
+
+    All scores are those of the weights that were best on the validation part.
 
     Attributes
     ----------
     test_accuracy, validation_accuracy
-        Of the weights that were best on the validation part; fractions of 1, NaN where targets are numbers.
+        Accuracy as a fraction of 1; NaN where targets are numbers.
     best_epoch
-        The epoch (from 1) that they are of.
+        The epoch (from 1) of these weights.
     train_loss
         Mean loss over the last epoch's minibatches.
     weights_sha256
-        Of the last weights.
+        Hash of the last weights.
     seconds
-        Of the whole run.
+        Duration of the whole run.
     out
         The run's folder.
     stopped
-        Why it ended before its last epoch, if early stopping or a callback wanted so.
+        Why the run ended before its last epoch, if early stopping or a callback stopped it; else empty.
     test_r2, test_mae, test_squared_error, validation_r2
-        Where targets are numbers, of the same weights: R², mean absolute and mean squared error. NaN elsewhere.
+        R², mean absolute error and mean squared error where targets are numbers; NaN elsewhere.
     test_psnr, test_ssim, validation_psnr
-        Where targets are images, of the same weights: PSNR in dB and SSIM. NaN elsewhere.
+        PSNR in dB and SSIM where targets are images; NaN elsewhere.
     """
 
     test_accuracy: float
@@ -58,7 +60,7 @@ class Summary:
 
     @classmethod
     def of(cls, best: Mapping[str, Any], last: Mapping[str, Any], seconds: float, out: str, stopped: str = "") -> Self:
-        """From the best and the last epoch's line of the record."""
+        """Create a summary from the record lines of the best and the last epoch."""
         found = {f"{part}_{name}": value for part in EVALUATED for name, value in scores(best[part]).items()}
         known = {"test_accuracy": math.nan, "validation_accuracy": math.nan} | found
         return cls(
@@ -73,7 +75,7 @@ class Summary:
 
     @property
     def told(self) -> str:
-        """The score on the test part, for people."""
+        """The score on the test part, as text."""
         known = {"accuracy": self.test_accuracy, "psnr": self.test_psnr, "r2": self.test_r2}
         found = {name: value for name, value in known.items() if name == "r2" or not math.isnan(value)}
         return f"test {told(found)}"
@@ -84,5 +86,5 @@ class Summary:
         return not math.isnan(self.test_accuracy)
 
     def plain(self) -> dict[str, Any]:
-        """As plain values, without the scores of another kind of targets."""
+        """Return plain values, without scores that do not apply to this kind of targets."""
         return {key: value for key, value in asdict(self).items() if not (key in _SCORED and math.isnan(value))}

@@ -1,15 +1,15 @@
-"""The file of a trace: the run's configuration, every relaxation, and the hash of the weights that they led to.
+"""The file format of traces: the run's configuration, every relaxation, and the hash of the final weights.
 
-A file is there whole or not at all. After a few letters that say what it is come frames, each the length of what
-follows (4 bytes, little-endian) and a msgpack array that begins with its kind:
+A trace is written atomically. It begins with the magic bytes `MAGIC`. Frames follow; each consists of its length
+(4 bytes, little-endian) and a msgpack array whose first element is its kind:
 
 - ``run``: format, version of dyadnet, configuration as plain values;
-- ``relaxation``: its number, from 1 on, the minibatch (0 if it was not learned from), how each phase ended, and what
-  each host did, by the host's index (see `dyadnet.program.real_time.trace`). One that comes again takes the place of
-  itself and of all that came after: the run had gone back to a checkpoint;
-- ``end``: hash of the weights;
+- ``relaxation``: its number (from 1), the minibatch (0 if there was no update), the outcome of each phase, and the
+  recorded actions of each host, by the host's index (see `dyadnet.program.real_time.trace`). A relaxation whose number
+  occurs again replaces the earlier one and all that followed it, because the run had returned to a checkpoint;
+- ``end``: hash of the weights.
 
-and last the SHA-256 of all before it. Nothing is ever unpickled, and no length is believed before it is checked.
+The last bytes are the SHA-256 of everything before. Nothing is unpickled, and every length is checked before use.
 """
 
 from __future__ import annotations
@@ -39,31 +39,31 @@ _CHUNK = 2**20
 
 
 def recorded(number: int, minibatch: int, outcomes: Sequence[PhaseOutcome], scripts: Sequence[bytes]) -> bytes:
-    """A relaxation as a trace's file carries it.
+    """Encode a relaxation as a frame of a trace.
 
     Parameters
     ----------
     scripts
-        What each host did, packed.
+        Recorded actions of each host, packed.
     """
     ended = [[phase.name, phase.ticks, phase.sweeps, phase.settled] for phase in outcomes]
     return msgpack.packb(["relaxation", number, minibatch, ended, list(scripts)])  # type: ignore[no-any-return]
 
 
 class TraceWriter:
-    """A trace that is being written, under a name of its own until it is whole.
+    """Writes a trace under a temporary name, which `finish` renames.
 
     Parameters
     ----------
     path
-        Where it is to be; nothing must be there.
+        Path of the trace, which must not exist.
     config
-        The run.
+        The run's configuration.
 
     Raises
     ------
     ConfigError
-        If something is there, or it cannot be written.
+        If the path exists or cannot be written.
     """
 
     def __init__(self, path: Path, config: RunConfig) -> None:
@@ -84,7 +84,7 @@ class TraceWriter:
             raise
 
     def append(self, frame: bytes) -> None:
-        """Write one more frame.
+        """Append a frame.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class TraceWriter:
         self._write(_LENGTH.pack(len(frame)) + frame)
 
     def finish(self, weights_sha256: str) -> None:
-        """The run has ended with these weights: the trace is whole, and is put in its place.
+        """Complete the trace with the hash of the final weights, and rename it to its path.
 
         Raises
         ------
@@ -112,7 +112,7 @@ class TraceWriter:
         self._file = None
 
     def discard(self) -> None:
-        """Leave nothing of a trace that is not whole."""
+        """Remove the file if the trace is not complete."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
@@ -135,7 +135,7 @@ class TraceWriter:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One relaxation of a trace; what each host did by the host's index."""
+    """One relaxation of a trace; `scripts` holds the recorded actions of each host, by the host's index."""
 
     number: int
     minibatch: int
@@ -144,24 +144,24 @@ class Recorded:
 
 
 class Trace:
-    """A whole trace, open to be read.
+    """A complete trace, open for reading.
 
     Parameters
     ----------
     path
-        Its file.
+        The file.
 
     Attributes
     ----------
     config
         The run's configuration.
     weights_sha256
-        Of the weights that it ended with.
+        Hash of the run's final weights.
 
     Raises
     ------
     TraceError
-        If it is no trace, or not a whole one.
+        If the file is not a trace, or is incomplete or damaged.
     ConfigError
         If its configuration is not legal.
     """
@@ -189,23 +189,23 @@ class Trace:
 
     @property
     def relaxations(self) -> int:
-        """How many there are."""
+        """Number of relaxations."""
         return len(self._offsets)
 
     def relaxation(self, number: int, blocks: Sequence[str], phases: Sequence[str]) -> Recorded:
-        """One relaxation, checked.
+        """Read and check one relaxation.
 
         Parameters
         ----------
         number
-            Its number.
+            Number of the relaxation, from 1.
         blocks, phases
-            What the run's blocks are, in their order, and what its phases are.
+            Expected blocks, in their order, and expected phases.
 
         Raises
         ------
         TraceError
-            If it is missing, or not as it should be.
+            If the relaxation is missing or malformed, or has other blocks or phases.
         """
         check(0 < number <= self.relaxations, f"{self.path}: damaged: relaxation {number} is missing")
         self._file.seek(self._offsets[number - 1])
@@ -216,7 +216,7 @@ class Trace:
             raise TraceError(f"{self.path}: damaged: relaxation {number}: {problem}") from None
 
     def _read(self) -> None:
-        """Read what comes first and last, and note where every relaxation lies."""
+        """Read the first and the last frame, and store the offset of every relaxation."""
         size = self._whole()
         frames = self._frames(size)
         try:
@@ -243,7 +243,7 @@ class Trace:
         self.config = RunConfig.read(first[3], str(self.path))
 
     def _whole(self) -> int:
-        """Bytes before the hash, once that is found to be right."""
+        """Verify the hash and return the number of bytes before it."""
         digest = hashlib.sha256()
         self._file.seek(0, 2)
         size = self._file.tell() - digest.digest_size
@@ -259,7 +259,7 @@ class Trace:
         return size
 
     def _frames(self, size: int) -> Iterator[tuple[int, list[Any]]]:
-        """Every frame, and where it begins."""
+        """Yield the offset and contents of every frame."""
         at = len(MAGIC)
         while at < size:
             self._file.seek(at)

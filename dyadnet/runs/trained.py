@@ -1,4 +1,4 @@
-"""The trained weights of a run's folder, whole projections and populations, and what they are of."""
+"""Read the trained weights of a run's folder, by projection and population."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from dyadnet.runs.export.layout import Arrays, joined, split
 
 
 def read(folder: Path, network: Network, manifest: Mapping[str, Any] | None = None) -> Arrays:
-    """The arrays of saved weights; see `dyadnet.runs.export.layout.joined`.
+    """Read the arrays of saved weights; see `dyadnet.runs.export.layout.joined`.
 
     Parameters
     ----------
     folder
-        Of the weights; see `dyadnet.runs.folder.saved_weights`.
+        Folder of the weights; see `dyadnet.runs.folder.saved_weights`.
     manifest
-        Theirs, if it has been read.
+        Manifest of the weights, if it is already read.
 
     Raises
     ------
     RunFolderError
-        If none were saved, or they are damaged or of another network.
+        If no weights were saved, or they are damaged or belong to another network.
     """
     topology = Topology(network)
     manifest = weights.read_manifest(folder) if manifest is None else manifest

@@ -1,4 +1,4 @@
-"""Who is told how a run goes, in words and numbers for people."""
+"""The interface through which a run reports its progress to people."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from dyadnet.config import RunConfig
 
 
 class ProgressCallback(Protocol):
-    """Is told how a run goes; a progress bar, say."""
+    """Receives progress reports of a run; for example, a progress bar."""
 
     def started(self, config: RunConfig, minibatches: int) -> None:
-        """The run begins; an epoch has so many minibatches."""
+        """Called when the run begins; `minibatches` is their number per epoch."""
 
     def minibatch(self, epoch: int, index: int, loss: float, accuracy: float, sweeps: float) -> None:
-        """A minibatch was learned from; loss and accuracy (NaN of numbers) are those of the epoch so far."""
+        """Called after a minibatch; loss and accuracy (NaN where targets are numbers) are those of the epoch so far."""
 
     def evaluating(self, epoch: int, part: str) -> None:
-        """A part of the data is about to be evaluated."""
+        """Called before a part of the data is evaluated."""
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """An epoch ended with this line of the record."""
+        """Called at the end of an epoch, with its line of the record."""
 
     def warning(self, text: str) -> None:
-        """Something that a user should know and that does not stop the run."""
+        """Called with a warning that does not stop the run."""
 
     def note(self, text: str) -> None:
-        """Something good to know: where to look at the run, say."""
+        """Called with useful information, for example the address of the live page."""
 
 
 class Silent:
-    """A watcher that says nothing."""
+    """A watcher that ignores all reports."""
 
     def started(self, config: RunConfig, minibatches: int) -> None:
         """See `ProgressCallback`."""

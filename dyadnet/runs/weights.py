@@ -1,4 +1,4 @@
-"""Weights in files: one ``.npz`` a block and a manifest, in a folder that is there whole or not at all."""
+"""Save and read weights: a folder with one ``.npz`` per block and a manifest, written atomically."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ TOLD: dict[str, Callable[[Any], bool]] = {
     "weights_sha256": lambda value: isinstance(value, str),
     "couplings": lambda value: isinstance(value, list) and all(is_finite(one) and abs(one) <= 1 for one in value),
 }
-"""What a manifest says beside its format, and whether that can be true; see `described`."""
+"""Required keys of a manifest beside its format, with a check of each value; see `described`."""
 SCORED = {f"{part}_{name}": is_finite for part in ("validation", "test") for name in SCORES}
-"""What it may say of how good they are: the accuracy of classes, the rest of numbers."""
+"""Optional scores in a manifest, with a check of each value: the accuracy for classes, the others for numbers."""
 NORMALISED = ("input_mean", "input_std")
-"""What it says, by channel, if inputs are normalised."""
+"""Keys of a manifest if inputs are normalised; each value is a list by channel."""
 
 Parameters = Mapping[str, Mapping[str, NDArray[Any]]]
 """Arrays by block, then by name."""
@@ -49,16 +49,20 @@ def described(
     target_shape: tuple[int, ...] | None = None,
     normalisation: Normalisation | None = None,
 ) -> dict[str, Any]:
-    """What a manifest says of the weights at the end of an epoch, from its line of the record.
+    """Create the manifest of the weights at the end of an epoch.
 
     Parameters
     ----------
+    line
+        The epoch's line of the record.
+    couplings
+        κ of each projection between populations.
     scale, dtype
-        What raw values of the data are multiplied by to become network inputs, and their type; left out if not known.
+        Factor that turns raw values of the data into network inputs, and the type of raw values; omitted if unknown.
     target_shape
-        Of one sample's target, if it is of numbers.
+        Shape of one sample's target, if targets are numbers.
     normalisation
-        What network inputs are normalised by, channel by channel, after they are scaled.
+        Normalisation by channel of the scaled network inputs, if there is one.
     """
     more: dict[str, Any] = {} if scale is None else {"input_scale": scale, "input_dtype": dtype}
     if target_shape is not None:
@@ -78,7 +82,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def normalised_by(manifest: Mapping[str, Any]) -> Normalisation | None:
-    """What inputs of these weights are normalised by, from their manifest."""
+    """Return the normalisation of the network inputs from the manifest of weights, or None."""
     if "input_mean" not in manifest:
         return None
     return Normalisation(tuple(manifest["input_mean"]), tuple(manifest["input_std"]))
@@ -91,19 +95,19 @@ def _is_normalisation(manifest: Mapping[str, Any]) -> bool:
 
 
 def sha256(parameters: Parameters) -> str:
-    """Hash of all weights: SHA-256 over the digests of the blocks, in their order."""
+    """Return the hash of all weights: SHA-256 over the digests of the blocks, in their order."""
     return hashlib.sha256(b"".join(digest(named) for named in parameters.values())).hexdigest()
 
 
 def save(folder: Path, manifest: dict[str, Any], parameters: Parameters) -> None:
-    """Fill `folder` with weights and a manifest, replacing what it held.
+    """Write weights and their manifest to `folder`, replacing its contents.
 
     Parameters
     ----------
     manifest
-        Beside the weights: what they are of.
+        Description of the weights; see `described`.
     parameters
-        Each block goes to ``<block>.npz``, as little-endian arrays by name.
+        Arrays by block, then by name. Each block is written to ``<block>.npz``, as little-endian arrays by name.
     """
     fresh = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:8]}")
     old = folder.with_name(f".{folder.name}-old-{uuid.uuid4().hex[:8]}")
@@ -122,7 +126,7 @@ def save(folder: Path, manifest: dict[str, Any], parameters: Parameters) -> None
 
 
 def read(folder: Path, blocks: Iterable[str]) -> dict[str, dict[str, NDArray[Any]]]:
-    """The weights of the named blocks.
+    """Read the weights of the named blocks.
 
     Raises
     ------
@@ -142,12 +146,12 @@ def _read_block(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What the weights in `folder` are of.
+    """Read and check the manifest of the weights in `folder`.
 
     Raises
     ------
     RunFolderError
-        If there is no manifest, or not a whole one of this format.
+        If there is no manifest, or it is damaged or has another format.
     """
     path = folder / MANIFEST
     try:

@@ -1,6 +1,6 @@
 """Dyadic networks as scikit-learn estimators, for pipelines, grid searches and comparisons.
 
-Needs scikit-learn (``pip install 'dyadnet[sklearn]'``). Everything runs in this process, on the local engine.
+Requires scikit-learn (``pip install 'dyadnet[sklearn]'``). Everything runs in this process, on the local engine.
 """
 
 try:

@@ -1,4 +1,4 @@
-"""What the estimators share: a chain of dyadic neurons that is fitted to samples in this process."""
+"""The common base of the estimators: a chain of dyadic neurons that is fitted to samples in this process."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from dyadnet.training.inference import outputs, precise
 
 @dataclass(frozen=True)
 class Samples:
-    """What an estimator learns from.
+    """The training samples of an estimator.
 
     Attributes
     ----------
     images
-        Shape (samples, features).
+        Features, shape (samples, features).
     targets
-        One, or a row, a sample.
+        One value, or a row of values, per sample.
     weights
-        How often each sample is learned from, relative to the others; None: all alike.
+        How often each sample is used, relative to the others; None: all equally often.
     """
 
     images: NDArray[np.float64]
@@ -48,7 +48,7 @@ class Samples:
 
     @property
     def weighty(self) -> Samples:
-        """Those that have a weight."""
+        """The samples with a positive weight."""
         if self.weights is None or self.weights.all():
             return self
         kept = self.weights > 0
@@ -57,14 +57,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where `partial_fit` goes on from.
+    """The state from which `partial_fit` continues.
 
     Attributes
     ----------
     position
-        What the coordinator counts.
+        The coordinator's counters.
     blocks
-        Of each block what learning changes; see `dyadnet.learning.block.Block.snapshot`.
+        The learned state of each block; see `dyadnet.learning.block.Block.snapshot`.
     """
 
     position: Position
@@ -72,14 +72,14 @@ class Progress:
 
 
 class DyadicChain(BaseEstimator):  # type: ignore[misc]
-    """A chain of dyadic neurons, trained by its Hebbian contrast. The base of the estimators, none by itself.
+    """A chain of dyadic neurons, trained by its Hebbian contrast. This is the abstract base of the estimators.
 
-    Estimators say what targets are: `_checked` reads them, `_encoded` turns them into what the network is to meet,
-    `_dataset` makes a data set of them.
+    Subclasses define the handling of targets: `_checked` validates them, `_encoded` converts them to the network's
+    targets, and `_dataset` creates a data set from them.
     """
 
     _kind: ClassVar[type[EstimatorParameters]]
-    """What its parameters may be."""
+    """The schema of the estimator's parameters."""
 
     early_stopping: bool
     n_iter_no_change: int
@@ -88,15 +88,15 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
     loss_curve_: list[float]
 
     def _learn(self, X: Any, y: Any, sample_weight: Any, *, once: bool = False, **more: Any) -> Self:
-        """What `fit` does, or with `once` `partial_fit`; if it fails or is interrupted, nothing has changed."""
+        """Implement `fit`, or with `once` `partial_fit`. If it fails or is interrupted, nothing has changed."""
         fitted = copy(self)
         with self._own_words("partial_fit" if once else "warm_start"):
             fitted._fit(X, y, sample_weight, once=once, **more)
-        self.__dict__ = fitted.__dict__  # All at once: nobody ever holds half a fit.
+        self.__dict__ = fitted.__dict__  # Replace everything at once, so that no half-finished fit is visible.
         return self
 
     def outputs(self, X: Any) -> NDArray[np.float64]:
-        """Means of the output dyads, settled at β = 0, shape (samples, outputs); raises what `fit` does."""
+        """Return the means of the output dyads, settled at β = 0, shape (samples, outputs). Errors are as in `fit`."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
         config = precise(self.config_)
@@ -104,26 +104,26 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
             return outputs(config, self.parameters_, self.couplings_, self._inputs(X, config.dynamics.dtype))
 
     def _checked(self, X: Any, y: Any, *, reset: bool) -> tuple[NDArray[np.float64], NDArray[Any]]:
-        """Samples and targets, as scikit-learn checks them."""
+        """Validate samples and targets with scikit-learn, and return them."""
         raise NotImplementedError
 
     def _encoded(self, y: NDArray[Any], *, again: bool, once: bool) -> NDArray[Any]:
-        """What the network is to meet; sets what is known of the targets."""
+        """Convert targets to those of the network, and set the attributes that describe them."""
         raise NotImplementedError
 
     @property
     def _outputs(self) -> int:
-        """Outputs of the network."""
+        """Number of outputs of the network."""
         raise NotImplementedError
 
     def _dataset(self, samples: Samples) -> Dataset:
-        """A data set of them; two of them stand for the test part that there is not."""
+        """Create a data set of the samples. Its test part is a placeholder of two samples."""
         raise NotImplementedError
 
     def _weights(
         self, sample_weight: Any, X: NDArray[np.float64], y: NDArray[Any], *, once: bool
     ) -> NDArray[np.float64] | None:
-        """The weight of each sample; None: all alike."""
+        """Return the weight of each sample; None: all equal."""
         if sample_weight is None:
             return None
         if isinstance(sample_weight, Real):
@@ -137,7 +137,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
         return np.array(weights)
 
     def _inputs(self, X: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
-        """What goes into a network that computes in `dtype`; shape (samples, features)."""
+        """Return the scaled inputs of a network that computes in `dtype`, shape (samples, features)."""
         return scaled("X", X, self.offset_, self.factor_, dtype, "feature")
 
     def _parameters(self) -> EstimatorParameters:
@@ -151,7 +151,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
         return parameters
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, once: bool, **more: Any) -> None:
-        """What `fit` and `partial_fit` do, attribute by attribute."""
+        """Fit this object, setting its attributes one by one."""
         parameters = self._parameters()
         if once and parameters.early_stopping:
             raise ValueError("early_stopping: partial_fit keeps no samples aside; set it to False, or use fit")
@@ -182,7 +182,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
             if progress is not None:
                 for name, block in engine.blocks.items():
                     block.restore(progress.blocks[name])
-            # A run's coordinator splits at least two samples; its rows are set here.
+            # The coordinator needs at least two samples to split; the rows are replaced below.
             shape = replace(_shape(dataset, rows), train=max(count, 2))
             start = None if progress is None else progress.position
             coordinator = Coordinator(config, shape, engine, outset=Outset(position=start))
@@ -200,7 +200,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = len(self.loss_curve_)
         self._keep(coordinator, epoch)
         blocks = {name: block.snapshot() for name, block in engine.blocks.items()}
-        # The next engine knows nothing of the vector that an estimate of ρ would go on from.
+        # The next engine does not have the vector for a warm start of the estimate of ρ.
         self._progress = Progress(replace(coordinator.position(epoch + 1, 0), radius=0.0, since_radius=0), blocks)
 
     def _epochs(self, coordinator: Coordinator) -> None:
@@ -226,19 +226,19 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
             self.validation_scores_ = told
 
     def _keep(self, coordinator: Coordinator, epoch: int) -> None:
-        """Keep the weights at the end of an epoch."""
+        """Store the weights at the end of an epoch."""
         found = coordinator.engine.parameters()
         self.parameters_ = {name: {key: w.copy() for key, w in named.items()} for name, named in found.items()}
         self.couplings_ = coordinator.couplings(epoch + 1 - 1 / coordinator.minibatches)
 
     @contextmanager
     def _own_words(self, again: str) -> Iterator[None]:
-        """A run's complaints in the estimator's terms: what is no parameter is one of `settings`.
+        """Convert a run's errors to the estimator's terms; settings that are not parameters belong to `settings`.
 
         Parameters
         ----------
         again
-            What goes on from the last fit.
+            Name of the feature that continues from the last fit, for messages.
         """
         try:
             yield
@@ -254,7 +254,7 @@ class DyadicChain(BaseEstimator):  # type: ignore[misc]
 
 
 def _shape(dataset: Dataset, rows: tuple[NDArray[np.int64], NDArray[np.int64]]) -> DataShape:
-    """The sizes of a data set; of numbers with their variances among the rows to train and to validate on."""
+    """Return the sizes of a data set; for numbers, with their variances in the rows for training and validation."""
     shape = dataset.sizes
     if shape.numbers is None:
         return shape
@@ -272,12 +272,12 @@ def scaled(
     dtype: str,
     what: str,
 ) -> NDArray[np.float64]:
-    """Columns as the network has them.
+    """Scale columns for the network.
 
     Raises
     ------
     ValueError
-        Naming the column of a value that is not finite in `dtype` then.
+        If a scaled value is not finite in `dtype`; the error names its column.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         found = (values - offset) * factor
@@ -289,10 +289,10 @@ def scaled(
 
 
 def scaling(scale: str | None, X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Offset and factor of each column; one that never changes (up to rounding) is measured in its own size."""
+    """Return offset and factor of each column; a constant column (up to rounding) is divided by its magnitude."""
     if scale is None:
         return np.zeros(X.shape[1]), np.ones(X.shape[1])
-    # Measured in powers of two, numbers keep their digits, and no square overflows or underflows; 0 and 1 stay.
+    # Scale by powers of two, which is exact, so that no square overflows or underflows; 0 and 1 do not change.
     largest = np.abs(X).max(axis=0)
     exponent = np.frexp(largest)[1] - (largest > 0)
     X = np.ldexp(X, -exponent)

@@ -1,4 +1,4 @@
-"""The classifier: fits a network to labelled samples, and predicts with what it settles to."""
+"""The classifier: fit a network to labelled samples, and predict from its settled outputs."""
 
 from __future__ import annotations
 
@@ -20,67 +20,67 @@ from dyadnet.sklearn.parameters import ClassifierParameters
 
 
 class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
-    """A chain of dyadic neurons that tells classes, trained by its Hebbian contrast.
+    """A classifier: a chain of dyadic neurons, trained by its Hebbian contrast.
 
     Parameters
     ----------
     hidden_layer_sizes
-        Neurons of each hidden layer, or of the only one.
+        Number of neurons in each hidden layer, or in the only one.
     lam
-        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection. Or
-        ``"asymmetric"``: feedback has weights of its own.
+        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric, or any value between; one value, or one for each projection.
+        ``"asymmetric"``: feedback has its own weights.
     loss
-        ``cross-entropy`` (softmax over linear outputs) ``squared-error`` (outputs bounded as hidden neurons are), or
+        ``cross-entropy`` (softmax over linear outputs), ``squared-error`` (outputs bounded like hidden neurons), or
         another of `dyadnet.network.losses.LOSSES` for classes.
     activation
-        Of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
+        Activation of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
     gain
         Initial weights have a standard deviation of gain/√n_pre.
     beta
         Strength of the nudge.
     learning_rate_init
-        Of Adam; it falls to zero along a cosine over `max_iter` epochs.
+        Learning rate of Adam; it decreases to zero along a cosine over `max_iter` epochs.
     alpha
         Decoupled weight decay.
     batch_size
-        Samples that settle and are learned from together; all of them if there are fewer.
+        Minibatch size; all samples if there are fewer.
     max_iter
-        Epochs.
+        Number of epochs.
     early_stopping
-        Keep `validation_fraction` of the samples aside, stop after `n_iter_no_change` epochs without a better
-        accuracy on them, and keep the weights that were best (of equals, those of the smallest loss); otherwise learn
-        from all samples and keep the last weights.
+        Whether to hold out `validation_fraction` of the samples, stop after `n_iter_no_change` epochs without a better
+        accuracy on them, and keep the best weights (among equals, those with the smallest loss). Otherwise all samples
+        are used for training, and the last weights are kept.
     scale
-        Of each feature, from the samples that are learned from: ``standard`` (zero mean, unit deviation), ``minmax``
-        (from 0 to 1), or None (as it is).
+        Scaling of each feature, derived from the training samples: ``standard`` (zero mean, unit deviation),
+        ``minmax`` (from 0 to 1), or None (unchanged).
     class_weight
-        How often samples of a class are learned from, relative to the others: a weight for each label (1 unless given),
-        ``balanced`` (every class equally often), or None (as they come). Times the samples' own weights.
+        How often samples of a class are used, relative to other classes: a weight for each label (default 1),
+        ``balanced`` (every class equally often), or None (unchanged). It is multiplied by the samples' own weights.
     warm_start
-        Go on from the weights of the last fit, with the scale of the first.
+        Whether to start from the weights of the last fit, with the scale of the first.
     settings
-        Further settings, as a run's configuration writes them; they win over all others. ``{"imperfections":
-        {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages. Those in `NOT_TAKEN` are refused, and
-        beside a whole network of their own the parameters `OF_THE_CHAIN`.
+        Further settings, in the form of a run's configuration; they override all others. For example,
+        ``{"imperfections": {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages. Settings in
+        `NOT_TAKEN` are refused. If they define a whole network, the parameters `OF_THE_CHAIN` are refused.
     random_state
-        Of every random draw.
+        Seed or generator of all random draws.
 
     Attributes
     ----------
     classes_
         Labels, in the order of the outputs.
     n_features_in_
-        Features of a sample.
+        Number of features of a sample.
     n_iter_
-        Epochs trained.
+        Number of epochs trained.
     loss_curve_
         Mean loss over each epoch's minibatches.
     validation_scores_
-        Accuracy on the samples kept aside after each epoch; only with `early_stopping`.
+        Accuracy on the held-out samples after each epoch; only with `early_stopping`.
     offset_, factor_
-        A feature x goes into the network as (x − offset_)·factor_.
+        The network's input for a feature x is (x − offset_)·factor_.
     parameters_
-        Trained weights by block, then by name, as `dyadnet.learning.block.Block.parameters` has them.
+        Trained weights by block, then by name; see `dyadnet.learning.block.Block.parameters`.
     config_
         The whole configuration, a `dyadnet.RunConfig`.
     """
@@ -130,7 +130,7 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from samples; if that fails or is interrupted, the estimator stays as it was.
+        """Fit the network to samples. If this fails or is interrupted, the estimator does not change.
 
         Parameters
         ----------
@@ -139,54 +139,55 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
         y
             Labels of any kind, shape (samples,).
         sample_weight
-            How often each sample is learned from, relative to the others, shape (samples,): one of weight 2 twice as
-            often as one of weight 1, one of weight 0 never. Samples that are kept aside count alike.
+            How often each sample is used, relative to the others, shape (samples,). A sample of weight 2 is used twice
+            as often as one of weight 1, and one of weight 0 is never used. Held-out samples all count equally.
 
         Raises
         ------
         ValueError
             If samples or a parameter cannot be used.
         DivergedError
-            If a relaxation runs away.
+            If a relaxation diverges.
         """
         return self._learn(X, y, sample_weight)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """Learn from samples once, going on from what was learned before.
+        """Train one epoch on samples, continuing from the present weights.
 
-        The first call, unless it follows a fit, begins anew, with the scale of its samples. The learning rate stays at
-        `learning_rate_init`; the optimiser's averages go on from call to call. If it fails, nothing has changed.
+        The first call starts a new network with the scale of its samples, unless it follows a fit. The learning rate
+        stays at `learning_rate_init`, and the optimiser's averages continue from call to call. If the call fails,
+        nothing has changed.
 
         Parameters
         ----------
         X, y, sample_weight
-            As `fit` has them.
+            As in `fit`.
         classes
-            All labels that there will be; the first call needs them unless its samples have them all.
+            All labels that will occur; the first call needs them unless its samples contain them all.
 
         Raises
         ------
         ValueError, DivergedError
-            As `fit` raises them; and if there is a label that the first call did not know of.
+            As in `fit`, and if there is a label that was unknown at the first call.
         """
         return self._learn(X, y, sample_weight, once=True, classes=classes)
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities of the classes, shape (samples, classes).
+        """Return the probabilities of the classes, shape (samples, classes).
 
-        Softmax of the settled outputs, or, for the squared error, those outputs over their sum: either loss is
-        smallest where they are the probabilities of the classes.
+        They are the softmax of the settled outputs, or, for the squared error, the outputs divided by their sum. Both
+        losses are minimal if these are the true probabilities.
         """
         outputs = self.outputs(X)
         return LOSSES[self.config_.network.loss].probabilities(outputs)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
-        """Logarithms of `predict_proba`, also where that is too small for a number; −∞ where it is 0 by itself."""
+        """Return the logarithms of `predict_proba`, also where that underflows; −∞ where it is exactly 0."""
         outputs = self.outputs(X)
         return LOSSES[self.config_.network.loss].log_probabilities(outputs)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each sample, shape (samples,)."""
+        """Return the most probable class of each sample, shape (samples,)."""
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
 
@@ -222,7 +223,7 @@ class DyadicClassifier(ClassifierMixin, DyadicChain):  # type: ignore[misc]
         return np.searchsorted(known, y).astype(np.int64)
 
     def _known(self, found: NDArray[Any], classes: Any, *, again: bool) -> NDArray[Any]:
-        """All classes that `partial_fit` is to know of."""
+        """Return all classes that `partial_fit` must know."""
         known = found if classes is None else np.unique(classes)
         if again:
             if classes is not None and not np.array_equal(known, self.classes_):

@@ -1,4 +1,4 @@
-"""What each parameter of the estimators may be, and the configuration that they come to."""
+"""The legal parameters of the estimators, and their conversion to a run's configuration."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ NOT_TAKEN = {
     **dict.fromkeys(("engine", "cluster", "recovery", "faults"), "everything runs in this process"),
     **dict.fromkeys(("checkpoint", "record", "probe", "metrics"), "a fit writes and serves nothing while it goes"),
 }
-"""Settings of a run that would have no effect here, and why."""
+"""Settings of a run that would have no effect here, with the reasons."""
 OF_THE_CHAIN = {"hidden_layer_sizes", "lam", "activation", "gain", "loss"}
 """Parameters that describe a chain of layers."""
 
 
 class EstimatorParameters(Spec):
-    """What each parameter of any estimator may be; nothing that would have to be converted is."""
+    """Legal parameters of all estimators; values are not converted to other types."""
 
     model_config = {**Spec.model_config, "strict": True}
 
@@ -84,24 +84,24 @@ class EstimatorParameters(Spec):
 
     @property
     def whole_network(self) -> bool:
-        """Whether the settings describe a network of their own, in place of the chain of layers."""
+        """Whether the settings define a whole network in place of the chain of layers."""
         graph = (self.settings or {}).get("network")
         return isinstance(graph, dict) and "layered" not in graph
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """What the output neurons are, as ``network.layered`` has it."""
+        """Settings of the output neurons, in the form of ``network.layered``."""
         raise NotImplementedError
 
     def configuration(
         self, features: int, outputs: int, samples: int, seed: int, *, constant: bool = False
     ) -> RunConfig:
-        """The whole configuration of a fit.
+        """Create the whole configuration of a fit.
 
         Parameters
         ----------
         constant
-            Keep the learning rate as it is, in place of letting it fall over `max_iter` epochs.
+            Whether to keep the learning rate constant instead of decreasing it over `max_iter` epochs.
         """
         settings = self.settings or {}
         for key, value in flattened(settings).items():
@@ -137,7 +137,7 @@ class EstimatorParameters(Spec):
 
 
 class ClassifierParameters(EstimatorParameters):
-    """What each parameter of `dyadnet.sklearn.DyadicClassifier` may be."""
+    """Legal parameters of `dyadnet.sklearn.DyadicClassifier`."""
 
     loss: str
     class_weight: Literal["balanced"] | dict[Any, Annotated[float, Field(ge=0)]] | None
@@ -151,23 +151,23 @@ class ClassifierParameters(EstimatorParameters):
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """Linear for cross-entropy, bounded as hidden neurons are otherwise."""
+        """Settings of the outputs: linear for cross-entropy, else bounded like hidden neurons."""
         return {"loss": self.loss}
 
 
 class RegressorParameters(EstimatorParameters):
-    """What each parameter of `dyadnet.sklearn.DyadicRegressor` may be."""
+    """Legal parameters of `dyadnet.sklearn.DyadicRegressor`."""
 
     target_scale: Literal["standard"] | None
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """Linear, so that they can become any number."""
+        """Settings of the outputs: linear, so that they can reach any number."""
         return {"loss": "squared-error", "output_activation": "linear"}
 
 
 def plain(value: Any) -> Any:
-    """The same without numpy: its scalars as Python's numbers; its arrays, and any sequence, as lists."""
+    """Convert NumPy scalars to Python numbers, and NumPy arrays and all sequences to lists."""
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     if isinstance(value, Mapping):

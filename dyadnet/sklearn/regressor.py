@@ -1,4 +1,4 @@
-"""The regressor: fits a network to samples with numbers, and predicts with what it settles to."""
+"""The regressor: fit a network to samples with numeric targets, and predict from its settled outputs."""
 
 from __future__ import annotations
 
@@ -17,66 +17,67 @@ from dyadnet.sklearn.parameters import RegressorParameters
 
 
 class DyadicRegressor(RegressorMixin, DyadicChain):  # type: ignore[misc]
-    """A chain of dyadic neurons that predicts numbers, trained by its Hebbian contrast on the squared error.
+    """A regressor: a chain of dyadic neurons, trained by its Hebbian contrast on the squared error.
 
     Outputs are linear.
 
     Parameters
     ----------
     hidden_layer_sizes
-        Neurons of each hidden layer, or of the only one.
+        Number of neurons in each hidden layer, or in the only one.
     lam
-        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric; or anything between, or one for each projection. Or
-        ``"asymmetric"``: feedback has weights of its own.
+        λ: 0 skew-symmetric, ½ feedforward, 1 symmetric, or any value between; one value, or one for each projection.
+        ``"asymmetric"``: feedback has its own weights.
     activation
-        Of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
+        Activation of hidden neurons; a key of `dyadnet.network.activations.ACTIVATIONS`.
     gain
         Initial weights have a standard deviation of gain/√n_pre.
     beta
         Strength of the nudge.
     learning_rate_init
-        Of Adam; it falls to zero along a cosine over `max_iter` epochs.
+        Learning rate of Adam; it decreases to zero along a cosine over `max_iter` epochs.
     alpha
         Decoupled weight decay.
     batch_size
-        Samples that settle and are learned from together; all of them if there are fewer.
+        Minibatch size; all samples if there are fewer.
     max_iter
-        Epochs.
+        Number of epochs.
     early_stopping
-        Keep `validation_fraction` of the samples aside, stop after `n_iter_no_change` epochs without a smaller loss on
-        them, and keep the weights that were best; otherwise learn from all samples and keep the last weights.
+        Whether to hold out `validation_fraction` of the samples, stop after `n_iter_no_change` epochs without a smaller
+        loss on them, and keep the best weights. Otherwise all samples are used for training, and the last weights are
+        kept.
     scale
-        Of each feature, from the samples that are learned from: ``standard`` (zero mean, unit deviation), ``minmax``
-        (from 0 to 1), or None (as it is).
+        Scaling of each feature, derived from the training samples: ``standard`` (zero mean, unit deviation),
+        ``minmax`` (from 0 to 1), or None (unchanged).
     target_scale
-        Of each target likewise: ``standard`` or None. Predictions are in the targets' own unit.
+        Scaling of each target: ``standard`` or None. Predictions are in the targets' own unit.
     warm_start
-        Go on from the weights of the last fit, with the scales of the first.
+        Whether to start from the weights of the last fit, with the scales of the first.
     settings
-        Further settings, as a run's configuration writes them; they win over all others. ``{"imperfections":
-        {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages. Those in `NOT_TAKEN` are refused, and
-        beside a whole network of their own the parameters `OF_THE_CHAIN`.
+        Further settings, in the form of a run's configuration; they override all others. For example,
+        ``{"imperfections": {"channel": {"loss": 0.1}}}`` trains and predicts with lost messages. Settings in
+        `NOT_TAKEN` are refused. If they define a whole network, the parameters `OF_THE_CHAIN` are refused.
     random_state
-        Of every random draw.
+        Seed or generator of all random draws.
 
     Attributes
     ----------
     n_features_in_
-        Features of a sample.
+        Number of features of a sample.
     n_outputs_
-        Numbers of a target.
+        Number of values of a target.
     n_iter_
-        Epochs trained.
+        Number of epochs trained.
     loss_curve_
-        Mean loss over each epoch's minibatches, half the squared error of scaled targets, summed over outputs.
+        Mean loss over each epoch's minibatches: half the squared error of scaled targets, summed over outputs.
     validation_scores_
-        R² on the samples kept aside after each epoch; only with `early_stopping`.
+        R² on the held-out samples after each epoch; only with `early_stopping`.
     offset_, factor_
-        A feature x goes into the network as (x − offset_)·factor_.
+        The network's input for a feature x is (x − offset_)·factor_.
     target_offset_, target_factor_
-        An output that settles at s predicts s/target_factor_ + target_offset_.
+        The prediction of an output that settles at s is s/target_factor_ + target_offset_.
     parameters_
-        Trained weights by block, then by name, as `dyadnet.learning.block.Block.parameters` has them.
+        Trained weights by block, then by name; see `dyadnet.learning.block.Block.parameters`.
     config_
         The whole configuration, a `dyadnet.RunConfig`.
     """
@@ -124,7 +125,7 @@ class DyadicRegressor(RegressorMixin, DyadicChain):  # type: ignore[misc]
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from samples; if that fails or is interrupted, the estimator stays as it was.
+        """Fit the network to samples. If this fails or is interrupted, the estimator does not change.
 
         Parameters
         ----------
@@ -133,39 +134,39 @@ class DyadicRegressor(RegressorMixin, DyadicChain):  # type: ignore[misc]
         y
             Numbers, shape (samples,) or (samples, outputs).
         sample_weight
-            How often each sample is learned from, relative to the others, shape (samples,): one of weight 2 twice as
-            often as one of weight 1, one of weight 0 never. Samples that are kept aside count alike.
+            How often each sample is used, relative to the others, shape (samples,). A sample of weight 2 is used twice
+            as often as one of weight 1, and one of weight 0 is never used. Held-out samples all count equally.
 
         Raises
         ------
         ValueError
             If samples or a parameter cannot be used.
         DivergedError
-            If a relaxation runs away.
+            If a relaxation diverges.
         """
         return self._learn(X, y, sample_weight)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from samples once, going on from what was learned before.
+        """Train one epoch on samples, continuing from the present weights.
 
-        The first call, unless it follows a fit, begins anew, with the scales of its samples and targets. The learning
-        rate stays at `learning_rate_init`; the optimiser's averages go on from call to call. If it fails, nothing has
-        changed.
+        The first call starts a new network with the scales of its samples and targets, unless it follows a fit. The
+        learning rate stays at `learning_rate_init`, and the optimiser's averages continue from call to call. If the
+        call fails, nothing has changed.
 
         Parameters
         ----------
         X, y, sample_weight
-            As `fit` has them.
+            As in `fit`.
 
         Raises
         ------
         ValueError, DivergedError
-            As `fit` raises them.
+            As in `fit`.
         """
         return self._learn(X, y, sample_weight, once=True)
 
     def predict(self, X: Any) -> NDArray[np.float64]:
-        """Numbers in the targets' unit, of shape (samples,), or (samples, outputs) where y had two dimensions."""
+        """Predict numbers in the targets' unit, of shape (samples,), or (samples, outputs) if y had two dimensions."""
         found = self.outputs(X) / self.target_factor_ + self.target_offset_
         return np.asarray(found[:, 0] if self._flat else found)
 

@@ -1,4 +1,4 @@
-"""Studies: many small runs over a grid or random draws of settings, and what they show as a table and as maps."""
+"""Studies: many small runs over a grid or random draws of settings, with results as a table and as maps."""
 
 from dyadnet.study.definition import Study, read_study
 from dyadnet.study.folder import StudyFolder

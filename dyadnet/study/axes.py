@@ -14,7 +14,7 @@ from dyadnet.schema import Spec
 
 
 class UniformLaw(Spec):
-    """Evenly from `low` to `high`; whole numbers, both ends included, with `integer`."""
+    """Uniform distribution from `low` to `high`; with `integer`, whole numbers including both ends."""
 
     kind: Literal["uniform"] = "uniform"
     low: float
@@ -28,14 +28,14 @@ class UniformLaw(Spec):
         return self
 
     def draw(self, generator: np.random.Generator) -> float | int:
-        """One value."""
+        """Draw one value."""
         if self.integer:
             return int(generator.integers(math.ceil(self.low), math.floor(self.high), endpoint=True))
         return float(generator.uniform(self.low, self.high))
 
 
 class LogUniformLaw(Spec):
-    """Evenly on a logarithmic scale from `low` to `high`."""
+    """Log-uniform distribution from `low` to `high`; with `integer`, rounded to whole numbers."""
 
     kind: Literal["loguniform"] = "loguniform"
     low: float = Field(gt=0)
@@ -49,19 +49,19 @@ class LogUniformLaw(Spec):
         return self
 
     def draw(self, generator: np.random.Generator) -> float | int:
-        """One value."""
+        """Draw one value."""
         value = float(np.exp(generator.uniform(math.log(self.low), math.log(self.high))))
         return round(value) if self.integer else value
 
 
 class ChoiceLaw(Spec):
-    """Any of `values`, each as likely."""
+    """Choice among `values`, all with the same probability."""
 
     kind: Literal["choice"] = "choice"
     values: list[Any] = Field(min_length=1)
 
     def draw(self, generator: np.random.Generator) -> Any:
-        """One value."""
+        """Draw one value."""
         return self.values[int(generator.integers(len(self.values)))]
 
 
@@ -73,7 +73,7 @@ def _as_text(value: Any) -> Any:
 
 
 Tick = Annotated[str, BeforeValidator(_as_text)]
-"""What a plot calls a value: a word or a number."""
+"""Tick label of a value in a plot; numbers are converted to text."""
 
 
 class Axis(Spec):
@@ -84,19 +84,19 @@ class Axis(Spec):
     key
         Dotted path of any setting of a run.
     also
-        Further settings that go along with it, and by what factor: values must be numbers then.
+        Further settings that are set to the value times a factor; all values must then be numbers.
     grid
-        Its values, in the order in which they are drawn; any YAML values.
+        Values of the setting, in the order in which plots show them; any YAML values.
     random
-        The law of its values instead; the study's `samples` says how many are drawn.
+        Distribution of random values, instead of a grid; the study's `samples` is the number of draws.
     name
-        Its column in the table; the key unless given.
+        Column in the table; default: the key.
     label
-        What a plot calls it; the name unless given.
+        Label in plots; default: the name.
     ticks
-        What a plot calls the values of the grid, one each.
+        Tick labels of the grid's values in plots, one for each.
     scale
-        Of a line plot: ``linear``, ``log``, or ``even``: grid values side by side. Maps are always even.
+        Scale of a line plot: ``linear``, ``log``, or ``even`` (grid values at equal distances). Maps are always even.
     """
 
     key: str = Field(min_length=1)
@@ -130,31 +130,31 @@ class Axis(Spec):
 
     @property
     def keys(self) -> list[str]:
-        """All settings that it sets."""
+        """All settings that the axis sets."""
         return [self.key, *self.also]
 
     def settings(self, value: Any) -> dict[str, Any]:
-        """What one of its values means, by dotted path."""
+        """Return the settings for one value of the axis, by dotted path."""
         return {self.key: value} | {key: factor * value for key, factor in self.also.items()}
 
     @property
     def column(self) -> str:
-        """Its column in the table."""
+        """Column of the axis in the table."""
         return self.name or self.key
 
     @property
     def title(self) -> str:
-        """What a plot calls it."""
+        """Label of the axis in plots."""
         return self.label or self.column
 
     def drawn(self, seed: int, sample: int) -> Any:
-        """The value of one sample; depends on nothing but the seed, the key and the number of the sample."""
+        """Draw the value of one sample. It depends only on the seed, the key and the number of the sample."""
         assert self.random is not None
         return self.random.draw(Stream(seed, "study", self.key).at(tick=sample))
 
 
 def _same(one: Any, other: Any) -> bool:
-    # 1 and 1.0 are the same value of any setting; true is none of them.
+    # 1 and 1.0 are the same value for any setting; True differs from both.
     return (type(one) is type(other) or (_number(one) and _number(other))) and bool(one == other)
 
 

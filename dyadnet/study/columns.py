@@ -1,4 +1,4 @@
-"""The columns of a study's table: what identifies a trial, and what was measured."""
+"""The columns of a study's table: identity and measured metrics of each trial."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class StudyMetric:
     Attributes
     ----------
     label
-        What a plot calls it.
+        Label in plots.
     scale
         ``fraction`` (drawn in per cent), ``number`` or ``count`` (drawn on a logarithmic colour scale).
     better
-        Whether more or less of it is better.
+        Whether larger (``more``) or smaller (``less``) values are better.
     signed
-        Whether it is a difference to the base, whose sign is told.
+        Whether it is a difference to the base, which is shown with its sign.
     """
 
     label: str
@@ -59,29 +59,29 @@ METRICS = {
     "step": StudyMetric("step", "number", "more"),
     "seconds": StudyMetric("seconds", "number"),
 }
-"""What a table holds of a trial.
+"""Metrics of a trial in the table.
 
-Accuracies are those of the epoch that was best on validation, the loss is the last epoch's, the gap is training
-accuracy (as it was while that epoch went on) minus test accuracy. Where targets are numbers, R² and errors of that
-epoch take their place, and where they are images, PSNR and SSIM come to them. Sweeps, ticks, `capped` and counts are of
-training, over all epochs; `saved` is the part of the numbers that send-on-delta did not send.
+Accuracies are those of the epoch that was best on validation; the loss is that of the last epoch. The gap is the
+training accuracy (measured during that epoch) minus the test accuracy. Where targets are numbers, R² and errors of that
+epoch replace the accuracies; where they are images, PSNR and SSIM are added. Sweeps, ticks, `capped` and counts refer
+to training, over all epochs. `saved` is the fraction of numbers that send-on-delta did not send.
 """
 
 OF_CLASSES = ("test_accuracy", "validation_accuracy", "train_accuracy", "ideal_accuracy", "gap")
 OF_NUMBERS = ("test_r2", "validation_r2", "train_r2", "ideal_r2", "test_mae", "test_squared_error")
 OF_IMAGES = ("test_psnr", "validation_psnr", "train_psnr", "ideal_psnr", "test_ssim")
-"""Which of them there are where targets are classes, where they are numbers, and where these are images."""
+"""Metrics that exist only where targets are classes, where they are numbers, and where they are images."""
 DIFFERENCE = "_difference"
-"""How the column of a metric's difference to the base ends."""
+"""Suffix of the columns with a metric's difference to the base."""
 DIFFERENCES = {
     f"{name}{DIFFERENCE}": replace(metric, label=f"{metric.label} − the base's", signed=True)
     for name, metric in METRICS.items()
 }
-"""The same minus that of the base alone, of the same model and seed."""
+"""Each metric minus its value in the run of the base alone with the same model and seed."""
 MEASURES = METRICS | DIFFERENCES
-"""Everything that is plotted and summarised."""
+"""All metrics that can be plotted and summarised."""
 
 IDENTITY = ("trial", "status", "error", "variant", "model", "seed")
 REST = ("epochs", "chance", "weights_sha256")
-"""Epochs completed, the accuracy of guessing (of classes), and the hash of the last weights."""
+"""Number of completed epochs, accuracy of guessing (for classes), and hash of the last weights."""
 FIXED = (*IDENTITY, *REST, *METRICS)

@@ -1,4 +1,4 @@
-"""What a study is: a base, the settings that vary, models, seeds, and what to map. Read from YAML."""
+"""The definition of a study, read from YAML: a base, the settings that vary, models, seeds, and metrics to plot."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Positive = Annotated[int, Field(ge=1)]
 Model = Literal["hm", "ffm", "sshm", "asymmetric"]
 Keep = Literal["curves", "constants", "generalisation"]
 Settings = dict[str, Any]
-"""Settings over the base's: keys are dotted paths or nested mappings, as after ``--set``."""
+"""Settings that override the base; keys are dotted paths or nested mappings, as for ``--set``."""
 REFERENCE = "reference"
-"""The variant of runs of the base alone, which plots show as the level to compare with."""
+"""Variant name of the runs of the base alone, which plots show as the reference level."""
 MOST = 100_000
-"""Seeds of a study, and trials."""
+"""Largest number of seeds, and of trials, of a study."""
 RESERVED = {
     "seed": "a study lists its seeds under 'seeds'",
     "engine": "every trial is one process",
@@ -35,24 +35,24 @@ RESERVED = {
     "dynamics.mode": "trials run in virtual time",
     "probe": "a trial keeps no probes",
 }
-"""Settings that a study decides itself."""
+"""Settings that a study determines itself, with the reasons."""
 
 
 class Base(Spec):
-    """What all trials have in common.
+    """Settings that all trials share.
 
     Attributes
     ----------
     config
-        A run's settings; a preset with the trial's model unless given.
+        File with a run's settings; default: a preset with the trial's model.
     preset
-        Its name; that of `data` unless given.
+        Name of the preset; default: that of `data`.
     data
-        As ``--data`` of ``dyadnet train``.
+        Data set, as for ``--data`` of ``dyadnet train``.
     model
-        Whose preset it is where the study names no models.
+        Model of the preset if the study lists no models.
     set
-        Settings over those.
+        Settings that override the above.
     by_model
         Further settings for some models.
     """
@@ -66,21 +66,21 @@ class Base(Spec):
 
 
 class Variant(Spec):
-    """One way of running every trial, such as with a fixed step or a tuned one; each gets maps of its own."""
+    """Settings under which every trial is run, for example a fixed or a tuned step. Each variant has its own maps."""
 
     title: str | None = None
     set: Settings = {}
 
 
 class Study(Spec):
-    """A whole study.
+    """The definition of a study.
 
     Attributes
     ----------
     name
-        Of its folder; the file's name unless given.
+        Name of the study's folder; default: the name of its file.
     title, description
-        What figures and the summary are headed by.
+        Heading of figures and summary.
     axes
         Settings that vary: grids are crossed, random draws are made `samples` times.
     samples
@@ -88,24 +88,24 @@ class Study(Spec):
     draws
         Seed of the random draws.
     variants
-        Each runs the whole study again, under other settings.
+        Variants by name; each runs the whole study with other settings.
     models
-        ``hm``, ``ffm``, ``sshm``, ``asymmetric``; the base's own λ if empty.
+        Any of ``hm``, ``ffm``, ``sshm``, ``asymmetric``; if empty, the base's own λ is used.
     seeds
-        How many (0, 1, …), or which.
+        Number of seeds (0, 1, …), or a list of seeds.
     epochs
-        Of every trial; the base's unless given.
+        Epochs of every trial; default: those of the base.
     metrics
-        Columns of the table that are plotted and summarised; the first is the summary's.
+        Columns of the table that are plotted and summarised; the first is the default of `Results.plot`.
     reference
-        Run the base alone too, for every model and seed.
+        Whether to also run the base alone, for every model and seed.
     interval
-        What stands behind ± and is drawn as a band: ``t95``, ``se``, ``sd`` or ``none``; see
+        Interval after ± and in bands of plots: ``t95``, ``se``, ``sd`` or ``none``; see
         `dyadnet.study.intervals.margin`.
     differences
-        Plot and summarise every metric's difference to the base alone too, paired by seed.
+        Whether to also plot and summarise every metric's difference to the base alone, paired by seed.
     keep
-        What a trial's file holds beside its row of the table; see `dyadnet.study.kept`.
+        Further contents of a trial's file, beside its row of the table; see `dyadnet.study.kept`.
     """
 
     name: str = ""
@@ -152,7 +152,7 @@ class Study(Spec):
 
     @property
     def measures(self) -> list[str]:
-        """Columns of the table that are plotted and summarised, differences after what they are of."""
+        """Columns of the table that are plotted and summarised: metrics, then their differences to the base."""
         return [*self.metrics, *(f"{name}{DIFFERENCE}" for name in self.metrics if self.differences)]
 
     @property
@@ -161,14 +161,14 @@ class Study(Spec):
         return [axis for axis in self.axes if axis.grid is not None]
 
     def scored(self, *, numbers: bool, images: bool = False) -> Study:
-        """The same study with metrics that its targets have, classes, numbers or images.
+        """Return the study with metrics that fit its targets: classes, numbers or images.
 
-        Where it asks for none, R² of numbers and PSNR of images.
+        If the study names no metrics, numbers are scored by R², and images by PSNR.
 
         Raises
         ------
         ConfigError
-            If it asks for a metric of the other kind of targets.
+            If the study names a metric that its targets do not have.
         """
         if numbers and "metrics" not in self.model_fields_set:
             return self.model_copy(update={"metrics": ["test_psnr" if images else "test_r2"]})
@@ -182,12 +182,12 @@ class Study(Spec):
 
     @property
     def model_names(self) -> list[str]:
-        """Models, or one without a name."""
+        """Names of the models, or one empty name."""
         return [*self.models] or [""]
 
     @property
     def variant_names(self) -> list[str]:
-        """Variants, or one without a name."""
+        """Names of the variants, or one empty name."""
         return [*self.variants] or [""]
 
     @property
@@ -197,14 +197,14 @@ class Study(Spec):
 
 
 def read_study(path: Path) -> Study:
-    """A study from its file; the base's configuration is looked for beside it, and so is a file of data.
+    """Read a study from its file. Paths of the base's configuration and data are relative to that file.
 
-    Data that is not there is looked for where the command is given, as the command line's is.
+    If the data are not found there, their path is relative to the working directory, as on the command line.
 
     Raises
     ------
     ConfigError
-        Naming the field, its value and what is legal.
+        If a value is not legal; the error names the field, its value and what is legal.
     """
     values = read_yaml(path, "STUDY")
     try:
@@ -225,7 +225,7 @@ def read_study(path: Path) -> Study:
 
 
 def overlaps(one: str, other: str) -> bool:
-    """Whether two dotted paths are the same setting, or one is a part of the other."""
+    """Return whether two dotted paths are the same setting, or one contains the other."""
     return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
@@ -263,7 +263,7 @@ def _check_names(study: Study) -> None:
 
 
 def _check_keys(study: Study) -> None:
-    """That nothing sets what something else of the study decides: it would be ignored without a word."""
+    """Check that no setting is determined in two places, because one of them would silently be ignored."""
     decided = {"learning.epochs": "epochs"} if study.epochs is not None else {}
     if study.models:
         decided |= dict.fromkeys(("learning.lam", "network.layered.lam", "network.lam"), "models")

@@ -1,8 +1,7 @@
-"""A study's folder: its definition, one small file a finished trial, the table, the summary and the plots.
+"""A study's folder: its definition, one small file per finished trial, the table, the summary and the plots.
 
-Every file is written whole or not at all. What has finished is known from the trials' files alone, so that a study
-that was stopped anywhere, even by the loss of power, goes on from there. Long trials have a folder each while they go
-on, with checkpoints that they go on from.
+Every file is written atomically. The trials' files alone record which trials have finished, so a study can resume after
+any interruption, even a loss of power. A long trial has its own folder while it runs, with checkpoints to resume from.
 """
 
 from __future__ import annotations
@@ -34,28 +33,28 @@ TABLE = "results.csv"
 SUMMARY = "summary.md"
 LOCK = ".lock"
 PRESENTATION = {"title", "description", "metrics", "interval", "differences"}
-"""Fields of a study that no trial depends on: they may change when a study goes on."""
+"""Fields of a study that do not affect trials, so that they may change when a study resumes."""
 AXIS_PRESENTATION = {"label", "ticks", "scale"}
 
 
 class StudyFolder:
-    """Where a study writes.
+    """The folder that a study writes to.
 
     Parameters
     ----------
     path
-        New or empty, or the folder of this very study, which then goes on.
+        A new or empty folder, or the folder of the same study, which then resumes.
     study
-        Its definition.
+        The study's definition.
     trials
-        Its plan.
+        The study's plan.
 
     Raises
     ------
     RunFolderError
-        If it is in use, holds anything else, or cannot be written. Nothing is changed then.
+        If the folder is in use, holds anything else, or cannot be written. Nothing is changed then.
     ConfigError
-        If it holds a study of another definition, naming the first difference.
+        If the folder holds a study with another definition; the error names the first difference.
     """
 
     def __init__(self, path: Path, study: Study, trials: list[Trial]) -> None:
@@ -96,12 +95,12 @@ class StudyFolder:
             raise
 
     def discard(self) -> bool:
-        """Take back what was written, unless it was here before or a trial has begun: the study could not begin.
+        """Remove what was written because the study could not begin, unless it resumed or a trial has begun.
 
         Returns
         -------
         bool
-            Whether nothing is left.
+            Whether everything was removed.
         """
         self.close()
         if not self._new or any((self.path / ONGOING).glob("*/*")):
@@ -110,16 +109,16 @@ class StudyFolder:
         return True
 
     def close(self) -> None:
-        """Let others use the folder."""
+        """Release the lock of the folder."""
         self._lock.close()
 
     def finished(self) -> dict[int, Result]:
-        """Results of the trials that have ended, by number; a damaged or incomplete file counts as not there.
+        """Return the results of finished trials by number. A damaged or incomplete file counts as missing.
 
         Raises
         ------
         RunFolderError
-            If a file is of another trial than its name says.
+            If a file belongs to another trial than its name says.
         """
         found: dict[int, Result] = {}
         for number, trial in self._trials.items():
@@ -133,19 +132,19 @@ class StudyFolder:
         return found
 
     def save(self, trial: Trial, result: Result) -> None:
-        """Keep how a trial ended; what it would have gone on from is needed no more, unless it is retried."""
+        """Write the result of a trial, and remove its checkpoints unless it failed and may be retried."""
         held = trial.identity | {"status": result.status, "error": result.error, "values": result.values}
         write_text(self._file(trial), json.dumps(held, indent=1) + "\n")
         if result.status == "failed":
             return
         place = self._ongoing(trial)
         shutil.rmtree(place, ignore_errors=True)
-        # Which fails until this was the last one.
+        # This succeeds only if no other trial has a folder there.
         with contextlib.suppress(OSError):
             place.parent.rmdir()
 
     def place(self, trial: Trial) -> Path:
-        """A folder where a trial keeps what it goes on from; its worker looks whether it sees it too."""
+        """Create and return the folder for a trial's checkpoints. The trial's worker checks that it sees it too."""
         place = self._ongoing(trial).absolute()
         place.mkdir(parents=True, exist_ok=True)
         return place
@@ -162,12 +161,12 @@ def _unusable(path: Path, problem: OSError) -> RunFolderError:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Raises
     ------
     DyadnetError
-        If it cannot be written.
+        If the file cannot be written.
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -175,7 +174,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write to, which takes its place once it is whole and on the disk."""
+    """Yield a temporary file beside `path`, which replaces `path` once it is complete and on disk."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
         os.close(descriptor)
@@ -195,7 +194,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _locked(descriptor: int) -> bool:
-    """Whether the file is ours alone now; the lock ends with the process, however that ends."""
+    """Lock the file exclusively and return whether that succeeded. The lock ends with the process in any case."""
     import fcntl
 
     try:
@@ -223,7 +222,7 @@ def _compared(values: dict[str, Any]) -> dict[str, Any]:
         for name, variant in values["variants"].items()
     }
     if values["base"]["data"] is not None and is_own(values["base"]["data"]):
-        # The same file may lie elsewhere now, as that of a run may.
+        # The file may have moved to another folder, as for a run.
         kept["base"] = values["base"] | {"data": Path(values["base"]["data"]).name}
     return kept
 
@@ -245,7 +244,7 @@ def _check_same(path: Path, study: Study, base: str | None) -> None:
 
 
 def _difference(ours: Any, theirs: Any, field: str) -> tuple[str, Any, Any] | None:
-    """The first place where two trees of plain values differ."""
+    """Return the first place where two trees of plain values differ, with both values; None if they are equal."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in [*ours, *(key for key in theirs if key not in ours)]:
             inner = f"{field}.{key}" if field else str(key)

@@ -1,4 +1,4 @@
-"""How far values of several seeds lie apart: what a study writes behind ±."""
+"""The spread of values over seeds, which a study writes after ±."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ T_QUANTILES = (
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 )
 # fmt: on
-"""The 0.975 quantile of Student's t for 1 to 30 degrees of freedom; beyond, the normal's 1.96 is within 4 %."""
+"""The 0.975 quantile of Student's t for 1 to 30 degrees of freedom; for more, 1.96 is accurate to 4 %."""
 NAMES: dict[Interval, str] = {
     "t95": "half the 95 % confidence interval of the mean (Student's t)",
     "se": "the standard error of the mean",
     "sd": "the standard deviation over seeds",
 }
-"""What stands behind ±, as tables and pictures say it."""
+"""Description of each interval for tables and pictures."""
 
 
 def margin(values: Sequence[float], interval: Interval = "t95") -> float | None:
-    """How far an interval reaches to either side of the mean; None for fewer than two values, and of ``none``.
+    """Return the half-width of an interval around the mean; None for fewer than two values, and for ``none``.
 
     Parameters
     ----------
     values
-        One a seed.
+        One value per seed.
     interval
-        ``t95``: half the 95 % confidence interval of the mean by Student's t; ``se``: its standard error; ``sd``: the
-        standard deviation of the values.
+        ``t95``: half the 95 % confidence interval of the mean by Student's t; ``se``: standard error of the mean;
+        ``sd``: standard deviation of the values.
     """
     count = len(values)
     if count < 2 or interval == "none":
@@ -46,5 +46,5 @@ def margin(values: Sequence[float], interval: Interval = "t95") -> float | None:
 
 
 def _quantile(freedom: int) -> float:
-    """Of Student's t, for so many degrees of freedom."""
+    """Return the 0.975 quantile of Student's t."""
     return T_QUANTILES[freedom - 1] if freedom <= len(T_QUANTILES) else 1.96

@@ -1,4 +1,4 @@
-"""What a trial's file may hold beside its row of the table: curves over epochs, Lipschitz constants, the true gap."""
+"""Optional contents of a trial's file: curves over epochs, Lipschitz constants, scores on the whole training part."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from dyadnet.study.definition import Keep
 from dyadnet.training.coordinator import Coordinator
 
 EQUILIBRIA = 5
-"""Test samples about whose equilibria a network is linearised."""
+"""Number of test samples at whose equilibria a network is linearised."""
 PARTS = ("train", "validation", "test")
 
 
 class BestWeights:
-    """A record that keeps nothing but the weights that were best on validation."""
+    """A record that stores only the weights best on validation; implements `dyadnet.runs.folder.Recorder`."""
 
     name = ""
 
@@ -37,35 +37,35 @@ class BestWeights:
         self.couplings: tuple[float, ...] = ()
 
     def metrics(self, line: dict[str, Any]) -> None:
-        """Not kept."""
+        """Ignored."""
 
     def machinery(self, line: dict[str, Any]) -> None:
-        """Not kept."""
+        """Ignored."""
 
     def probes(self, relaxation: int, recorded: dict[str, dict[str, NDArray[Any]]]) -> None:
-        """Not kept."""
+        """Ignored."""
 
     def trace(self, record: bytes) -> None:
-        """Not kept."""
+        """Ignored."""
 
     def event(self, line: dict[str, Any]) -> None:
-        """Not kept."""
+        """Ignored."""
 
     def lengths(self) -> dict[str, int]:
-        """Of nothing."""
+        """Return no lengths, because there are no records."""
         return {}
 
     def settle(self) -> None:
-        """There is nothing to wait for."""
+        """Do nothing, because nothing is written."""
 
     def rewind(self, lengths: Mapping[str, int]) -> None:
-        """There is nothing to take back."""
+        """Do nothing, because there are no records."""
 
     def ended(self, summary: Summary) -> None:
-        """The trial's result says how it ended."""
+        """Do nothing, because the trial's result contains the summary."""
 
     def save(self, name: str, manifest: dict[str, Any], parameters: Parameters) -> None:
-        """Keep the best."""
+        """Store the best weights."""
         if name == "best":
             self.couplings = tuple(manifest["couplings"])
             self.parameters = {
@@ -74,11 +74,11 @@ class BestWeights:
 
 
 def curves(network: Network, lines: Sequence[Line], seconds: Sequence[float]) -> dict[str, list[Any]]:
-    """One list over epochs of each thing that a figure may show.
+    """Return a list over epochs for each quantity that figures show.
 
-    Training's loss and accuracy (or R² and errors) are those of the minibatches as the epoch went on, means of the
-    compartments; those of the other parts are of the epoch's last weights without a nudge. `saturated` is the part of
-    the hidden neurons that the validation part leaves at either bound, `seconds` the time since the trial began.
+    Loss and accuracy (or R² and errors) of training are those of the minibatches during the epoch, from the means of
+    the compartments. Those of the other parts use the epoch's last weights, without a nudge. `saturated` is the
+    fraction of hidden neurons at either bound on the validation part; `seconds` is the time since the trial began.
     """
     names = ("loss", *(scores(lines[0]["validation"]) if lines else OF_CLASSES))
     found: dict[str, list[Any]] = {
@@ -92,7 +92,7 @@ def curves(network: Network, lines: Sequence[Line], seconds: Sequence[float]) ->
 
 
 def examined(coordinator: Coordinator, dataset: Dataset, best: BestWeights, keep: Sequence[Keep]) -> dict[str, Any]:
-    """What can be said of the best weights once training is over, by what is to be kept."""
+    """Evaluate the best weights after training, and return the contents selected by `keep`."""
     found: dict[str, Any] = {}
     coordinator.engine.load(best.parameters)
     if "generalisation" in keep:
@@ -104,7 +104,7 @@ def examined(coordinator: Coordinator, dataset: Dataset, best: BestWeights, keep
 
 
 def _constants(coordinator: Coordinator, dataset: Dataset, best: BestWeights) -> dict[str, Any]:
-    """Lipschitz constants without f′ (paper, table 1), and with f′ at the equilibria of test samples."""
+    """Return Lipschitz constants without f′ (paper, table 1), and with f′ at the equilibria of test samples."""
     trained = Trained(ideal(coordinator.config, best.couplings), best.parameters)
     try:
         network = assemble(trained.engine.blocks)
@@ -122,7 +122,7 @@ def _constants(coordinator: Coordinator, dataset: Dataset, best: BestWeights) ->
 
 
 def _hidden(network: Network, blocks: Mapping[str, Line]) -> float:
-    """Part of all neurons but the output's that is at either bound."""
+    """Return the fraction of all neurons except those of the output that are at either bound."""
     sizes = {name: b.size for name, b in Topology(network).blocks.items() if b.population.name != network.output}
     total: float = sum(blocks[name]["saturated"] * size for name, size in sizes.items())
     return total / max(sum(sizes.values()), 1)

@@ -1,4 +1,4 @@
-"""Line plots of a study: metrics over one axis, or over each of several, drawn from its table."""
+"""Line plots of a study: metrics over one axis, or over each of several axes, drawn from its table."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from dyadnet.study.table import Row, cell
 
 COLOURS = {"hm": "#c1542b", "ffm": "#2a7f62", "sshm": "#1f6fb4", "asymmetric": "#8a5aa8", "": "#333333"}
 CLOSE = 0.5
-"""A worst accuracy from which an axis need not reach down to guessing."""
+"""If all accuracies are above this, the y axis need not include the level of guessing."""
 BAND = 0.16
-"""How much of its colour a band has."""
+"""Opacity of a band."""
 SHORT = {"t95": "95 % confidence", "se": "standard error", "sd": "standard deviation"}
 MARKERS = {"hm": "s", "ffm": "o", "sshm": "^", "asymmetric": "D", "": "o"}
 
 
 @spared
 def line_plots(study: Study, rows: Sequence[Row], metrics: Sequence[str], path: Path) -> None:
-    """Draw metrics over each axis, one colour a model.
+    """Draw metrics over each axis, one colour per model.
 
-    Grids give means over all trials of a value with the study's interval as a band, random axes one dot a trial.
-    Dashed: the base alone; dotted: guessing; a cross on the floor: a trial that did not end well. Columns are axes and
-    variants; where there is one of each, metrics lie two in a row.
+    A grid axis shows the mean over all trials of each value, with the study's interval as a band. A random axis shows
+    one dot per trial. Dashed lines show the base alone, dotted lines guessing, and crosses at the bottom trials that
+    did not end well. Columns are variants and axes; if there is only one column, metrics are arranged two in a row.
     """
     columns = [(variant, axis) for variant in study.variant_names for axis in study.axes]
     paired = len(columns) == 1 and len(metrics) > 1
@@ -58,7 +58,7 @@ def line_plots(study: Study, rows: Sequence[Row], metrics: Sequence[str], path: 
 
 
 def panel(axes: Axes, study: Study, rows: Sequence[Row], metric: str, variant: str, axis: Axis) -> None:
-    """Draw one metric over one axis, all models, on axes of the caller's."""
+    """Draw one metric over one axis for all models, on the given matplotlib axes."""
     for number, model in enumerate(study.model_names):
         chosen = [r for r in rows if r["in_plan"] and (r["variant"], r["model"]) == (variant, model)]
         _curve(axes, chosen, metric, axis, model, study.interval)
@@ -104,12 +104,12 @@ def _dress(axes: Axes, rows: Sequence[Row], metric: str, axis: Axis) -> None:
         axes.set_yscale("log" if all(value > 0 for value in values) else "symlog")
     if metric in GUESSING and values:
         axes.axhline(percent(metric, rows[0]["chance"]), color="#888888", lw=0.9, ls=":", zorder=1)
-        # Where all is far above guessing, what differs would be lost near the top.
+        # If all values are far above guessing, a full axis would hide their differences.
         axes.set_ylim(10 * math.floor(10 * min(values)) - 5 if min(values) > CLOSE else 0, 101)
 
 
 def _crosses(axes: Axes, rows: Sequence[Row], axis: Axis, model: str, height: float) -> None:
-    """A cross near the floor for every trial that did not end well."""
+    """Draw a cross near the bottom for every trial that did not end well."""
     place = position(axis)
     bad = [place(row[axis.column]) for row in rows if row["status"] != "ok"]
     floor = axes.get_xaxis_transform()
@@ -117,7 +117,7 @@ def _crosses(axes: Axes, rows: Sequence[Row], axis: Axis, model: str, height: fl
 
 
 def legend(axes: Axes, study: Study, rows: Sequence[Row]) -> None:
-    """Say on some axes what lines, bands and crosses are."""
+    """Add a legend of lines, bands and crosses to the given axes."""
     entries: list[Artist] = [
         Line2D([], [], color=COLOURS[model], marker=MARKERS[model], ms=4, lw=1.4, label=model.upper())
         for model in study.models

@@ -1,4 +1,4 @@
-"""Maps of a study with two axes: one panel a model and variant, drawn from its table."""
+"""Maps of a study with two axes: one panel per model and variant, drawn from its table."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from dyadnet.study.summary import behind, shown
 from dyadnet.study.table import Cell, Row, cell
 
 GUESSING = tuple(metric for metric in OF_CLASSES if metric != "gap")
-"""Metrics that guessing has a level of."""
+"""Metrics for which the level of guessing is known."""
 NOTHING = "#e4e4e4"
 
 
 @spared
 def heat_maps(study: Study, rows: Sequence[Row], metric: str, path: Path) -> None:
-    """Draw one metric over two axes; panels side by side are models, one below the other variants.
+    """Draw one metric over two axes; columns of panels are models, rows are variants.
 
-    Two grids give cells with the mean over seeds and the study's interval, in the order of the summary's table: the
-    first axis from left to right, the second from top to bottom. With a random axis every trial is a dot. The bar
-    shows the level of guessing and that of the base alone.
+    With two grids, each cell shows the mean over seeds and the study's interval. Cells have the order of the summary's
+    table: the first axis from left to right, the second from top to bottom. With a random axis, every trial is a dot.
+    The colour bar marks the levels of guessing and of the base alone.
     """
     across, up = study.axes
     variants, models = study.variant_names, study.model_names
@@ -57,7 +57,7 @@ def heat_maps(study: Study, rows: Sequence[Row], metric: str, path: Path) -> Non
 
 
 def one_map(axes: Axes, study: Study, rows: Sequence[Row], metric: str, variant: str, model: str) -> None:
-    """Draw one panel of `heat_maps` on axes of the caller's, without a bar."""
+    """Draw one panel of `heat_maps` on the given matplotlib axes, without a colour bar."""
     across, up = study.axes
     draw = _dots if study.random else _cells
     chosen = [row for row in rows if row["in_plan"] and (row["variant"], row["model"]) == (variant, model)]
@@ -69,19 +69,19 @@ def one_map(axes: Axes, study: Study, rows: Sequence[Row], metric: str, variant:
 
 
 def percent(metric: str, value: float) -> float:
-    """A value in the unit of its plot."""
+    """Convert a value to the unit of its plot."""
     return 100 * value if MEASURES[metric].scale == "fraction" else value
 
 
 def unit(metric: str) -> str:
-    """The unit of its plot, with a bracket."""
+    """Return the unit of a metric's plot, in brackets; empty if it has none."""
     if MEASURES[metric].scale != "fraction":
         return ""
     return " (points)" if MEASURES[metric].signed else " (%)"
 
 
 def tick_labels(axis: Axis) -> list[str]:
-    """What a plot calls the values of a grid."""
+    """Return the tick labels of a grid's values."""
     if axis.ticks is not None:
         return [literal(tick) for tick in axis.ticks]
     numbers = [isinstance(v, int | float) and not isinstance(v, bool) for v in axis.grid or []]
@@ -89,17 +89,17 @@ def tick_labels(axis: Axis) -> list[str]:
 
 
 def reference(rows: Sequence[Row], metric: str, model: str) -> float | None:
-    """Mean of the base alone."""
+    """Return the mean of the runs of the base alone."""
     return cell(rows, metric, {"variant": REFERENCE, "model": model}).mean
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a study's figure, whole or not at all, in every format that is wanted."""
+    """Write a study's figure atomically, in all selected formats."""
     written(figure, path, dpi=160)
 
 
 def _colours(metric: str) -> Colormap:
-    """Brighter is better; of differences blue is better, red is worse and white no difference."""
+    """Return the colour map: brighter is better; for differences, blue is better, red worse, white no difference."""
     name = "RdBu" if MEASURES[metric].signed else "viridis"
     return mpl.colormaps[name if MEASURES[metric].better == "more" else f"{name}_r"]
 
@@ -176,7 +176,7 @@ def _dots(axes: Axes, rows: Sequence[Row], metric: str, study: Study, norm: Norm
 
 
 def position(axis: Axis) -> Callable[[Any], float]:
-    """Where a value lies on its axis: itself if it is a number on a scale of numbers, else its place in the grid."""
+    """Return a function that places a value on its axis: numbers at their value, else by index in the grid."""
     values = axis.grid or []
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if axis.grid is not None and (axis.scale == "even" or not numbers):
@@ -188,7 +188,7 @@ def position(axis: Axis) -> Callable[[Any], float]:
 
 
 def dress_scale(axes: Axes, axis: Axis, side: str) -> None:
-    """Scale and ticks of one side of a plot."""
+    """Set scale and ticks of the x or the y side of a plot."""
     place = position(axis)
     values = axis.grid if axis.grid is not None else getattr(axis.random, "values", None)
     logarithmic = axis.scale == "log" or (axis.random is not None and axis.random.kind == "loguniform")
@@ -244,7 +244,7 @@ def _bar(
 
 
 def _by_level(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
-    """Models whose base was run, the best first."""
+    """Return the models whose base was run, the best first."""
     levels = {model: reference(rows, metric, model) for model in study.model_names}
     known = {model: level for model, level in levels.items() if level is not None}
     return sorted(known, key=lambda model: known[model], reverse=MEASURES[metric].better == "more")

@@ -1,4 +1,4 @@
-"""A long trial's own run folder while it goes on, so that one that is cut off begins where its last checkpoint was."""
+"""The run folder of a long trial while it runs, so that an interrupted trial resumes from its last checkpoint."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from dyadnet.training.opening import opened
 from dyadnet.training.reopening import reopened
 
 LONG = 250_000
-"""Samples to learn from, all epochs together, from which on a trial is worth a folder."""
+"""Number of training samples, summed over all epochs, from which on a trial gets a folder."""
 
 
 def is_long(config: RunConfig, shape: DataShape) -> bool:
-    """Whether a trial is to keep checkpoints while it goes on."""
+    """Return whether a trial writes checkpoints while it runs."""
     return config.checkpoint.enabled and config.learning.epochs * shape.train >= LONG
 
 
 @contextlib.contextmanager
 def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) -> Iterator[Coordinator]:
-    """A coordinator that goes on from what is at `place`, or begins anew there.
+    """Yield a coordinator that resumes the trial at `place`, or starts it there.
 
     Parameters
     ----------
     place
-        The trial's folder. What is there and is no use, damaged or of other settings, is thrown away.
+        The trial's folder. Its contents are deleted if they are damaged or have other settings.
 
     Raises
     ------
     DyadnetError
         If the folder cannot be written.
     """
-    # In its own folder, whatever the study says: all trials would write into one.
+    # Ignore `checkpoint.folder`, because all trials would write to the same folder.
     config = config.model_copy(update={"checkpoint": config.checkpoint.model_copy(update={"folder": None})})
     watcher = Silent()
     with contextlib.ExitStack() as stack:
@@ -69,30 +69,30 @@ def ongoing(config: RunConfig, shape: DataShape, engine: Engine, place: Path) ->
 
 
 def reached(place: Path | None) -> int:
-    """Minibatches that a trial has behind it and would go on from; 0 without a folder."""
+    """Return the number of updates at which a trial would resume; 0 without a folder."""
     checkpoints = [] if place is None else (place / CHECKPOINTS).glob("*")
     return max((order(path.name) or 0 for path in checkpoints), default=0)
 
 
 def told(place: Path) -> tuple[list[Epoch], list[float]]:
-    """Lines of all epochs of a trial's record, and the seconds of work until each was over."""
+    """Return the lines of all epochs in a trial's record, and the seconds of work up to the end of each epoch."""
     return epochs(read_metrics(place)), worked(place)
 
 
 def worked(place: Path) -> list[float]:
-    """Seconds of work until each epoch of a trial's record was over.
+    """Return the seconds of work up to the end of each epoch in a trial's record.
 
     Raises
     ------
     RunFolderError
-        If there is no record yet, or its last line is not whole yet.
+        If there is no record yet, or its last line is incomplete.
     """
     spent = [line["seconds"] for line in spendings(read_machinery(place))]
     return list(itertools.accumulate(seconds["training"] + seconds["evaluation"] for seconds in spent))
 
 
 def best(place: Path, config: RunConfig) -> BestWeights:
-    """The weights of a trial that were best on validation."""
+    """Read the weights of a trial that were best on validation."""
     saved = saved_weights(place, BEST)
     found = BestWeights()
     found.couplings = tuple(read_manifest(saved)["couplings"])

@@ -1,4 +1,4 @@
-"""What a study leaves behind: table, summary and plots, from whatever has ended so far."""
+"""Write a study's table, summary and plots from the trials that have finished so far."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dyadnet.study.trial import Result
 
 
 def write_table(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
-    """Table and summary."""
+    """Write table and summary."""
     found = rows(folder.study, trials, results)
     write_text(folder.path / TABLE, as_csv(folder.study, found))
     write_text(folder.path / SUMMARY, summary(folder.study, found, len(trials)))
 
 
 def draw(folder: StudyFolder, trials: Sequence[Trial], results: Mapping[int, Result]) -> None:
-    """Maps for two axes, one a metric; line plots for any other number."""
+    """Draw one map per metric if the study has two axes, else line plots."""
     study = folder.study
     found = rows(study, trials, results)
     if not found:

@@ -1,4 +1,4 @@
-"""All trials of a study, in the order in which they are run, each resolved to the settings of a run."""
+"""Plan all trials of a study, in the order in which they are run, each resolved to the settings of a run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Trial:
     Attributes
     ----------
     number
-        Its place in the study.
+        Number of the trial in the study, from 0.
     variant, model, seed
-        What it is of; empty where the study has no variants or names no models.
+        Variant, model and seed; the names are empty if the study has no variants or lists no models.
     point
         Value of every axis by column; empty for a run of the base alone.
     config
-        Everything resolved.
+        The resolved configuration.
     keep
-        What to keep of it beside its row of the table.
+        Further contents of its file, beside its row of the table.
     """
 
     number: int
@@ -45,7 +45,7 @@ class Trial:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What tells it from the study's other trials, as plain values."""
+        """Plain values that identify the trial within the study."""
         return {"trial": self.number, "variant": self.variant, "model": self.model, "seed": self.seed} | {
             "axes": self.point
         }
@@ -56,19 +56,19 @@ class Trial:
 
 
 def plan(study: Study, data_dir: Path | None = None) -> list[Trial]:
-    """Every trial of a study: seed by seed, so that the first complete map is there early.
+    """Return all trials of a study, ordered by seed, so that the first complete map is available early.
 
     Parameters
     ----------
     study
-        What to run.
+        The definition.
     data_dir
-        Folder of the image sets on this machine; no part of the study.
+        Folder of the image sets on this machine; it is not part of the study.
 
     Raises
     ------
     ConfigError
-        If a trial's settings are not legal, naming setting and trial.
+        If a trial's settings are not legal; the error names the setting and the trial.
     """
     trials: list[Trial] = []
     models, variants = study.model_names, study.variant_names
@@ -94,14 +94,14 @@ def plan(study: Study, data_dir: Path | None = None) -> list[Trial]:
 
 
 def placed(values: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """`values` with one setting, by its dotted path."""
+    """Return `values` with one setting changed, by its dotted path."""
     for key in reversed(path.split(".")):
         value = {key: value}
     return merged(values, value)
 
 
 class _Reader:
-    """Resolves settings; those that differ in nothing but the seed are read once."""
+    """Resolves settings of trials; settings that differ only in the seed are read once."""
 
     def __init__(self) -> None:
         self._read: dict[str, RunConfig] = {}
@@ -109,12 +109,12 @@ class _Reader:
     def trial(
         self, number: int, variant: str, model: str, seed: int, point: dict[str, Any], values: dict[str, Any]
     ) -> Trial:
-        """One trial.
+        """Create one trial.
 
         Raises
         ------
         ConfigError
-            Naming the trial.
+            If its settings are not legal; the error names the trial.
         """
         key = repr((variant, model, point))
         if key not in self._read:
@@ -130,7 +130,7 @@ class _Reader:
 
 
 def _check_alone(config: RunConfig) -> None:
-    """That a run's settings ask for nothing that a trial, which is one process and keeps no folder, would ignore."""
+    """Check that the settings contain nothing that a trial, which is one process without probes, would ignore."""
     if isinstance(config.dynamics.mode, FreeRunning):
         raise ConfigError("dynamics.mode", "free", "trials run in virtual time; leave it out")
     if config.cluster != ClusterSpec():
@@ -167,7 +167,7 @@ def _over(values: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 
 def quick(study: Study) -> Study:
-    """A study to try a definition with: one seed, one epoch, few samples, and the ends and middle of every grid."""
+    """Reduce a study to test its definition: one seed, one epoch, few samples, and ends and middle of every grid."""
 
     def thinned(values: list[Any] | None) -> list[Any] | None:
         return values if values is None or len(values) <= 3 else [values[0], values[len(values) // 2], values[-1]]

@@ -1,4 +1,4 @@
-"""How far a study is: counts, and an estimate of the time left from the trials that have ended or are under way."""
+"""Progress of a study: counts, and an estimate of the remaining time from finished and running trials."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from dyadnet.study.plan import Trial
 from dyadnet.study.trial import Result
 
 LOOKED_EVERY = 10.0
-"""Seconds between two looks at the records of long trials."""
+"""Seconds between two checks of the records of long trials."""
 TOLD_EVERY, LONG_TOLD_EVERY = 60.0, 300.0
-"""Seconds at least between two lines in a log: when a trial ends, and while none does."""
+"""Shortest time in seconds between two lines in a log: when a trial ends, and while trials are running."""
 
 
 class Estimate:
-    """Seconds that the rest of a study will take.
+    """Estimates the remaining time of a study in seconds.
 
-    A trial is expected to take as long as it has gone on, for the epochs that it has left; before its first one is
-    over, as long as those of its point with other seeds; else as those of its variant and model; else as all so far.
+    The duration of a running trial is extrapolated from its finished epochs. Before its first epoch has ended, and for
+    a trial that has not started, the estimate is the mean duration of trials at the same point with other seeds; if
+    there are none, of the same variant and model; else of all trials so far.
     """
 
     def __init__(self) -> None:
@@ -38,22 +39,22 @@ class Estimate:
         self._spent: dict[int, float] = {}
 
     def learn(self, trial: Trial, seconds: float) -> None:
-        """A trial took so long."""
+        """Record the duration of a finished trial."""
         self._whole[trial.number] = trial, seconds
         self._spent.pop(trial.number, None)
 
     def goes(self, trial: Trial, share: float, seconds: float) -> None:
-        """A trial that is under way took so long for a share of its epochs, above 0."""
+        """Record the time that a running trial took for a fraction (above 0) of its epochs."""
         self._whole[trial.number] = trial, seconds / share
         self._spent[trial.number] = seconds
 
     def forget(self, trial: Trial) -> None:
-        """A trial has begun anew."""
+        """Discard the estimate of a trial that has started again."""
         self._whole.pop(trial.number, None)
         self._spent.pop(trial.number, None)
 
     def left(self, trials: Sequence[Trial], workers: int) -> float | None:
-        """What the given trials will still take on so many workers; None as long as nothing is known."""
+        """Return the remaining seconds of the given trials on `workers` workers; None if nothing is known yet."""
         if not self._whole or not trials or not workers:
             return None
         means = self._means()
@@ -61,7 +62,7 @@ class Estimate:
         return max(sum(rest) / min(workers, len(rest)), *rest)
 
     def _means(self) -> dict[str, float]:
-        """Of the trials of each point, of each variant and model, and of all."""
+        """Return the mean duration of the trials of each point, of each variant and model, and of all trials."""
         sums: dict[str, list[float]] = {}
         for trial, seconds in self._whole.values():
             for key in self._keys(trial):
@@ -80,18 +81,18 @@ class Estimate:
 
 
 class StudyBar:
-    """Shows a study's progress to people: a bar in a terminal and in a notebook, now and then a line elsewhere.
+    """Shows a study's progress: a bar in a terminal or a notebook, occasional lines elsewhere.
 
     Parameters
     ----------
     trials
         The whole plan.
     finished
-        Results that were there before.
+        Results of trials that had finished before.
     workers
-        Trials that run at a time.
+        Number of trials that run at the same time.
     console
-        Standard error unless given.
+        Console to write to; default: standard error.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class StudyBar:
             self._progress.stop()
 
     def ended(self, trial: Trial, result: Result) -> None:
-        """A trial ended."""
+        """Record that a trial has ended."""
         self.counts[result.status] += 1
         self._left.pop(trial.number, None)
         self._epochs.pop(trial.number, None)
@@ -144,12 +145,18 @@ class StudyBar:
         self._say(TOLD_EVERY)
 
     def goes(self, under_way: Mapping[int, Path | None]) -> None:
-        """Trials are under way, by number, the long ones with a record in a folder; looks at it now and then."""
+        """Check the records of running trials every `LOOKED_EVERY` seconds.
+
+        Parameters
+        ----------
+        under_way
+            Folders of the running trials, by number; None for a short trial, which has no folder.
+        """
         if time.monotonic() - self._looked < LOOKED_EVERY:
             return
         self._looked = time.monotonic()
         for number, place in under_way.items():
-            # A record that is not there yet, or is just being written to, is looked at the next time.
+            # A record that does not exist yet, or is being written, is checked the next time.
             with contextlib.suppress(RunFolderError):
                 if place is not None:
                     self._look(self._left[number], worked(place))
@@ -158,14 +165,14 @@ class StudyBar:
 
     @property
     def note(self) -> str:
-        """Counts, epochs of the long trials under way, and the time left."""
+        """Counts, epochs of the running long trials, and the remaining time, as text."""
         parts = [f"{self.counts[status]} {status}" for status in ("ok", "diverged", "failed")]
         left = self._estimate.left(list(self._left.values()), self._workers)
         parts += [f"epochs {', '.join(self._epochs.values())}"] if self._epochs else []
         return " · ".join([*parts, *([] if left is None else [f"about {duration(left)} left"])])
 
     def _say(self, every: float) -> None:
-        """A line where there is nothing to draw a bar on, not too often."""
+        """Print a line if there is no bar and the last line is older than `every` seconds."""
         if self._cell is None and not self.console.is_terminal and time.monotonic() - self._told > every:
             self._told = time.monotonic()
             self.console.print(f"{sum(self.counts.values())} ended · {self.note}", soft_wrap=True)
@@ -191,7 +198,7 @@ class StudyBar:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them."""
+    """Format a duration for people."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 5400:

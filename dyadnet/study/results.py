@@ -1,4 +1,4 @@
-"""A study's results as an object: its table, and its plots on axes of the caller's."""
+"""A study's results as an object: its table, and plots on matplotlib axes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path) -> Results:
-    """A study's results from its folder, whether or not all trials have ended.
+    """Load a study's results from its folder, even if some trials have not ended.
 
     Raises
     ------
@@ -40,14 +40,14 @@ def load(path: str | Path) -> Results:
 
 
 class Results:
-    """What a study's folder tells.
+    """The results in a study's folder.
 
     Attributes
     ----------
     path
         The study's folder.
     study
-        Its definition.
+        The study's definition.
     """
 
     def __init__(self, path: Path, study: Study) -> None:
@@ -56,8 +56,9 @@ class Results:
 
     @cached_property
     def rows(self) -> list[Row]:
-        """One dict a trial that has ended, by column of ``results.csv`` (see `dyadnet.study.columns`); what is not
-        known is None. Differences to the base alone are there for every metric, as ``<metric>_difference``.
+        """One dict per finished trial, by column of ``results.csv`` (see `dyadnet.study.columns`).
+
+        Unknown values are None. Every metric also has its difference to the base alone, ``<metric>_difference``.
         """
         try:
             lines = content(self.path / TABLE).decode("utf-8").splitlines()
@@ -68,7 +69,7 @@ class Results:
         return with_differences(found, METRICS)
 
     def cell(self, metric: str, **of: Any) -> Cell:
-        """Mean and interval of a metric over the trials with these values, such as ``cell("gap", model="hm")``.
+        """Return mean and interval of a metric over the trials with these values, as in ``cell("gap", model="hm")``.
 
         Raises
         ------
@@ -90,20 +91,22 @@ class Results:
         variant: str | None = None,
         axis: str | None = None,
     ) -> Axes:
-        """Draw one metric: a map over the two axes of a study that has two, else curves over one axis.
+        """Plot one metric: a map if the study has two axes, else curves over one axis.
 
         Parameters
         ----------
         metric
-            A column; with ``_difference`` at its end the difference to the base alone. The study's first unless given.
+            Name of a metric; with the suffix ``_difference``, its difference to the base alone. Default: the study's
+            first.
         ax
-            Where; a new figure's of pyplot unless given.
+            Axes to draw on; default: those of a new pyplot figure.
         model
-            Of a map; the first unless given. Curves show all models.
+            Model of a map; default: the first. Curves show all models.
         variant
-            The first unless given.
+            Name of the variant; default: the first.
         axis
-            Column of the axis to draw curves over; of two axes, this one alone, with the other averaged over.
+            Column of the axis to draw curves over. In a study with two axes, this selects curves instead of a map, and
+            the metric is averaged over the other axis.
 
         Returns
         -------
@@ -138,7 +141,7 @@ class Results:
         return ax
 
     def to_pandas(self) -> DataFrame:
-        """`rows` as a table.
+        """Return `rows` as a pandas table.
 
         Raises
         ------
@@ -170,17 +173,17 @@ def _chosen(field: str, value: str | None, legal: list[str]) -> str:
 
 
 def _named(row: Row) -> Row:
-    """Words that an empty cell means as such, and not as unknown."""
+    """Return the text columns of a row; an empty cell is an empty text, not an unknown value."""
     return {name: row[name] or "" for name in ("variant", "model", "error")}
 
 
 def _measured(row: Row) -> Row:
-    """What was measured, as numbers; a table of an older version may have fewer columns."""
+    """Return the metrics of a row as numbers. A table of an older version may have fewer columns."""
     return {name: None if row.get(name) is None else float(row[name]) for name in METRICS}
 
 
 def _value(text: str | None) -> Any:
-    """A cell of the table, as `dyadnet.study.table.as_csv` writes it."""
+    """Parse a cell of the table, as written by `dyadnet.study.table.as_csv`."""
     if not text:
         return None
     try:

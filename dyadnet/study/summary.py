@@ -1,4 +1,4 @@
-"""What a study found, as a page of Markdown: one table a model and variant."""
+"""The summary of a study as a Markdown page, with one table per model and variant."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dyadnet.study.intervals import NAMES
 from dyadnet.study.table import Cell, Row, cell
 
 LONGEST = 10
-"""Errors that are listed."""
+"""Largest number of errors that are listed."""
 
 
 def summary(study: Study, rows: Sequence[Row], planned: int) -> str:
-    """The page.
+    """Return the summary page.
 
     Parameters
     ----------
     study
-        Its definition.
+        The study's definition.
     rows
-        Of the trials that have ended.
+        Rows of the trials that have ended.
     planned
-        How many there are in all.
+        Total number of trials.
     """
     counts = Counter(row["status"] for row in rows)
     states = " · ".join(f"{counts[status]} {status}" for status in ("ok", "diverged", "failed"))
@@ -56,7 +56,7 @@ def summary(study: Study, rows: Sequence[Row], planned: int) -> str:
 
 
 def shown(metric: str, value: float) -> str:
-    """A value as a table or a cell of a map shows it."""
+    """Format a value for a table or a cell of a map."""
     if MEASURES[metric].signed:
         return f"{'−' if value < 0 else '+'}{shown(metric.removesuffix(DIFFERENCE), abs(value))}"
     kind = MEASURES[metric].scale
@@ -70,7 +70,7 @@ def shown(metric: str, value: float) -> str:
 
 
 def behind(metric: str, value: float) -> str:
-    """How far an interval reaches, with ±: its own sign says nothing."""
+    """Format the half-width of an interval, with ± and without a sign of its own."""
     return f"±{shown(metric.removesuffix(DIFFERENCE), value)}"
 
 
@@ -90,7 +90,7 @@ def _reference(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
 
 def _table(study: Study, rows: Sequence[Row], metric: str) -> list[str]:
     if len(study.axes) == 2 and not study.random:
-        # As a map has it, so that a reader finds a cell of one in the other.
+        # The table has the same layout as the map.
         across, down = study.axes
         lines = [_line([f"{down.title} ↓ · {across.title} →", *(_value(value) for value in across.grid or [])])]
         lines += [_line(["---"] * (len(across.grid or []) + 1))]

@@ -1,4 +1,4 @@
-"""The table of a study, one row a trial, and means over seeds with their intervals."""
+"""The table of a study, one row per trial, and means over seeds with their intervals."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """All seeds of one point.
+    """Statistics over all seeds of one point.
 
     Attributes
     ----------
     mean
-        Over the trials that ended well; None if there are none.
+        Mean over the trials that ended well; None if there are none.
     margin
-        How far the interval reaches to either side; None for fewer than two trials, and if none is wanted.
+        Half-width of the interval; None for fewer than two trials, and for the interval ``none``.
     ok, trials
-        How many ended well, and how many ended.
+        Number of trials that ended well, and number of trials that ended.
     """
 
     mean: float | None
@@ -39,7 +39,7 @@ class Cell:
 
 
 def rows(study: Study, trials: Sequence[Trial], results: Mapping[int, Result]) -> list[Row]:
-    """One row a finished trial, in the order of the plan."""
+    """Return one row per finished trial, in the order of the plan."""
     found = []
     for trial in trials:
         if trial.number not in results:
@@ -55,9 +55,9 @@ def rows(study: Study, trials: Sequence[Trial], results: Mapping[int, Result]) -
 
 
 def with_differences(rows: Sequence[Row], metrics: Iterable[str]) -> list[Row]:
-    """Rows with metrics' differences to the base alone, paired: of the same model and the same seed.
+    """Add to each row the differences of metrics to the base alone, paired by model and seed.
 
-    A difference is None where one of the two did not end well.
+    A difference is None if one of the two trials did not end well.
     """
     base = {(row["model"], row["seed"]): row for row in rows if row["variant"] == REFERENCE and row["status"] == "ok"}
     found = []
@@ -73,7 +73,7 @@ def _minus(one: float | None, other: float | None) -> float | None:
 
 
 def columns(study: Study, rows: Sequence[Row] = ()) -> list[str]:
-    """Names of the table's columns: of scores those of classes, or those of numbers and images if a row has them."""
+    """Return the table's columns. Scores are those of classes, or those of numbers and images if a row has them."""
     numbers, images = (any(row[name] is not None for row in rows) for name in ("test_r2", "test_psnr"))
     others = (*(OF_CLASSES if numbers else OF_NUMBERS), *(() if images else OF_IMAGES))
     measured = [metric for metric in METRICS if metric not in others or metric in study.metrics]
@@ -82,7 +82,7 @@ def columns(study: Study, rows: Sequence[Row] = ()) -> list[str]:
 
 
 def as_csv(study: Study, rows: Sequence[Row]) -> str:
-    """The table as CSV; what is not known is empty, and values that are no numbers or words are JSON."""
+    """Return the table as CSV. Unknown values are empty; values other than numbers and text are written as JSON."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = columns(study, rows)
@@ -93,7 +93,7 @@ def as_csv(study: Study, rows: Sequence[Row]) -> str:
 
 
 def cell(rows: Iterable[Row], metric: str, of: Mapping[str, Any], interval: Interval = "t95") -> Cell:
-    """Mean and interval of a metric over the rows that have the values `of`, by column."""
+    """Return mean and interval of a metric over the rows that have the values `of`, by column."""
     picked = [row for row in rows if all(row[name] == value for name, value in of.items())]
     values = [row[metric] for row in picked if row["status"] == "ok" and row[metric] is not None]
     mean = sum(values) / len(values) if values else None

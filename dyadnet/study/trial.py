@@ -1,4 +1,4 @@
-"""Runs one trial of a study in this process, on one thread, and says how it went."""
+"""Run one trial of a study in this process, on one thread, and return its result."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ Status = Literal["ok", "diverged", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a trial ended.
+    """The result of a trial.
 
     Attributes
     ----------
     status
-        ``ok``, ``diverged`` (a relaxation ran away), or ``failed`` (with anything else).
+        ``ok``, ``diverged`` (a relaxation diverged), or ``failed`` (any other error).
     error
-        Why, in one line; empty if ok.
+        The error in one line; empty if ok.
     values
-        By column of the table, `dyadnet.study.columns`; what is not known is left out.
+        Values by column of the table, `dyadnet.study.columns`; unknown values are omitted.
     """
 
     status: Status
@@ -48,14 +48,14 @@ class Result:
     values: dict[str, Any]
 
     def complete(self, keep: Sequence[Keep] = ()) -> bool:
-        """Whether it says how the trial ended, and if well, what it measured and what was to be kept."""
+        """Return whether the result has a legal status and, if ok, a score and everything in `keep`."""
         score = "test_r2" if "test_r2" in self.values else "test_accuracy"
         wanted = {score, *keep} if self.status == "ok" else set()
         return self.status in get_args(Status) and wanted <= self.values.keys()
 
 
 class _Epochs(Silent):
-    """A watcher that keeps the epoch lines of the record."""
+    """A watcher that stores the epoch lines of the record."""
 
     def __init__(self) -> None:
         self.lines: list[Epoch] = []
@@ -63,24 +63,24 @@ class _Epochs(Silent):
         self._began = time.perf_counter()
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Keep one, and the time at which it came."""
+        """Store a line, and its time since the start."""
         self.lines.append(cast(Epoch, line))
         self.seconds.append(time.perf_counter() - self._began)
 
 
 def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), place: Path | None = None) -> Result:
-    """Train once; whatever goes wrong is part of the result.
+    """Run one trial. Errors are part of the result and are not raised.
 
     Parameters
     ----------
     config
-        The run.
+        The trial's configuration.
     dataset
-        Limited as the configuration says.
+        The data set, limited as the configuration says.
     keep
-        What else the result's values hold, by these names; of a trial that diverged the curves only.
+        Names of further contents of the result's values. A trial that diverged only has the curves.
     place
-        A folder to keep checkpoints in, and to go on from if there are any; without one nothing is written.
+        Folder for checkpoints, from which the trial resumes if there are any; None: nothing is written.
     """
     started = time.perf_counter()
     epochs = _Epochs()
@@ -107,7 +107,7 @@ def run_trial(config: RunConfig, dataset: Dataset, keep: Sequence[Keep] = (), pl
         measured["chance"] = 1 / dataset.classes
     if "curves" in keep:
         measured["curves"] = curves(config.network, epochs.lines, epochs.seconds)
-    # Work of before counts, if the trial went on from a checkpoint.
+    # If the trial resumed from a checkpoint, earlier work counts too.
     measured["seconds"] = max([time.perf_counter() - started, *epochs.seconds[-1:]])
     return Result(status, error, {name: _finite(value) for name, value in measured.items()})
 
@@ -121,7 +121,7 @@ def _coordinated(
     epochs: _Epochs,
     place: Path | None,
 ) -> Iterator[Coordinator]:
-    """Who trains, with the best weights in memory or in a folder; in the end all epochs are known."""
+    """Yield the coordinator, with its best weights in memory or in a folder. At the end, `epochs` has all epochs."""
     if place is None:
         outset = Outset(initial_weights(config)[1])
         yield Coordinator(config, shape_for(config, dataset), engine, folder=weights, watcher=epochs, outset=outset)
@@ -134,7 +134,7 @@ def _coordinated(
 
 
 def learned(best: Line, last: Line) -> dict[str, Any]:
-    """What was learned, from the best and the last epoch's line of the record."""
+    """Return scores and final values from the record lines of the best and the last epoch."""
     parts = {part: best[part] for part in ("test", "validation", "train")} | {
         "ideal": best.get("test_ideal", best["test"])
     }
@@ -151,7 +151,7 @@ def learned(best: Line, last: Line) -> dict[str, Any]:
 
 
 def moved(lines: Sequence[Line]) -> dict[str, Any]:
-    """How the network settled and what it sent while it trained, from all epochs' lines of the record."""
+    """Return settling and traffic during training, from the record lines of all epochs."""
     parts = [line["train"] for line in lines]
     edges = [edge for part in parts for edge in part["edges"].values()]
     sent = {name: sum(edge.get(name, 0) for edge in edges) for name in ("messages", "values", "suppressed", "dropped")}
@@ -166,7 +166,7 @@ def moved(lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The same with None for what JSON has no number for."""
+    """Replace NaN and infinity by None, because JSON has neither."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list):

@@ -1,5 +1,5 @@
-"""What a run shows of itself while it goes: metrics for Prometheus, and a page for people.
+"""Live telemetry of a run: metrics for Prometheus, and a web page.
 
-The coordinator tells an observer what happens; the observer keeps plain values; a scrape reads those and never asks
-an actor.
+The coordinator notifies an observer of all events, and the observer stores plain values. A scrape reads these values
+and never contacts an actor.
 """

@@ -1,5 +1,6 @@
-"""Every metric there is: name, type, labels and meaning. The collector can show no other but block metrics of
-one's own, and the docs list these.
+"""The catalogue of all metrics: name, type, labels and meaning.
+
+The collector exposes only these and user-defined block metrics. The documentation lists the catalogue.
 
 Names begin with ``dyadnet_``; units are base units and ratios; counters end in ``_total``. Labels have few values:
 nothing is labelled by neuron, minibatch or tick.
@@ -18,7 +19,7 @@ from dyadnet.numerics.histogram import SMALLEST
 PREFIX = "dyadnet_"
 Kind = Literal["gauge", "counter", "histogram"]
 OF_RUN = ("run", "model")
-"""Labels of everything that belongs to a run."""
+"""Labels of all metrics that belong to a run."""
 OF_BLOCK = ("layer", "block")
 OF_EDGE = ("edge", "kind")
 
@@ -36,15 +37,15 @@ class Metric:
     Attributes
     ----------
     name
-        As it is scraped, with the ``_total`` of a counter.
+        Name without `PREFIX`; names of counters end in ``_total``.
     kind
-        Its type.
+        Type of the metric.
     labels
-        Beside `OF_RUN`, which everything but the build has.
+        Labels beside `OF_RUN`, which all metrics but the build have.
     meaning
         One sentence; also the help text.
     unit
-        What a value counts or measures.
+        Unit of a value.
     """
 
     name: str
@@ -56,24 +57,24 @@ class Metric:
 
     @property
     def all_labels(self) -> tuple[str, ...]:
-        """In the order in which they are shown."""
+        """All labels, in the order in which they are shown."""
         return (*OF_RUN, *self.labels) if self.of_run else self.labels
 
 
 def _of_block(name: str) -> Metric:
-    """A metric of the table of what blocks report."""
+    """Create a metric from its column in the table of block reports."""
     column = next(column for column in COLUMNS if column.metric == name)
     kind: Kind = "counter" if name.endswith("_total") else "gauge"
     return Metric(name, kind, OF_BLOCK, column.meaning, column.unit)
 
 
 def of_own(name: str) -> str:
-    """What Prometheus calls a block metric of one's own, without `PREFIX`."""
+    """Return the Prometheus name of a user-defined block metric, without `PREFIX`."""
     return f"block_{name}"
 
 
 def catalogue(own: Iterable[BlockMetric] = ()) -> dict[str, Metric]:
-    """Every metric by name without `PREFIX`, in the order in which they are shown: block metrics of one's own last."""
+    """Return all metrics by name without `PREFIX`, in display order; user-defined block metrics come last."""
     added = [Metric(of_own(one.name), "gauge", OF_BLOCK, one.meaning, one.unit) for one in own]
     return {metric.name: metric for metric in (*_LISTED, *added)}
 
@@ -275,9 +276,9 @@ _LISTED = [
 
 
 def own_counter(counter: Counter) -> Metric:
-    """The metric of what an imperfection of a user's own counts."""
+    """Create the metric of a counter of a user-defined imperfection."""
     return Metric(f"messages_{counter.name}_total", "counter", OF_EDGE, counter.meaning, "1")
 
 
 CATALOGUE = catalogue()
-"""Those that are built in."""
+"""The built-in metrics."""

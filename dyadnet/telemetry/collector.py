@@ -1,4 +1,4 @@
-"""The one collector that Prometheus' client asks at every scrape."""
+"""The collector that the Prometheus client calls at every scrape."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
 class RunsCollector(Collector):
-    """Shows any number of runs, each under its own label ``run``.
+    """Exposes any number of runs, each with its own label ``run``.
 
     Parameters
     ----------
     runs
-        Says at every scrape which there are.
+        Returns the runs; called at every scrape.
     """
 
     def __init__(self, runs: Callable[[], Iterable[Snapshot]]) -> None:
         self._runs = runs
 
     def registry(self) -> CollectorRegistry:
-        """A registry of this collector alone."""
+        """Return a registry that contains only this collector."""
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return registry
 
     def describe(self) -> Iterator[Family]:
-        """Every family that there can be, empty."""
+        """Yield every built-in metric family, empty."""
         for metric in CATALOGUE.values():
             yield _family(metric)
 
     def collect(self) -> Iterator[Family]:
-        """Every family that some run has values of, in the order of the catalogue."""
+        """Yield every metric family that has values, in the order of the catalogue."""
         families: dict[str, Family] = {}
         _put(families, CATALOGUE["build_info"], build())
         known = dict(CATALOGUE)
@@ -59,7 +59,7 @@ class RunsCollector(Collector):
 
 
 def build() -> MetricReading:
-    """What runs here."""
+    """Return the reading of ``build_info``: versions of dyadnet, Python and NumPy."""
     try:
         ours = version("dyadnet")
     except PackageNotFoundError:
@@ -84,7 +84,7 @@ def _put(
 
 
 def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Cumulative counts by upper bound, as the exposition format wants them."""
+    """Return cumulative counts by upper bound, as the exposition format requires."""
     edges = [f"{bound:.6g}" if bound != int(bound) else f"{bound:.1f}" for bound in bounds]
     return list(zip([*edges, "+Inf"], [float(count) for count in accumulate(counts)], strict=True))
 

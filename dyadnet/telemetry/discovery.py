@@ -1,4 +1,4 @@
-"""A file for Prometheus' file discovery: runs add themselves to it and remove themselves from it."""
+"""The file for Prometheus file-based service discovery: runs add themselves to it and remove themselves again."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Group = dict[str, Any]
 
 @contextlib.contextmanager
 def listed(path: Path | None, target: str) -> Iterator[None]:
-    """A target is in the file while the context lasts.
+    """List a target in the file while the context lasts.
 
     Raises
     ------
     ConfigError
-        If the file cannot be written, or is none of this kind.
+        If the file cannot be written, or is not a list of targets in JSON.
     """
     if path is None:
         yield
@@ -38,7 +38,7 @@ def listed(path: Path | None, target: str) -> Iterator[None]:
 
 
 def _change(path: Path, target: str, *, present: bool) -> None:
-    """Put a target in or take it out, in one step that readers and other runs see whole."""
+    """Add or remove a target atomically, under a lock that excludes other runs."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_name(f".{path.name}.lock").open("w") as lock:

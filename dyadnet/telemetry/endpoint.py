@@ -1,4 +1,4 @@
-"""Where a run, or a study of many, is looked at: one server, one collector, and the runs that it shows."""
+"""The HTTP endpoint of a run, or of a study with many runs: one server, one collector, and the exposed runs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ WILD = ("", "0.0.0.0", "::")
 
 
 class Endpoint:
-    """Serves the runs that were added; for one run see `exposed`, for many add each under a name of its own.
+    """Serves all runs that were added. For one run see `exposed`; for many runs, add each under its own name.
 
     Parameters
     ----------
     settings
-        With a port.
+        Settings of the endpoint; they must have a port.
 
     Raises
     ------
     ConfigError
-        If nothing can listen there.
+        If the server cannot listen at this address.
     """
 
     def __init__(self, settings: MetricsSpec) -> None:
@@ -56,7 +56,7 @@ class Endpoint:
         )
         shown = node_address() if host in WILD else host
         self.address = f"[{shown}]:{self._server.port}" if ":" in shown else f"{shown}:{self._server.port}"
-        """Host and port that others find it by."""
+        """Host and port under which other machines reach the endpoint."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,19 +67,19 @@ class Endpoint:
         self.close()
 
     def add(self, config: RunConfig, name: str) -> Snapshot:
-        """Show another run; the snapshot is its observer."""
+        """Add a run. Return its snapshot, which is the run's observer."""
         snapshot = Snapshot(config, name)
         with self._lock:
             self._runs[name] = snapshot
         return snapshot
 
     def remove(self, name: str) -> None:
-        """Show a run no more."""
+        """Remove a run."""
         with self._lock:
             self._runs.pop(name, None)
 
     def runs(self) -> list[Snapshot]:
-        """What is shown, in the order in which it was added."""
+        """Return the exposed runs, in the order in which they were added."""
         with self._lock:
             return list(self._runs.values())
 
@@ -106,21 +106,21 @@ class Endpoint:
 def exposed(
     config: RunConfig, out: str, tell: Callable[[str], None], record: Callable[[dict[str, Any]], None]
 ) -> Iterator[MetricsCallback]:
-    """The observer of one run, which is served while the context lasts and for `metrics.linger` seconds after.
+    """Expose one run while the context lasts, and for `metrics.linger` seconds after; yield its observer.
 
     Parameters
     ----------
     out
-        The run's folder, after which it is called.
+        The run's folder, which gives the run its name.
     tell
-        Says to the user where to look.
+        Receives a message for the user with the endpoint's addresses.
     record
-        Takes a line of the machinery's record.
+        Receives a line of the performance record.
 
     Raises
     ------
     ConfigError
-        If nothing can listen there, or the discovery file cannot be written.
+        If the server cannot listen at the address, or the discovery file cannot be written.
     """
     settings = config.metrics
     if settings.port is None:
@@ -146,8 +146,8 @@ def exposed(
 
 
 def node_address() -> str:
-    """The address by which other machines reach this one, as far as it can be told; nothing is sent."""
-    # Addresses that are kept for documentation, of IPv4 and, for machines that have no other, of IPv6.
+    """Return the address by which other machines reach this one, as far as it is known. Nothing is sent."""
+    # These addresses are reserved for documentation: IPv4, and IPv6 for machines without IPv4.
     for family, far in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((far, 9))
@@ -159,6 +159,6 @@ def node_address() -> str:
 
 
 def _linger(seconds: float) -> None:
-    # Whoever is tired of waiting may interrupt: the run itself is over.
+    # The user may interrupt the wait, because the run itself is over.
     with contextlib.suppress(KeyboardInterrupt):
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""What is kept of each part of the data, each block and each channel: plain numbers that reports add to."""
+"""Plain numbers that a snapshot keeps for each part of the data, each block and each channel."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from dyadnet.network.topology import Topology
 from dyadnet.telemetry.catalogue import SWEEPS
 
 MOST = 256
-"""Blocks or edges that are shown one by one; of more, only those of whole layers."""
+"""Largest number of blocks or edges that are shown individually; more are aggregated by layer."""
 
 
 @dataclass(slots=True)
 class OfPart:
-    """Counts over every relaxation of one part of the data.
+    """Counts over all relaxations of one part of the data.
 
     Attributes
     ----------
     sweeps
-        Relaxations by the bounds of `SWEEPS`, the last open.
+        Histogram: number of relaxations in each bin of `SWEEPS`; the last bin is open.
     total_sweeps
-        Sum over relaxations.
+        Sum of sweeps over relaxations.
     """
 
     samples: int = 0
@@ -52,14 +52,14 @@ _UNKNOWN: dict[str, float | None] = {
 
 @dataclass(slots=True)
 class OfBlock:
-    """One block, or a layer of many: the latest training relaxation, and firings since the run began.
+    """Values of one block, or of a layer of many: the latest training relaxation, and firings since the run began.
 
     Attributes
     ----------
     shown
-        What is built in, by `Column.shown`; NaN or None where nothing is known.
+        Built-in metrics, by `Column.shown`; NaN or None if unknown.
     own
-        What one's own metrics gave, by name.
+        User-defined metrics, by name.
     """
 
     layer: str
@@ -68,7 +68,7 @@ class OfBlock:
     own: dict[str, float] = field(default_factory=dict)
 
     def look(self, reports: Sequence[BlockReport], own: Sequence[BlockMetric]) -> None:
-        """Take over how a training relaxation ended."""
+        """Store the reports of a training relaxation."""
         samples, neurons = reports[0].samples, [report.neurons for report in reports]
         cells = samples * sum(neurons)
         for column in SHOWN:
@@ -78,19 +78,19 @@ class OfBlock:
             self.own[metric.name] = own_of_blocks(metric, values, samples, neurons)
 
     def plain(self) -> dict[str, Any]:
-        """As the page reads it."""
+        """Return the values as the live page reads them."""
         shown = {name: _finite(value) for name, value in self.shown.items()}
         own = {name: _finite(value) for name, value in self.own.items()}
         return {"layer": self.layer, **shown, "updates": self.updates, "own": own}
 
 
 class Names:
-    """Which blocks and edges are shown by themselves, and under which name the others are.
+    """Display names of blocks and edges: their own, or those of their layers if there are too many.
 
     Parameters
     ----------
     topology
-        All of them.
+        Defines all blocks and edges.
     """
 
     def __init__(self, topology: Topology) -> None:
@@ -99,15 +99,15 @@ class Names:
         self.by_edge = 2 * len(topology.links) <= MOST
 
     def layer(self, block: str) -> str:
-        """The population that a block is of."""
+        """Return the population of a block."""
         return self._layers[block]
 
     def block(self, block: str) -> str:
-        """What a block is shown as."""
+        """Return the display name of a block."""
         return block if self.by_block else self._layers[block]
 
     def edge(self, source: str, target: str) -> str:
-        """What the channel between two blocks is shown as."""
+        """Return the display name of the edge between two blocks."""
         return f"{source}>{target}" if self.by_edge else f"{self._layers[source]}>{self._layers[target]}"
 
 
@@ -116,12 +116,12 @@ Edges = dict[tuple[str, str], Counter[str]]
 
 
 def blocks(names: Names, layout: Layout, latest: Reports | None, updates: Sequence[int]) -> dict[str, OfBlock]:
-    """Every block as it stands, or every layer of many.
+    """Return the current values of every block, or of every layer if there are too many blocks.
 
     Parameters
     ----------
     latest
-        Of the latest training relaxation; None before there was one.
+        Reports of the latest training relaxation; None before the first one.
     updates
         Firings of each block since the run began.
     """
@@ -138,7 +138,7 @@ def blocks(names: Names, layout: Layout, latest: Reports | None, updates: Sequen
 
 
 def edges(names: Names, layout: Layout, counts: Counts, itemsize: int) -> Edges:
-    """What has gone over each channel since the run began, or over those between layers with many."""
+    """Return the counts of each channel since the run began, or those between layers if there are too many."""
     found: Edges = {}
     for (source, target, kind), row in zip(layout.channels, counts.tolist(), strict=True):
         sums = found.setdefault((names.edge(source, target), kind), Counter())
@@ -149,7 +149,7 @@ def edges(names: Names, layout: Layout, counts: Counts, itemsize: int) -> Edges:
 
 
 def cosine(outcome: Outcome) -> float | None:
-    """Of the latest contrast that was compared, over all blocks, to the exact gradient; None before there is one."""
+    """Return the cosine of the latest compared contrast to the exact gradient, over all blocks; None if unknown."""
     if outcome.reports.agreement is None:
         return None
     product, own, exact = outcome.reports.agreement
@@ -157,5 +157,5 @@ def cosine(outcome: Outcome) -> float | None:
 
 
 def _finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity."""
+    """Replace NaN and infinity by None, because JSON has neither."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Curves of a run that stay short, however long the run: once full, every second point is let go."""
+"""Curves of bounded length: whenever the buffer is full, every second point is dropped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class History:
     Parameters
     ----------
     points
-        Between half as many and so many are kept, evenly spread.
+        Capacity; between half as many and this number of points are kept, evenly spaced.
     """
 
     def __init__(self, points: int = POINTS) -> None:
@@ -24,9 +24,9 @@ class History:
         self._kept: list[Mapping[str, Any]] = []
 
     def add(self, point: Mapping[str, Any]) -> None:
-        """Take in a point, which is kept or not."""
+        """Add a point; depending on the present spacing, it is kept or dropped."""
         if self._seen % self._every == 0:
-            # Never changed in place, so that a copy stays as it is.
+            # Create a new list, so that copies stay unchanged.
             self._kept = [*self._kept, point]
             if len(self._kept) == self._points:
                 self._kept = self._kept[::2]
@@ -34,10 +34,10 @@ class History:
         self._seen += 1
 
     def rewind(self, at: float) -> None:
-        """Forget what lies after a place on the axis: a run goes on from before it."""
+        """Drop all points after a position on the axis, because the run resumes from there."""
         self._kept = [point for point in self._kept if point["at"] <= at]
 
     @property
     def points(self) -> list[Mapping[str, Any]]:
-        """What is kept, in order."""
+        """The kept points, in order."""
         return list(self._kept)

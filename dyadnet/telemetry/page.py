@@ -1,4 +1,4 @@
-"""The live page: one answer with everything in it, and a policy that lets nothing else run or be fetched."""
+"""The live page: one self-contained response, with a content security policy that blocks everything else."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dyadnet.telemetry.web import digest, piece
 
 PACKAGE = "dyadnet.telemetry"
 SCRIPTS = ("saving.js", "charts.js", "network.js", "live.js")
-"""In this order: the last one begins."""
+"""Scripts in this order; the last one starts the page."""
 
 
 @cache
 def page() -> Answer:
-    """The page, put together once from the files of ``dyadnet/telemetry/web``."""
+    """Return the page, assembled once from the files of ``dyadnet/telemetry/web``."""
     style = piece(PACKAGE, "page.css")
     script = "\n".join(piece(PACKAGE, name) for name in SCRIPTS)
     body = piece(PACKAGE, "page.html").replace("/*style*/", style).replace("/*script*/", script)

@@ -1,4 +1,4 @@
-"""What a snapshot says of each metric: the readings that go into one scrape."""
+"""Convert a snapshot to readings of metrics, for one scrape."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ class MetricReading:
     metric
         Name in the catalogue.
     labels
-        Values of its own labels, in their order.
+        Values of the metric's own labels, in their order.
+    value
+        The value.
     """
 
     metric: str
@@ -34,7 +36,7 @@ class MetricReading:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One histogram: how many values lie in each bin, the last one open, and their sum."""
+    """One histogram: the count of each bin, the last one open, and the sum of all values."""
 
     metric: str
     labels: tuple[str, ...]
@@ -46,7 +48,7 @@ Blocks = Mapping[str, OfBlock]
 
 
 def readings(snapshot: Snapshot) -> Iterator[MetricReading | Spread]:
-    """Everything that a run shows; of a still copy, if the run goes on."""
+    """Yield all readings of a run. Pass a still copy of the snapshot if the run is still running."""
     blocks = snapshot.blocks
     yield from _run(snapshot)
     yield from _learning(snapshot, blocks)
@@ -78,7 +80,7 @@ SCORES = {
     "psnr": "psnr_decibels",
     "ssim": "ssim",
 }
-"""Metric that shows each score."""
+"""Metric of each score."""
 
 
 def _learning(s: Snapshot, blocks: Blocks) -> Iterator[MetricReading]:
@@ -136,7 +138,7 @@ EDGE_COUNTS = {
     "message_values_quantised_total": "quantised",
     "message_values_suppressed_total": "suppressed",
 }
-"""Count of an edge that each metric shows."""
+"""Edge count of each metric."""
 
 
 def _messages(s: Snapshot, blocks: Blocks) -> Iterator[MetricReading | Spread]:
@@ -165,7 +167,7 @@ def _age(name: str, block: OfBlock) -> MetricReading:
 
 
 def _bounded(bins: Sequence[int]) -> tuple[int, ...]:
-    """Counts between the bounds of `AGES`, from the finer bins of `dyadnet.numerics.histogram`."""
+    """Aggregate the fine bins of `dyadnet.numerics.histogram` to the bins of `AGES`."""
     first, rest = bins[0], bins[1:]
     inner = BINS_A_BOUND * (len(AGES) - 1)
     pairs = [sum(rest[index : index + BINS_A_BOUND]) for index in range(0, inner, BINS_A_BOUND)]

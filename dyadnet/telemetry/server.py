@@ -1,7 +1,7 @@
-"""A small HTTP server in a thread of its own: ``/``, ``/metrics``, ``/healthz`` and ``/state.json``, read-only.
+"""A small read-only HTTP server in its own thread: ``/``, ``/metrics``, ``/healthz`` and ``/state.json``.
 
-Whatever clients do, training does not notice: each has a thread, there are only so many at a time, one that is slow
-is hung up on, and nothing that they send is read beyond the request's head.
+Clients cannot disturb training: each request has its own thread, the number of simultaneous requests is limited, slow
+clients are disconnected, and nothing beyond the head of a request is read.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from prometheus_client.registry import CollectorRegistry
 from dyadnet.errors import ConfigError
 
 SLOW = 5.0
-"""Seconds that a client may take for its request, or for taking in a piece of the answer."""
+"""Timeout in seconds for receiving a request, or for sending a piece of the response."""
 MOST_CLIENTS = 32
-"""Requests under way at one time; a further client is hung up on."""
+"""Largest number of simultaneous requests; further clients are disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client gets."""
+    """A response to a client."""
 
     body: bytes
     content: str
@@ -49,7 +49,7 @@ class Answer:
 
 
 Resource = Callable[[Mapping[str, str], str], Answer]
-"""Takes the query and the Accept header."""
+"""Takes the query and the Accept header, and returns the response."""
 
 
 class MetricsServer:
@@ -58,14 +58,14 @@ class MetricsServer:
     Parameters
     ----------
     host, port
-        Where to listen; port 0: any that is free.
+        Address to listen at; port 0: any free port.
     resources
-        By path.
+        Resources by path.
 
     Raises
     ------
     ConfigError
-        If nothing can listen there.
+        If the server cannot listen at this address.
     """
 
     def __init__(self, host: str, port: int, resources: Mapping[str, Resource]) -> None:
@@ -82,14 +82,14 @@ class MetricsServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening; requests under way may end."""
+        """Stop listening; requests in progress may finish."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
 def exposition(registry: CollectorRegistry) -> Resource:
-    """The metrics of a registry, in the format that a client asks for."""
+    """Return a resource that serves the metrics of a registry in the format that the client accepts."""
 
     def resource(query: Mapping[str, str], accept: str) -> Answer:
         encoder, content = choose_encoder(accept)
@@ -99,7 +99,7 @@ def exposition(registry: CollectorRegistry) -> Resource:
 
 
 def as_json(value: Any, status: int = 200) -> Answer:
-    """Plain values as an answer."""
+    """Return plain values as a JSON response."""
     body = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=False).encode()
     return Answer(body + b"\n", "application/json; charset=utf-8", status)
 
@@ -112,16 +112,16 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], resources: Mapping[str, Resource]) -> None:
         self.resources = resources
         self._slots = threading.BoundedSemaphore(MOST_CLIENTS)
-        # Of IPv4 or IPv6, as the host's first address is; a link's own address has its interface after it.
+        # Use the host's first address, IPv4 or IPv6; a link-local address includes its interface.
         found = getaddrinfo(*address, type=SOCK_STREAM, flags=AI_PASSIVE)[0]
         self.address_family, self._listening = found[0], found[4]
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # The base class asks the name service who we are, which can take seconds.
+        # The base class looks up the host name, which can take seconds.
         self.socket.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
         if self.address_family == AF_INET6 and self._listening[0] == "::":
-            # All addresses are those of IPv4, too.
+            # Listen at all IPv4 addresses as well.
             with contextlib.suppress(OSError):
                 self.socket.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 0)
         self.socket.bind(self._listening)
@@ -141,7 +141,7 @@ class _Server(ThreadingHTTPServer):
             self._slots.release()
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """A client that hangs up or is too slow is no news."""
+        """Ignore clients that disconnect or are too slow."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -152,11 +152,11 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer a GET request."""
         self._answer(with_body=True)
 
     def do_HEAD(self) -> None:
-        """Answer without the body."""
+        """Answer a HEAD request, without the body."""
         self._answer(with_body=False)
 
     def __getattr__(self, name: str) -> Any:
@@ -165,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Requests are no news."""
+        """Do not log requests."""
 
     def _refuse(self) -> None:
         headers = {"Allow": "GET, HEAD"}
@@ -186,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             answer = resource(query, ", ".join(self.headers.get_all("Accept", [])))
         except Exception as problem:
-            # Also what the client library says to an Accept header that it cannot read.
+            # The client library also raises for an Accept header that it cannot parse.
             answer = Answer(f"{type(problem).__name__}: {problem}\n".encode(), "text/plain; charset=utf-8", 500)
         self._send(answer, with_body=with_body)
 

@@ -1,7 +1,7 @@
-"""What the coordinator keeps of a run for whoever looks: plain values, changed as things happen.
+"""The current state of a run as plain values, which the coordinator updates and clients read.
 
-Whoever looks takes a still copy, under a lock that is held for microseconds, and works out the rest from that; a scrape
-never calls an actor and training never waits for a client.
+A reader takes a still copy, under a lock that is held for microseconds, and derives everything else from the copy. A
+scrape never calls an actor, and training never waits for a client.
 """
 
 from __future__ import annotations
@@ -33,36 +33,36 @@ State = Literal["starting", "training", "evaluating", "finished", "diverged", "f
 STATES: tuple[State, ...] = ("starting", "training", "evaluating", "finished", "diverged", "failed", "stopped")
 OVER: tuple[State, ...] = ("finished", "diverged", "failed", "stopped")
 Saved = tuple[float, float, int]
-"""(when, seconds that it took, bytes)."""
+"""Time of a save in seconds since 1970, its duration in seconds, and its size in bytes."""
 
 
 class Snapshot:
-    """One run as it stands; implements `dyadnet.runs.observer.MetricsCallback`.
+    """The current state of one run; implements `dyadnet.runs.observer.MetricsCallback`.
 
     Parameters
     ----------
     config
-        The run.
+        The run's configuration.
     run
-        What it is called.
+        Name of the run.
     measuring
-        Whether norms are to be measured now and then, for somebody who looks at them.
+        Whether norms of weights and updates are measured now and then.
 
     Attributes
     ----------
     layout
-        Which row of reports is whose.
+        Assignment of the rows of reports to blocks and channels.
     scores
-        By name, then by part: the accuracy of classes; R², mean absolute and mean squared error of numbers; PSNR and
-        SSIM of images.
+        Scores by name, then by part: accuracy for classes; R², mean absolute and mean squared error for numbers; PSNR
+        and SSIM for images.
     latest
         Reports of the latest training relaxation.
     ended
-        What the last whole epoch came to: ``epoch``, and ``loss`` and scores by part; empty before there is one.
+        Results of the last complete epoch: ``epoch``, and ``loss`` and scores by part; empty before there is one.
     training
-        The epoch that loss and accuracy of ``train`` are of so far; 0 before there are any.
+        The epoch that the present loss and accuracy of ``train`` belong to; 0 before there are any.
     updates, counts
-        Firings of each block, and what was counted on each channel, since the run began; rows as in `layout`.
+        Firings of each block and counts of each channel since the run began; rows as in `layout`.
     """
 
     def __init__(self, config: RunConfig, run: str, *, measuring: bool = True) -> None:
@@ -95,7 +95,7 @@ class Snapshot:
         self.seconds: dict[str, float] = {}
         self.checkpoints: dict[str, Saved] = {}
         self.lives: Counter[str] = Counter()
-        # All from the beginning, so that the first one is an increase.
+        # All counters exist from the beginning, so that the first failure is an increase.
         self.failures: Counter[str] = Counter(dict.fromkeys(get_args(What), 0))
         self.curve = History()
         self.epoch_curve = History()
@@ -113,7 +113,7 @@ class Snapshot:
             self.state = "training"
             self.epoch_minibatches = minibatches
             self.minibatches, self.epochs = updates, updates // minibatches
-            # What came after is done again.
+            # The run repeats everything after this point.
             self.curve.rewind(updates / minibatches)
             self.epoch_curve.rewind(self.epochs)
             if self.ended and self.ended["epoch"] > self.epochs:
@@ -186,7 +186,7 @@ class Snapshot:
             self._spend("evaluation")
             self.epochs = line["epoch"]
             if self.epochs < self.config.learning.epochs:
-                # What comes now belongs to the next epoch.
+                # The time from now on belongs to the next epoch.
                 self.state = "training"
             parts = ("train", "validation", "test")
             point = {f"loss_{part}": line[part]["loss"] for part in parts}
@@ -226,7 +226,7 @@ class Snapshot:
             self.state, self.why = "diverged", str(problem)
 
     def failed(self, failure: Failure) -> None:
-        """The run goes on after a failure, from its last checkpoint."""
+        """Record a failure after which the run resumes from its last checkpoint."""
         with self._lock:
             self.failures[failure.what] += 1
             if failure.what != "coordinator":
@@ -234,18 +234,18 @@ class Snapshot:
             self.state = "starting"
 
     def life(self, actor: str) -> int:
-        """How often an actor was started anew; all are when the coordinator is."""
+        """Return how often an actor was restarted; a restart of the coordinator restarts all actors."""
         return self.lives[actor] + self.failures["coordinator"]
 
     def _score(self, part: str, found: Mapping[str, float]) -> None:
-        """Note scores of a part, by their names; whoever looks may hold the old ones."""
+        """Store scores of a part by name. Create new dicts, because readers may hold the old ones."""
         for name, value in found.items():
             self.scores[name] = {**self.scores.get(name, {}), part: value}
 
     # For others
 
     def still(self) -> Snapshot:
-        """A copy that changes no more."""
+        """Return a copy that no longer changes."""
         with self._lock:
             found = copy.copy(self)
             for name, value in vars(self).items():
@@ -256,33 +256,33 @@ class Snapshot:
 
     @property
     def blocks(self) -> dict[str, OfBlock]:
-        """Every block, or layer of many blocks."""
+        """Current values of every block, or of every layer if there are too many blocks."""
         return figures.blocks(self.names, self.layout, self.latest, self.updates.tolist())
 
     @property
     def edges(self) -> Edges:
-        """What went over each channel, or between layers with many."""
+        """Counts of each channel, or of each edge between layers if there are too many channels."""
         return figures.edges(self.names, self.layout, self.counts, self._itemsize)
 
     def end(self, state: State, why: str = "") -> None:
-        """The run is over; what has diverged stays so."""
+        """Record that the run is over; a diverged run stays in that state."""
         with self._lock:
             if self.state != "diverged":
                 self.state, self.why = state, why
 
     @property
     def under_way(self) -> int:
-        """The epoch that is trained or evaluated, from 1; the last one once the run is over."""
+        """The epoch that is being trained or evaluated, from 1; the last one once the run is over."""
         begun = self.minibatches > self.epochs * self.epoch_minibatches
         return min(self.epochs + (begun or not self.over), self.config.learning.epochs)
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will change."""
+        """Whether the run is over."""
         return self.state in OVER
 
     def health(self) -> dict[str, Any]:
-        """The run in a few words."""
+        """Return the run's health, for ``/healthz``."""
         with self._lock:
             return {
                 "run": self.run,
@@ -294,16 +294,17 @@ class Snapshot:
             } | ({"why": self.why} if self.why else {})
 
     def _spend(self, activity: str) -> None:
-        """Book the time since something was last booked."""
+        """Add the time since the last call to an activity."""
         now = time.perf_counter()
         self.seconds[activity] = self.seconds.get(activity, 0.0) + now - self._clock
         self._clock = now
 
 
 def model_of(config: RunConfig) -> str:
-    """``hm``, ``ffm``, ``sshm``, ``asymmetric``, ``lam-0.25``; ``mixed`` where λ differs by projection or in time.
+    """Return the name of a run's model.
 
-    A baseline is called after what trains it.
+    It is ``hm``, ``ffm``, ``sshm``, ``asymmetric`` or, for example, ``lam-0.25``; ``mixed`` if λ differs between
+    projections or in time; for a baseline, the name of the baseline.
     """
     if config.baseline is not None:
         return config.baseline

@@ -1,4 +1,4 @@
-"""A run as the live page draws it: plain values for JSON."""
+"""The data of the live page: plain values for JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dyadnet.telemetry.web import plain
 
 
 def view(snapshot: Snapshot) -> dict[str, Any]:
-    """Everything that the page shows of a run, as it stands now."""
+    """Return everything that the live page shows of a run, in its current state."""
     snapshot = snapshot.still()
     found: dict[str, Any] = plain(
         {
@@ -66,21 +66,21 @@ def view(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def network(snapshot: Snapshot) -> dict[str, Any]:
-    """What the network looks like, under the couplings in force."""
+    """Return the layout of the network under the current couplings."""
     topology = snapshot.topology
     lams = snapshot.settings.get("lambda", [(p.coupling + 1.0) / 2.0 for p in topology.network.recurrent])
     return layout(topology, lams, by_block=snapshot.names.by_block)
 
 
 def layout(topology: Topology, lams: Sequence[float], *, by_block: bool = True) -> dict[str, Any]:
-    """What a network looks like: layers with their blocks, and projections with their λ.
+    """Return the layout of a network for drawing: layers with their blocks, and projections with their λ.
 
     Parameters
     ----------
     lams
         λ of each projection between populations.
     by_block
-        Show a layer's blocks one by one.
+        Whether to list a layer's blocks individually.
     """
     net = topology.network
     return {
@@ -103,6 +103,6 @@ def layout(topology: Topology, lams: Sequence[float], *, by_block: bool = True) 
 
 
 def _box(name: str, size: int, population: Population) -> dict[str, Any]:
-    """A block, or a layer in place of its blocks; with the shape of its own channels if neurons have one."""
+    """Describe a block, or a layer in place of its blocks; with the shape of its own channels if it has one."""
     shape = None if population.shape is None else [size // population.area, *population.shape[1:]]
     return {"name": name, "size": size, "shape": shape}

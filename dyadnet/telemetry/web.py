@@ -1,4 +1,4 @@
-"""Pages that bring everything with them: pieces put together into one, and a policy that lets nothing else run."""
+"""Helpers for self-contained pages: web files, hashes for the content security policy, and embedded JSON."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 
 def piece(package: str, name: str) -> str:
-    """A file of a package's ``web`` folder."""
+    """Read a file of a package's ``web`` folder."""
     return (files(package) / "web" / name).read_text(encoding="utf-8")
 
 
 def digest(text: str) -> str:
-    """A style or a script as a content security policy names it."""
+    """Return the hash of a style or script for a content security policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def plain(value: Any) -> Any:
-    """The same without NaN and infinity, which JSON does not know."""
+    """Return the value with NaN and infinity replaced by None, because JSON has neither."""
     if isinstance(value, dict):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -30,6 +30,6 @@ def plain(value: Any) -> Any:
 
 
 def embedded(value: Any) -> str:
-    """Plain values as JSON that may stand within a page's ``<script type="application/json">``."""
+    """Encode plain values as JSON that is safe within a page's ``<script type="application/json">``."""
     text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

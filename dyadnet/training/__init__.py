@@ -1,1 +1,1 @@
-"""The loop: minibatches and nudges, epochs, checkpoints, and the calls that a user makes."""
+"""The training loop (minibatches, nudges, epochs, checkpoints) and the training functions that a user calls."""

@@ -1,4 +1,4 @@
-"""Training from a configuration: data, folder, engine, record and plots, from one call."""
+"""Train from a configuration: one call loads the data, opens the folder, runs the engine and draws the plots."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ from dyadnet.training.run import Run
 
 ENGINES = "dyadnet.engines"
 Launch = Callable[[RunConfig, Dataset, RunFolder, ProgressCallback], Summary]
-"""Trains, wherever it does so, and returns how that has ended; what an entry point of the group names."""
+"""A function that trains a run and returns its summary; each entry point of the group `ENGINES` names one."""
 
 
 def train(
@@ -84,38 +84,40 @@ def train(
     Parameters
     ----------
     config
-        The whole run. Sizes that its network leaves open are taken from the data.
+        The configuration of the run. Layer sizes that it leaves open are taken from the data.
     out
-        A new or empty folder; ``runs/<data>-<model>-<time>`` unless given.
+        A new or empty folder; default: ``runs/<data>-<model>-<time>``.
     watcher
-        Is told how it goes. Unless given nobody is, but in a notebook a bar.
+        Receives progress reports. Default: none; in a notebook, a progress bar.
     data
         Data in memory, in place of ``config.data.name``: ``(X, y)`` or ``(X, y, X_test, y_test)`` with X of shape
         (samples, features), pairs ``(x, y)``, or a `dyadnet.Dataset`; see `dyadnet.data.as_dataset`. The run's folder
-        records what they are known by (shapes, classes, SHA-256), not the data themselves.
+        records a description of the data (shapes, classes, SHA-256), not the data themselves.
     callbacks
-        Are called while the run goes on, in this process; see `dyadnet.Callback`.
+        Called in this process during the run; see `dyadnet.Callback`.
     init_from
-        A run, or its folder, whose best weights this one starts from: the same populations and projections, anything
-        else may differ. As the setting ``init_from``, which can ask for the last weights, too.
+        A run, or its folder. Training starts from its best weights. Its network must have the same populations and
+        projections; everything else may differ. The setting ``init_from`` does the same and can also select the last
+        weights.
     report
-        Draw pictures and write a report at the end; False is the setting ``record.report: false``.
+        Whether to draw pictures and write a report at the end; False is the setting ``record.report: false``.
 
     Returns
     -------
     Run
-        What its folder holds.
+        The finished run; it reads the contents of the run's folder.
 
     Raises
     ------
     UsageError
-        If the configuration, the data or the folder cannot be used; nothing is left of it, unless it had begun.
+        If the configuration, the data or the folder cannot be used. What was written to the folder is removed again,
+        unless training had begun.
     DivergedError
-        If a relaxation runs away.
+        If a relaxation diverges.
     CallbackError
         If a callback raises; a checkpoint is written.
     StoppedError
-        If a signal stops it, or a callback before the first epoch has ended; a checkpoint is written.
+        If a signal stops the run, or a callback stops it before the first epoch has ended; a checkpoint is written.
     """
     config = _in_this_process(config)
     launch = engine(config.engine)
@@ -147,7 +149,7 @@ def train(
             with _called(callbacks, folder, watcher), _reported(config, folder, watcher, dataset):
                 _begin(folder)
                 if config.cluster.detach:
-                    # Whoever trains holds the checkpoints, and that is not this process.
+                    # The training process holds the checkpoints, and that is not this process.
                     launch(config, dataset, folder, watcher)
                 with opened(config, out, watcher.note, begun=lambda: folder.begun) as beginning:
                     folder.beginning = replace(beginning, initial=initial)
@@ -155,7 +157,7 @@ def train(
                 folder.finish(summary.weights_sha256)
                 folder.ended(summary)
         except BaseException as problem:
-            # What a run that diverges leaves shows why, and what has become of one that was left is not known here.
+            # Keep the files of a diverged run, because they show why. The state of a detached run is not known here.
             unclear = config.cluster.detach or isinstance(problem, DivergedError)
             if not folder.begun and (isinstance(problem, UsageError) or not unclear):
                 with signals.deaf():
@@ -174,29 +176,29 @@ def resume(
     data: Data | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Go on with a run from its newest intact checkpoint, to the same bits as if it had never stopped.
+    """Resume a run from its newest intact checkpoint. The result is bit-identical to an uninterrupted run.
 
     Parameters
     ----------
     run
-        Its folder.
+        The run's folder.
     changes
-        Plain values of settings that are to be others from now on; see `dyadnet.checkpoint.continuing`. Whether its
-        driver leaves is said anew each time.
+        Settings to change from now on, as plain values; see `dyadnet.checkpoint.continuing` for those that may change.
+        ``cluster.detach`` is not inherited from the run: it is False unless given here.
     watcher
-        Is told how it goes. Unless given nobody is, but in a notebook a bar.
+        Receives progress reports. Default: none; in a notebook, a progress bar.
     data
-        Of a run whose data were in memory: the same data again, which is checked by their hash.
+        The same data again, if the run was trained on data in memory. Their hash is checked.
     callbacks
-        As `train` has them; those whose state is in the checkpoint go on from it.
+        As in `train`. Callbacks whose state is in the checkpoint continue from that state.
 
     Raises
     ------
     UsageError
-        If there is nothing to go on from, another run uses the folder, a setting would change the science, or data in
-        memory are missing or others.
+        If there is no checkpoint to resume from, another run uses the folder, a changed setting would change the
+        result, or data in memory are missing or differ.
     DivergedError
-        If a relaxation runs away.
+        If a relaxation diverges.
     """
     run = Path(run)
     watcher = watcher or usual_watcher()
@@ -224,7 +226,7 @@ def resume(
         done = start.position
         watcher.note(f"going on from checkpoint {start.name}: epoch {done.epoch + 1}, minibatch {done.minibatch}")
         if config.cluster.detach:
-            # Whoever trains holds the lock and the records, and that is not this process.
+            # The training process holds the lock and the records, and that is not this process.
             held.close()
         held.enter_context(_called(callbacks, folder, watcher))
         held.enter_context(_reported(config, folder, watcher, dataset))
@@ -240,7 +242,7 @@ def resume(
 
 @contextlib.contextmanager
 def _reported(config: RunConfig, folder: RunFolder, watcher: ProgressCallback, dataset: Dataset) -> Iterator[None]:
-    """Write down how a run stands and ends, and draw it once it has ended well; a run that is left does so itself."""
+    """Record a run's status, and draw its pictures when it has ended well. A detached run does both itself."""
     if config.cluster.detach:
         yield
         return
@@ -268,7 +270,7 @@ def _check_callbacks(config: RunConfig, callbacks: Sequence[Callback]) -> None:
 
 @contextlib.contextmanager
 def _called(callbacks: Sequence[Callback], folder: RunFolder, watcher: ProgressCallback) -> Iterator[None]:
-    """Have callbacks called while a run goes on, and in the end told how it ended."""
+    """Attach the callbacks to a run while it lasts, and call their ``on_run_end`` at its end."""
     if not callbacks:
         yield
         return
@@ -297,7 +299,7 @@ def _begin(folder: RunFolder) -> None:
 
 
 def _end(hooks: Callbacks, folder: RunFolder, watcher: ProgressCallback) -> str | None:
-    """Tell callbacks how the run ended; what is wrong with one of them, if anything is."""
+    """Call ``on_run_end`` of all callbacks. Return the error of the first one that raises, or None."""
     if not (folder.path / CONFIG).exists():
         # It never began.
         return None
@@ -309,18 +311,18 @@ def _end(hooks: Callbacks, folder: RunFolder, watcher: ProgressCallback) -> str 
 
 @contextlib.contextmanager
 def _guest(config: RunConfig) -> Iterator[None]:
-    """What a run does to the process that it is called from, for as long as it goes on."""
+    """Adapt the calling process for the duration of a run: signals interrupt it, and libraries use one thread."""
     with signals.interruptible(), one_thread_a_library() if config.engine == "local" else contextlib.nullcontext():
         yield
 
 
 def engine(name: str) -> Launch:
-    """The engine of that name, from the entry-point group ``dyadnet.engines``.
+    """Return the engine of that name, from the entry-point group ``dyadnet.engines``.
 
     Raises
     ------
     ConfigError
-        If there is none, or a program has a module of its own in its place.
+        If there is no such engine, or another module of the same name hides the engine's package.
     """
     found = {point.name: point for point in entry_points(group=ENGINES)}
     if name not in found:
@@ -338,7 +340,7 @@ def engine(name: str) -> Launch:
 
 
 def _starts(config: RunConfig) -> str:
-    """What a run that names no engine starts, which in a notebook nobody expects of one call."""
+    """Describe the processes that a run on the default engine starts, which may surprise a notebook user."""
     count = config.cluster.actors or len(Topology(config.network).blocks)
     ray = "a Ray of its own" if config.cluster.address is None else f"the Ray at {config.cluster.address}"
     told = f"engine ray, the default: this run uses {ray} and starts {count} actors and a coordinator, each a process"
@@ -348,7 +350,7 @@ def _starts(config: RunConfig) -> str:
 
 
 def _in_this_process(config: RunConfig) -> RunConfig:
-    """A baseline runs on the engine ``local``, if another one was not asked for."""
+    """Select the engine ``local`` for a baseline; refuse any other engine that was set explicitly."""
     if config.baseline is None or config.engine == "local":
         return config
     if "engine" in config.model_fields_set:
@@ -357,14 +359,14 @@ def _in_this_process(config: RunConfig) -> RunConfig:
 
 
 def new_folder(config: RunConfig) -> Path:
-    """A folder for a run that is given none: ``runs/<data>-<model>-<time>``, numbered if it is taken."""
+    """Return the default folder of a new run: ``runs/<data>-<model>-<time>``, with a number added if it exists."""
     name = f"{Path(config.data.name).stem}-{model_of(config)}-{time.strftime('%Y%m%d-%H%M%S')}"
     folders = (Path("runs") / (f"{name}-{number}" if number else name) for number in itertools.count())
     return next(folder for folder in folders if not folder.exists())
 
 
 def _named(config: RunConfig, given: Dataset) -> RunConfig:
-    """The configuration with what data in memory are known by."""
+    """Return the configuration with a description of the data in memory."""
     if "name" in config.data.model_fields_set and config.data.name != MEMORY:
         raise ConfigError("data.name", config.data.name, "data are given in memory too; leave out one of the two")
     if config.data.dir is not None:
@@ -377,14 +379,15 @@ def _named(config: RunConfig, given: Dataset) -> RunConfig:
 
 
 def draw(run: Path, watcher: ProgressCallback, dataset: Dataset | None = None) -> None:
-    """Draw a run's curves, the ages of its messages if it ran freely, its probes and images, into its folder; report.
+    """Draw a run's curves, message ages (free-running mode), probes and images into its folder, and write its report.
 
-    What was trained is there without its pictures: of those that cannot be drawn or written the watcher is warned.
+    A picture that cannot be drawn or written causes a warning, not an error, because the training results do not
+    depend on it.
 
     Parameters
     ----------
     dataset
-        The run's, of which samples are drawn; read anew unless given.
+        The run's data set, for pictures of samples; read again unless given.
     """
     again = f"dyadnet report {shlex.quote(str(run))}"
     try:
@@ -401,13 +404,13 @@ def draw(run: Path, watcher: ProgressCallback, dataset: Dataset | None = None) -
     except KeyboardInterrupt:
         watcher.warning(f"stopped while drawing pictures, after the training was over; for the report: {again}")
     except (OSError, RunFolderError, ArraysError, KeyError, TypeError, ValueError, IndexError) as problem:
-        # The folder may be somebody else's, and hold anything.
+        # The folder may come from another user and hold unexpected files.
         why = " ".join(str(problem).split())
         watcher.warning(f"no pictures and no report: {why}; once they can be written: {again}")
 
 
 def _keep_images(run: Path, watcher: ProgressCallback, dataset: Dataset | None) -> None:
-    """Write a few test images into a run's folder, if it has some; without them there are all other pictures."""
+    """Write a few test images into the run's folder, if its targets are images. A failure only causes a warning."""
     try:
         strip.keep(Run(run), dataset=dataset)
     except DyadnetError as problem:
@@ -415,7 +418,7 @@ def _keep_images(run: Path, watcher: ProgressCallback, dataset: Dataset | None) 
 
 
 def _keep_maps(run: Path, watcher: ProgressCallback, dataset: Dataset | None) -> None:
-    """Leave what the report shows of a sample, if the run has weights."""
+    """Write the feature maps that the report shows, if the run has saved weights."""
     config = read_config(run)
     if not saved_weights(run, BEST).exists() or (dataset is None and config.data.memory is not None):
         return
@@ -433,7 +436,7 @@ def pictures(run: Path, kind: str | None = None) -> None:
     Parameters
     ----------
     kind
-        Format beside PNG; the run's own unless given.
+        An additional format beside PNG; default: the run's setting ``record.pictures``.
     """
     with also_as(kind or read_config(run).record.pictures):
         _draw(run)
@@ -444,7 +447,7 @@ def _draw(run: Path) -> None:
     try:
         from dyadnet.reporting import plots
     except OSError as problem:
-        # No place for its cache: the report can be written all the same.
+        # Matplotlib cannot write its cache; the report can still be written.
         raise ImportError(str(problem)) from None
 
     plots.curves(read_metrics(run), run / "curves.png", f"{run.name}")

@@ -1,4 +1,4 @@
-"""The weights that a user reads, put back to those that a checkpoint knows as the best."""
+"""Restore a run's saved best weights to those that its checkpoint records as the best."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from dyadnet.runs.watcher import ProgressCallback
 
 
 def put_back_best(folder: RunFolder, beginning: ResumePoint, watcher: ProgressCallback) -> None:
-    """Make a run's best weights those that its checkpoint knows, if the run had gone on to better ones.
+    """Restore the best weights of the checkpoint, if the run had found better ones after it was written.
 
-    It is to find these again; in free-running mode it may not.
+    The resumed run is expected to find the better ones again; in free-running mode it may not.
     """
     start, store = beginning.start, beginning.store
     if start is None or store is None or start.position.best is None:

@@ -1,4 +1,4 @@
-"""What a program does while its run goes on: callbacks, and who calls them."""
+"""Callbacks: user code that runs during training, and the class that calls it."""
 
 from __future__ import annotations
 
@@ -15,48 +15,55 @@ from dyadnet.training.run import Run
 
 
 class Callback:
-    """Does something while a run goes on. Every hook does nothing; override those that you need.
+    """Base class of callbacks, which run user code during training. Hooks do nothing by default; override some.
 
-    Hooks run in the process that called `dyadnet.train`, one after the other, and the run waits for those that are
-    overridden, so that what they do lands at the same minibatch on every engine. ``run.stop(reason)`` in any of them
-    ends the run after the present minibatch, or epoch, with a checkpoint. A hook that raises ends the run, too.
+    Hooks run one after the other in the process that called `dyadnet.train`. The run waits for every overridden hook,
+    so a hook takes effect at the same minibatch on every engine. Calling ``run.stop(reason)`` in a hook ends the run
+    after the current minibatch or epoch, with a checkpoint. A hook that raises also ends the run.
 
-    What `state_dict` returns is part of every checkpoint. A run that goes on from one, by `dyadnet.resume` or after an
-    actor's death, calls `load_state_dict` with it, and the hooks since then again.
+    Every checkpoint contains the value that `state_dict` returns. When a run resumes from a checkpoint, by
+    `dyadnet.resume` or after an actor has died, it passes this value to `load_state_dict`. It then repeats the hooks
+    of the minibatches since that checkpoint.
     """
 
     def on_run_begin(self, run: Run) -> None:
-        """The run begins, or goes on; its folder is there."""
+        """Called when the run begins or resumes; its folder exists."""
 
     def on_run_end(self, run: Run, status: Status) -> None:
-        """The run has ended, however it did; `status` says how."""
+        """Called when the run has ended, for any reason; `status` says how it ended."""
 
     def on_epoch_begin(self, run: Run, epoch: int) -> None:
-        """An epoch begins, counted from 1."""
+        """Called when an epoch begins; epochs count from 1."""
 
     def on_epoch_end(self, run: Run, record: Mapping[str, Any]) -> None:
-        """An epoch has ended with this line of ``metrics.jsonl``; its weights are saved, ``run.history`` has it."""
+        """Called when an epoch has ended. `record` is its line of ``metrics.jsonl``.
+
+        The weights are already saved, and ``run.history`` includes the epoch.
+        """
 
     def on_minibatch_end(self, run: Run, record: Mapping[str, Any]) -> None:
-        """A minibatch was learned from: ``epoch``, ``minibatch`` (from 1), ``loss``, ``accuracy`` (``r2``, ``mae`` and
-        ``squared_error`` where targets are numbers), ``sweeps`` and more, as a line of kind ``minibatch`` has them."""
+        """Called after the update of a minibatch.
+
+        `record` has the fields of a record line of kind ``minibatch``: ``epoch``, ``minibatch`` (from 1), ``loss``,
+        ``accuracy`` (``r2``, ``mae`` and ``squared_error`` where targets are numbers), ``sweeps`` and more.
+        """
 
     def on_evaluation_end(self, run: Run, part: str, record: Mapping[str, Any]) -> None:
-        """A part was evaluated, ``validation`` or ``test``, or with ``_ideal`` without imperfections."""
+        """Called after an evaluation of a part: ``validation`` or ``test``; with ``_ideal``: without imperfections."""
 
     def on_checkpoint(self, run: Run, name: str) -> None:
-        """A checkpoint of that name is written."""
+        """Called when a checkpoint of that name has been written."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values (as JSON has them) that `load_state_dict` goes on from."""
+        """Return the callback's state as JSON-compatible values; `load_state_dict` restores it."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` returned."""
+        """Restore the state that `state_dict` returned."""
 
 
 class EarlyStopping(Callback):
-    """Stops a run once a number of its record gets no better; the setting ``learning.early_stopping`` as a callback.
+    """Stops a run when a monitored metric stops improving; the setting ``learning.early_stopping`` as a callback.
 
     Parameters
     ----------
@@ -64,14 +71,14 @@ class EarlyStopping(Callback):
         ``validation_`` or ``train_``, then ``loss``, ``accuracy`` (of classes), ``r2``, ``mae`` or ``squared_error``
         (of numbers); ``auto`` is the validation accuracy of classes, and the validation loss of numbers.
     patience
-        Epochs without a better one after which the run stops.
+        Number of epochs without improvement after which the run stops.
     min_delta
-        What is better has to be so by more than this.
+        Only a change by more than this counts as an improvement.
 
     Raises
     ------
     ConfigError
-        If one is not legal.
+        If a value is not legal.
     """
 
     def __init__(self, monitor: str = "auto", patience: int = 10, min_delta: float = 0.0) -> None:
@@ -99,23 +106,23 @@ class Callbacks:
     Parameters
     ----------
     callbacks
-        In the order in which they are called.
+        The callbacks, in the order in which they are called.
     run
-        What they are given.
+        The run that is passed to every hook.
     say
-        Is told what a user should know.
+        Receives messages for the user.
 
     Attributes
     ----------
     problem
-        What a callback raised.
+        The exception that a callback raised, or None.
 
     Raises
     ------
     ConfigError
-        If one is no `Callback`.
+        If a callback is not a `Callback`.
     CallbackError
-        If the state of one is not plain.
+        If the state of a callback is not JSON-compatible.
     """
 
     def __init__(self, callbacks: Sequence[Callback], run: Run, say: Callable[[str], None]) -> None:
@@ -147,7 +154,7 @@ class Callbacks:
                 self.problem = problem
                 return None, f"callback {key}.{name} raised {_brief(problem)}"
         if name == "on_run_begin" and self._reason is not None:
-            # Told at the first occasion that the coordinator has.
+            # The coordinator hears of it at its first hook.
             self._first = self._reason
             self.wanted |= {"on_epoch_begin"}
         return self._reason, None
@@ -159,7 +166,7 @@ class Callbacks:
             if not _overrides(callback, "state_dict"):
                 continue
             try:
-                # As a checkpoint gives it back.
+                # Convert it to what a checkpoint returns.
                 found[key] = json.loads(json.dumps(callback.state_dict(), allow_nan=False))
             except Exception as problem:
                 self.problem = problem
@@ -188,12 +195,12 @@ class Callbacks:
 
 
 def check(callback: Any) -> None:
-    """Refuse what is no callback.
+    """Raise unless the argument is a callback.
 
     Raises
     ------
     ConfigError
-        Naming its type.
+        If it is not a `Callback`; the error names its type.
     """
     if not isinstance(callback, Callback):
         legal = "instances of dyadnet.Callback" + (", not classes" if isinstance(callback, type) else "")

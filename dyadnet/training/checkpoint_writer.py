@@ -1,4 +1,4 @@
-"""Writes a run's checkpoints when they are due, removes those that are not needed, and ends a run that is to stop."""
+"""Write a run's checkpoints when they are due, remove superseded ones, and end a run when a stop is requested."""
 
 from __future__ import annotations
 
@@ -29,36 +29,40 @@ from dyadnet.training.stop import Stop
 
 
 class Blocks(Protocol):
-    """What the keeper asks of an engine; see `dyadnet.engines.protocol.Engine`."""
+    """The engine methods that the checkpoint writer uses; see `dyadnet.engines.protocol.Engine`."""
 
     def find(self, store: Store, nonce: str) -> None:
-        """Every actor reads one file."""
+        """Check that every actor can read the file `nonce`."""
 
     def save(self, store: Store, folder: str) -> dict[str, File]:
-        """Every block writes its file."""
+        """Write one file for every block; return the files by block."""
 
     def restore(self, store: Store, checkpoint: Manifest) -> None:
-        """Every block goes back to its file."""
+        """Restore every block from its file."""
 
 
 class CheckpointWriter:
-    """Keeps the checkpoints of one run; asked by the coordinator between minibatches.
+    """Writes the checkpoints of one run. The coordinator calls it between minibatches.
 
-    Where the disk is full or the folder gone, training goes on with a warning, and the next one is tried in its time:
-    the checkpoints before are still there.
+    If a checkpoint cannot be written (disk full, folder missing), training continues with a warning. The next
+    checkpoint is tried when it is due; earlier checkpoints remain.
 
     Parameters
     ----------
     config
-        The run.
+        The run's configuration.
     beginning
-        Where to.
-    recorder, watcher, observer
-        Whose records go with a checkpoint, who is told of trouble, and who of checkpoints.
+        The folder of checkpoints, and the checkpoint that the run starts from.
+    recorder
+        The records whose lengths go into each checkpoint.
+    watcher
+        Receives warnings.
+    observer
+        Is notified of every checkpoint.
     stop
-        Whether the run is to end at the next occasion.
+        Tells whether the run is to stop after the current minibatch.
     faults
-        Those on purpose that have fired.
+        Returns the injected faults that have fired.
     """
 
     def __init__(
@@ -87,13 +91,14 @@ class CheckpointWriter:
         self._rhythm = CheckpointSchedule(config.checkpoint, 0, time.monotonic())
 
     def begin(self, blocks: Blocks, position: Position) -> None:
-        """Before anything is trained: whether all actors see the folder; they go on from the newest checkpoint, or the
-        first one is written.
+        """Prepare for training: check that all actors see the folder, then restore or write a checkpoint.
+
+        If there is a newest checkpoint, all blocks are restored from it; otherwise the first checkpoint is written.
 
         Raises
         ------
         ConfigError
-            If an actor does not see the folder, or the first one cannot be written.
+            If an actor does not see the folder, or the first checkpoint cannot be written.
         CheckpointError
             If the newest checkpoint cannot be read.
         """
@@ -109,14 +114,14 @@ class CheckpointWriter:
             raise ConfigError("checkpoint.folder", self.store.folder, str(problem)) from None
 
     def minibatch(self, blocks: Blocks, updates: int, position: Callable[[], Position]) -> None:
-        """After a minibatch: write what is due, or end.
+        """Write a checkpoint after a minibatch if one is due, or end the run if a stop was requested.
 
         Raises
         ------
         StoppedError
-            If the run is to stop, once a checkpoint is written.
+            If a stop was requested; a checkpoint has been written.
         DyadnetError
-            If it is, and none could be.
+            If a stop was requested and no checkpoint could be written.
         """
         if self._stop.requested:
             self._end(blocks, position())
@@ -124,12 +129,12 @@ class CheckpointWriter:
             self.keep(blocks, position())
 
     def epoch(self, blocks: Blocks, position: Position, *, improved: bool, over: bool) -> Best | None:
-        """After an epoch: its weights are kept if they are the best so far, or the last; see `minibatch`.
+        """Write a checkpoint after an epoch if its weights are the best so far or the run is over; see `minibatch`.
 
         Returns
         -------
         Best
-            As the position has it, with the checkpoint that holds it.
+            The best weights of `position`, with the name of the checkpoint that holds them.
         """
         if improved or over:
             name = self.keep(blocks, position, best=improved)
@@ -140,7 +145,7 @@ class CheckpointWriter:
         return position.best
 
     def keep(self, blocks: Blocks, position: Position, *, best: bool = False) -> str | None:
-        """Write a checkpoint; its name, or None if it could not be.
+        """Write a checkpoint. Return its name, or None if it could not be written.
 
         Parameters
         ----------
@@ -171,7 +176,7 @@ class CheckpointWriter:
         try:
             self._write(blocks, name, position)
         except BaseException:
-            # Actors that were not done may still add to it; what is left goes with the next one.
+            # Actors may still write to it. What is left is removed with the next checkpoint.
             self.store.remove(name)
             self._leftover.append(name)
             raise
@@ -216,7 +221,7 @@ class CheckpointWriter:
 
 
 def versions() -> dict[str, Any]:
-    """Of what writes a checkpoint."""
+    """Return the versions of dyadnet, Python and NumPy, for a checkpoint's manifest."""
     try:
         ours = version("dyadnet")
     except PackageNotFoundError:

@@ -43,27 +43,27 @@ from dyadnet.training.checkpoint_writer import CheckpointWriter
 
 COLD_ITERATIONS = 60
 WARM_ITERATIONS = 4
-"""Power iterations for an estimate of the spectral radius from nothing, and for one that starts from the last."""
+"""Power iterations for a first estimate of the spectral radius, and for one that starts from the previous vector."""
 DRIFT = 0.1
-"""How far a κ may move from that of the last estimate; if further, one is due at once, as thorough as the first."""
+"""Largest change of a κ since the last estimate; a larger one triggers a new estimate with `COLD_ITERATIONS`."""
 EXACT_BETA = 1e-3
-"""At which the contrast counts as the exact gradient, once the network has settled for as long as it may."""
+"""The β at which the contrast of a fully settled network counts as the exact gradient."""
 OFF_THE_RECORD = 2**40
-"""Added to a relaxation's number, so that no draw of one that counts is touched."""
+"""Offset of the numbers of relaxations off the record, so that their random draws differ from recorded ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outset:
-    """What a run sets out with, beside its configuration.
+    """Initial state of a run, beside its configuration.
 
     Attributes
     ----------
     parameters
-        That a run which begins anew starts from, by block; drawn from the seed unless given.
+        Initial parameters of a new run, by block; drawn from the seed unless given.
     hooks
-        Calls the run's callbacks; there are none unless given.
+        Calls the run's callbacks; default: no callbacks.
     position
-        Where a run without a keeper goes on from; at its beginning unless given.
+        Where a run without a keeper continues; default: at the beginning.
     """
 
     parameters: weights.Parameters | None = None
@@ -77,35 +77,34 @@ class Coordinator:
     Parameters
     ----------
     config
-        The run.
+        The run's configuration.
     data
-        Sizes of the data set, which must fit the network's.
+        Sizes of the data set, which must match those of the network.
     engine
         Runs the blocks.
     folder
-        Where the record goes; None keeps no record.
+        Receives the record; None: no record is kept.
     watcher
-        Is told how it goes.
+        Receives progress reports.
     observer
-        Is told everything that metrics are made of; never changes a bit of the result.
+        Receives everything that metrics are computed from; it never changes the result.
     keeper
-        Keeps checkpoints, and has the one that the run goes on from; None: there are none.
+        Writes checkpoints, and holds the one that the run resumes from; None: no checkpoints.
     outset
-        What the run sets out with, beside its configuration.
+        Initial state of the run, beside its configuration.
 
     Attributes
     ----------
     train_rows, validation_rows
-        Rows of the training part that are learned from, and that choose the best weights.
+        Rows of the training part that are trained on, and rows that are held out to select the best weights.
     train_weights
-        How often each of `train_rows` is learned from in an epoch, relative to the others; see
-        `dyadnet.learning.weighting`.
+        How often an epoch uses each of `train_rows`, relative to the others; see `dyadnet.learning.weighting`.
         None: once each.
 
     Raises
     ------
     ConfigError
-        If data and network do not fit.
+        If data and network do not fit each other.
     """
 
     def __init__(
@@ -154,23 +153,23 @@ class Coordinator:
 
     @property
     def minibatches(self) -> int:
-        """Minibatches of an epoch; the last may be short."""
+        """Number of minibatches of an epoch; the last may be smaller than the others."""
         return -(-len(self.train_rows) // self.config.learning.minibatch)
 
     @property
     def updates(self) -> int:
-        """Minibatches that were learned from."""
+        """Number of minibatches trained on so far in the whole run."""
         return self._updates
 
     def run(self) -> Summary:
-        """Train for all epochs.
+        """Train for all epochs and return the summary.
 
         Raises
         ------
         DivergedError
-            With block, tick, spectral radius, step, and what to try.
+            If a relaxation diverges. The error names block, tick, spectral radius and step, and suggests remedies.
         StoppedError
-            If a callback stops it before its first epoch has ended.
+            If a callback stops the run before its first epoch has ended.
         CallbackError
             If a callback raises.
         """
@@ -221,7 +220,7 @@ class Coordinator:
         return Summary.of(best, self._last, time.perf_counter() - started, out, self._halt or "")
 
     def position(self, epoch: int, minibatch: int, tally: EpochMetrics | None = None) -> Position:
-        """Where the run stands once so many minibatches of an epoch were learned from."""
+        """Return the position of the run after `minibatch` minibatches of `epoch`."""
         return Position(
             epoch,
             minibatch,
@@ -238,7 +237,7 @@ class Coordinator:
         )
 
     def epoch(self, epoch: int) -> dict[str, Any]:
-        """One pass over the training part, or what is left of it, then an evaluation of the other two parts."""
+        """Train one epoch, or the rest of it, then evaluate validation and test part. Return the record line."""
         started = time.perf_counter()
         resumed = self._start.tally is not None and epoch == self._start.epoch
         scale = self._scale("train")
@@ -284,12 +283,14 @@ class Coordinator:
         return line
 
     def evaluate(self, part: Part, couplings: tuple[float, ...] | None = None, *, ideal: bool = False) -> EpochMetrics:
-        """Loss and scores at β = 0 of a part of the data, under the couplings in force unless others are given.
+        """Evaluate loss and scores on a part of the data at β = 0.
 
         Parameters
         ----------
+        couplings
+            κ of each projection; default: the current ones.
         ideal
-            Without the imperfections of channels and devices; delays stay, and weights stay on their levels.
+            Whether to switch off the imperfections of channels and devices. Delays and quantised weights remain.
         """
         rows = self.validation_rows if part == "validation" else np.arange(self.data.test)
         if part == "train":
@@ -311,7 +312,7 @@ class Coordinator:
         return tally
 
     def shuffled(self, epoch: int) -> Iterator[NDArray[np.int64]]:
-        """The minibatches of an epoch: rows of the training part, in an order drawn from the seed."""
+        """Yield the minibatches of an epoch: rows of the training part, in an order drawn from the seed."""
         rows = self.train_rows
         if self.train_weights is not None:
             rows = rows[weighted(self.train_weights, Stream(self.config.seed, "sample weights").at(tick=epoch))]
@@ -321,19 +322,19 @@ class Coordinator:
             yield order[start : start + size]
 
     def _scale(self, part: Part) -> Scale | None:
-        """What errors on a part are measured by, if targets are numbers."""
+        """Return the scale of errors on a part if targets are numbers, else None."""
         numbers = self.data.numbers
         return None if numbers is None else numbers.measure(part)
 
     def _hook(self, name: str, *arguments: Any) -> None:
-        """Have the callbacks do something; what they want is done at the next occasion."""
+        """Call a hook of the callbacks. `_ended` acts on a stop request or an error."""
         if self._raised is not None or name not in self._hooks.wanted:
             return
         reason, self._raised = self._hooks.call(name, *arguments)
         self._halt = self._halt or reason
 
     def _ended(self, epoch: int, minibatch: int, tally: EpochMetrics | None = None) -> None:
-        """End the run here if somebody wants so, with a checkpoint."""
+        """End the run here, with a checkpoint, if a stop was requested or a callback raised."""
         if not (self._halt or self._raised):
             return
         if self.keeper is not None:
@@ -343,21 +344,21 @@ class Coordinator:
         raise _HaltedError
 
     def _kept(self, before: Manifest | None) -> None:
-        """Tell of a checkpoint if there is another than before."""
+        """Call ``on_checkpoint`` if the newest checkpoint is not `before`."""
         assert self.keeper is not None
         newest = self.keeper.newest
         if newest is not None and newest is not before:
             self._hook("on_checkpoint", newest.name)
 
     def _hooked(self) -> dict[str, Any] | None:
-        """What early stopping and callbacks go on from."""
+        """Return the state of early stopping and callbacks, for a checkpoint."""
         found = {} if self._patience is None else {"early_stopping": self._patience.state()}
         try:
             callbacks = self._hooks.state()
         except CallbackError:
             if self._raised is None:
                 raise
-            # The run ends by what was raised before.
+            # The run ends with the earlier error.
             callbacks = {}
         if callbacks:
             found["callbacks"] = callbacks
@@ -376,7 +377,7 @@ class Coordinator:
         return f"a checkpoint is written; go on with: dyadnet.resume({self.folder.name!r}, callbacks=[...])"
 
     def couplings(self, at: float) -> tuple[float, ...]:
-        """κ of each projection at a moment of the run, counted in epochs."""
+        """Return κ of each projection at time `at`, in epochs."""
         return self._regimen.couplings(at)
 
     def _minibatch(self, rows: NDArray[np.int64], at: float, tally: EpochMetrics) -> None:
@@ -385,7 +386,7 @@ class Coordinator:
         couplings = self.couplings(at)
         probed = bool(self.config.probe.neurons) and self._updates % self.config.probe.every == 0
         relaxation = self._relaxation("train", rows, self._regimen.training(beta, couplings), couplings, probed)
-        # What is compared with the exact gradient is of the same images.
+        # The exact gradient must see the same images.
         relaxation = replace(relaxation, epoch=int(at) + 1)
         if self.observer.compares(self._updates + 1):
             self._relax_exactly(relaxation)
@@ -401,7 +402,7 @@ class Coordinator:
             self.folder.probes(relaxation.number, self.engine.take_probes())
 
     def _relax_exactly(self, relaxation: Relaxation) -> None:
-        """Let blocks know the exact gradient of a minibatch that is about to be relaxed; off the record."""
+        """Give the blocks the exact gradient of the coming minibatch, by an additional relaxation off the record."""
         phases = self._regimen.exact(EXACT_BETA)
         number = relaxation.number + OFF_THE_RECORD
         with contextlib.suppress(DivergedError):
@@ -424,7 +425,7 @@ class Coordinator:
         return Relaxation(self._relaxations, part, rows, phases, couplings, step, probed, ideal, gamma=gamma)
 
     def _step(self, couplings: tuple[float, ...]) -> float:
-        """η or ω, from a spectral radius that is estimated anew every few minibatches, and when λ has jumped."""
+        """Return η or ω from the spectral radius. Estimate the radius again if that is due or λ has jumped."""
         rule = self.timing.rule
         jumped = any(abs(now - then) > DRIFT for now, then in zip(couplings, self._estimated, strict=False))
         due = self._since_radius == 0 or self._since_radius >= self.config.learning.radius_every or jumped
@@ -465,7 +466,7 @@ class Coordinator:
 
     def _record_minibatch(self, epoch: int, index: int, at: float, tally: EpochMetrics) -> None:
         assert self.folder is not None
-        # It is of both compartments at once.
+        # The objective needs both compartments at once.
         has = self.config.dynamics.phases != "in-turn" and self.config.baseline is None
         objective = self.engine.objective(self._regimen.beta(at)) if has else None
         line = record_lines.minibatch(epoch, index, self._settings(at), tally.latest(), objective)
@@ -495,4 +496,4 @@ class Coordinator:
 
 
 class _HaltedError(Exception):
-    """The run is to end here."""
+    """Raised to leave the training loop early."""

@@ -1,4 +1,4 @@
-"""Evaluation of saved weights."""
+"""Load and evaluate saved weights."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from dyadnet.training.coordinator import Coordinator
 
 @dataclass(frozen=True)
 class Saved:
-    """Weights that a run saved, and all that is needed to use them.
+    """Weights that a run saved, and everything that is needed to use them.
 
     Attributes
     ----------
     config
-        The run's.
+        The run's configuration.
     dataset
-        The run's.
+        The run's data set.
     couplings
-        κ of each projection when they were saved.
+        κ of each projection when the weights were saved.
     parameters
-        By block, then by name.
+        Arrays by block, then by name.
     manifest
-        What the run wrote beside them.
+        The manifest that the run saved with the weights.
     """
 
     config: RunConfig
@@ -48,7 +48,7 @@ class Saved:
 
 
 OPEN = ("imperfections", "dynamics", "data", "learning.evaluation_batch")
-"""Settings that saved weights can be looked at under others of; all others made the weights what they are."""
+"""Settings that may be changed to analyse saved weights. The weights depend on all other settings."""
 
 
 def load(
@@ -59,7 +59,7 @@ def load(
     data: Data | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> Saved:
-    """Read the weights that a run saved, whatever engine it ran on.
+    """Read the weights that a run saved, on any engine.
 
     Parameters
     ----------
@@ -68,18 +68,17 @@ def load(
     name
         ``best`` or ``last``.
     data_dir
-        Where the image sets are, if not where the run found them.
+        Folder of the image sets, if it is not the one that the run used.
     data
-        Of a run whose data were in memory: the same data, which is checked by their hash.
+        The same data again, if the run was trained on data in memory. Their hash is checked.
     changes
-        Plain values of settings to look at the weights under, in place of the run's own: imperfections, dynamics and
-        limits of the data (`OPEN`).
+        Settings that replace the run's own, as plain values: imperfections, dynamics and limits of the data (`OPEN`).
 
     Raises
     ------
     UsageError
-        If the folder holds no run, its weights are damaged or of another network, a setting may not be changed, or the
-        data cannot be read.
+        If the folder holds no run, its weights are damaged or belong to another network, a setting may not be changed,
+        or the data cannot be read.
     """
     run = Path(run)
     if name not in ("best", "last"):
@@ -109,17 +108,17 @@ def load(
 
 
 def changed(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
-    """A run's configuration with some of its settings (`OPEN`) laid over by others.
+    """Return a run's configuration with some of its settings (`OPEN`) replaced.
 
     Raises
     ------
     ConfigError
-        If one is not legal, or is none of those.
+        If a value is not legal, or the setting is not one of `OPEN`.
     """
     if not changes:
         return config
     for path, value in flattened(dict(changes)).items():
-        # What no run has is refused as a misspelt key below.
+        # `RunConfig.read` below refuses unknown keys as misspelt.
         known = path.partition(".")[0] in RunConfig.model_fields
         if known and not any(path == key or path.startswith(f"{key}.") for key in OPEN):
             legal = f"the weights depend on it, or it means nothing here; only {', '.join(OPEN)} may be set"
@@ -139,7 +138,7 @@ def evaluate(
     data: Data | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Loss, accuracy (R² and errors of numbers) and settling at β = 0 of the weights that a run saved.
+    """Evaluate a run's saved weights at β = 0: loss, accuracy (R² and errors for numbers) and settling.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ def evaluate(
     weights
         ``best`` or ``last``.
     part
-        Of the data: ``test``, ``validation`` or ``train``.
+        Part of the data: ``test``, ``validation`` or ``train``.
     data_dir, data, changes
         See `load`.
 
@@ -156,15 +155,15 @@ def evaluate(
     -------
     dict
         ``loss``, ``accuracy`` (or ``r2``, ``mae`` and ``squared_error``, where targets are numbers), ``samples``,
-        ``sweeps`` and more, as the record has them of a part; with imperfections
-        also ``ideal``, the same without them.
+        ``sweeps`` and more, with the same fields as the record has for a part. For a run with imperfections, ``ideal``
+        holds the same values without imperfections.
 
     Raises
     ------
     UsageError
         See `load`.
     DivergedError
-        If a relaxation runs away.
+        If a relaxation diverges.
     """
     if part not in get_args(Part):
         raise ConfigError("part", part, f"one of {', '.join(get_args(Part))}")

@@ -1,4 +1,4 @@
-"""What trained weights say of samples: means of a network that settles without a nudge, and its inputs."""
+"""Inference with trained weights: prepare inputs, settle the network without a nudge, and read the means."""
 
 from __future__ import annotations
 
@@ -29,26 +29,27 @@ from dyadnet.runs.weights import Parameters, read_manifest
 from dyadnet.training.coordinator import Coordinator
 
 EXACT = {"dtype": "float64", "tolerance": 1e-10, "patience": 5000, "sweeps": 5000}
-"""How a sample settles when it is predicted: to the fixed point itself, so that its neighbours in a batch and their
-order change nothing."""
+"""Dynamics settings for predictions. A sample settles to the fixed point itself, so that its result does not depend
+on the other samples of the batch or on their order."""
 
 
 def precise(config: RunConfig) -> RunConfig:
-    """The run's configuration with `EXACT` dynamics; under noise or a fixed number of sweeps only on one lane.
+    """Return the run's configuration with `EXACT` dynamics, on one lane and in virtual time.
 
-    A run in real time is read out in virtual time: both settle to the same fixed point.
+    Under noise or a fixed number of sweeps, the dynamics stay as they are, but on one lane. A run in real time is
+    evaluated in virtual time, because both settle to the same fixed point.
     """
     settles = not config.imperfections.noisy(config.network) and not config.dynamics.fixed
     return as_evaluated(config, EXACT if settles else {})
 
 
 def as_evaluated(config: RunConfig, dynamics: Mapping[str, Any] | None = None) -> RunConfig:
-    """The run's configuration with samples settled as evaluations settle them, but on one lane and in virtual time.
+    """Return the run's configuration for evaluations, but on one lane and in virtual time.
 
     Parameters
     ----------
     dynamics
-        Other settings of the dynamics.
+        Settings of the dynamics to replace.
     """
     mode = Lockstep() if isinstance(config.dynamics.mode, FreeRunning) else config.dynamics.mode
     settled = config.dynamics.model_copy(update={"lanes": 1, "mode": mode, **(dynamics or {})})
@@ -57,25 +58,25 @@ def as_evaluated(config: RunConfig, dynamics: Mapping[str, Any] | None = None) -
 
 
 def network_inputs(X: Any, config: RunConfig, scale: float, dtype: str) -> tuple[NDArray[Any], float]:
-    """What a user gives as rows, and what they are multiplied by to become network inputs.
+    """Check the samples of a user. Return them as rows, with the factor that turns them into network inputs.
 
     Parameters
     ----------
     X
         Samples of shape (samples, …).
     config
-        The run's.
+        The run's configuration.
     scale, dtype
-        What raw values are multiplied by, and their type in the data that were trained on.
+        Factor that turns raw values of the training data into network inputs, and the type of these raw values.
 
     Raises
     ------
     DataError
-        If X has other features, another kind of numbers, or values that are none.
+        If X has another number of features or another kind of numbers, or holds values that are not finite.
     """
     try:
         array = np.asarray(X)
-    except Exception as problem:  # Of whatever library it is.
+    except Exception as problem:  # X may be of any library.
         raise DataError(f"X is no array ({type(X).__name__}: {' '.join(str(problem).split())[:200]})") from None
     if array.ndim < 2 or len(array) == 0 or array.dtype.kind not in "uif":
         what = f"X has shape {array.shape} and type {array.dtype}"
@@ -89,7 +90,7 @@ def network_inputs(X: Any, config: RunConfig, scale: float, dtype: str) -> tuple
         raise DataError(f"X holds NaN or infinite values, the first in row {row}")
     if dtype == "uint8":
         if flat.dtype.kind == "f" and config.data.noise is not None:
-            # What is noisy is no byte any more; it is in units of the range of a pixel.
+            # Noisy pixels are floats in units of the pixel range.
             return flat, 1.0
         if flat.dtype.kind == "f" or flat.min() < 0 or flat.max() > 255:
             why = f"the run was trained on bytes, which are multiplied by {scale:.4g}"
@@ -108,7 +109,7 @@ def outputs(
     scale: float = 1.0,
     normalisation: Normalisation | None = None,
 ) -> NDArray[np.float64]:
-    """Means of the output dyads, shape (samples, outputs); see `means`."""
+    """Return the means of the output dyads, shape (samples, outputs); see `means`."""
     return means(config, parameters, couplings, inputs, scale, normalisation)[config.network.output]
 
 
@@ -122,29 +123,29 @@ def means(
     *,
     of: Sequence[str] = (),
 ) -> dict[str, NDArray[np.float64]]:
-    """Means m of populations, settled at β = 0 in this process.
+    """Settle the network at β = 0 in this process and return the means m of populations.
 
     Parameters
     ----------
     config
-        As `precise` or `as_evaluated` makes it.
+        A configuration from `precise` or `as_evaluated`.
     parameters
-        By block, then by name.
+        Arrays by block, then by name.
     couplings
         κ of each projection between populations.
     inputs
         Samples, shape (samples, features).
     scale
-        What they are multiplied by to become network inputs.
+        Factor that turns samples into network inputs.
     normalisation
-        What these are normalised by, if they are.
+        Normalisation of the network inputs, if there is one.
     of
-        Names of populations; the output alone unless given.
+        Names of populations; default: the output only.
 
     Returns
     -------
     dict
-        By name, shape (samples, neurons).
+        Means of each population by name, shape (samples, neurons).
     """
     network = config.network
     samples = Split(inputs, np.zeros(len(inputs), dtype=np.int64))
@@ -158,22 +159,22 @@ def means(
 
 
 def feature_maps(run: Path, dataset: Dataset) -> dict[str, NDArray[np.float32]]:
-    """The first test sample as an image, and the means that the run's best weights settle to, as evaluations do.
+    """Return the first test sample as an image, and the settled means of populations under the run's best weights.
 
     Returns
     -------
     dict
-        ``input`` if samples are images, and each population with a shape: arrays of the shape (channels, height,
+        ``input`` if samples are images, and each population that has a shape. Arrays have the shape (channels, height,
         width).
 
     Raises
     ------
     DyadnetError
-        If no weights were saved, or the relaxation runs away.
+        If no weights were saved, or the relaxation diverges.
     """
     config = as_evaluated(read_config(run))
     network = config.network
-    # What is normalised is so once more below.
+    # Normalisation follows below, so leave it out here.
     inputs = replace(dataset, normalisation=None).inputs("test", np.arange(1), np.dtype(np.float64))
     found: dict[str, NDArray[Any]] = {}
     shape = network.input_shape or dataset.shape
@@ -191,7 +192,7 @@ def feature_maps(run: Path, dataset: Dataset) -> dict[str, NDArray[np.float32]]:
 
 
 class _Reader(Unobserved):
-    """Keeps what populations say after each relaxation."""
+    """Collects the means of populations after each relaxation."""
 
     def __init__(self, engine: LocalEngine, populations: Sequence[str]) -> None:
         self.means: dict[str, list[NDArray[Any]]] = {name: [] for name in populations}

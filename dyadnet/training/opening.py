@@ -1,4 +1,4 @@
-"""Opens a run's folder of checkpoints: takes its lock, and leaves a file there for every actor to find."""
+"""Open a run's folder of checkpoints: take its lock, and write a file that every actor must find there."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NONCE = "nonce-"
 
 
 def store_of(config: RunConfig, out: Path) -> Store:
-    """Where the checkpoints of a run go."""
+    """Return the store of a run's checkpoints."""
     return store(config.checkpoint.folder or str(out / CHECKPOINTS))
 
 
 def checkpoints_in(config: RunConfig, out: Path) -> bool:
-    """Whether a run's folder of checkpoints has one that was written to its end."""
+    """Return whether a run's folder of checkpoints holds a completely written one."""
     place = store_of(config, out)
     return any(order(name) is not None and _whole(place, name) for name in place.names())
 
@@ -47,27 +47,29 @@ def opened(
     resume: bool = False,
     begun: Callable[[], bool] = lambda: True,
 ) -> Iterator[ResumePoint]:
-    """The beginning of a run, while it goes on.
+    """Lock the folder of checkpoints during a run, and yield the point that the run starts or resumes from.
 
     Parameters
     ----------
     out
         The run's folder.
     say
-        Is told of what a user should know.
+        Receives messages for the user.
     sizes
-        Bytes of each record that there are.
+        Present size of each record, in bytes.
     resume
-        Whether to go on from what is there.
+        Whether to resume from the checkpoints in the folder.
     begun
-        Whether there is something to lose where a new run fails; if not, its checkpoints are taken back.
+        Returns whether a new run has written results that are worth keeping. If it fails before, its checkpoints are
+        removed.
 
     Raises
     ------
     ConfigError
         If the folder cannot be written.
     CheckpointError
-        If another run uses it, holds checkpoints in it, or there is none to go on from.
+        If another run uses the folder, a new run finds checkpoints of another run in it, or there is no intact
+        checkpoint to resume from.
     """
     if not config.checkpoint.enabled:
         yield ResumePoint()

@@ -1,4 +1,4 @@
-"""The folder of a run that goes on, cut back to its newest intact checkpoint."""
+"""Reopen the folder of a run to resume it, with its records cut back to the newest intact checkpoint."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from dyadnet.training.opening import opened
 
 @contextlib.contextmanager
 def reopened(config: RunConfig, run: Path, watcher: ProgressCallback) -> Iterator[RunFolder]:
-    """The folder, with the beginning that the run has now; closed at the end.
+    """Reopen the folder of a run at its newest intact checkpoint, and close it at the end.
 
     Parameters
     ----------
     config
-        From now on.
+        The configuration from now on.
     watcher
-        Is warned of what could not be used.
+        Receives warnings about checkpoints that cannot be used.
 
     Raises
     ------
     UsageError
-        If another run uses the folder, it holds another run, or there is nothing to go on from.
+        If another run uses the folder, the folder holds another run, or there is no checkpoint to resume from.
     """
     check_own(run)
     sizes = {name: (run / name).stat().st_size if (run / name).exists() else 0 for name in RECORDS}

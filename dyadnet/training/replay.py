@@ -1,8 +1,8 @@
-"""A run again, in one process: every update reads what it read before, at the times at which it was made before.
+"""Replay a recorded run in one process: every update reads the same messages and has the same time as in the run.
 
-Each host's script is followed from beginning to end. A host makes its next update once the messages that it read before
-have been sent, so the hosts take turns in an order that may be another than it was; what each of them computes is the
-same, because it depends on nothing but its script. A message is kept only if somebody is going to read it.
+The replay follows each host's script from beginning to end. A host makes its next update as soon as all messages that
+this update reads have been sent. The order among hosts may therefore differ from the recorded run, but each host
+computes the same values, because these depend on its script only. A message is stored only if it will be read.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from dyadnet.training.coordinator import Coordinator
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Where a replay first differs from what its trace says.
+    """The first place where a replay differs from its trace.
 
     Attributes
     ----------
     minibatch
-        Of the run's training, counted from 1 over all epochs: the one that was relaxed, or that was learned from last.
+        Number of the minibatch, from 1 over all epochs: the one that was relaxed, or the last one trained on.
     evaluating
-        Whether it was seen when a part of the data was evaluated after that minibatch.
+        Whether the difference appeared in an evaluation after that minibatch.
     block, what
-        Which block, and whether it is its ``weights`` or its ``states``.
+        Name of the block, and ``weights`` or ``states``.
     """
 
     minibatch: int
@@ -62,20 +62,21 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How a replay ended.
+    """The result of a replay.
 
     Attributes
     ----------
     recorded_sha256, weights_sha256
-        Of the weights that the recorded run ended with, and of those here.
+        Hashes of the final weights of the recorded run and of the replay.
     difference
-        Where the two first differ; None if nowhere that was looked at.
+        The first difference between the two; None if no comparison found one.
     scores
-        On the test part, of the weights best on validation, here: ``accuracy``, or ``r2``, ``mae`` and more.
+        Scores of the replay on the test part, with the weights best on validation: ``accuracy``, or ``r2``, ``mae``
+        and more.
     relaxations, updates
-        That were repeated, the latter summed over hosts.
+        Numbers of replayed relaxations and updates; updates are summed over hosts.
     seconds
-        That it took.
+        Duration of the replay.
     """
 
     recorded_sha256: str
@@ -88,30 +89,30 @@ class Replayed:
 
     @property
     def same(self) -> bool:
-        """Whether both are the same weights."""
+        """Whether the replay ended with the same weights as the recorded run."""
         return self.weights_sha256 == self.recorded_sha256
 
 
 def replay(trace: Trace, config: RunConfig, dataset: Dataset, watcher: ProgressCallback | None = None) -> Replayed:
-    """Repeat a run on the local engine.
+    """Replay a recorded run on the local engine.
 
     Parameters
     ----------
     config
-        That of the trace; its data may lie elsewhere.
+        The configuration of the trace; the location of its data may differ.
 
     Raises
     ------
     TraceError
-        If the trace does not say all that is needed.
+        If the trace is incomplete or damaged.
     ConfigError
-        If its network and the data do not fit each other.
+        If the network of the trace and the data do not fit each other.
     """
     started = time.perf_counter()
     if not isinstance(config.dynamics.mode, FreeRunning):
         raise TraceError(f"{trace.path}: damaged: it is of a run in lockstep")
     check_fit(config, dataset.sizes)
-    # Who looks changes no bit, and nobody fetches what a probe would see.
+    # Probes do not change the result, and nothing would collect their recordings.
     config = config.model_copy(update={"probe": ProbeSpec()})
     engine = Repeating(trace, config, dataset)
     try:
@@ -130,14 +131,14 @@ def replay(trace: Trace, config: RunConfig, dataset: Dataset, watcher: ProgressC
 
 
 class Repeating(LocalEngine):
-    """An engine whose relaxations are those of a trace.
+    """A local engine that replays the relaxations of a trace.
 
     Attributes
     ----------
     difference
-        The first that was seen.
+        The first difference from the trace, or None.
     relaxations, updates
-        That were repeated so far.
+        Numbers of relaxations and updates replayed so far.
     """
 
     def __init__(self, trace: Trace, config: RunConfig, dataset: Dataset) -> None:
@@ -148,14 +149,14 @@ class Repeating(LocalEngine):
         self._minibatch = 0
 
     def settle(self, relaxation: Relaxation) -> list[tuple[PhaseOutcome, ...]]:
-        """Repeat one relaxation."""
+        """Replay one relaxation."""
         names = [phase.name for phase in relaxation.phases]
         recorded = self._trace.relaxation(relaxation.number, list(self.blocks), names)
         evaluating = relaxation.minibatch == 0
         self._compare(weights_of(self.group.lane(0)), recorded.scripts, "weights", evaluating)
         self._minibatch = max(self._minibatch, relaxation.minibatch)
         self.group.begin(relaxation)
-        # More rows than there is room for make lanes anew.
+        # Fetch the lane again, because `begin` creates new lanes if there are more rows than before.
         lane = self.group.lane(0)
         scenes = [HostReplay(lane, script, relaxation) for script in recorded.scripts]
         try:
@@ -174,7 +175,7 @@ class Repeating(LocalEngine):
         what: Literal["weights", "states"],
         evaluating: bool,
     ) -> None:
-        """Note where blocks differ from what was recorded, if they do for the first time."""
+        """Store the first difference between the blocks and the trace."""
         if self.difference is not None:
             return
         found = dict(zip(self.blocks, sums, strict=True))
@@ -186,19 +187,19 @@ class Repeating(LocalEngine):
 
 
 class HostReplay:
-    """One host's part of a relaxation: what it does next, and what it needs for that.
+    """Replays one host's part of a relaxation, update by update.
 
     Parameters
     ----------
     lane
-        With the blocks of all hosts.
+        The lane, with the blocks of all hosts.
     script
-        What the host did.
+        The recorded actions of the host.
 
     Attributes
     ----------
     updates
-        That it has made.
+        Number of updates made so far.
     """
 
     def __init__(self, lane: Lane, script: HostTrace, relaxation: Relaxation) -> None:
@@ -229,12 +230,12 @@ class HostReplay:
 
     @property
     def over(self) -> bool:
-        """Whether it has made all its updates."""
+        """Whether the host has made all its updates."""
         return self._at == len(self._rows)
 
     @property
     def needs(self) -> Iterator[tuple[int, int]]:
-        """Channel and number of the messages that are read before the next update."""
+        """Yield channel and number of each message that the next update reads."""
         for row in itertools.islice(self._rows, self._at, None):
             if row[c.TR_OP] == c.TR_UPDATE:
                 return
@@ -243,11 +244,11 @@ class HostReplay:
 
     @property
     def wanted(self) -> Counter[tuple[int, int]]:
-        """How often each message is read."""
+        """How often the host reads each message."""
         return Counter((row[c.TR_WHO], row[c.TR_COUNT]) for row in self._rows if row[c.TR_OP] in (c.TR_HOLD, c.TR_PUT))
 
     def update(self, letters: Mapping[tuple[int, int], Letter]) -> None:
-        """Make the next update, having read what was read before it."""
+        """Read the messages that were recorded before the next update, then make this update."""
         lane = self._lane
         reg, real = lane.state.reg, lane.state.real
         rows = []
@@ -279,7 +280,7 @@ class HostReplay:
         lane.repeat(self._blocks, self.updates)
 
     def sent(self, wanted: Mapping[tuple[int, int], int]) -> Iterator[tuple[tuple[int, int], Letter]]:
-        """What its last update sent that somebody is going to read."""
+        """Yield the messages of the last update that some host will read."""
         for block in self._blocks.tolist():
             for channel in self._lane.outgoing(block):
                 if wanted.get((channel, self.updates)):
@@ -287,12 +288,12 @@ class HostReplay:
 
 
 def perform(lane: Lane, scenes: list[HostReplay]) -> None:
-    """Let all hosts do what they did.
+    """Replay the recorded actions of all hosts.
 
     Raises
     ------
     TraceError
-        If one read a message that nobody sent.
+        If a host read a message that no host sent.
     """
     wanted = Counter[tuple[int, int]]()
     for scene in scenes:

@@ -1,4 +1,4 @@
-"""A run as an object: what its folder holds, and what its weights say of new samples."""
+"""The class `Run`: reads a run's folder, predicts with its weights, and plots its results."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 def load(path: str | Path, *, weights: str = BEST) -> Run:
-    """A run from its folder, whatever engine it ran on, finished or not.
+    """Load a run from its folder, finished or not, trained on any engine.
 
     Parameters
     ----------
     path
         The run's folder.
     weights
-        Those that predict: ``best`` (on validation) or ``last``.
+        Weights to predict with: ``best`` (on validation) or ``last``.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def load(path: str | Path, *, weights: str = BEST) -> Run:
 
 
 class Run(RecordedRun):
-    """What a run's folder holds. Everything is read when it is first asked for, and kept.
+    """A run and the contents of its folder. Each item is read when it is first needed, and cached.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ class Run(RecordedRun):
     weights
         ``best`` or ``last``.
     summary
-        How it ended, if that is known; read from the record otherwise.
+        The run's summary, if it is known; read from the record otherwise.
 
     Attributes
     ----------
     path
         The run's folder.
     which
-        ``best`` or ``last``: what `weights`, `predict` and `outputs` are of.
+        ``best`` or ``last``: the weights that `weights`, `predict` and `outputs` use.
     """
 
     def __init__(self, path: str | Path, weights: str = BEST, *, summary: Summary | None = None) -> None:
@@ -76,9 +76,9 @@ class Run(RecordedRun):
         self._stop: Callable[[str], None] | None = None
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The label of each sample, shape (samples,): that of the output that settles highest.
+        """Predict the label of each sample, shape (samples,): the label of the output with the highest settled mean.
 
-        Where targets are numbers, the outputs themselves: one of `target_shape` for each sample.
+        Where targets are numbers, return the outputs themselves, in the shape `target_shape` for each sample.
 
         Parameters
         ----------
@@ -88,44 +88,46 @@ class Run(RecordedRun):
         return self.meant(self.outputs(X))
 
     def meant(self, outputs: NDArray[np.float64]) -> NDArray[Any]:
-        """What outputs of shape (samples, outputs) stand for; see `predict`."""
+        """Convert outputs of shape (samples, outputs) to labels or targets; see `predict`."""
         if self.target_shape is not None:
             return outputs.reshape(len(outputs), *self.target_shape)
         labels: NDArray[Any] = np.array(self.labels)
         return np.asarray(labels[outputs.argmax(axis=1)])
 
     def outputs(self, X: Any) -> NDArray[np.float64]:
-        """Means of the output dyads, settled at β = 0 in this process, shape (samples, outputs).
+        """Settle the network at β = 0 in this process and return the means of the output dyads, (samples, outputs).
 
-        Settled to the fixed point itself, under the run's imperfections; under noise, or a fixed number of sweeps, for
-        that number of sweeps.
+        The network settles to the fixed point itself, under the run's imperfections. Under noise, or with a fixed
+        number of sweeps, it settles as in the run's evaluations.
 
         Parameters
         ----------
         X
-            Samples of shape (samples, …), as those that the run was trained on: bytes where it was trained on bytes. A
-            run that denoises also takes floats, noisy images whose pixels have a range of 1; it adds no noise.
+            Samples of shape (samples, …), of the same kind as the training data: bytes if the run was trained on bytes.
+            A run that denoises also accepts floats, as noisy images with a pixel range of 1; no noise is added.
 
         Raises
         ------
         DataError
-            If X has other features, another kind of numbers, or values that are none.
+            If X has another number of features or another kind of numbers, or holds values that are not finite.
         RunFolderError
             If no weights were saved, or they are damaged.
         DivergedError
-            If a relaxation runs away.
+            If a relaxation diverges.
         """
         return self.settled(precise(self.config), *network_inputs(X, self.config, *self._scaling))
 
     def settled(
         self, config: RunConfig, inputs: NDArray[Any], scale: float = 1.0, population: str | None = None
     ) -> NDArray[np.float64]:
-        """Means of a population's dyads, the output's unless it is named, under a configuration of the same network.
+        """Settle the network at β = 0 under a configuration of the same network; return the means of a population.
 
         Parameters
         ----------
         config, inputs, scale
             See `dyadnet.training.inference.means`.
+        population
+            Name of the population; default: the output.
         """
         parameters = split(self._arrays, Topology(config.network))
         how = tuple(self._manifest["couplings"]), inputs, scale, saved.normalised_by(self._manifest)
@@ -133,16 +135,16 @@ class Run(RecordedRun):
         return means(config, parameters, *how, of=[name])[name]
 
     def plot(self, ax: Axes | None = None, what: str = "both") -> Axes:
-        """Draw what the run's epochs tell, on one pair of axes.
+        """Plot the metrics of the run's epochs.
 
         Parameters
         ----------
         ax
-            Where; a new figure's of pyplot unless given.
+            Axes to draw on; default: those of a new pyplot figure.
         what
-            ``both``: losses, and accuracies on a second axis; ``loss``, ``error`` (per cent; of images the PSNR),
+            ``both``: losses, and accuracies on a second axis. ``loss``, ``error`` (per cent; PSNR for images),
             ``sweeps`` (to settle a minibatch, with the spectral radius on a second axis) or ``saturation`` (per cent,
-            by block), as ``curves.png`` has them.
+            by block): the respective panel of ``curves.png``.
 
         Returns
         -------
@@ -173,20 +175,20 @@ class Run(RecordedRun):
         relaxation: int | None = None,
         sample: int = 0,
     ) -> Axes:
-        """Draw what the probed neurons of a block did, tick by tick, one colour a neuron.
+        """Plot the trajectories of a block's probed neurons, tick by tick, one colour per neuron.
 
         Parameters
         ----------
         block
-            One that was probed.
+            Name of a probed block.
         ax
-            Where; a new figure's of pyplot unless given.
+            Axes to draw on; default: those of a new pyplot figure.
         what
             ``compartments`` (a⁺ and, dashed, a⁻), ``mean`` (m) or ``difference`` (d).
         relaxation
-            Which of `probes`; the last unless given.
+            Number of a relaxation in `probes`; default: the last.
         sample
-            Which of the probed samples, from 0.
+            Index of the probed sample, from 0.
 
         Returns
         -------
@@ -198,7 +200,7 @@ class Run(RecordedRun):
         RunFolderError
             If the run has no probes.
         ConfigError
-            If there is no such block, relaxation or sample among them.
+            If the probes have no such block, relaxation or sample, or `what` is none of these.
         """
         from dyadnet.reporting.plots import TRAJECTORIES, literal, trajectories
 
@@ -217,14 +219,14 @@ class Run(RecordedRun):
         return ax
 
     def plot_ages(self, ax: Axes | None = None, *, what: str = "age_updates") -> Axes:
-        """Draw how old the messages were that updates read, of a run in real time, one curve an edge of actors.
+        """Plot the age of the messages that updates read, for a run in real time, one curve per edge between actors.
 
         Parameters
         ----------
         ax
-            Where; a new figure's of pyplot unless given.
+            Axes to draw on; default: those of a new pyplot figure.
         what
-            In which unit: ``age_updates`` (updates of its sender) or ``age_ms`` (milliseconds).
+            Unit of the age: ``age_updates`` (updates of the sender) or ``age_ms`` (milliseconds).
 
         Returns
         -------
@@ -234,7 +236,7 @@ class Run(RecordedRun):
         Raises
         ------
         RunFolderError
-            If the run was in virtual time, where ages are what its delays say, or has no finished epoch.
+            If the run was in virtual time, where the delays determine all ages, or has no finished epoch.
         ConfigError
             If `what` is none of these.
         """
@@ -251,14 +253,14 @@ class Run(RecordedRun):
         return ax
 
     def plot_images(self, ax: Axes | None = None, *, data: Data | None = None) -> Axes:
-        """Draw the first test images: inputs, what the network makes of them under its best weights, and targets.
+        """Draw the first test images: inputs, the network's outputs under its best weights, and targets.
 
         Parameters
         ----------
         ax
-            Where; a new figure's of pyplot unless given.
+            Axes to draw on; default: those of a new pyplot figure.
         data
-            Of a run whose data were in memory and which drew no pictures: the same data.
+            The same data again, if the run was trained on data in memory and drew no pictures.
 
         Returns
         -------
@@ -268,9 +270,9 @@ class Run(RecordedRun):
         Raises
         ------
         DataError
-            If the run's targets are no images.
+            If the run's targets are not images.
         UsageError
-            If its weights or data cannot be read.
+            If the run's weights or data cannot be read.
         """
         from dyadnet.reporting.plots import strip
         from dyadnet.training.strip import images
@@ -287,11 +289,11 @@ class Run(RecordedRun):
         Parameters
         ----------
         projection
-            ``pre->post``. Of a convolution, and of a dense projection from images: tiles, a row for each postsynaptic
-            channel or neuron; in colour from an input of three channels. Of sparse synapses: which pairs there are. Of
-            others: the matrix θ.
+            Name of the projection, ``pre->post``. A convolution, or a dense projection from images, is drawn as tiles,
+            with one row for each postsynaptic channel or neuron, and in colour if the input has three channels. Sparse
+            synapses are drawn as the pattern of connected pairs, all others as the matrix θ.
         ax
-            Where; a new figure's of pyplot unless given.
+            Axes to draw on; default: those of a new pyplot figure.
 
         Returns
         -------
@@ -301,7 +303,7 @@ class Run(RecordedRun):
         Raises
         ------
         ConfigError
-            If there is no such projection, or it learns no weights.
+            If there is no such projection, or it has no trained weights.
         """
         from dyadnet.reporting.plots import shown
         from dyadnet.reporting.tiles import of_weights
@@ -312,16 +314,16 @@ class Run(RecordedRun):
         return shown(picture, _new_axes() if ax is None else ax)
 
     def plot_maps(self, population: str, x: Any, ax: Axes | None = None) -> Axes:
-        """Draw what a population with a shape says of a sample: settled means, a tile for each channel.
+        """Draw the settled means of a population for a sample, one tile for each channel.
 
         Parameters
         ----------
         population
-            One with a shape (channels, height, width).
+            Name of a population with a shape (channels, height, width).
         x
             The sample; see `outputs`.
         ax
-            Where; a new figure's of pyplot unless given.
+            Axes to draw on; default: those of a new pyplot figure.
 
         Returns
         -------
@@ -344,7 +346,7 @@ class Run(RecordedRun):
         return shown(picture, _new_axes() if ax is None else ax)
 
     def to_pandas(self) -> DataFrame:
-        """`history` as a table with a row an epoch, indexed by ``epoch``.
+        """Return `history` as a table with one row per epoch, indexed by ``epoch``.
 
         Raises
         ------
@@ -358,24 +360,24 @@ class Run(RecordedRun):
         return pandas.DataFrame(self.history).set_index("epoch")
 
     def stop(self, reason: str) -> None:
-        """From a callback: end the run after the present minibatch or epoch, with a checkpoint.
+        """End the run after the current minibatch or epoch, with a checkpoint. To be called from a callback.
 
         Parameters
         ----------
         reason
-            In one line; the run's status has it.
+            The reason in one line, for the run's status.
 
         Raises
         ------
         DyadnetError
-            If this is no run that this program trains with callbacks.
+            If this program is not training the run with callbacks.
         """
         if self._stop is None:
             raise DyadnetError(f"{self.path}: only a callback can stop a run, while it is trained")
         self._stop(reason)
 
     def stoppable(self, stop: Callable[[str], None] | None) -> None:
-        """Have `stop` do this; None: it is over."""
+        """Set the function that `stop` calls; None: the run is over."""
         self._stop = stop
 
     def __repr__(self) -> str:
@@ -384,7 +386,7 @@ class Run(RecordedRun):
         return f"Run({str(self.path)!r}, {self.status.state}, {epochs}{told})"
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Return the HTML that a notebook shows."""
         from dyadnet.notebook import html
 
         return html.run(self)

@@ -1,4 +1,4 @@
-"""A wish to stop a run between two minibatches, and the signals that express it."""
+"""Requests to stop a run between two minibatches, and the signals that make them."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ TOLD = b"stopping: the minibatch ends and a checkpoint is written; once more end
 
 
 class Stop:
-    """Whether somebody wants the run to stop; any thread may ask and say so."""
+    """A thread-safe flag that requests the run to stop."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     @property
     def requested(self) -> bool:
-        """Whether it is to stop."""
+        """Whether a stop was requested."""
         return self._event.is_set()
 
     def request(self) -> None:
-        """Stop after the present minibatch."""
+        """Request a stop after the current minibatch."""
         self._event.set()
 
 
 def heeding(stop: Stop) -> contextlib.AbstractContextManager[None]:
-    """Take the first of `dyadnet.process.signals.SIGNALS` as a wish to stop; a second one raises `KeyboardInterrupt`.
+    """Treat the first of `dyadnet.process.signals.SIGNALS` as a stop request; a second raises `KeyboardInterrupt`.
 
-    Only the main thread hears signals; elsewhere this does nothing.
+    Only the main thread receives signals; in other threads this does nothing.
     """
 
     def heard(number: int, frame: FrameType | None) -> None:
         if stop.requested:
             raise KeyboardInterrupt
         stop.request()
-        # Not through a stream, whose lock the interrupted code may hold.
+        # Do not use a stream, because the interrupted code may hold its lock.
         with contextlib.suppress(OSError):
             os.write(2, TOLD)
 

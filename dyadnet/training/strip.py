@@ -1,4 +1,4 @@
-"""A few test images of a run whose targets are images: what the network is given, what it makes of it, and targets."""
+"""A few test images of a run whose targets are images: network inputs, outputs and targets."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
     from dyadnet.training.run import Run
 
 SHOWN = 8
-"""The first so many images of the test part."""
+"""Number of images, the first ones of the test part."""
 
 
 class NoImagesError(DataError):
-    """Targets that are no images."""
+    """Raised if targets are not images."""
 
 
 def images(run: Run, data: Data | None = None, *, dataset: Dataset | None = None) -> dict[str, NDArray[np.float32]]:
-    """``input`` (if it is an image), ``output`` and ``target`` of the first test images, (images, c, h, w) each.
+    """Return ``input`` (if it is an image), ``output`` and ``target`` of the first test images, (images, c, h, w) each.
 
-    Inputs have the noise that evaluations have, and outputs are settled as evaluations settle them, under the weights
-    that are best on validation.
+    Inputs have the same noise as in evaluations, and outputs settle as in evaluations, under the run's weights (the
+    best on validation by default).
 
     Parameters
     ----------
     run
         A run that has saved weights.
     data
-        Of a run whose data were in memory: the same data.
+        The same data again, if the run was trained on data in memory.
     dataset
-        The run's as `load_data` makes it, if that has been done.
+        The run's data set from `load_data`, if it is already loaded.
 
     Raises
     ------
     NoImagesError
-        If its targets are no images.
+        If the run's targets are not images.
     UsageError
         If data or weights cannot be read.
     """
@@ -56,7 +56,7 @@ def images(run: Run, data: Data | None = None, *, dataset: Dataset | None = None
     if dataset.image is None:
         raise NoImagesError(f"{run.path}: its targets go beyond 0 to 1, so they are not images; {_LEGAL}")
     rows, dtype = np.arange(min(SHOWN, len(dataset.test.labels))), np.dtype(np.float64)
-    # What is normalised is so once more below.
+    # `settled` normalises inputs, so leave it out here.
     inputs = replace(dataset, normalisation=None).inputs("test", rows, dtype)
     found: dict[str, NDArray[Any]] = {} if dataset.shape is None else {"input": inputs.reshape(-1, *dataset.shape)}
     outputs = run.settled(as_evaluated(run.config), inputs)

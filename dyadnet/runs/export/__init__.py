@@ -1,4 +1,4 @@
-"""Trained weights in one file that other programs read: NumPy's ``.npz`` or safetensors."""
+"""Export trained weights to one file that other programs can read: NumPy's ``.npz`` or safetensors."""
 
 from dyadnet.runs.export.files import Exported, export, read
 

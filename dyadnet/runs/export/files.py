@@ -1,4 +1,4 @@
-"""Writes trained weights to one file, and reads them back; ``docs/export.md`` is the layout in words."""
+"""Write trained weights to one file, and read them back; ``docs/export.md`` describes the layout."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ MANIFEST = "manifest"
 
 @dataclass(frozen=True)
 class Exported:
-    """Weights from a file, and what it says of them.
+    """Weights from an exported file, with their manifest.
 
     Attributes
     ----------
     manifest
         ``format``, ``version``, ``weights_sha256``, ``epoch``, ``couplings``, ``input_scale``, ``config`` and more.
     arrays
-        By name: ``weights/<pre>-><post>`` and ``bias/<population>``.
+        Arrays by name: ``weights/<pre>-><post>`` and ``bias/<population>``.
     config
-        The run that they are of.
+        Configuration of the run that trained them.
     """
 
     manifest: dict[str, Any]
@@ -56,12 +56,12 @@ class Exported:
         return tuple(self.manifest["couplings"])
 
     def parameters(self) -> dict[str, Arrays]:
-        """By block, then by name: what `dyadnet.engines.local.LocalEngine.load` takes."""
+        """Return the arrays by block, then by name, as `dyadnet.engines.local.LocalEngine.load` expects them."""
         return split(self.arrays, Topology(self.network))
 
 
 def export(run: Path, path: Path, name: str = "best", kind: str = "npz") -> Exported:
-    """Write a run's saved weights to a file, whole or not at all.
+    """Write a run's saved weights to a file, atomically.
 
     Parameters
     ----------
@@ -103,12 +103,12 @@ def export(run: Path, path: Path, name: str = "best", kind: str = "npz") -> Expo
 
 
 def read(path: Path) -> Exported:
-    """Read a file that `export` wrote; its name's ending tells its kind.
+    """Read a file that `export` wrote. The file extension determines the format.
 
     Raises
     ------
     UsageError
-        If it is no such file, is damaged, or holds other weights than it says.
+        If the file was not exported by dyadnet, is damaged, or its weights do not match its hash.
     """
     kind = path.suffix.removeprefix(".")
     if kind not in FORMATS:
@@ -152,7 +152,7 @@ def _read_npz(path: Path) -> tuple[dict[str, Any], Arrays]:
 
 
 def _write_safetensors(exported: Exported, path: Path) -> None:
-    # Its own writing to a file raises errors that are no OSError.
+    # The library's own file writer raises errors that are not an OSError.
     path.write_bytes(_safetensors().save(exported.arrays, {MANIFEST: json.dumps(exported.manifest)}))
 
 

@@ -1,4 +1,4 @@
-"""Weights by projection and population, as a file holds them, and by block, as they are trained."""
+"""Convert weights between the layout of files (by projection and population) and of training (by block)."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def joined(parameters: Parameters, topology: Topology) -> Arrays:
-    """Whole projections and populations.
+    """Join the parameters of blocks to the arrays of whole projections and populations.
 
     Parameters
     ----------
     parameters
-        By block, then by name; see `dyadnet.learning.block.Block.parameters`.
+        Arrays by block, then by name; see `dyadnet.learning.block.Block.parameters`.
 
     Returns
     -------
     dict
-        ``weights/<pre>-><post>`` of shape (n_post, n_pre) in the order of the description, ``input`` for θ₀'s `pre`;
-        then ``bias/<population>`` of shape (n,). A projection that is not dense has ``weights/<pre>-><post>.<name>``
-        for each of its parameters.
+        ``weights/<pre>-><post>`` of shape (n_post, n_pre) in the order of the network description, where the `pre` of
+        θ₀ is ``input``; then ``bias/<population>`` of shape (n,). A projection that is not dense has
+        ``weights/<pre>-><post>.<name>`` for each of its parameters.
 
     Raises
     ------
     RunFolderError
-        If a parameter is missing, or of another shape or type: these are weights of another network.
+        If a parameter is missing or has another shape or type, so that the weights belong to another network.
     """
     arrays: Arrays = {}
-    # Where even that is missing, the loop below says so.
+    # If even the bias is missing, the loop below reports it.
     dtype = next(iter(parameters.values())).get("bias", np.empty(0)).dtype
     for name, shape in shapes(topology.network).items():
         arrays[name] = np.empty(shape, dtype)
@@ -49,13 +49,13 @@ def joined(parameters: Parameters, topology: Topology) -> Arrays:
                 f"block {block}: parameter {key!r} should be {dtype} {shape}, found {what}; "
                 "these are weights of another network, or damaged"
             )
-        # Not into a view: numbers of sparse synapses are picked out, which makes a copy.
+        # Do not assign to a view: indexing the numbers of sparse synapses makes a copy.
         arrays[name][place] = found
     return arrays
 
 
 def shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Shapes of a network's arrays, by the names that `joined` gives them."""
+    """Return the shapes of a network's arrays, by the names that `joined` gives them."""
     found = {
         named("weights/" + projection.name, name): shape
         for projection in network.projections
@@ -65,12 +65,12 @@ def shapes(network: Network) -> dict[str, tuple[int, ...]]:
 
 
 def named(projection: str, parameter: str) -> str:
-    """Name of a projection's array: its own for θ of dense synapses, whose parameter has no name."""
+    """Return the name of a projection's array; for dense synapses, whose θ has no name, the projection's own name."""
     return f"{projection}.{parameter}" if parameter else projection
 
 
 def split(arrays: Arrays, topology: Topology) -> dict[str, Arrays]:
-    """What `joined` joined, by block again, each array in memory of its own."""
+    """Split arrays from `joined` into the parameters of blocks. Each array is contiguous."""
     parameters: dict[str, Arrays] = {}
     for block, key, name, place in _places(topology):
         parameters.setdefault(block, {})[key] = np.ascontiguousarray(arrays[name][place])
@@ -78,7 +78,7 @@ def split(arrays: Arrays, topology: Topology) -> dict[str, Arrays]:
 
 
 def _places(topology: Topology) -> list[tuple[str, str, str, Any]]:
-    """Of each parameter, in the documented order: its block, its name there, its array in a file, its place in it."""
+    """List (block, name in the block, name of the file's array, index into it) of each parameter, in file order."""
     places: list[tuple[str, str, str, Any]] = []
     for name, spec in topology.blocks.items():
         source = topology.input_projection(name)
@@ -95,7 +95,7 @@ def _places(topology: Topology) -> list[tuple[str, str, str, Any]]:
 def _of_projection(
     network: Network, projection: Projection, post: BlockSlice, source: str, pre: slice
 ) -> list[tuple[str, str, str, Any]]:
-    """Of each parameter of a projection, as in `_places`; what a kind of a user's own learns is whole."""
+    """List the entries of `_places` for a projection. Parameters of user-defined synapses are never split."""
     kind, ends = projection.connectivity, network.ends(projection)
     place = kind.part(ends, post.neurons, pre) if isinstance(kind, CompiledKind) else ()
     return [

@@ -1,4 +1,4 @@
-"""Ready-made studies: one YAML file each, known by its name."""
+"""Ready-made studies: one YAML file each, identified by its name."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ FOLDER = Path(str(resources.files(__name__)))
 
 
 def names() -> list[str]:
-    """Names of all ready-made studies."""
+    """Return the names of all ready-made studies."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def find(name: str) -> Path:
-    """The file of a study: one of the user's, a study's folder, or a ready-made one by its name.
+    """Return the file of a study, given the path of a file or of a study's folder, or the name of a ready-made study.
 
     Raises
     ------
     ConfigError
-        If there is none.
+        If there is no such study.
     """
     path = Path(name)
     if path.is_file():
