@@ -1,1 +1,1 @@
-"""Arrays in, arrays out: kernels, products, draws, hashes. Knows no network."""
+"""Numerical routines on plain arrays: kernels, matrix products, random draws, hashes. They know no network."""

@@ -1,30 +1,31 @@
 """Matrix products inside compiled code, over flat arenas: NumPy's own BLAS, and loops for tiny matrices.
 
-`times_transposed`, `times` and `outer` can be called from any numba function without the interpreter's lock. They
-are cached, allocate nothing and bring no second BLAS. Where `np.matmul` calls gemm they make the same call, so the
-bits are the same. For tiny matrices a call costs more than the work, and a loop is taken, which adds up each number
-in the order of the index that is summed. A block's own shape alone decides, never the number of rows, which varies
-with stacking and lanes. Thresholds were measured with 16 to 128 rows and OpenBLAS's AVX-512 kernels.
+Any numba function can call `times_transposed`, `times` and `outer` without the interpreter's lock. They are cached,
+allocate nothing and load no second BLAS. Where `np.matmul` calls gemm, they make the same call, so the bits are the
+same. For tiny matrices a call costs more than the work. They use a loop instead, which adds the numbers in the order
+of the summed index. Only the shape of a block's weights decides between the two, never the number of rows, which
+varies with stacking and lanes. The thresholds were measured with 16 to 128 rows and OpenBLAS's AVX-512 kernels.
 
-How the call gets into cached code
-----------------------------------
-numba freezes globals into cached code and does not notice when they change; code that was cached by a caller even
-contains the code of these functions. So nothing about the BLAS at hand may be a constant of the compiled code. It
-calls a symbol of ours, ``dyadnet_sgemm`` or ``dyadnet_dgemm``, whose signature never varies: that of CBLAS with
-64-bit integers. What the symbol stands for is decided anew in each process, when this module is imported:
+How cached code calls the BLAS
+------------------------------
+numba freezes globals into cached code and does not notice when they change. Cached code of a caller even contains the
+code of these functions. So compiled code must contain no constant that depends on the BLAS at hand. Instead it calls
+a symbol, ``dyadnet_sgemm`` or ``dyadnet_dgemm``, with a fixed signature: that of CBLAS with 64-bit integers. Each
+process defines the symbol when it imports this module, as one of:
 
-- a function of NumPy's BLAS itself, where its integers have 64 bits (NumPy's wheels);
-- a compiled bridge that narrows the integers, where they have 32 bits;
-- a compiled loop, where no such function is found (one warning): right, but slow. The environment variable
-  ``DYADNET_BLAS=loops`` chooses it on purpose.
+- a function of NumPy's BLAS itself, if its integers have 64 bits (NumPy's wheels);
+- a compiled bridge that narrows the integers, if they have 32 bits;
+- a compiled loop, if no such function is found (with one warning): correct, but slow. The environment variable
+  ``DYADNET_BLAS=loops`` selects it on purpose.
 
 The symbol is resolved when code is linked, that is, in every process, whether it compiles or loads from the cache.
 So one cache serves all three.
 
 Reference counts
 ----------------
-The functions are compiled without numba's reference counting, which they do not need, since they neither make nor
-keep arrays. It is atomic and would cost a call between compiled functions about 80 ns: more than a tiny product.
+The functions are compiled without numba's reference counting. They do not need it, because they neither create nor
+keep arrays. Counting is atomic and would cost about 80 ns per call between compiled functions, more than a tiny
+product.
 """
 
 from __future__ import annotations
@@ -49,35 +50,35 @@ from dyadnet.numerics.compilation import callback
 from dyadnet.numerics.kernels import apart, compiled
 
 WIDE = ("scipy_cblas_{}gemm64_", "cblas_{}gemm64_", "cblas_{}gemm_64", "cblas_{}gemm$NEWLAPACK$ILP64")
-"""Names of the function where integers have 64 bits: NumPy's wheels, OpenBLAS, MKL, Accelerate."""
+"""Names of the function if integers have 64 bits: NumPy's wheels, OpenBLAS, MKL, Accelerate."""
 
 NARROW = ("scipy_cblas_{}gemm", "cblas_{}gemm$NEWLAPACK", "cblas_{}gemm")
-"""Names where they have 32 bits; unless NumPy was built against an OpenBLAS with 64 bits that has the plain name."""
+"""Names if integers have 32 bits; but NumPy may be built against an OpenBLAS whose plain names have 64 bits."""
 
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
-"""CBLAS's names for the order of a matrix and for what is done to it."""
+"""CBLAS's codes for the order of a matrix and for whether it is transposed."""
 
 LETTERS = {"s": types.float32, "d": types.float64}
 
 _keep: list[Any] = []
-"""What symbols stand for must live as long as the process."""
+"""Compiled C functions behind the symbols; they must live as long as the process."""
 
 
 def _signature(number: Any, integer: Any) -> Any:
-    """CBLAS's gemm: order, A's and B's form, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc."""
+    """Return the signature of CBLAS's gemm: order, A's and B's form, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc."""
     flag, pointer = types.int32, types.CPointer(number)
     matrix = (pointer, integer)
     return types.void(flag, flag, flag, integer, integer, integer, number, *matrix, *matrix, number, *matrix)
 
 
 def _call(builder: Any, symbol: str, values: list[Any]) -> None:
-    """Call a C function, which returns nothing, by its symbol."""
+    """Call a C function without a return value by its symbol."""
     kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
     builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), values)
 
 
 def _loops(number: Any) -> Any:
-    """A gemm of plain loops, compiled as a C function, for alpha 1 and beta 0."""
+    """Compile a gemm of plain loops as a C function, for alpha 1 and beta 0."""
 
     def gemm(order, form_a, form_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):  # type: ignore[no-untyped-def]  # pragma: no cover
         row_a, column_a = (lda, 1) if form_a == PLAIN else (1, lda)
@@ -97,7 +98,7 @@ def _loops(number: Any) -> Any:
 
 @intrinsic
 def _narrow_gemm(typingctx, order, form_a, form_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):  # type: ignore[no-untyped-def]
-    """The gemm with 32-bit integers, which has a symbol of its own."""
+    """Call the gemm with 32-bit integers by its own symbol."""
     letter = {types.float32: "s", types.float64: "d"}[alpha]
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -111,7 +112,7 @@ def _narrow_gemm(typingctx, order, form_a, form_b, m, n, k, alpha, a, lda, b, ld
 
 
 def _bridge(number: Any) -> Any:
-    """A gemm with 64-bit integers, compiled as a C function, that calls the one with 32 bits."""
+    """Compile a C function: a gemm with 64-bit integers that calls the gemm with 32-bit integers."""
 
     def gemm(order, form_a, form_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):  # type: ignore[no-untyped-def]  # pragma: no cover
         _narrow_gemm(order, form_a, form_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
@@ -120,8 +121,8 @@ def _bridge(number: Any) -> Any:
 
 
 def _libraries() -> Iterator[tuple[str, ctypes.CDLL]]:
-    """The library that NumPy is linked with comes first; the name is empty where only its symbols are known."""
-    # A symbol looked up through NumPy's extension module is searched in what that is linked with, too (not on Windows).
+    """Yield names and BLAS libraries, NumPy's own first; a name is empty if only the symbols are known."""
+    # A lookup through NumPy's extension module also searches the libraries that it is linked with (not on Windows).
     yield "", ctypes.CDLL(importlib.import_module("numpy._core._multiarray_umath").__file__)
     paths = [Path(library["filepath"]) for library in threadpool_info() if library["user_api"] == "blas"]
     for path in sorted(paths, key=lambda path: not any(part.startswith("numpy") for part in path.parts)):
@@ -129,13 +130,13 @@ def _libraries() -> Iterator[tuple[str, ctypes.CDLL]]:
 
 
 def _address(library: ctypes.CDLL, name: str) -> int | None:
-    """Where a symbol of a library is."""
+    """Return the address of a symbol of a library; None if the library does not have it."""
     function = getattr(library, name, None)
     return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
 
 
 def _find() -> tuple[str, bool, dict[str, int]] | None:
-    """The pattern of the name, whether integers have 64 bits, the addresses by letter."""
+    """Find gemm: return the pattern of its name, whether integers have 64 bits, and addresses by letter; or None."""
     built = str(np.show_config(mode="dicts")["Build Dependencies"].get("blas", ""))
     for _, library in _libraries():
         for pattern in WIDE + NARROW:
@@ -147,7 +148,7 @@ def _find() -> tuple[str, bool, dict[str, int]] | None:
 
 
 def _owner(name: str, address: int) -> str:
-    """File name of the library that a function is in, as far as it can be known."""
+    """Return the file name of the library that contains a function, or "BLAS" if it is unknown."""
     for path, library in _libraries():
         if path and _address(library, name) == address:
             return path
@@ -155,7 +156,7 @@ def _owner(name: str, address: int) -> str:
 
 
 def _register() -> str:
-    """Say what our symbols stand for in this process, before any code that calls them is compiled or loaded."""
+    """Define our symbols before any code that calls them is compiled or loaded; return a description of them."""
     forced = os.environ.get("DYADNET_BLAS") == "loops"
     found = None if forced else _find()
     if found is None:
@@ -182,7 +183,7 @@ _used = _register()
 
 
 def available() -> str:
-    """Which function multiplies matrices that are not tiny, and of which library; or that loops do."""
+    """Return which function multiplies matrices that are not tiny, and its library; or a note that loops do."""
     return _used
 
 
@@ -213,7 +214,7 @@ def _gemm(typingctx, form_a, form_b, m, n, k, A, a, lda, B, b, ldb, C, c, ldc): 
 _pasted = partial(compiled, forceinline=True)
 
 _u = np.uint64
-"""Indices are unsigned: a signed one is checked for being negative, and then loops do not vectorise."""
+"""Indices are unsigned: a signed index is checked for being negative, which prevents vectorisation of loops."""
 
 
 @_pasted
@@ -226,7 +227,7 @@ def looped(inner, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
 def turned(inner, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Whether weights of this shape, (columns, inner), are worth a transposed copy for their forward product.
 
-    OpenBLAS is up to three times as fast without a transposition, but for many rows with a few long columns.
+    OpenBLAS is up to three times as fast without a transposition, except for many rows with a few long columns.
     """
     return not looped(inner, columns) and not (columns <= 16 and inner >= 4 * columns)
 
@@ -239,7 +240,7 @@ def outer_looped(m, n):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def tiny(X, x, rows, inner, W, w, columns, transposed, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Products of the shapes of `looped`, each written out, so that it vectorises over rows."""
+    """Multiply weights of the shapes of `looped`; each shape is written out, so that it vectorises over rows."""
     if inner == 1 and columns == 1:
         one = W[_u(w)]
         for i in range(rows):
@@ -265,14 +266,14 @@ def tiny(X, x, rows, inner, W, w, columns, transposed, Y, y):  # type: ignore[no
 
 @_pasted
 def _product(X, x, rows, inner, W, w, columns, transposed, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """X @ Wᵀ or X @ W, by the way that the shape of W asks for."""
+    """Compute X @ Wᵀ or X @ W by the method that the shape of W calls for."""
     if rows < 1:
         return
     if looped(inner, columns):
         tiny(X, x, rows, inner, W, w, columns, transposed, Y, y)
         return
     if inner == 1 or columns == 1:
-        # W is a vector, and both forms name the same product; np.matmul calls gemv for a column, or sums nothing.
+        # W is a vector, and both forms are the same product; np.matmul calls gemv for a column, or sums nothing.
         transposed = columns == 1 and inner >= 32
     if transposed:
         _gemm(PLAIN, TRANSPOSED, rows, columns, inner, X, x, inner, W, w, inner, Y, y, columns)
@@ -282,33 +283,33 @@ def _product(X, x, rows, inner, W, w, columns, transposed, Y, y):  # type: ignor
 
 @apart
 def times_transposed(X, x, rows, inner, W, w, columns, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Y[y:] as (rows, columns) = X[x:] as (rows, inner) @ (W[w:] as (columns, inner)).T, forward: θ·m.
+    """Y[y:] as (rows, columns) = X[x:] as (rows, inner) @ (W[w:] as (columns, inner)).T: the forward product θ·m.
 
     Parameters
     ----------
     X, W, Y : 1-D contiguous arrays of one dtype, float32 or float64
     x, w, y : int
-        Where the matrices begin in them. Y's overlaps neither of the others.
+        Where the matrices begin in them. Y's matrix overlaps neither of the others.
     rows, inner, columns : int
-        At least 1; rows may be 0, and nothing is done.
+        At least 1. If rows is 0, nothing is done.
     """
     _product(X, x, rows, inner, W, w, columns, True, Y, y)
 
 
 @apart
 def times(X, x, rows, inner, W, w, columns, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Y[y:] as (rows, columns) = X[x:] as (rows, inner) @ W[w:] as (inner, columns), feedback: θᵀ·d.
+    """Compute Y[y:] as (rows, columns) = X[x:] as (rows, inner) @ W[w:] as (inner, columns): the feedback θᵀ·d.
 
-    Parameters are those of `times_transposed`.
+    The parameters are those of `times_transposed`.
     """
     _product(X, x, rows, inner, W, w, columns, False, Y, y)
 
 
 @apart
 def outer(L, l, rows, m, R, r, n, G, g):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: E741
-    """G[g:] as (m, n) = (L[l:] as (rows, m)).T @ R[r:] as (rows, n): the sum over rows of their outer products.
+    """Sum outer products over rows: G[g:] as (m, n) = (L[l:] as (rows, m)).T @ R[r:] as (rows, n).
 
-    Parameters are like those of `times_transposed`; without rows G stays as it is.
+    The parameters are like those of `times_transposed`. If rows is 0, G stays as it is.
     """
     if rows < 1:
         return

@@ -1,12 +1,13 @@
-"""Compilation by numba: what is compiled is kept where it can be, and done anew, only slower, where it cannot.
+"""Compilation by numba with a cache that may fail: code that cannot be cached is compiled again, which is only slower.
 
-Numba itself refuses to load where neither its source's folder nor a home can be written, as in a container with a user
-of its own, and takes what a full disk has cut off for compiled code. It also looks at the file of a function alone:
-compiled code contains constants and functions of other files too, and would be kept when those change.
+Numba's own cache has three weaknesses. It raises an error at import if it can write neither to the folder of the source
+nor to a home folder, as in a container with its own user. It loads compiled code that a full disk has truncated. And it
+checks only the source file of the function itself: compiled code also contains constants and functions of other files,
+and would stay in the cache when those change.
 
-Compiled code contains the functions that it calls, and theirs: what is called in ten places is optimised ten times, and
-again in each of their callers. A function that is compiled *apart* is not part of its callers. They call it by a symbol
-of ours, which stands for it in each process.
+Compiled code contains the functions that it calls, and the functions that these call. So a function that is called in
+ten places is optimised ten times, and again in each of their callers. A function that is compiled *apart* is not part
+of its callers. They call it by a symbol, which each process resolves anew.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ NOWHERE = "nowhere to be written, so that every process compiles anew; name a fo
 
 SYMBOL = re.compile(rb"dyadnet_apart_[\w.]+?_[0-9a-f]{32}")
 _apart: dict[str, tuple[str, str, Any]] = {}
-"""Module, name and types of what each symbol stands for."""
+"""Module, name and argument types of the function behind each symbol."""
 
 
 @cache
 def stamp() -> str:
-    """Digest of all that any compiled code may come from: the files with compiled functions and what those read."""
+    """Return a digest of all sources of compiled code: files with compiled functions and files that those read."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256(f"numba {numba.__version__}, numpy {np.__version__}".encode())
     for file in sorted(file for room in ("numerics", "program") for file in (package / room).rglob("*.py")):
@@ -49,7 +50,7 @@ def stamp() -> str:
 
 
 class StampedLocator:
-    """Where a function's compiled code is kept, with `stamp` beside that of its own file."""
+    """Numba's locator of a function's cached code, with `stamp` added to the stamp of the function's own file."""
 
     def __init__(self, locator: Any) -> None:
         self._locator = locator
@@ -59,15 +60,15 @@ class StampedLocator:
         return getattr(self._locator, name)
 
     def get_source_stamp(self) -> tuple[Any, str]:
-        """What has to be the same for compiled code to be taken, as it was when the function was read."""
+        """Return the stamp that cached code must match; it was taken when the function was defined."""
         return self._stamp
 
 
 class StampedCode(CompileResultCacheImpl):  # type: ignore[misc]
-    """Numba's form of compiled code, with its stamp inside.
+    """Numba's serialiser of compiled code, which writes the stamp into the code file.
 
-    Numba stamps its index, and writes that before the code: a process or a disk that ends in between leaves a new
-    index with old code.
+    Numba stamps only its index, and writes the index before the code. If the process dies or the disk is full in
+    between, a new index points to old code.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -75,13 +76,19 @@ class StampedCode(CompileResultCacheImpl):  # type: ignore[misc]
         self._locator = StampedLocator(self.locator)
 
     def reduce(self, data: Any) -> Any:
-        """What is written; what it calls by symbols is written beside it."""
+        """Return what is written: the stamp, the functions that the code calls by symbols, and numba's reduced code."""
         reduced = super().reduce(data)
         needed = {name.decode() for name in SYMBOL.findall(pickle.dumps(reduced[0]))}
         return self.locator.get_source_stamp(), [_apart[name] for name in sorted(needed)], reduced
 
     def rebuild(self, target_context: Any, reduced_data: Any) -> Any:
-        """What was written, if it has this stamp, once there is all that it calls."""
+        """Rebuild compiled code from what was written; first compile or load all functions that it calls by symbols.
+
+        Raises
+        ------
+        ValueError
+            If the code has another stamp.
+        """
         written, needed, reduced = reduced_data
         if written != self.locator.get_source_stamp():
             raise ValueError("code of other sources")
@@ -91,13 +98,13 @@ class StampedCode(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class StampedCache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache of one function that notices any change of `stamp`."""
+    """Numba's cache of one function, invalidated by any change of `stamp`."""
 
     _impl_class = StampedCode
 
 
 class SparingCache:
-    """A cache of one function, without which it goes, too.
+    """A cache of one function whose errors are ignored: the function then works without the cache.
 
     Parameters
     ----------
@@ -112,7 +119,7 @@ class SparingCache:
         return getattr(self._cache, name)
 
     def load_overload(self, signature: Any, target: Any) -> Any:
-        """What was compiled before; None if there is nothing, or it is damaged: that is thrown away."""
+        """Return compiled code from the cache; None if there is none, or if it is damaged: then it is deleted."""
         try:
             return self._cache.load_overload(signature, target)
         except Exception:
@@ -121,24 +128,24 @@ class SparingCache:
             return None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
-        """Keep what was compiled, if there is room."""
+        """Save compiled code, if it can be written."""
         with contextlib.suppress(Exception):
             self._cache.save_overload(signature, compiled)
 
 
 def _keep(compiled: Any, function: Callable[..., Any]) -> None:
-    """Give a function a cache; it stays without one if there is no place for it."""
+    """Give a function a cache; it stays without a cache if no folder can be written."""
     with contextlib.suppress(RuntimeError, OSError):
         compiled._cache = SparingCache(StampedCache(function))
 
 
 def compiled(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile a function when it is called, without the interpreter's lock and with numpy's arithmetic.
+    """Compile a function when it is first called, without the interpreter's lock and with numpy's error model.
 
     Parameters
     ----------
     options
-        Further ones of `numba.njit`.
+        Further options of `numba.njit`.
     """
     dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
     _keep(dispatcher, function)
@@ -146,14 +153,14 @@ def compiled(function: Callable[..., Any], **options: Any) -> Any:
 
 
 class Apart(_Intrinsic):  # type: ignore[misc]
-    """A compiled function that is no part of the functions that call it, which are compiled faster then.
+    """A compiled function that is not inlined into its callers, so that they compile faster.
 
-    A call costs some nanoseconds more, and the caller's code knows nothing of it.
+    A call costs some nanoseconds more, and the caller is compiled without knowledge of the function's code.
 
     Parameters
     ----------
     dispatcher
-        What `compiled` returns.
+        The result of `compiled`.
     """
 
     def __init__(self, dispatcher: Any) -> None:
@@ -171,11 +178,11 @@ class Apart(_Intrinsic):  # type: ignore[misc]
         self._register()
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call it from Python."""
+        """Call the function from Python."""
         return self.dispatcher(*arguments)
 
     def made(self, types: tuple[Any, ...]) -> tuple[str, Any]:
-        """The symbol by which it is called with arguments of some types, and what it returns; compiled, or loaded."""
+        """Compile or load the function for these argument types; return its symbol and its return type."""
         if types not in self._symbols:
             self.dispatcher.compile(types)
             found = self.dispatcher.overloads[types]
@@ -205,7 +212,7 @@ class Apart(_Intrinsic):  # type: ignore[misc]
 
 
 def callback(function: Callable[..., Any], signature: Any) -> Any:
-    """Compile a function at once that can be called from C."""
+    """Compile a function at once as a C callback."""
     made = CFunc(function, (signature.args, signature.return_type), locals={}, options={})
     _keep(made, function)
     made.compile()
@@ -220,5 +227,5 @@ def is_kept(dispatcher: Any, kind: str) -> bool:
 
 
 def place(dispatcher: Any) -> str:
-    """Where a function's compiled code is kept, in words."""
+    """Return the folder of a function's cached code, or a sentence that says that there is none."""
     return str(getattr(dispatcher._cache, "cache_path", None) or NOWHERE)

@@ -1,13 +1,14 @@
-"""Products of projections that are not dense, compiled: convolution, pooling, and sparse synapses.
+"""Compiled products of projections that are not dense: convolution, pooling, and sparse synapses.
 
-Each is a linear map θ between arrays of rows, one a sample, over flat arenas, like those of `dyadnet.numerics.blas`.
-What it joins is written down in a *plan*: whole numbers, whose first is its form.
+Each projection is a linear map θ between arrays in flat arenas, with one row per sample, as in `dyadnet.numerics.blas`.
+A *plan* describes its connections: an array of integers, the first of which is its form.
 
-A convolution of a row is one matrix product of its kernels with *patches*, the windows of its input side by side, of
-so many rows at a time that the product is large enough and its patches stay in the cache. It may be pooled at once. The
-mean of p×p results is one result of the *boxed* input, each number of which is the mean of the p×p that begin there:
-so the input is boxed, and the kernels move by p. By the largest of each window θ depends on the means: it has, for each
-window, the place that won (the *switch*), and the differences and the feedback pass through the same one.
+A convolution of a row is one matrix product of its kernels with *patches*, the windows of its input side by side. It
+is computed for several rows at a time: enough for a large product, and few enough for the patches to stay in the
+cache. Pooling may follow in the same step. Mean pooling over p×p results equals a convolution of the *boxed* input
+with stride p: each number of the boxed input is the mean of the p×p inputs that begin there. So the input is boxed,
+and the kernels move by p. With max pooling θ depends on the means: the *switch* of each window is the place of its
+largest number, and differences and feedback pass through the same place.
 
 Sparse synapses are multiplied neuron by neuron for many rows at a time, with rows side by side.
 """
@@ -48,24 +49,24 @@ def has_switches(P, p):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def forward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Y[y:] = θX[x:] of each row.
+    """Compute Y[y:] = θX[x:] of each row.
 
     Parameters
     ----------
     P, p
-        Plans, and where this one begins.
+        Plans, and where this plan begins.
     X, Y
         Arrays of one type, float32 or float64, of shapes (rows, n_pre) and (rows, n_post) from `x` and `y` on.
     means
-        So many rows are means, by which switches are set; those behind use what is there.
+        Number of leading rows that are means and set the switches; the rows after them use the switches as they are.
     period
-        Rows of switches, which are used in turn.
+        Number of rows of switches; row i uses row i modulo `period`.
     W, w
-        Parameters.
+        Parameters, and where those of this projection begin.
     S, s
-        Switches, as numbers of the windows' places: shape (period, n_post).
+        Switches, as indices of places in the windows: shape (period, n_post).
     Z
-        Room of `N_ROOM` numbers.
+        Scratch of `N_ROOM` numbers.
     """
     if P[p] == TRANSPOSED:
         _back(P, p + N_INNER, X, x, rows, period, W, w, Y, y, S, s, Z)
@@ -103,7 +104,7 @@ def _onward(P, p, X, x, rows, means, period, W, w, Y, y, S, s, Z):  # type: igno
 
 @apart
 def backward(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Y[y:] = θᵀD[d:] of each row; see `forward`."""
+    """Compute Y[y:] = θᵀD[d:] of each row; see `forward`."""
     if P[p] == TRANSPOSED:
         _onward(P, p + N_INNER, D, d, rows, 0, period, W, w, Y, y, S, s, Z)
     else:
@@ -147,14 +148,14 @@ def _back(P, p, D, d, rows, period, W, w, Y, y, S, s, Z):  # type: ignore[no-unt
 
 @apart
 def contrast(P, p, L, l, rows, period, R, r, G, g, S, s, Z, first):  # type: ignore[no-untyped-def]  # pragma: no cover  # noqa: E741
-    """G[g:] = the gradient of Σ L[l:]·θR[r:], summed over rows, or that added to it.
+    """Write to G[g:] the gradient of Σ L[l:]·θR[r:], summed over rows, or add it there.
 
     Parameters
     ----------
     L, R
         Postsynaptic and presynaptic numbers: shapes (rows, n_post) and (rows, n_pre).
     first
-        Whether it takes the place of what is in G.
+        Whether the gradient replaces the content of G; otherwise it is added.
     """
     size = P[p + N_SIZE]
     if first:

@@ -1,4 +1,4 @@
-"""Convolution and pooling of one row at a time, compiled: windows as columns of a matrix, boxes, and who is largest."""
+"""Compiled convolution and pooling of one row at a time: windows as columns of a matrix, boxing, and switches."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from dyadnet.numerics.plans import (
 
 _pasted = partial(compiled, forceinline=True)
 _u = np.uint64
-"""Indices are unsigned: a signed one is checked for being negative, and then loops do not vectorise."""
+"""Indices are unsigned: a signed index is checked for being negative, which prevents vectorisation of loops."""
 
 
 @_pasted
 def _copy_run(X, x, n, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Y[y:] = X[x:], a few numbers: eight at a time, which are one instruction each way."""
+    """Copy a few numbers, Y[y:] = X[x:]: eight at a time, which takes one instruction each way."""
     j = 0
     while j + 8 <= n:
         a, b = _u(x + j), _u(y + j)
@@ -51,7 +51,7 @@ def _copy_run(X, x, n, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 @_pasted
 def _add_run(X, x, n, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Y[y:] += X[x:], as `_copy_run` copies."""
+    """Add a few numbers, Y[y:] += X[x:], eight at a time like `_copy_run`."""
     j = 0
     while j + 8 <= n:
         a, b = _u(x + j), _u(y + j)
@@ -69,13 +69,13 @@ def _add_run(X, x, n, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def boxes(P, p):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Numbers of a boxed row, which lies at the end of the room."""
+    """Return how many numbers a boxed row has; it lies at the end of the scratch."""
     return P[p + N_CHANNELS] * P[p + N_HEIGHT] * P[p + N_WIDTH]
 
 
 @apart
 def seen(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The windows of one row, boxed if that is asked for, as columns of a matrix, from its column `z` on."""
+    """Write the windows of one row, boxed if the plan says so, as columns of a matrix, from its column `z` on."""
     if P[p + N_BOX] == 1:
         _patches(P, p, X, x, Z, z, columns)
         return
@@ -97,7 +97,7 @@ def seen(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: 
 
 @apart
 def unboxed(P, p, Z, box, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add what lies at `box` to the row that it is boxed of."""
+    """Transpose boxing: add the boxed row at `box` to the row that it was boxed from."""
     height, width, side = P[p + N_HEIGHT], P[p + N_WIDTH], P[p + N_BOX]
     share = Z.dtype.type(1.0 / (side * side))
     for channel in range(P[p + N_CHANNELS]):
@@ -113,7 +113,7 @@ def unboxed(P, p, Z, box, Y, y):  # type: ignore[no-untyped-def]  # pragma: no c
 
 @_pasted
 def _under(P, p, channel, a, j):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Where in a row the numbers lie that one place of the boxes in a line is over, and the first and last box."""
+    """Return the numbers of a row at one place of the boxes of a line: their offset, and the range of boxes."""
     side, top, left = P[p + N_BOX], P[p + N_BOX_TOP], P[p + N_BOX_LEFT]
     height = P[p + N_HEIGHT] + side - 1 - 2 * top
     width = P[p + N_WIDTH] + side - 1 - 2 * left
@@ -126,7 +126,7 @@ def _under(P, p, channel, a, j):  # type: ignore[no-untyped-def]  # pragma: no c
 
 @_pasted
 def _inside(P, p, j):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Of one column of the windows: where it begins to the left, and the first and last window that has it inside."""
+    """Return where column j of the first window lies, and the range of windows whose column j is inside the input."""
     across, stride, left = P[p + N_ACROSS], P[p + N_STRIDE], j - P[p + N_LEFT]
     first = min(max(0, (-left + stride - 1) // stride), across)
     return left, first, max(first, min(across, (P[p + N_WIDTH] - 1 - left) // stride + 1))
@@ -134,7 +134,7 @@ def _inside(P, p, j):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _patches(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The windows of one row as columns of a matrix, from its column `z` on."""
+    """Write the windows of one row as columns of a matrix, from its column `z` on."""
     height, width = P[p + N_HEIGHT], P[p + N_WIDTH]
     down, across, stride = P[p + N_DOWN], P[p + N_ACROSS], P[p + N_STRIDE]
     zero = Z.dtype.type(0)
@@ -164,7 +164,7 @@ def _patches(P, p, X, x, Z, z, columns):  # type: ignore[no-untyped-def]  # prag
 
 @apart
 def put_back(P, p, Z, z, columns, Y, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add windows, as `_patches` makes them, to the row that they are of."""
+    """Transpose `_patches`: add windows to the row that they were taken from."""
     height, width = P[p + N_HEIGHT], P[p + N_WIDTH]
     down, across, stride = P[p + N_DOWN], P[p + N_ACROSS], P[p + N_STRIDE]
     at_column = z
@@ -187,7 +187,7 @@ def put_back(P, p, Z, z, columns, Y, y):  # type: ignore[no-untyped-def]  # prag
 
 @apart
 def pooled(P, p, Z, z, columns, Y, y, S, s, choose):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """One row of results, `columns` numbers from filter to filter, as it is put out."""
+    """Write one row of results to Y, pooled if the plan says so; in Z the filters lie `columns` numbers apart."""
     pool, down, across = P[p + N_POOL], P[p + N_DOWN], P[p + N_ACROSS]
     if pool == 1:
         area = down * across
@@ -223,7 +223,7 @@ def pooled(P, p, Z, z, columns, Y, y, S, s, choose):  # type: ignore[no-untyped-
 
 @compiled
 def _choose(P, p, Z, z, columns, S, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Which place of each window has the largest number, the first of equal ones."""
+    """Set the switches: for each window the place of its largest number, the first of equal ones."""
     pool, across = P[p + N_POOL], P[p + N_ACROSS]
     k = 0
     for f in range(P[p + N_FILTERS]):
@@ -241,7 +241,7 @@ def _choose(P, p, Z, z, columns, S, s):  # type: ignore[no-untyped-def]  # pragm
 
 @apart
 def unpooled(P, p, D, d, count, Z, z, S, s, row, period):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Some rows of D as results before pooling, side by side."""
+    """Transpose pooling for `count` rows of D: write them to Z as results before pooling, side by side."""
     area = P[p + N_DOWN] * P[p + N_ACROSS]
     columns, post = count * area, P[p + N_POST]
     if P[p + N_POOL] > 1:
@@ -252,7 +252,7 @@ def unpooled(P, p, D, d, count, Z, z, S, s, row, period):  # type: ignore[no-unt
 
 @compiled
 def spread(P, p, D, d, Z, z, columns, S, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """One row of D, transposed through pooling, into zeros."""
+    """Transpose pooling for one row of D; the target must hold zeros."""
     pool, down, across = P[p + N_POOL], P[p + N_DOWN], P[p + N_ACROSS]
     if pool == 1:
         area = down * across

@@ -1,9 +1,9 @@
 """Draws from Philox inside compiled code, with exactly the bits of NumPy's generator.
 
 `dyadnet.numerics.rng.Stream.at` gives a generator for the draws of one moment. Here the same generator is an array of
-`STATE` words that the caller owns: `seek` puts it where ``Stream.at`` begins, and each further function draws the
-next value that the method of `numpy.random.Generator` would. Draws of 32 and of 64 bits may follow one another in
-any order, as they may there: a draw of 32 bits takes the low half of a word and leaves the upper half for the next.
+`STATE` words that the caller owns: `seek` puts it where ``Stream.at`` begins. Each other function draws the next value
+of the corresponding method of `numpy.random.Generator`. Draws of 32 and of 64 bits may follow one another in any
+order, as in NumPy: a draw of 32 bits takes the low half of a word and leaves the upper half for the next.
 
 Sources
 -------
@@ -13,10 +13,10 @@ SC '11; words and halves in the order of NumPy's ``numpy/random/src/philox/philo
 Integers: D. Lemire, "Fast random integer generation in an interval", ACM Trans. Model. Comput. Simul. 29, 2019.
 
 Normal and exponential numbers: the ziggurat of G. Marsaglia and W. W. Tsang, J. Stat. Softw. 5(8), 2000, as in NumPy's
-``numpy/random/src/distributions/distributions.c``, which is where the geometric numbers come from too.
+``numpy/random/src/distributions/distributions.c``, which is also the source of the geometric numbers.
 
-Every integer below is unsigned and 64 bits wide, constants included: numba makes floats of a signed and an unsigned
-integer. No ``fastmath``, so that the order of operations is NumPy's.
+Every integer below is unsigned and 64 bits wide, constants included: numba combines a signed and an unsigned integer
+into a float. ``fastmath`` is off, so that the order of operations is NumPy's.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-# The tables of the ziggurats. They are NumPy's, which has no public copy; numba's own `Generator` reads them from this
-# module, which numba does not document. This is the only place that needs it.
+# The tables of the ziggurats. They are NumPy's, which exports no public copy. Numba's own `Generator` reads them from
+# this module, which numba does not document. They are used nowhere else in dyadnet.
 from numba.np.random import _constants as tables
 
 from dyadnet.numerics.kernels import compiled
 from dyadnet.numerics.rng import Stream
 
 # A function that is given an array counts references to it, atomically, which takes longer than a draw. Without numba's
-# run time nothing is counted (nothing below allocates), and all but the rounds become part of their caller.
+# run time nothing is counted (nothing below allocates), and everything but the rounds is inlined into its caller.
 _pasted = partial(compiled, forceinline=True)
 
 STATE = 12
-"""Words of a generator's state: the counter (4), the key (2), the block drawn last (4), how many words of it are used,
-and the upper half of a word that waits for the next 32-bit draw, with bit 32 set where there is one."""
+"""Words of a generator's state: the counter (4), the key (2), the block drawn last (4), how many of its words are used,
+and the upper half of a word that waits for the next 32-bit draw, with bit 32 set if there is one.
+"""
 
 _KEY = 4
 _BLOCK = 6
@@ -84,14 +85,14 @@ _STEP_32 = np.float32(2.0**-24)
 
 
 def key_words(stream: Stream) -> tuple[np.uint64, np.uint64]:
-    """The two key words of a stream, for `seek`. Made once for a stream: it takes as long as a whole generator."""
+    """Return the two key words of a stream, for `seek`. Call it once per stream: it builds a whole generator."""
     key = stream.at().bit_generator.state["state"]["key"]
     return key[0], key[1]
 
 
 @intrinsic
 def _high_product(typing, left, right):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The upper 64 bits of the product of two uint64: one instruction where the processor has it."""
+    """Return the upper 64 bits of the product of two uint64: one instruction if the processor has it."""
 
     def build(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         wide = ir.IntType(128)
@@ -103,7 +104,7 @@ def _high_product(typing, left, right):  # type: ignore[no-untyped-def]  # pragm
 
 @_pasted
 def seek(state, key0, key1, tick, phase, lane, relaxation):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Put a generator where ``Stream.at(tick, phase, lane, relaxation)`` begins; what it held is forgotten.
+    """Put a generator where ``Stream.at(tick, phase, lane, relaxation)`` begins; its earlier state is discarded.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def seek(state, key0, key1, tick, phase, lane, relaxation):  # type: ignore[no-u
 
 @compiled
 def _block(a, b, c, d, key0, key1):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Four words from four words of counter: ten rounds of Philox."""
+    """Return four random words for four counter words: ten rounds of Philox."""
     for _ in range(_ROUNDS):
         high0, low0 = _high_product(_MULTIPLIER_0, a), _MULTIPLIER_0 * a
         high1, low1 = _high_product(_MULTIPLIER_1, c), _MULTIPLIER_1 * c
@@ -137,9 +138,9 @@ def _block(a, b, c, d, key0, key1):  # type: ignore[no-untyped-def]  # pragma: n
 
 @_pasted
 def _word(state):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The next 64 bits.
+    """Return the next 64 bits.
 
-    Only the first word of the counter counts, as nobody draws 2**66 words from one moment.
+    Only the first word of the counter is incremented, because no moment needs 2**66 words.
     """
     used = state[_USED]
     if used < _WORDS:
@@ -157,7 +158,7 @@ def _word(state):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @_pasted
 def _half_word(state):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The next 32 bits, in a uint64: the low half of a word, and the upper half of that word the next time."""
+    """Return the next 32 bits, in a uint64: the low half of a word, and the upper half of that word the next time."""
     waiting = state[_WAITING]
     if waiting != _ZERO:
         state[_WAITING] = _ZERO
@@ -181,10 +182,10 @@ def _uniform32(state):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @_pasted
 def integer(state, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """An int64 from low to high, both included, as the next one of ``Generator.integers(low, high + 1)``.
+    """Return an int64 from low to high, both included, as the next one of ``Generator.integers(low, high + 1)``.
 
-    Nothing is drawn where low is high. There may be 2**32 values at most, ``high − low`` < 2**32: NumPy draws from more
-    in another way, which is not here, and nothing checks.
+    If low equals high, nothing is drawn. There may be at most 2**32 values, ``high − low`` < 2**32. For more values
+    NumPy uses another method, which is not implemented here; the limit is not checked.
     """
     start = np.uint64(low)
     count = np.uint64(high) - start + _ONE
@@ -217,7 +218,7 @@ def _exponential(state):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @_pasted
 def geometric(state, p):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """An int64 of at least 1, as ``Generator.geometric(p)``: how many trials until the first success.
+    """Return an int64 of at least 1, as ``Generator.geometric(p)``: the number of trials until the first success.
 
     Parameters
     ----------

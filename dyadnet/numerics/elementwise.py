@@ -1,8 +1,8 @@
-"""Passes over arrays, number by number, compiled: activations, the nudge of cross-entropy, levels, norms, copies.
+"""Compiled element-wise passes over arrays: activations, the nudge of cross-entropy, levels, norms, copies.
 
-Everything works on flat arrays. No ``fastmath``: sums keep their order and NaN keeps its meaning. Largest absolute
-values are taken over the bit patterns of the floats, whose order as integers is the order of their magnitudes, because
-an integer maximum vectorises; NaN and infinity then come out above every finite number and are never lost.
+Everything works on flat arrays. ``fastmath`` is off: sums keep their order and NaN keeps its meaning. Largest absolute
+values are computed from the bit patterns of the floats, because an integer maximum vectorises. As integers these
+patterns have the order of the magnitudes. NaN and infinity exceed every finite number, so they are never lost.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from dyadnet.numerics.kernels import compiled
 
 PIECEWISE, LOGISTIC, TANH, CALLED_ACTIVATION = range(4)
-"""Forms of an activation; one that Python has to be called for is the last."""
+"""Forms of an activation; the last one is called in Python."""
 NO_LOSS, SQUARED_ERROR, CROSS_ENTROPY, CALLED_LOSS = range(4)
-"""Forms of a loss, likewise; the first is of blocks that are not nudged."""
+"""Forms of a loss; the first is for blocks that are not nudged, the last is called in Python."""
 
 
 @compiled
 def activate(kind, leak, gain, top, A, D, m, d):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """m and d of dyads with pre-activations A ± D; where `d` is empty, m = f(A) alone.
+    """Compute m and d of dyads with pre-activations A ± D; if `d` is empty, only m = f(A).
 
     Piecewise linear, f(a) = leak·a + gain·clip(a, 0, top): the overlap of [A−|D|, A+|D|] with [0, top] is
     min(|D|, top−A) + min(|D|, A), exactly 2|D| inside, without the cancellation of clip(A+D) − clip(A−D). Logistic
@@ -71,7 +71,7 @@ def activate(kind, leak, gain, top, A, D, m, d):  # type: ignore[no-untyped-def]
 
 @compiled
 def softmax_nudge(m, d, y, rows, mean, difference):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Mean and half difference of softmax(m ± d) − y, row by row."""
+    """Compute the mean and half difference of softmax(m ± d) − y, row by row."""
     number = m.dtype.type
     half = number(0.5)
     columns = m.shape[0] // max(rows, 1)
@@ -98,7 +98,7 @@ def softmax_nudge(m, d, y, rows, mean, difference):  # type: ignore[no-untyped-d
 
 @compiled
 def largest(bits, size, before):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The largest magnitude of `size` floats whose memory is `bits`, as its bits, and at least `before`."""
+    """Return the largest of `before` and the magnitudes of `size` floats; all are given and returned as bits."""
     magnitude = np.int64(2**31 - 1) if bits.itemsize == 4 else np.int64(2**63 - 1)
     mask = bits.dtype.type(magnitude)
     found = bits.dtype.type(before)
@@ -118,7 +118,7 @@ def differs(new, old):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def copied(X, source, target, size):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Copy numbers of an arena to another place of it."""
+    """Copy numbers of an arena to another place in it."""
     a = X[source : source + size]
     b = X[target : target + size]
     for j in range(size):
@@ -143,7 +143,7 @@ def transposed(matrix: NDArray[Any], into: NDArray[Any]) -> None:
 
 @compiled
 def row_norm(x):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """‖x‖ in float64."""
+    """Return ‖x‖, computed in float64."""
     total = 0.0
     for j in range(x.shape[0]):
         total += float(x[j]) * float(x[j])
@@ -166,7 +166,7 @@ def scaled(x, factor):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def level(x, step, origin, least, most, draw):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The level of one number in float64; `draw` in [0, 1) rounds at random, below 0 to the nearest."""
+    """Round one number to a level in float64: at random if `draw` is in [0, 1), to the nearest if it is negative."""
     place = (x - origin) / step if step > 0.0 else 0.0 * x
     place = np.rint(place) if draw < 0.0 else math.floor(place + draw)
     return origin + min(max(place, least), most) * step

@@ -1,4 +1,4 @@
-"""Hashes of arrays: the same for the same numbers, however they lie in memory."""
+"""Hashes of arrays that depend on the numbers only, not on their memory layout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def digest(named: Mapping[str, NDArray[Any]]) -> bytes:
-    """SHA-256 over one block's parameters as little-endian bytes in C order, one after the other."""
+    """Return the SHA-256 of one block's parameters as little-endian bytes in C order, one array after the other."""
     total = hashlib.sha256()
     for array in named.values():
         total.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())

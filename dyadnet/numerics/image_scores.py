@@ -1,4 +1,4 @@
-"""How near images come to others: PSNR, and SSIM (Wang, Bovik, Sheikh and Simoncelli, 2004), for values from 0 to 1."""
+"""Similarity of images: PSNR, and SSIM (Wang, Bovik, Sheikh and Simoncelli, 2004), for values from 0 to 1."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 WINDOW, SIGMA = 11, 1.5
 """Pixels of the Gaussian window in either direction, and its standard deviation."""
 C1, C2 = 0.01**2, 0.03**2
-"""(K₁L)² and (K₂L)² of the paper, of values in a range of L = 1."""
+"""(K₁L)² and (K₂L)² of the paper, for values in a range of L = 1."""
 LEAST = 1e-10
-"""Mean squared error below which an image counts as met to 100 dB, so that one that is met exactly has a PSNR."""
+"""Lower limit of the mean squared error: a PSNR is at most 100 dB, also for an exact image."""
 _IMAGES = 16
-"""Images that are compared at a time, so that what is worked out stays in the cache."""
+"""Number of images that are compared at a time, so that intermediate results stay in the cache."""
 
 
 def image_scores(
     outputs: NDArray[Any], targets: NDArray[Any], shape: tuple[int, int, int] | None
 ) -> tuple[float, float]:
-    """Sums of the PSNR in dB and of the SSIM over images, in float64.
+    """Return the sums of the PSNR in dB and of the SSIM over images, in float64.
 
     The PSNR of an image is 10·log₁₀(1/MSE), with the mean over its pixels and channels. For the SSIM see `ssim`.
 
@@ -30,7 +30,7 @@ def image_scores(
     outputs, targets
         Shape (images, c·h·w), in C order.
     shape
-        (channels, height, width) of an image; None if they are none: both sums are 0.
+        (channels, height, width) of an image; None if the targets are not images: both sums are then 0.
     """
     if shape is None:
         return 0.0, 0.0
@@ -44,11 +44,11 @@ def image_scores(
 
 
 def ssim(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Structural similarity of each image, shape (images,): the mean of its map over pixels and channels.
+    """Return the structural similarity of each image, shape (images,): the mean of its map over pixels and channels.
 
-    Means, variances and the covariance are those under a Gaussian window of 11×11 pixels with σ = 1.5 (divided by its
-    sum, not corrected for its size), where the whole window lies in the image. In an image that is smaller in one
-    direction the window has the largest odd number of pixels there that fits.
+    Means, variances and the covariance are computed under a Gaussian window of 11×11 pixels with σ = 1.5 (divided by
+    its sum, not corrected for its size), wherever the whole window lies in the image. If an image is smaller than the
+    window in one direction, the window there has the largest odd number of pixels that fits.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def ssim(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.flo
 
 @cache
 def _window(size: int) -> NDArray[np.float64]:
-    """A Gaussian window at every place of a row of pixels where it fits, shape (places, size)."""
+    """Return a Gaussian window at every place of a row of pixels where it fits, shape (places, size)."""
     width = min(WINDOW, size - 1 + size % 2)
     weights = np.exp(-0.5 * np.square((np.arange(width) - width // 2) / SIGMA))
     weights /= weights.sum()

@@ -1,7 +1,7 @@
 """Fused element-wise kernels, compiled by numba: the passes between two matrix products.
 
-Everything that a firing block does to its neurons apart from products is one pass per row here, in cache. No
-``fastmath``: sums keep their order and NaN keeps its meaning.
+Everything that a firing block does to its neurons, apart from products, is one pass per row, in cache. ``fastmath`` is
+off: sums keep their order and NaN keeps its meaning.
 
 Magnitudes below `FLUSH` become exact zeros, so that no denormal number (a hundred times slower) ever reaches
 a product.
@@ -22,20 +22,20 @@ from dyadnet.numerics.compilation import compiled as cached
 Array = NDArray[Any]
 
 FLUSH = 1e-25
-"""Differences and optimiser moments smaller than this are zero."""
+"""Differences and optimiser moments smaller than this are set to zero."""
 
 compiled = partial(cached, _nrt=False)
-"""Without the interpreter's lock, cached, and without memory of its own: nothing compiled here allocates."""
+"""Compile with the cache, without the interpreter's lock and without numba's memory manager: nothing here allocates."""
 
 
 def apart(function: Callable[..., Any]) -> Apart:
-    """The same for functions that are large, or called in many places: see `Apart`."""
+    """Compile a function that is large, or called in many places, apart from its callers: see `Apart`."""
     return Apart(compiled(function))
 
 
 @compiled
 def momentum(weights, gradient, velocity, rate, keep, decay, l2):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """v ← keep·v + g; θ ← θ − rate·(v + decay·θ), all 1-D; `velocity` may be the gradient itself (keep 0)."""
+    """Update 1-D arrays: v ← keep·v + g; θ ← θ − rate·(v + decay·θ); `velocity` may be the gradient itself (keep 0)."""
     number = weights.dtype.type
     zero = number(0)
     flush = number(FLUSH)
@@ -53,7 +53,7 @@ def momentum(weights, gradient, velocity, rate, keep, decay, l2):  # type: ignor
 def adam(  # type: ignore[no-untyped-def]  # pragma: no cover
     weights, gradient, first, second, rate, correction, beta1, beta2, epsilon, decay, l2
 ):
-    """Adam's update of 1-D arrays; `rate` is corrected for the first moment, `decay` already times the rate."""
+    """Update 1-D arrays by Adam; `rate` is corrected for the first moment, `decay` is multiplied by the rate."""
     number = weights.dtype.type
     zero, one = number(0), number(1)
     flush = number(FLUSH)
@@ -74,7 +74,7 @@ def adam(  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def square(x):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Σx² of a 1-D array in float64, in eight sums that are added up last."""
+    """Return Σx² of a 1-D array in float64; eight partial sums are added last."""
     a = b = c = d = e = f = g = h = 0.0
     whole = x.shape[0] // 8 * 8
     for j in range(0, whole, 8):
@@ -94,7 +94,7 @@ def square(x):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def column_sums(x, rows, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Sums over the rows of an array of shape (rows, out), one row after the other."""
+    """Write the sums over the rows of an array of shape (rows, columns) to `out`, adding one row after the other."""
     columns = out.shape[0]
     for j in range(columns):
         out[j] = x[j]

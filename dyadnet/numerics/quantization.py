@@ -1,4 +1,4 @@
-"""Numbers on a few evenly spaced levels: of messages, and of weights."""
+"""Quantisation of messages and weights to a few evenly spaced levels."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Array = NDArray[Any]
 def quantised(
     x: Array, bits: int, limits: tuple[float, float] | None, draws: NDArray[np.float64] | None = None
 ) -> Array:
-    """Each number of `x` on one of the levels; see `dyadnet.imperfections.channel.Quantisation`.
+    """Round each number of `x` to a level; see `dyadnet.imperfections.channel.Quantisation`.
 
     Parameters
     ----------
     x
         Of any shape; NaN stays NaN.
     bits
-        A symmetric range has 2^bits − 1 levels (2 for one bit), any other 2^bits.
+        A symmetric range has 2^bits − 1 levels (2 for one bit), any other range 2^bits.
     limits
         Lowest and highest level; None: the largest magnitude along the last axis, and its negative.
     draws
-        Uniform in [0, 1), of the shape of `x`: round up with the probability that makes the mean right. None: to the
-        nearest level.
+        Uniform in [0, 1), of the shape of `x`: round at random such that the mean is right (stochastic rounding). None:
+        round to the nearest level.
     """
     wide = x.astype(np.float64)
     low: float | NDArray[np.float64]

@@ -1,9 +1,9 @@
-"""Random draws that depend on what they are for, never on who draws first.
+"""Random draws that depend on their purpose, never on the order of drawing.
 
-Every draw comes from Philox, a counter-based generator. Its key is (seed, purpose, entity, kind); of its four
-counter words the first belongs to the draws themselves (NumPy increments it), the others hold the tick, the phase
-and lane, and the number of the relaxation. Two places that know these numbers draw the same values without talking:
-a block knows when its neighbours fire and when their messages arrive.
+Every draw comes from Philox, a counter-based generator. Its key is (seed, purpose, entity, kind). Of its four
+counter words the first belongs to the draws themselves (NumPy increments it). The others hold the tick, the phase
+and lane, and the number of the relaxation. Two processes that know these numbers draw the same values without
+communication: a block knows when its neighbours fire and when their messages arrive.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Stream:
         return int(self._key[0]), int(self._key[1])
 
     def at(self, tick: int = 0, phase: int = 0, lane: int = 0, relaxation: int = 0) -> np.random.Generator:
-        """A generator for the draws of one moment.
+        """Return a generator for the draws of one moment.
 
         Two different arguments give streams that never overlap: they differ in a counter word that the draws
         themselves do not reach.
@@ -51,7 +51,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Where in a run something happens; what, beside the tick, a draw is counted by."""
+    """A moment in a run: the numbers that, with the tick, select the counter of a draw."""
 
     relaxation: int = 0
     phase: int = 0

@@ -1,4 +1,4 @@
-"""Products with sparse synapses, compiled: neuron by neuron for many rows at a time, with rows side by side."""
+"""Compiled products with sparse synapses: neuron by neuron for many rows at a time, with rows side by side."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.numerics.plans import ABREAST, N_POST, N_PRE, N_SIZE, N_STARTS
 
 TILE = 16
-"""Side of a square that is transposed at a time."""
+"""Side of the square tiles of a transposition."""
 NONE = -1
 _u = np.uint64
-"""Indices are unsigned: a signed one is checked for being negative, and then loops do not vectorise."""
+"""Indices are unsigned: a signed index is checked for being negative, which prevents vectorisation of loops."""
 
 
 @compiled
 def _abreast(X, x, n, rows, Z, z):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Rows of n numbers as n rows of `ABREAST`, in tiles that stay in the cache; zeros where there are fewer."""
+    """Transpose rows of n numbers to n rows of `ABREAST`, in tiles that fit the cache; missing rows are zeros."""
     if rows < ABREAST:
         Z[z : z + n * ABREAST] = Z.dtype.type(0)
     for row in range(0, rows, TILE):
@@ -39,20 +39,20 @@ def _in_rows(Z, z, n, rows, Y, y):  # type: ignore[no-untyped-def]  # pragma: no
 
 
 _summed = partial(compiled, fastmath={"reassoc", "contract"})
-"""Compiles sums that a processor may add up in the order that suits it, the same one each time."""
+"""Compile sums whose terms may be reordered for speed; the order is the same each time."""
 
 
 @_summed
 def _gathered(P, starts, others, synapses, n, W, w, Z, x, y):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Of n neurons the sum over their synapses, four at a time; all neurons have `ABREAST` numbers.
+    """Sum over the synapses of each of n neurons, four at a time; every neuron has `ABREAST` numbers.
 
     Parameters
     ----------
     starts, others, synapses
-        Where in P it says where each neuron's synapses begin, which neuron is at the other end, and which parameter is
-        theirs; `NONE` for the last if these are in order.
+        Where in P the following lists begin: the first synapse of each neuron; the neuron at the other end of each
+        synapse; the parameter of each synapse (`NONE` if the parameters are in order).
     x, y
-        Where in Z the other neurons' numbers are, and where the sums go.
+        Where in Z the numbers of the other neurons are, and where the sums go.
     """
     for i in range(n):
         into, k, end = y + i * ABREAST, P[starts + i], P[starts + i + 1]
@@ -80,7 +80,7 @@ def _gathered(P, starts, others, synapses, n, W, w, Z, x, y):  # type: ignore[no
 
 @_summed
 def _paired(P, starts, others, n, Z, x, y, G, g):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add to each synapse's number the scalar product of its neurons' numbers, `x` being the other ones."""
+    """Add to each synapse's number the scalar product of its neurons' numbers; the other neurons' are at `x`."""
     for i in range(n):
         a = y + i * ABREAST
         for k in range(P[starts + i], P[starts + i + 1]):

@@ -1,1 +1,1 @@
-"""A relaxation as a list of events in virtual time, and what executes it, compiled."""
+"""Relaxations as lists of events in virtual time, and the compiled code that executes them."""

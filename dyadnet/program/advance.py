@@ -1,4 +1,4 @@
-"""One thread for all lanes of a host, compiled: each goes as far as it can, and all sleep only if none can go on."""
+"""Advance all lanes of a host in one thread, compiled: each goes as far as it can; it sleeps only if none can go on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dyadnet.program.tables import (
 from dyadnet.program.views import state
 
 NOBODY = -1
-"""No lane could go on for so long."""
+"""Returned instead of a lane if no lane could go on for `longest` nanoseconds."""
 
 
 @compiled
@@ -31,13 +31,13 @@ def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[n
     Parameters
     ----------
     lanes
-        Shape (lanes, `ADVANCE_WIDTH`): addresses of each one's views, and what it is at.
+        Shape (lanes, `ADVANCE_WIDTH`): addresses of each lane's views, and its stage.
     until
         See `dyadnet.program.executor.run`.
     longest
-        Nanoseconds after which somebody wants to look around.
+        Nanoseconds of waiting after which the function returns to its caller.
     waited
-        Of one number: nanoseconds during which no lane could go on are added.
+        Array of one number, to which the nanoseconds are added during which no lane could go on.
     words
         Shape (2, `MOST`): scratch.
     room
@@ -46,7 +46,7 @@ def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[n
     Returns
     -------
     tuple
-        Which lane, and what `run` or `begin` returned; `NOBODY` and `BLOCKED`.
+        The lane, and what `run` or `begin` returned for it; or `NOBODY` and `BLOCKED`.
     """
     count = lanes.shape[0]
     while True:

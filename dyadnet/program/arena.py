@@ -1,4 +1,4 @@
-"""Where everything lies: lays out the arena of a lane, and writes the tables that the compiled functions read."""
+"""Lay out the arena of a lane, and write the tables that the compiled functions read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Array = NDArray[Any]
 
 
 class CalledEffect(NamedTuple):
-    """An imperfection of a user's own on one channel, and the draws of messages and of their duplicates."""
+    """A user-defined imperfection on one channel, and its random streams for messages and for duplicates."""
 
     effect: OwnEffect
     draws: Stream
@@ -44,54 +44,54 @@ class CalledEffect(NamedTuple):
 
 
 class Arena:
-    """The layout of a lane's arena for relaxations of at most so many rows.
+    """The layout of a lane's arena for relaxations of at most `rows` samples.
 
     Parameters
     ----------
     config, topology, timing
         The run.
     blocks
-        Those of this process, in block order.
+        The blocks of this process, in block order.
     rows
         Samples in a lane.
     home
-        Where other blocks live; None if there are no others.
+        The hosts of all blocks; None if this process has all blocks.
     repeats
-        Whether what a run in real time did is to be repeated: every channel holds what it is told to.
+        Whether a run in real time is to be replayed: then every channel holds the messages that the trace names.
 
     Attributes
     ----------
     actual, ideal
         Tables of relaxations with and without imperfections; delays stay. They share κ.
     specs, links
-        Rows of the tables: first of this process, then of ghosts.
+        Rows of the tables: first those of this process, then ghosts.
     called
-        Links of each of these blocks whose products Python makes, each with its synapses.
+        For each block of this process, the links whose products Python computes, each with its synapses.
     projections
-        Of each link, which of the description's projections between populations it is part of.
+        For each link, the index of the recurrent projection of the description that it is part of.
     hosts
-        This one and those that its blocks are linked with: in this order their regions begin the arena.
+        This host and those that its blocks are linked with; the arena begins with their regions, in this order.
     shared
-        Numbers of the arena that lie in these.
+        Size of these regions, in numbers.
     numbers, wide, when
         Length of the arena, of the averages' arena, and of the send ticks that are held number by number.
     ticks
-        Of `fired_by`: a power of two.
+        Number of columns of `fired_by`: a power of two.
     immediate, delayed
-        Of each channel, whether it is read in place where both its ends are in one process; whether messages of all
+        For each channel, whether it is read in place if both its ends are in one process; whether messages of all
         channels take time, in real time.
     buckets
-        Ticks within which a message arrives.
-    called
-        Clocks and laws of delay of a user's own, by their columns of `State.ahead`.
+        Number of buckets for arriving messages: the largest delay plus 1, in ticks.
+    ahead
+        User-defined clocks and laws of delay, in the order of the columns of `State.ahead`.
     effects, counters
-        Imperfections of a user's own, by channel, and what they count.
+        User-defined imperfections by channel, and their counters.
     scratch
-        Where a message may lie for a while.
+        Offset of scratch for one message.
     widest
-        Most terms that a drive has.
+        Largest number of terms of a drive.
     products, spread
-        Numbers of scratch for products by plans, and for the noise of reading such synapses.
+        Sizes of the scratch for products by plans, and for the noise of reading such synapses, in numbers.
     """
 
     def __init__(
@@ -158,17 +158,17 @@ class Arena:
         return hosts
 
     def shared_start(self, host: int) -> int:
-        """Offset of a host's region."""
+        """Return the offset of a host's region."""
         return self._regions[host][0]
 
     def shared_place(self, host: int, *key: str) -> int | None:
-        """Offset of what a host's region has by this name."""
+        """Return the offset of an entry of a host's region; None if the region has no such entry."""
         start, region = self._regions[host]
         offset = region.places.get(key)
         return None if offset is None else start + offset
 
     def _place(self, host: int, numbers: int, *key: str) -> int:
-        """Where others read it, if they do; else a place of this process's own."""
+        """Return the entry's offset in the shared region if others read it, else a new private place."""
         offset = self.shared_place(host, *key)
         return self._room.take(numbers) if offset is None else offset
 
@@ -177,7 +177,7 @@ class Arena:
         return len(self._keys) - 1
 
     def _call(self, called: CalledClock | CalledDelay) -> int:
-        """The column of what Python draws ahead."""
+        """Register a clock or delay that Python draws ahead, and return its column."""
         self.ahead.append(called)
         return len(self.ahead) - 1
 
@@ -265,9 +265,9 @@ class Arena:
         )
 
     def _waits(self, blocks: Array, links: Array, channels: Array, axons: Sequence[int]) -> Array:
-        """Which hosts each block waits for before it fires, and by how much these may be behind."""
+        """Return the hosts that each block waits for before it fires, and by how many ticks these may lag behind."""
         found: list[tuple[int, int]] = []
-        # In real time nobody waits.
+        # In real time no block waits.
         mine = [] if self.geometry.free else self.specs[: len(self.blocks)]
         blocks[:, [c.B_WAITS, c.B_WAITS_END]] = 0
         for number, spec in enumerate(mine):
@@ -283,12 +283,13 @@ class Arena:
             heard += [2 * link + 1 for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]
             for channel in heard:
                 source = int(channels[channel, c.C_SOURCE])
-                # A neighbour that is heard of hears from here, too, and must have read what is written over.
+                # A neighbour that sends to this block also receives from it, and must have read a slot before it is
+                # overwritten.
                 wait(source, slack)
                 if channels[channel, c.C_HELD] < 0:
                     wait(source, int(channels[channel, c.C_DELAY]))
             if lags:
-                # What carriers take must have left.
+                # Messages must have left with the carriers before they are overwritten.
                 lags[self.home.hosts] = slack
             blocks[number, c.B_WAITS] = len(found)
             found += sorted(lags.items())
@@ -296,7 +297,7 @@ class Arena:
         return np.array(found, dtype=np.int64).reshape(-1, c.Y_WIDTH)
 
     def _sender(self, row: Array, real: Array, spec: BlockSlice) -> None:
-        """What is known of a block wherever it lives: its ring, and its clock."""
+        """Fill in what is known of a block on any host: its ring, and its clock."""
         host, depth = self.home.homes[spec.name], self.geometry.depth(spec.name)
         row[c.B_SIZE], row[c.B_DEPTH], row[c.B_HOST], row[c.B_ORDER] = spec.size, depth, host, spec.index
         meta = self._place(host, self.geometry.meta(spec.name), "meta", spec.name)
@@ -317,7 +318,7 @@ class Arena:
             row[c.B_PERIOD], row[c.B_OFFSET] = clock.period, clock.offset
 
     def _block(self, row: Array, real: Array, block: Block) -> None:
-        """What only this process has of a block of its own."""
+        """Fill in what is known only for blocks of this process."""
         room, spec, device = self._room, block.spec, block.device
         size = self.rows * spec.size
         row[c.B_A], row[c.B_D], row[c.B_BASE] = room.take(size), room.take(size), room.take(size)
@@ -362,7 +363,7 @@ class Arena:
         reads = self.geometry.reads(link.post)
         coarse = self.geometry.coarse(link)
         row[c.L_FIXED_CACHE] = reads or coarse
-        # What is multiplied where it is added up is sent nowhere.
+        # Products that are computed where they are summed are not sent.
         dense = link.projection.is_dense
         whole = reads or coarse or crosses or not dense or self._timing.span
         row[c.L_FUSED] = not whole and looped(width, size)
@@ -384,12 +385,12 @@ class Arena:
             row[c.L_KEY_BACKWARD] = self._key("read noise", link.post.name, f"feedback {link.pre.name}")
 
     def _synapses(self, row: Array, block: Block, made: Made) -> None:
-        """Write down what a link's synapses are."""
+        """Fill in the form of a link's synapses."""
         row[c.L_CALLED] = isinstance(made, CalledSynapses)
         row[c.L_PLAN], row[c.L_SWITCHES] = self._planned(block, made)
 
     def _planned(self, block: Block, made: Made) -> tuple[int, int]:
-        """Where the plan of a block's synapses begins, and where their switches are."""
+        """Store the plan of a block's synapses; return where it begins, and the offset of their switches."""
         plan = made.plan if isinstance(made, Synapses) else None
         if plan is None:
             return NONE, NONE
@@ -402,7 +403,7 @@ class Arena:
         return place, self._room.take(self.rows * post) if has_switches(plan, 0) else NONE
 
     def _channel(self, made: Draft, number: int, link: Link, source: int, target: int) -> bool:
-        """Write down a channel; whether what it brings is held, not read in place, wherever its ends are."""
+        """Fill in a channel; return whether its messages must be held, even between blocks of one process."""
         row, chance, blocks = made.channels[number], made.chances[number], made.blocks
         link_row, kind = made.links[number >> 1], KINDS[number & 1]
         room, width = self._room, link.pre.size
@@ -473,16 +474,16 @@ class Arena:
 
     @property
     def _delay(self) -> RealDelay | None:
-        """Law of the delay in real time."""
+        """The law of the delay in real time; None if there is none."""
         mode = self._config.dynamics.mode
         return mode.delay if isinstance(mode, FreeRunning) else None
 
     def _comes_at_any_time(self, sends: bool) -> bool:
-        """Whether what a channel brings in real time is to be held, in place of reading the newest where it lies."""
+        """Whether a channel in real time holds its messages instead of reading the newest one in place."""
         return self.geometry.free and (not sends or self._repeats or self._delay is not None)
 
     def _line(self, row: Array, chance: Array, entity: str, kind: str) -> None:
-        """Room for messages under way in real time, and how long they take."""
+        """Reserve space for messages under way in real time, and fill in the law of their delay."""
         delay = self._delay
         row[c.C_LINE] = self._room.take(c.LINE * int(row[c.C_SLOT]))
         row[c.C_LINE_WHEN] = self._when.take(c.LINE * c.D_WIDTH)
@@ -494,7 +495,7 @@ class Arena:
         row[c.C_KEY_COPY] = self._key("delay of duplicates", entity, kind)
 
     def _law(self, made: Draft, number: int, link: Link, entity: str, *, doubled: bool) -> None:
-        """When messages of a channel arrive, and their duplicates."""
+        """Fill in when messages of a channel and their duplicates arrive."""
         row, chance, kind = made.channels[number], made.chances[number], KINDS[number & 1]
         delay, seed = delay_of(self._config.dynamics, link.projection), self._config.seed
         row[c.C_LAW], row[c.C_GROUPS], row[c.C_GROUPS_END] = c.CONSTANT, 0, 0
@@ -527,7 +528,7 @@ class Arena:
                     chance[c.P_GEOMETRIC] = delay.p
 
     def _without_imperfections(self) -> Tables:
-        """Tables of ideal relaxations: the same places, the same delays."""
+        """Return the tables of ideal relaxations, with the same layout and the same delays."""
         actual = self.actual
         blocks, links, channels = actual.blocks.copy(), actual.links.copy(), actual.channels.copy()
         real, chances = actual.real.copy(), np.zeros_like(actual.chances)
@@ -565,7 +566,7 @@ class Arena:
 
 
 def seen(geometry: Geometry, own: Sequence[str]) -> tuple[list[BlockSlice], list[Link]]:
-    """Rows of the tables of a process: its blocks, then ghosts; links, by their post block in the same order."""
+    """Return the rows of a process's tables: its blocks, then ghosts; and links, in the order of their post blocks."""
     blocks, mine = geometry.topology.blocks, set(own)
     links = [link for name in own for link in geometry.afferent[name]]
     axons = [link for name in own for link in geometry.efferent[name]]
@@ -576,16 +577,16 @@ def seen(geometry: Geometry, own: Sequence[str]) -> tuple[list[BlockSlice], list
 
 
 class ParameterMemory:
-    """All parameters of some blocks, one after the other: θ₀, θ by presynaptic block, bias, block after block.
+    """The layout of the parameters of some blocks, block after block: θ₀, θ by presynaptic block, bias.
 
     Attributes
     ----------
     offsets
-        By block, then by name.
+        Offset of each array, by block, then by name.
     starts
-        Where those of one projection begin, by block and presynaptic block.
+        Offset of each projection's parameters, by block and presynaptic block.
     size
-        How many numbers there are.
+        Total number of parameters.
     """
 
     def __init__(self, blocks: list[Block]) -> None:

@@ -1,4 +1,4 @@
-"""How a relaxation begins, and how the second compartments take over from the first, compiled."""
+"""Compiled beginning of a relaxation, and the switch from the first compartments to the second."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ from dyadnet.program.views import state as lane_state
 
 @compiled
 def reset(s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Forget the last relaxation, but for what others may still read."""
+    """Clear the state of the last relaxation, except what other hosts may still read."""
     s.blocks[:] = 0
     s.values[:] = 0.0
     s.fired_by[:] = 0
@@ -138,15 +138,16 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
     Returns
     -------
     int
-        `DONE`; `BLOCKED`, if another host is waited for; or why Python is called for the block in `REG_BLOCK`:
-        `MULTIPLY` (θ₀x, and θ·m_pre of what its initial state needs), `ACTIVATE` or `FEED_BACK` (θᵀm of it).
+        `DONE`; `BLOCKED`, if it must wait for another host; or the reason to call Python for the block in `REG_BLOCK`:
+        `MULTIPLY` (compute θ₀x, and the θ·m_pre that its initial state needs), `ACTIVATE`, or `FEED_BACK` (compute θᵀm
+        of its initial state).
     """
     t, m, s = tables(t), memory(m, like), lane_state(s)
     while s.reg[REG_BLOCK] < t.own[0]:
         b = s.reg[REG_BLOCK]
         if s.reg[REG_STAGE] == 0:
             if b == 0:
-                # What the last relaxation left may be written over once nobody reads it any more.
+                # The data of the last relaxation may be overwritten once no other host reads them any more.
                 if not everybody(t, s, s.reg[REG_ROUND] << 32):
                     return BLOCKED
                 forget(t, m)
@@ -192,7 +193,7 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _heard_first(t, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether the first states are there that a block's first state needs: of those of other hosts, the place there."""
+    """Whether all initial states are there that a block's initial state needs; other hosts' words tell of theirs."""
     if not s.reg[REG_FEEDFORWARD]:
         return True
     for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
@@ -266,7 +267,7 @@ def _first_activations(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: n
 
 @compiled
 def _forward_first(t, m, s, link, into):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θ·m of the initial state, which its receiver holds already."""
+    """Compute θ·m of the initial state, which its receiver already holds."""
     s.links[link, K_MEAN] = 0
     if t.links[link, L_CALLED]:
         return
@@ -282,7 +283,7 @@ def _forward_first(t, m, s, link, into):  # type: ignore[no-untyped-def]  # prag
 
 @apart
 def _announce(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The initial state as ideal messages."""
+    """Send the initial state as ideal messages."""
     X = m.X
     note(t, s, b, 0)
     state = state_of(t, s, b)
@@ -307,7 +308,7 @@ def _announce(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _remember(t, m, s, c, at, mean):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """What send-on-delta has sent so far is the initial message; a stream that was silent is held as zeros."""
+    """Set what send-on-delta has last sent to the initial message; a stream that was not sent counts as zeros."""
     last = t.channels[c, C_LAST]
     if last < 0:
         return
@@ -323,7 +324,7 @@ def _hold_first(t, m, s, c):  # type: ignore[no-untyped-def]  # pragma: no cover
     size, into = rows * t.channels[c, C_SIZE], t.channels[c, C_HELD]
     m.X[into : into + 2 * size] = m.X.dtype.type(0)
     mean, _ = carries(t, c, False)
-    # The first slot of the ring.
+    # Read from the first slot of the ring.
     if c & 1 == 1 and t.links[c >> 1, L_FUSED]:
         multiplied(t, m, s, c, t.channels[c, C_RING], mean, False, into)
     elif mean:
@@ -335,7 +336,7 @@ def _hold_first(t, m, s, c):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def keep_turn(t, m, s, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Keep u of every block, and of its presynaptic blocks as held at a tick; see `dyadnet.timing.alternating`."""
+    """Store u of every block, and of its presynaptic blocks as held at a tick; see `dyadnet.timing.alternating`."""
     rows = s.reg[REG_ROWS]
     for b in range(t.own[0]):
         copied(m.X, state_of(t, s, b), t.blocks[b, B_TURN], rows * t.blocks[b, B_SIZE])
@@ -347,7 +348,7 @@ def keep_turn(t, m, s, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 @compiled
 def announce(t, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Let everybody hold the states that blocks were put into before the first tick."""
+    """Make all neighbours hold the states that blocks were set to before the first tick."""
     for b in range(t.own[0]):
         _announce(t, m, s, b)
     for c in range(t.channels.shape[0]):

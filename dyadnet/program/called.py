@@ -1,7 +1,7 @@
-"""Products and contrasts of projections that Python computes: what a lane does when compiled code returns for them.
+"""Products and contrasts of projections that Python computes, for a lane whose compiled code returns for them.
 
-Each stream, means or differences, is a product of its own, whatever else has changed. So its bits depend on the block
-alone, as those of compiled products do.
+Means and differences are always multiplied separately, whatever else has changed. So their bits depend on the block
+alone, like those of compiled products.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ class Neurons(Protocol):
 
     @property
     def tables(self) -> Tables:
-        """Those of the present relaxation."""
+        """The tables of the present relaxation."""
 
     @property
     def views(self) -> tuple[int, int, int, Array]:
-        """What compiled functions take."""
+        """Arguments of compiled functions."""
 
     def streams(self, number: int) -> Array:
-        """A view of the present (m, d), or (m,), of a block."""
+        """Return a view of the present (m, d), or (m,), of a block."""
 
     def dyadic(self, number: int) -> bool:
         """Whether a block has differences."""
 
 
 def multiply_first(lane: Neurons, number: int) -> None:
-    """θ₀x of a block, and θ·m_pre of all initial states that its own one follows from."""
+    """Compute θ₀x of a block, and θ·m_pre of all initial states on which its own depends."""
     blocks, links = lane.tables.blocks, lane.tables.links
     source = lane.arena.blocks[number].entry
     if isinstance(source, CalledSynapses):
@@ -60,7 +60,7 @@ def multiply_first(lane: Neurons, number: int) -> None:
 
 
 def multiply(lane: Neurons, number: int) -> None:
-    """θ·m_pre and θ·d_pre of what a firing block holds, as far as they have changed."""
+    """Compute θ·m_pre and θ·d_pre of the messages that a firing block holds, as far as they have changed."""
     t, _, s, _ = lane.views
     tick = int(lane.state.events[lane.state.reg[c.REG_PC], c.E_SENT])
     for link, synapses in lane.arena.called[number]:
@@ -72,7 +72,7 @@ def multiply(lane: Neurons, number: int) -> None:
 
 
 def feed_back(lane: Neurons, number: int, *, first: bool = False) -> None:
-    """κθᵀm and θᵀd of a block's next state, or of its initial one."""
+    """Compute κθᵀm and θᵀd of a block's next state, or of its initial state."""
     row, kappa = lane.tables.blocks[number], lane.tables.kappa
     n, slot = int(row[c.B_SIZE]), (int(lane.state.blocks[number, c.S_COUNT]) + (not first)) & (int(row[c.B_DEPTH]) - 1)
     state = int(row[c.B_RING]) + slot * int(row[c.B_RING_SLOT])
@@ -90,16 +90,16 @@ def feed_back(lane: Neurons, number: int, *, first: bool = False) -> None:
 
 
 def contrast(lane: Neurons, number: int, stop: int, first: bool, gradient: Array) -> None:
-    """Add one lane's part of −β × samples × the gradient of what a block has of such projections.
+    """Add one lane's part of −β × samples × the gradient of a block's parameters in projections that Python computes.
 
     Parameters
     ----------
     stop
         The tick at which the relaxation ended.
     first
-        Whether this is the first lane, whose part replaces what is there.
+        Whether this is the first lane, whose part replaces the content of `gradient`.
     gradient
-        As the parameters are laid out.
+        In the layout of the parameters.
     """
     block = lane.arena.blocks[number]
     if not block.called:
@@ -127,7 +127,7 @@ def contrast(lane: Neurons, number: int, stop: int, first: bool, gradient: Array
 
 
 def widely(lane: Neurons, number: int) -> NDArray[np.float64] | float:
-    """θm of the present presynaptic states, in float64: shape (rows, n), or 0 where there is none."""
+    """Return θm of the present presynaptic states, in float64: shape (rows, n), or 0 if there are none."""
     total: NDArray[np.float64] | float = 0.0
     for link, synapses in lane.arena.called[number]:
         m = lane.streams(int(lane.tables.links[link, c.L_PRE]))[0]
@@ -141,6 +141,6 @@ def _product(lane: Neurons, link: int, stream: int) -> Array:
 
 
 def _part(lane: Neurons, at: int, stream: int, width: int, streams: int = 1) -> Array:
-    """Some streams of an array in the arena as rows of so many numbers."""
+    """Return a view of some streams of an array in the arena, as rows of `width` numbers."""
     size = lane.rows * width
     return lane.memory.X[at + stream * size : at + (stream + streams) * size].reshape(streams * lane.rows, width)

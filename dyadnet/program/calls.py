@@ -1,7 +1,7 @@
-"""What Python calls of the compiled functions: each opens the tables of its views and passes them on.
+"""Entry points of the compiled functions for Python: each opens the views of its tables and passes them on.
 
-Parameters are the same everywhere: `t`, `m` and `s` are the tables of a lane's `Tables`, `Memory` and `State` (see
-`dyadnet.program.views`), `like` any array with the type of the parameters.
+Parameters are the same everywhere: `t`, `m` and `s` are the addresses of the views of a lane's `Tables`, `Memory` and
+`State` (see `dyadnet.program.views`), `like` is any array with the type of the parameters.
 """
 
 from __future__ import annotations

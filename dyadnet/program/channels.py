@@ -1,4 +1,4 @@
-"""What a channel does to a message, compiled: coarseness at the sender; noise, gaps and overtaking at the receiver."""
+"""Compiled effects of channels on messages: coarseness at the sender; noise, gaps and overtaking at the receiver."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ from dyadnet.program.tables import (
 
 @compiled
 def drawn(X, draw):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """A standard normal number of the arena's type."""
+    """Draw a standard normal number of the arena's type."""
     number = X.dtype.type
     if X.itemsize == 4:
         return number(normal32(draw))
@@ -89,7 +89,7 @@ def drawn(X, draw):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def carries(t, c, dyadic):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Which streams a message has: means, differences. What κ makes zero is not sent."""
+    """Return whether a message has means, and whether it has differences. A stream that κ makes zero is not sent."""
     coupled = t.kappa[c >> 1] != 0.0
     if c & 1:
         return coupled, dyadic
@@ -98,16 +98,16 @@ def carries(t, c, dyadic):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def read_noise(t, X, x, draw, key, at, streams, rows, fan, width, scale, out, weight):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add to `out` what a read of synapses adds to their product with x: normal, of size scale·‖x‖ a row.
+    """Add to `out` the noise of reading synapses in their product with x: normal, of size scale·‖x‖ for each row.
 
     Parameters
     ----------
     X, x
-        The array that x, of shape (streams, rows, fan), is in.
+        The array that contains x, of shape (streams, rows, fan), and its offset.
     at
         Tick, phase, lane and number of the relaxation.
     out
-        Array of shape (2, rows, width) as one; `weight` multiplies the noise of the first stream.
+        Flat array of shape (2, rows, width); `weight` multiplies the noise of the first stream.
     """
     number = out.dtype.type
     seek(draw, t.keys[key, 0], t.keys[key, 1], at[0], at[1], at[2], at[3])
@@ -123,13 +123,13 @@ def read_noise(t, X, x, draw, key, at, streams, rows, fan, width, scale, out, we
 
 @apart
 def coarsen(t, m, s, c, at, mean, difference, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Send-on-delta, then quantisation, of a message that lies at `at`; what is held back becomes NaN."""
+    """Apply send-on-delta, then quantisation, to a message at `at`; a suppressed number becomes NaN."""
     X = m.X
     number = X.dtype.type
     rows, width = s.reg[REG_ROWS], t.channels[c, C_SIZE]
     size = rows * width
     deltas, stochastic = t.channels[c, C_DELTA] == 1, t.channels[c, C_STOCHASTIC] == 1
-    # In real time a reader may miss messages: of those that it may still read, one at least has every number.
+    # In real time a reader may miss messages: of those that it can still read, at least one has every number.
     whole = s.reg[REG_REAL] and tick % (t.blocks[t.channels[c, C_SOURCE], B_DEPTH] - 2) == 0
     if stochastic:
         key = t.channels[c, C_KEY_ROUNDING]
@@ -168,7 +168,7 @@ def coarsen(t, m, s, c, at, mean, difference, tick):  # type: ignore[no-untyped-
 
 @compiled
 def _levels(x, bits, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Step, origin, least and most of the levels for one row; see `dyadnet.numerics.quantization.quantised`."""
+    """Return step, origin, least and most of the levels for one row; see `dyadnet.numerics.quantization.quantised`."""
     if bits <= 0:
         return 0.0, 0.0, 0.0, 0.0
     if low == high:
@@ -188,7 +188,7 @@ def _levels(x, bits, low, high):  # type: ignore[no-untyped-def]  # pragma: no c
 
 @apart
 def arrive(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Hold what has arrived: a whole message, some of its neurons, or each number that is newer than what is held."""
+    """Hold a message that arrives: all of it, some of its neurons, or each number that is newer than the held one."""
     c, op = event[E_WHO], event[E_OP]
     source = t.channels[c, C_SOURCE]
     slot = event[E_COUNT] & (t.blocks[source, B_DEPTH] - 1)
@@ -204,7 +204,7 @@ def arrive(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def bring(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Put what has arrived where `take_changed` finds it, once Python has changed it."""
+    """Copy a message that arrives to where Python changes it and `take_changed` finds it."""
     c, op = event[E_WHO], event[E_OP]
     source = t.channels[c, C_SOURCE]
     slot = event[E_COUNT] & (t.blocks[source, B_DEPTH] - 1)
@@ -217,7 +217,7 @@ def bring(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def take_changed(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Hold a message that Python has changed: none of its streams is as it was sent."""
+    """Hold a message that Python has changed; all of its streams count as changed."""
     at = t.channels[event[E_WHO], C_HELD] if event[E_OP] == HOLD else s.reg[REG_SCRATCH]
     streams, since = s.reg[REG_STREAMS], s.reg[REG_MERGES] - 1
     take(t, m, s, event, at, streams & 1 == 1, streams & 2 == 2, since, since)
@@ -225,7 +225,7 @@ def take_changed(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no 
 
 @apart
 def fetch(t, m, s, c, op, message, mean, difference, copy):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read a message that lies at `message`, multiplied where its link is fused; where it lies now."""
+    """Read a message at `message`, multiplied if its link is fused; return the offset of the result."""
     X = m.X
     size = s.reg[REG_ROWS] * t.channels[c, C_SIZE]
     into = t.channels[c, C_HELD] if op == HOLD else s.reg[REG_SCRATCH]
@@ -243,7 +243,7 @@ def fetch(t, m, s, c, op, message, mean, difference, copy):  # type: ignore[no-u
 
 @compiled
 def take(t, m, s, event, message, mean, difference, mean_since, difference_since):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Hold a message that was read: disturb it, and put it where its receiver holds it."""
+    """Hold a message that was read: add its noise, and merge it into what its receiver holds."""
     X = m.X
     c, op = event[E_WHO], event[E_OP]
     width, held = t.channels[c, C_SIZE], t.channels[c, C_HELD]
@@ -283,7 +283,7 @@ def take(t, m, s, event, message, mean, difference, mean_since, difference_since
 
 @compiled
 def multiplied(t, m, s, c, state, mean, difference, into):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """(κθᵀm, θᵀd) of a fused link, from the state of its post block."""
+    """Compute (κθᵀm, θᵀd) of a fused link from the state of its post block."""
     X, link = m.X, c >> 1
     rows, width = s.reg[REG_ROWS], t.channels[c, C_SIZE]
     n, w = t.blocks[t.channels[c, C_SOURCE], B_SIZE], t.links[link, L_WEIGHTS]
@@ -341,7 +341,7 @@ def _patch(t, m, s, c, message, mean, difference, event, since):  # type: ignore
 
 @compiled
 def _disturb(t, m, s, c, at, mean, difference, event):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Noise on a message, first in proportion, then added; its duplicate has noise of its own."""
+    """Apply noise to a message, first multiplicative, then additive; its duplicate has its own noise."""
     X = m.X
     number = X.dtype.type
     size = s.reg[REG_ROWS] * t.channels[c, C_SIZE]

@@ -1,4 +1,4 @@
-"""The drives of a firing block, compiled: what it holds of its neighbours, products and nudge, as lists of terms."""
+"""Compiled drives of a firing block: held messages, products and the nudge, as lists of terms."""
 
 from __future__ import annotations
 
@@ -77,18 +77,18 @@ from dyadnet.program.tables import (
 )
 
 LONG = 4
-"""Synapses that make a run worth while, and at least so many that they are summed up before the base is added."""
+"""Least number of synapses in a run; a run is summed up before the base is added."""
 
 
 @compiled
 def held(t, s, c, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """What is held at a tick of a channel.
+    """Return what is held of a channel at a tick.
 
     Returns
     -------
     tuple
-        Offset of its means, whether there are differences, since when means and differences have had their bits, and
-        when it was sent.
+        Offset of the means; whether there are differences; since when means and differences have had their bits; when
+        the message was sent.
     """
     if t.channels[c, C_HELD] >= 0:
         h = s.channels[c]
@@ -115,19 +115,19 @@ def held(t, s, c, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def state_of(t, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Offset of the present m."""
+    """Return the offset of the present m."""
     slot = s.blocks[b, S_COUNT] & (t.blocks[b, B_DEPTH] - 1)
     return t.blocks[b, B_RING] + slot * t.blocks[b, B_RING_SLOT]
 
 
 @apart
 def forward(t, m, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θ·m_pre and θ·d_pre of what is held, as far as they have changed.
+    """Compute θ·m_pre and θ·d_pre of the held message, as far as it has changed.
 
     Returns
     -------
     tuple
-        Whether there are differences, and where what is held lies.
+        Whether there are differences, and the offset of the held message.
     """
     at, difference, mean_since, difference_since, _ = held(t, s, 2 * link, tick)
     if t.links[link, L_FUSED]:
@@ -161,12 +161,12 @@ def forward(t, m, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no 
 
 @compiled
 def lacking(t, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Which products of a link Python has to make of what is held; they are written down as made.
+    """Return which products of a link Python must compute from the held message, and mark them as computed.
 
     Returns
     -------
     tuple
-        Where what is held lies, and whether its means and its differences have changed.
+        Offset of the held message, and whether its means and its differences have changed.
     """
     at, difference, mean_since, difference_since, _ = held(t, s, 2 * link, tick)
     k = s.links[link]
@@ -180,7 +180,7 @@ def lacking(t, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @apart
 def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The terms of A* beside the base, and of D*: offsets and factors; how many there are of each (paper, eq. 8)."""
+    """List the terms of A*, except the base, and of D*: offsets and factors; return both counts (paper, eq. 8)."""
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
     size = rows * n
     X, lane = m.X, s.reg[REG_LANE]
@@ -201,7 +201,7 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
         else:
             read_noise(t, m.inputs, 0, s.draw, key, at, 1, rows, fan, n, scale, out, 1.0)
         means = _term(s, 0, means, noise, 1.0)
-    # Prospective neurons keep their products, so that there has to be one of each link.
+    # Prospective neurons keep their products, so each link needs one.
     single = n == 1 and not reads and t.blocks[b, B_CORRECTION] < 0
     open_ = -1
     for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
@@ -292,7 +292,7 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 @compiled
 def _open(s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Begin a run of single synapses: of means, and of differences."""
+    """Begin a run of single synapses, for means and for differences."""
     for which in range(2):
         s.reg[REG_RUN + which] = s.reg[REG_RUN_END + which]
 
@@ -312,11 +312,11 @@ def _synapse(s, x, rows, w, mean, difference):  # type: ignore[no-untyped-def]  
 
 @compiled
 def _close(t, s, link, backward, means, differences):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Note the terms of a run; a short one has a term for each synapse. The new counts of both kinds of terms."""
+    """List the terms of a run; a short run has a term for each synapse. Return the new counts of both kinds."""
     kappa = t.kappa[link]
     for which in range(2):
         first, end = s.reg[REG_RUN + which], s.reg[REG_RUN_END + which]
-        # What κ makes of a product is a factor of the term on the way up, and part of the message on the way down.
+        # On the way up κ is a factor of the term; on the way down it is part of the message.
         factor = kappa if which == 1 and not backward else 1.0
         scale = kappa if which == 0 and backward else 1.0
         count = means if which == 0 else differences
@@ -334,13 +334,13 @@ def _close(t, s, link, backward, means, differences):  # type: ignore[no-untyped
 
 @compiled
 def _term(s, which, count, offset, factor):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Note one term of A* (0) or D* (1)."""
+    """List one term of A* (0) or D* (1); return the new count."""
     return _product_term(s, which, count, offset, factor, NONE, 0, False, 1.0)
 
 
 @compiled
 def _product_term(s, which, count, offset, factor, weights, inner, backward, kappa):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Note one term, before all those without a factor if it has one."""
+    """List one term, before all terms without a factor if it has one; return the new count."""
     first = which * (s.terms.shape[0] // 2)
     place = first + count
     if factor != 1.0:
@@ -357,7 +357,7 @@ def _product_term(s, which, count, offset, factor, weights, inner, backward, kap
 
 @compiled
 def _nudge(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Mean and half difference of ∇ℓ(s±), from the present state."""
+    """Compute the mean and half difference of ∇ℓ(s±) from the present state."""
     X = m.X
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
     size = rows * n
@@ -377,7 +377,7 @@ def _nudge(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _disturb_nudge(t, m, s, b, at):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """∇ℓ(s±) + σξ±."""
+    """Add noise to the nudge: ∇ℓ(s±) + σξ±."""
     X = m.X
     number = X.dtype.type
     size = s.reg[REG_ROWS] * t.blocks[b, B_SIZE]

@@ -1,12 +1,12 @@
-"""Executes events, compiled: what a block computes when it fires. No Python, no interpreter's lock, no policy.
+"""Execute events, compiled: compute the firings of blocks without Python and without the interpreter's lock.
 
-The order of a firing: products of what is held and has changed; the drives; A and D, then m and d; the feedback
-products of what has changed; what the channels make of the messages. What is multiplied together, and whether at all,
-depends on the block alone, never on where or with whom it is executed.
+The order of a firing is: products of held messages that have changed; the drives; A and D, then m and d; feedback
+products of what has changed; the effects of channels on the messages. What is multiplied together, and whether a
+product is computed, depends on the block alone, never on the process or on other blocks in it.
 
-What only Python knows, an activation, loss, imperfection or kind of projection of a user's own and probes, is *called*:
-`run` returns the reason, with the block in `REG_BLOCK`, and goes on from there at the next call. Clocks and delays of a
-user's own are drawn before events are written down, never while they are executed.
+Python code is *called* for user-defined activations, losses, imperfections and kinds of projection, and for probes:
+`run` returns the reason, with the block in `REG_BLOCK`, and continues at the next call. User-defined clocks and delays
+are drawn before the events are scheduled, never during execution.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ from dyadnet.program.views import state as lane_state
 def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Schedule and execute the ticks up to `until`, or to the end of the phase.
 
-    It is one function, though a long one: each further level of calls is compiled once more.
+    This is one long function on purpose: each further level of calls would be compiled once more.
 
     Parameters
     ----------
@@ -166,11 +166,11 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
     Returns
     -------
     int
-        `OVER`: the phase has ended, as `REG_VERDICT` says; `DONE`: it has come to `until`; `BLOCKED`: another host is
-        waited for; or why Python is called: `GROW` (events or messages under way have no room), `FORESEE` (no tick
-        beyond `REG_AHEAD` is drawn), `NUDGE`, `MULTIPLY` (θ·m_pre and θ·d_pre of what is held), `ACTIVATE`,
-        `FEED_BACK` (θᵀm and θᵀd of the next state) or `PROBE` (the block in `REG_BLOCK`), or `DISTURB` (the channel
-        in `REG_BLOCK`).
+        `OVER`: the phase has ended, as `REG_VERDICT` says. `DONE`: `until` is reached. `BLOCKED`: it must wait for
+        another host. Otherwise Python must act, for the block in `REG_BLOCK` where one is concerned: `GROW` (there is
+        no room for events or messages under way), `FORESEE` (no tick beyond `REG_AHEAD` has been drawn), `NUDGE`,
+        `MULTIPLY` (compute θ·m_pre and θ·d_pre of held messages), `ACTIVATE`, `FEED_BACK` (compute θᵀm and θᵀd of the
+        next state) or `PROBE`; or `DISTURB` (for the channel in `REG_BLOCK`).
     """
     t, m, s = tables(t), memory(m, like), lane_state(s)
     reg = s.reg
@@ -179,7 +179,7 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
             event = s.events[reg[REG_PC]]
             op, b, tick = event[E_OP], event[E_WHO], event[E_SENT]
             if op == FIRE and b >= t.own[0]:
-                # A ghost: what it sends is made elsewhere.
+                # A ghost: another host computes what it sends.
                 s.blocks[b, S_COUNT] += 1
             elif op == FIRE:
                 if reg[REG_STAGE] == 0:
@@ -255,7 +255,7 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @apart
 def _update(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """A ← (1−η)A + ηA*, D ← (1−η)D + ηD*, s± = f(A ± D) into the ring's next slot; notes the residuals."""
+    """Set A ← (1−η)A + ηA*, D ← (1−η)D + ηD*, s± = f(A ± D) in the ring's next slot; store the residuals."""
     means, differences = drives(t, m, s, b, tick)
     dyadic = differences > 0 or s.blocks[b, S_DYADIC] == 1
     s.blocks[b, S_DYADIC] = dyadic
@@ -280,7 +280,7 @@ def _update(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cov
     leak, slope, top = t.real[b, R_LEAK], t.real[b, R_GAIN], t.real[b, R_TOP]
     none = X[0:0]
     error_a = size_a = error_d = size_d = m.row_bits.dtype.type(0)
-    # Whole rows where products are made here.
+    # Chunks are whole rows, because fused products are computed here.
     chunk = CHUNK // n * n if n < CHUNK else CHUNK
     second = s.terms.shape[0] // 2
     for at in range(0, size, chunk):
@@ -331,7 +331,7 @@ def _update(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cov
     v = s.values[b]
     v[V_RESIDUAL], v[V_RELATIVE] = residual, relative
     s.blocks[b, S_FIRED] = tick
-    # Written so that NaN is over tolerance too.
+    # The condition is written so that NaN is over tolerance too.
     if not (residual <= s.real[F_TOLERANCE] and relative <= s.real[F_TOLERANCE_DIFFERENCE]):
         s.blocks[b, S_OVER] = tick
     v[V_WORST] = max(v[V_WORST], residual if finite else math.inf)
@@ -339,14 +339,14 @@ def _update(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @compiled
 def _float(m, bits):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The float of these bits, as float64."""
+    """Return the float with these bits, as float64."""
     m.row_bits[0] = bits
     return float(m.row[0])
 
 
 @compiled
 def _mask(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """η of each number: 0 where a neuron does not update at this tick."""
+    """Write η of each number: 0 where a neuron does not update at this tick."""
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
     key, eta, rates = t.blocks[b, B_KEY_CLOCK], t.blocks[b, B_ETA], t.blocks[b, B_RATES]
     seek(s.draw, t.keys[key, 0], t.keys[key, 1], tick, s.reg[REG_PHASE], s.reg[REG_LANE], s.reg[REG_RELAXATION])
@@ -359,7 +359,7 @@ def _mask(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _take(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The next state becomes the present one; since which firing each stream has had its bits."""
+    """Advance to the next state; note for each stream whether its bits have changed."""
     X = m.X
     size = s.reg[REG_ROWS] * t.blocks[b, B_SIZE]
     old = state_of(t, s, b)
@@ -377,7 +377,7 @@ def _take(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def note(t, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write down of the present state when it was sent, and since when it has had its bits."""
+    """Write the metadata of the present state: when it was sent, and since when its streams have had their bits."""
     slot = s.blocks[b, S_COUNT] & (t.blocks[b, B_DEPTH] - 1)
     meta = s.meta[t.blocks[b, B_META] + slot]
     meta[M_TICK] = tick
@@ -390,7 +390,7 @@ def note(t, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def emit(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """State to the blocks above, which read it in place unless it is coarse; feedback to the blocks below."""
+    """Send state to the blocks above, which read it in place unless it is coarse, and feedback to the blocks below."""
     _take(t, m, s, b)
     if s.reg[REG_AVERAGE] >= 0 and tick >= s.reg[REG_AVERAGE]:
         _average(t, m, s, b, tick)
@@ -431,7 +431,7 @@ def emit(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def _read_anew(t, m, s, b, link, into, mean, dyadic, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Noise of reading the synapses backward; drawn for both streams, even if the first is not sent."""
+    """Add the noise of reading the synapses backward; it is drawn for both streams, even if the first is not sent."""
     X = m.X
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
     width = t.blocks[t.links[link, L_PRE], B_SIZE]
@@ -440,7 +440,7 @@ def _read_anew(t, m, s, b, link, into, mean, dyadic, tick):  # type: ignore[no-u
     key, scale, kappa = t.links[link, L_KEY_BACKWARD], t.read[link], t.kappa[link]
     out = X[into : into + (1 + dyadic) * size]
     if not mean:
-        # Nobody reads the place of the first stream.
+        # The place of the first stream is not read.
         out[:size] = X.dtype.type(0)
     state, plan = state_of(t, s, b), t.links[link, L_PLAN]
     if plan != NONE:
@@ -452,7 +452,7 @@ def _read_anew(t, m, s, b, link, into, mean, dyadic, tick):  # type: ignore[no-u
 
 @apart
 def feedback(t, m, s, link, slot):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """(κθᵀm, θᵀd) of the present state; a stream that has not changed is copied, not multiplied."""
+    """Compute (κθᵀm, θᵀd) of the present state; a stream that has not changed is copied instead."""
     if t.links[link, L_FUSED] or t.links[link, L_CALLED]:
         return
     X = m.X
@@ -498,7 +498,7 @@ def feedback(t, m, s, link, slot):  # type: ignore[no-untyped-def]  # pragma: no
 
 @compiled
 def _transposed(t, m, s, link, d, rows, into):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θᵀd of rows that lie at `d`."""
+    """Compute θᵀd of rows at `d`."""
     if t.links[link, L_PLAN] != NONE:
         back(t, m, s, link, d, rows, into)
         return
@@ -508,7 +508,7 @@ def _transposed(t, m, s, link, d, rows, into):  # type: ignore[no-untyped-def]  
 
 @apart
 def _average(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add (m, d), and what is held of every presynaptic block, to their sums."""
+    """Add (m, d), and the held state of every presynaptic block, to their sums."""
     rows = s.reg[REG_ROWS]
     first = s.blocks[b, S_AVERAGED] == 0
     streams = 1 + s.blocks[b, S_DYADIC]
@@ -526,7 +526,7 @@ def _average(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no co
 
 @compiled
 def add(m, total, at, size, streams, had, first):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add to a sum of which later terms may have more streams; those that were silent count as zeros."""
+    """Add a term to a sum and return its number of streams; streams that earlier terms lacked count as zeros."""
     known = 0 if first else had
     for stream in range(streams):
         x = m.X[at + stream * size : at + (stream + 1) * size]

@@ -1,4 +1,4 @@
-"""One lane of a process full of blocks: its arena, its state, and the steps of one relaxation."""
+"""One lane of a process with any number of blocks: its arena, its state, and the steps of one relaxation."""
 
 from __future__ import annotations
 
@@ -34,47 +34,47 @@ Array = NDArray[Any]
 
 Wanted = tuple[str, str, Kind, int]
 Letter = tuple[Array, Array]
-"""A message: what is written down of it, and its numbers."""
+"""A message: its metadata, and its numbers."""
 
 STREAMS: tuple[StreamName, ...] = ("mean", "difference")
 EVENTS = 4096
-"""Events that are written down at a time, unless one tick has more."""
+"""Number of events that are scheduled at a time, unless one tick has more."""
 DELAYS = 4096
-"""Of the latest updates in real time δ is kept."""
+"""Number of the latest updates in real time whose δ is kept."""
 AHEAD = 8
-"""Ticks of messages under way that there is room for at first."""
+"""Ticks' worth of messages under way for which there is room at first."""
 
 
 class Lane:
-    """The neurons of all blocks for one lane.
+    """The neurons of all blocks of a process, for one lane.
 
     Parameters
     ----------
     arena
-        Where everything lies.
+        The layout of the memory.
     parameters
-        All of them; as feedback reads them; transposed.
+        All parameters; the same as feedback reads them; the same transposed.
     index
-        Which lane.
+        Number of the lane.
     tolerance
-        For the stop rule: of means, and of differences.
+        Tolerances of the stop rule: of means, and of differences.
     initial
         State before the first tick; see `dyadnet.config.dynamics.Dynamics`.
     loss
-        Of the output.
+        Loss of the output.
     before
-        The lane that this one takes the place of.
+        The lane that this one replaces.
     segments
-        What this process shares with others; None if there are none.
+        Memory that this process shares with others; None if there is none.
 
     Attributes
     ----------
     rows
         Samples of the present relaxation.
     counted
-        What imperfections of a user's own have counted in this relaxation: shape (channels, counters).
+        Counts of user-defined imperfections in this relaxation: shape (channels, counters).
     seen
-        Called with a block after each of its firings, for whom `probing` is set.
+        Called with the lane and a block after each firing of a block for which `probing` is set.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Lane:
         integer = np.int32 if dtype == np.float32 else np.int64
         row, a, d = (np.zeros(CHUNK, dtype=dtype) for _ in range(3))
         nothing = np.zeros(0, dtype=dtype)
-        # Untouched, what no relaxation needs takes no memory.
+        # Memory that no relaxation touches stays unallocated.
         if segments is None:
             memory = np.empty(arena.numbers * dtype.itemsize, dtype=np.uint8)
-            # What this process would tell others.
+            # The words by which this process would report to others.
             self._told = np.zeros(1 + 2 * c.J_WIDTH, dtype=np.int64)
             words, boards = np.array([[own(self._told)], [own(self._told) + 8]])
             limits = words
@@ -187,22 +187,22 @@ class Lane:
 
     @property
     def tables(self) -> Tables:
-        """Those of the present relaxation."""
+        """The tables of the present relaxation."""
         return self.arena.ideal if self.ideal else self.arena.actual
 
     @property
     def views(self) -> tuple[int, int, int, Array]:
-        """What compiled functions take of this lane: addresses of its views, and an array of its numbers' type."""
+        """Arguments of compiled functions: the addresses of this lane's views, and an array of its numbers' type."""
         return self._addresses[self.ideal] + (self._like,)
 
     @property
     def tick(self) -> int:
-        """At which it has stopped, or to which it has come."""
+        """The tick at which the lane has stopped, or which it has reached."""
         return int(self.state.reg[c.REG_TICK])
 
     @property
     def continues(self) -> bool:
-        """Whether a relaxation begins at the A that the one before left."""
+        """Whether a relaxation begins with the A of the previous one."""
         return self._initial == "previous"
 
     # Steps of a relaxation
@@ -219,18 +219,18 @@ class Lane:
         round_: int = 0,
         gamma: float = 0.0,
     ) -> None:
-        """Make ready for a relaxation; `first` sets the initial states.
+        """Prepare a relaxation; `first` then sets the initial states.
 
         Parameters
         ----------
         number
-            Of the relaxation.
+            Number of the relaxation.
         step
             η of every neuron.
         inputs, targets
             x of shape (rows, features); y of shape (rows, classes).
         round_
-            By which hosts count what they do together.
+            Number of the round: all hosts count their joint relaxations by it.
         gamma
             γ of prospective neurons.
         """
@@ -251,14 +251,14 @@ class Lane:
             tell(int(self.state.words[self.arena.home.index]), round_ << 32)
 
     def measure(self, pace: Pace, budget: float, updates: int | None, *, settle: bool) -> None:
-        """Say by what the time of a relaxation in real time is measured; comes after `begin`.
+        """Set the time scales and limits of a relaxation in real time; call it after `begin`.
 
         Parameters
         ----------
         budget, updates
             Seconds and updates after which a phase ends.
         settle
-            Whether it ends once all is quiet.
+            Whether a phase also ends once all blocks are quiet.
         """
         real = self.state.real
         real[c.F_TIME], real[c.F_SPAN] = round(1e9 * pace.time_constant), 1e9 * pace.span
@@ -268,11 +268,11 @@ class Lane:
         real[c.F_BUDGET], real[c.F_UPDATES] = 1e9 * budget, np.inf if updates is None else updates
 
     def start(self, now: int) -> None:
-        """Let real time begin, with the first phase, at a nanosecond of this machine's clock."""
+        """Start real time, with the first phase, at a nanosecond of this machine's clock."""
         self.state.reg[c.REG_NOW] = now
 
     def enter_freely(self, index: int, phase: Phase) -> None:
-        """Start a phase in real time; the states and the messages in flight stay."""
+        """Start a phase in real time; the states and the messages under way stay."""
         reg, now = self.state.reg, self.state.reg[c.REG_NOW]
         reg[c.REG_PHASE], reg[c.REG_AVERAGE], reg[c.REG_MAY_AVERAGE] = index, -1, phase.average > 0
         reg[c.REG_BEGAN] = reg[c.REG_OVER_AT] = now
@@ -281,19 +281,19 @@ class Lane:
         self.state.real[c.F_BETA] = phase.beta
 
     def record(self, rows: int) -> None:
-        """Write down what happens in real time from now on: so many rows at a time; 0: nothing."""
+        """Record from now on what happens in real time, in a buffer of `rows` rows; 0 records nothing."""
         if len(self.state.trace) != rows:
             self.state = self.state._replace(trace=np.zeros((rows, c.TR_WIDTH), dtype=np.int64))
             self._look()
 
-    # To repeat what happened in real time
+    # Replay of a recorded relaxation in real time
 
     def outgoing(self, number: int) -> list[int]:
-        """Channels that begin at a block."""
+        """Return the channels that begin at a block."""
         return np.flatnonzero(self.tables.channels[:, c.C_SOURCE] == number).tolist()
 
     def letter(self, channel: int) -> Letter:
-        """The newest message of a channel."""
+        """Return a copy of the newest message of a channel."""
         row = self.tables.channels[channel]
         block = self.tables.blocks[row[c.C_SOURCE]]
         slot = int(self.state.blocks[row[c.C_SOURCE], c.S_COUNT]) & (int(block[c.B_DEPTH]) - 1)
@@ -301,52 +301,52 @@ class Lane:
         return self.state.meta[int(block[c.B_META]) + slot].copy(), self.memory.X[at : at + int(row[c.C_SLOT])].copy()
 
     def put(self, channel: int, place: int, number: int, stamp: int, meta: Array, numbers: Array) -> None:
-        """Put a message under way that a channel has brought."""
+        """Put a given message of a channel under way."""
         scratch = int(self.state.reg[c.REG_SCRATCH])
         self.memory.X[scratch : scratch + len(numbers)] = numbers
         marks = bool(meta[c.M_DYADIC]), int(meta[c.M_MEAN_SINCE]), int(meta[c.M_DIFFERENCE_SINCE])
         calls.place_of(*self.views, channel, place, scratch, number, *marks, stamp)
 
     def arrive(self, channel: int, place: int, copy: int, phase: int) -> None:
-        """Hold what lies at a place of those under way, or its duplicate."""
+        """Hold the message at a place of those under way, or its duplicate."""
         calls.deliver(*self.views, channel, place, copy, phase)
 
     def hear_own(self, channel: int, number: int) -> None:
-        """Hold what a block of the same process has sent with its newest update."""
+        """Hold the newest message of a block of the same process."""
         if number > 0:
             meta, numbers = self.letter(channel)
             self.put(channel, 0, number, int(meta[c.M_STAMP]), meta, numbers)
             self.arrive(channel, 0, 0, int(self.state.reg[c.REG_PHASE]))
 
     def repeat(self, blocks: Array, number: int) -> None:
-        """One update of some blocks, with the times in the registers."""
+        """Replay one update of some blocks, with the times in the registers."""
         calls.begin_repeat(*self.views, blocks, number)
         self.run(number)
 
     def newest(self, number: int) -> int:
-        """Number of a block's newest update in real time, as this process hears it."""
+        """Return the number of a block's newest update in real time that this process can read."""
         return int(calls.newest(self._addresses[self.ideal][0], self._state.address, number))
 
     @property
     def rows_of_trace(self) -> int:
-        """The most that one update writes down."""
+        """The largest number of rows that one update records."""
         return int(calls.rows_of_trace(self._tables[0].address))
 
     def recorded(self) -> Array:
-        """What was written down since this was last called: shape (rows, `TR_WIDTH`)."""
+        """Return the rows that were recorded since the last call: shape (rows, `TR_WIDTH`)."""
         reg = self.state.reg
         found = self.state.trace[: reg[c.REG_TRACED]].copy()
         reg[c.REG_TRACED] = 0
         return found
 
     def first(self) -> bool:
-        """Set the initial states, as far as those of other hosts allow; whether all are set."""
+        """Set the initial states, as far as those of other hosts allow; return whether all are set."""
         while (reason := begin(*self.views)) not in (c.DONE, c.BLOCKED):
             self.serve_first(reason)
         return bool(reason == c.DONE)
 
     def serve_first(self, reason: int) -> None:
-        """Do what `begin` has returned for."""
+        """Do the work for which `begin` has returned."""
         block = int(self.state.reg[c.REG_BLOCK])
         if reason == c.MULTIPLY:
             called.multiply_first(self, block)
@@ -358,16 +358,16 @@ class Lane:
     def enter(
         self, index: int, phase: Phase, rule: StopRule, average_from: int | None, sides: Mapping[str, int]
     ) -> None:
-        """Start a phase; the states and the messages in flight stay.
+        """Start a phase; the states and the messages under way stay.
 
         Parameters
         ----------
         rule
-            When it ends.
+            The stop rule of the phase.
         average_from
-            Tick from which (m, d) are averaged for learning; None: what is there at the stop tick is learned from.
+            Tick from which (m, d) are averaged for learning; None: learning uses the values at the stop tick.
         sides
-            σ of each population, where compartments take turns.
+            σ of each population, for compartments that take turns.
         """
         reg = self.state.reg
         if reg[c.REG_SIDE]:
@@ -379,7 +379,7 @@ class Lane:
         reg[c.REG_SIDE], reg[c.REG_PHASE] = phase.side, index
         reg[c.REG_AVERAGE] = -1 if average_from is None else average_from
         self.state.blocks[:, c.S_AVERAGED] = 0
-        # Draws are counted by the phase, too.
+        # Draws depend on the phase, too.
         reg[c.REG_AHEAD] = reg[c.REG_TICK]
         self.state.real[c.F_BETA], self.state.real[c.F_SMALLEST] = phase.beta, np.inf
         reg[c.REG_CHECK], reg[c.REG_FIRST], reg[c.REG_SMALLEST_AT] = rule.next_check, rule.first_tick, rule.tick
@@ -402,7 +402,7 @@ class Lane:
             self.serve(reason)
 
     def serve(self, reason: int) -> None:
-        """Do what compiled code has returned for."""
+        """Do the work for which compiled code has returned."""
         block = int(self.state.reg[c.REG_BLOCK])
         if reason == c.GROW:
             self._grow()
@@ -423,7 +423,7 @@ class Lane:
 
     @property
     def begun(self) -> int:
-        """The last tick that all blocks have begun; from any thread."""
+        """The last tick that all blocks have begun; any thread may read it."""
         reg, events = self.state.reg, self.state.events
         for event in events[int(reg[c.REG_PC]) : int(reg[c.REG_EVENTS])].tolist():
             if event[c.E_OP] in (c.FIRE, c.TICK):
@@ -432,25 +432,25 @@ class Lane:
 
     @property
     def checking(self) -> bool:
-        """Whether it has come to a check tick, and no verdict has been given; from any thread."""
+        """Whether the lane is at a check tick without a verdict; any thread may read it."""
         reg = self.state.reg
         return bool(reg[c.REG_PC] == reg[c.REG_EVENTS] and reg[c.REG_TICK] == reg[c.REG_CHECK])
 
     def wants(self, come: Callable[[int], int], *, beginning: bool) -> tuple[list[Wanted], tuple[str, ...]]:
-        """What it lacks of other hosts, from any thread.
+        """Return the messages that the lane lacks from other hosts; any thread may call it.
 
         Parameters
         ----------
         come
-            The word of a host.
+            Returns the word of a host.
         beginning
             Whether initial states are being set.
 
         Returns
         -------
         tuple
-            Block here, block there, kind of message and tick of sending (0: the initial state), of each message that
-            is lacking; blocks here whose initial state has not been sent.
+            For each missing message: block here, block there, kind of message and tick of sending (0: the initial
+            state). Then the blocks here whose initial state has not been sent.
         """
         reg, t = self.state.reg, self.tables
         names, own = [spec.name for spec in self.arena.specs], len(self.blocks)
@@ -486,10 +486,10 @@ class Lane:
 
     @property
     def verdict(self) -> Verdict:
-        """How the phase has ended."""
+        """The verdict on the phase."""
         reg, real = self.state.reg, self.state.real
         kind, worst, names = int(reg[c.REG_VERDICT]), int(reg[c.REG_WORST]), list(self.arena.home.homes)
-        # Which block is worst another process may have told.
+        # Another process may have named the worst block.
         block = names[worst] if 0 <= worst < len(names) else ""
         if kind in (c.SETTLED, c.CAPPED):
             return Verdict("settled" if kind == c.SETTLED else "capped")
@@ -499,7 +499,7 @@ class Lane:
         return Verdict("diverged", block, circling(smallest, int(reg[c.REG_PATIENCE]), now))
 
     def summary(self) -> Array:
-        """See `dyadnet.program.learning.report`: shape (blocks, 4)."""
+        """Return the report of `dyadnet.program.learning.report`: shape (blocks, 4)."""
         found = np.zeros((len(self.blocks), 4))
         calls.report(*self.views, self.tick, found)
         for number, block in enumerate(self.blocks):
@@ -510,7 +510,7 @@ class Lane:
         return found
 
     def objective(self, number: int, beta: float) -> float:
-        """A block's part of the saddle objective; see `dyadnet.dynamics.objective`."""
+        """Return a block's part of the saddle objective; see `dyadnet.dynamics.objective`."""
         block = self.blocks[number]
         shape = self.rows, block.spec.size
         drive = np.empty(shape)
@@ -532,29 +532,29 @@ class Lane:
         device = block.ideal_device if self.ideal else block.actual
         return value(block.activation, device, self._loss, A, D, drive, targets, beta)
 
-    # Looking at it
+    # Views of the state
 
     def array(self, number: int, column: int) -> Array:
-        """A view of A or D of a block, shape (rows, n)."""
+        """Return a view of A or D of a block, shape (rows, n)."""
         n, at = int(self.tables.blocks[number, c.B_SIZE]), int(self.tables.blocks[number, column])
         return self.memory.X[at : at + self.rows * n].reshape(self.rows, n)
 
     def dyadic(self, number: int) -> bool:
-        """Whether a block has differences: a nudge has been heard of."""
+        """Whether a block has differences, because the effect of a nudge has reached it."""
         return bool(self.state.blocks[number, c.S_DYADIC])
 
     def streams(self, number: int) -> Array:
-        """A view of the present (m, d), or (m,), of a block: shape (1 or 2, rows, n)."""
+        """Return a view of the present (m, d), or (m,), of a block: shape (1 or 2, rows, n)."""
         row = self.tables.blocks[number]
         slot = int(self.state.blocks[number, c.S_COUNT]) & (int(row[c.B_DEPTH]) - 1)
         return self._streams(number, int(row[c.B_RING]) + slot * int(row[c.B_RING_SLOT]), 1 + self.dyadic(number))
 
     def readout(self, number: int) -> Array:
-        """A view of (m, d) that is read out and learned from: shape (2, rows, n)."""
+        """Return a view of the (m, d) that readout and learning use: shape (2, rows, n)."""
         return self._streams(number, calls.readout(*self.views, number), 2)
 
     def saturated(self, number: int) -> float:
-        """Compartments at either bound, each counting half."""
+        """Return the number of compartments at either bound, each counted as one half."""
         block = self.blocks[number]
         device, f = block.ideal_device if self.ideal else block.actual, block.activation
         A = device.seen(self.array(number, c.B_A))
@@ -564,7 +564,7 @@ class Lane:
         return 0.5 * float(np.count_nonzero(f.saturated(A + D)) + np.count_nonzero(f.saturated(A - D)))
 
     def place(self, A: Mapping[str, Array]) -> None:
-        """Put the neurons into a state of choice without differences, of which all have long heard."""
+        """Set the neurons to a given state without differences, as if all blocks had long held it."""
         for number, block in enumerate(self.blocks):
             row = self.tables.blocks[number]
             self.array(number, c.B_A)[...] = A[block.name]
@@ -580,10 +580,10 @@ class Lane:
         n = int(self.tables.blocks[number, c.B_SIZE])
         return self.memory.X[at : at + streams * self.rows * n].reshape(streams, self.rows, n)
 
-    # What Python is called for
+    # Functions that compiled code calls in Python
 
     def _foresee(self) -> None:
-        """Draw clocks and delays of a user's own for the next ticks."""
+        """Draw user-defined clocks and delays for the next ticks."""
         reg = self.state.reg
         first = (int(reg[c.REG_TICK]) + 1) // c.AHEAD * c.AHEAD
         moment = Moment(int(reg[c.REG_RELAXATION]), int(reg[c.REG_PHASE]), int(reg[c.REG_LANE]))
@@ -592,14 +592,15 @@ class Lane:
         reg[c.REG_AHEAD] = first + c.AHEAD - 1
 
     def _disturb(self, channel: int) -> None:
-        """Let imperfections of a user's own change a message that has arrived."""
+        """Apply user-defined imperfections to a message that has arrived."""
         event, row = self.state.events[int(self.state.reg[c.REG_PC])].tolist(), self.tables.channels[channel]
         at = int(row[c.C_HELD] if event[c.E_OP] == c.HOLD else self.state.reg[c.REG_SCRATCH])
         lane, relaxation = int(self.state.reg[c.REG_LANE]), int(self.state.reg[c.REG_RELAXATION])
         shape = self.rows, int(row[c.C_SIZE])
         size = self.rows * shape[1]
         end = int(row[c.C_COPY_GROUPS_END] if event[c.E_COPY] else row[c.C_GROUPS_END])
-        # What comes neuron by neuron is changed as a whole each time, alike, and counted once.
+        # A message that arrives in groups of neurons is changed as a whole each time, in the same way, and counted
+        # once.
         whole = event[c.E_GROUP] in (c.NONE, end - 1)
         for made in self.arena.effects[channel]:
             stream = made.draws_of_copies if event[c.E_COPY] else made.draws
@@ -629,10 +630,10 @@ class Lane:
         nudge = self._streams(number, int(self.tables.blocks[number, c.B_NUDGE]), 2)
         nudge[0], nudge[1] = self._loss.nudge(state[0], d, self.targets)
 
-    # Room
+    # Memory
 
     def _grow(self) -> None:
-        """More room for events, or for messages under way."""
+        """Make more room for events and for messages under way."""
         state = self.state
         entries = len(state.free)
         ahead = np.zeros((max(entries, 64), c.W_WIDTH), dtype=np.int64)
@@ -649,20 +650,20 @@ class Lane:
         self._look()
 
     def _look(self) -> None:
-        """Take the addresses of all views."""
+        """Refresh the addresses of all views."""
         self._state = View.of(self.state)
         self._addresses = [
             (self._tables[ideal].address, self._memories[ideal].address, self._state.address) for ideal in (False, True)
         ]
 
     def _carry_over(self, before: Lane) -> None:
-        """What the last relaxation left, for the next one to begin at."""
+        """Copy A of the last relaxation, at which the next one begins."""
         self.rows = before.rows
         for number in range(len(self.blocks)):
             self.array(number, c.B_A)[...] = before.array(number, c.B_A)
 
     def _spread_out(self, step: float) -> None:
-        """Write what differs from neuron to neuron, once a row, if it is not there already."""
+        """Write the constants that differ between neurons, once for each row, if they are not there already."""
         key = (self.rows, step, self.ideal)
         if key == self._spread:
             return
@@ -676,7 +677,7 @@ class Lane:
         X = self.memory.X
         if row[c.B_ETA] >= 0:
             rates = X[row[c.B_RATES] : row[c.B_RATES] + n]
-            # In real time the step of each update is another one.
+            # In real time the step differs from update to update.
             device.speeds(rates) if self.arena.geometry.free else device.steps(step, rates)
             self._repeat(int(row[c.B_ETA]), rates)
         if row[c.B_GAIN] >= 0:

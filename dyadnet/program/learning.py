@@ -1,6 +1,6 @@
-"""The local Hebbian contrast, optimisers, reports and ρ over contiguous memory, compiled: no Python for each synapse.
+"""Compiled Hebbian contrast, optimisers, reports and ρ over contiguous memory, without Python code for each synapse.
 
-Blocks are independent of each other here, so callers may share them out among threads.
+Blocks are independent of each other here, so callers may distribute them over threads.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ from dyadnet.program.tables import (
 
 @compiled
 def readout(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Offset of (m, d) that is read out and learned from: the average if there is one, else the present state."""
+    """Return the offset of the (m, d) for readout and learning: the average if there is one, else the present state."""
     X = m.X
     size = s.reg[REG_ROWS] * t.blocks[b, B_SIZE]
     state, into = state_of(t, s, b), t.blocks[b, B_READOUT]
@@ -96,7 +96,7 @@ def readout(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def heard(t, m, s, link, b, stop):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Offset of (m, d) of a presynaptic block as its receiver learns from it, and how many streams there are."""
+    """Return the offset of the presynaptic (m, d) from which a receiver learns, and the number of streams."""
     pre, into = t.links[link, L_PRE], t.links[link, L_READOUT]
     size = s.reg[REG_ROWS] * t.blocks[pre, B_SIZE]
     if s.blocks[b, S_AVERAGED]:
@@ -112,7 +112,7 @@ def heard(t, m, s, link, b, stop):  # type: ignore[no-untyped-def]  # pragma: no
 
 @compiled
 def _dyadic(X, first, second, into, size, side):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """(m, d) of the compartments that had their turns."""
+    """Compute (m, d) from the two compartments, which took turns."""
     number = X.dtype.type
     half, other = number(0.5), number(0.5 * side)
     for j in range(size):
@@ -133,18 +133,18 @@ def _mean(m, total, count, into, size, streams):  # type: ignore[no-untyped-def]
 def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add one lane's part of −β × samples × the gradient of a block's parameters (paper, eq. 5).
 
-    What Python computes is there already.
+    The parts that Python computes are already in `G`.
 
     Parameters
     ----------
     stop
-        The tick at which the relaxation ended: what is held then is learned from.
+        The tick at which the relaxation ended: learning uses what is held at it.
     first
-        Whether this is the first lane, whose part replaces what is there.
+        Whether this is the first lane, whose part replaces the content of `G`.
     G
-        As the parameters are laid out.
+        In the layout of the parameters.
     scratch
-        For the part of any further lane.
+        Scratch for the part of any further lane.
     """
     X = m.X
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
@@ -195,7 +195,7 @@ def gradient(t, m, s, b, stop, first, G, scratch):  # type: ignore[no-untyped-de
 
 @compiled
 def _shared_sums(X, d, rows, n, count, G, bias, first):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Sums of rows over the neurons that share a bias."""
+    """Sum rows over the neurons that share a bias."""
     sharing = n // count
     for k in range(count):
         total = X.dtype.type(0)
@@ -218,7 +218,7 @@ def _accumulate(L, left, rows, m, R, right, n, G, g, first, scratch):  # type: i
 
 @apart
 def gradients(t, m, s, blocks, stop, first, last, factor, G, scratch):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """`gradient` of some blocks; the last lane multiplies by −1/(β × samples)."""
+    """Compute `gradient` for some blocks; the last lane multiplies by −1/(β × samples)."""
     number = G.dtype.type(factor)
     for k in range(blocks.shape[0]):
         b = blocks[k]
@@ -231,7 +231,7 @@ def gradients(t, m, s, blocks, stop, first, last, factor, G, scratch):  # type: 
 
 @compiled
 def first_parameter(t, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Where a block's parameters begin: θ₀, θ by presynaptic block, bias, one after the other."""
+    """Return where a block's parameters begin; their order is θ₀, θ by presynaptic block, bias."""
     if t.blocks[b, B_INPUT] >= 0:
         return t.blocks[b, B_INPUT]
     if t.blocks[b, B_LINKS] < t.blocks[b, B_LINKS_END]:
@@ -241,7 +241,7 @@ def first_parameter(t, b):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def step_momentum(t, blocks, W, G, velocity, rate, keep, decay, l2):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """One update of some blocks' parameters; biases do not decay."""
+    """Update the parameters of some blocks by momentum; biases do not decay."""
     for k in range(blocks.shape[0]):
         b = blocks[k]
         first, bias = first_parameter(t, b), t.blocks[b, B_BIAS]
@@ -254,7 +254,7 @@ def step_momentum(t, blocks, W, G, velocity, rate, keep, decay, l2):  # type: ig
 def step_adam(  # type: ignore[no-untyped-def]  # pragma: no cover
     t, blocks, W, G, one, two, rate, correction, beta1, beta2, epsilon, decay, l2
 ):
-    """One update of some blocks' parameters; biases do not decay."""
+    """Update the parameters of some blocks by Adam; biases do not decay."""
     for k in range(blocks.shape[0]):
         b = blocks[k]
         start, bias = first_parameter(t, b), t.blocks[b, B_BIAS]
@@ -278,7 +278,7 @@ def step_adam(  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def turn_synapses(t, blocks, W, F):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Let the transposed synapses of some blocks follow their synapses."""
+    """Update the transposed synapses of some blocks from their synapses."""
     for k in range(blocks.shape[0]):
         b = blocks[k]
         for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
@@ -288,7 +288,7 @@ def turn_synapses(t, blocks, W, F):  # type: ignore[no-untyped-def]  # pragma: n
 
 @apart
 def report(t, m, s, stop, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Of each block: saturated compartments (half each), squares of m and d, and the age of what it holds.
+    """Report for each block: saturated compartments (half each), squares of m and d, and the age of what it holds.
 
     Parameters
     ----------
@@ -315,7 +315,7 @@ def report(t, m, s, stop, out):  # type: ignore[no-untyped-def]  # pragma: no co
 
 @compiled
 def count(t, s, stop, counts, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add what a lane's channels have counted until the tick at which it stopped.
+    """Add the counts of a lane's channels up to the tick at which it stopped.
 
     Parameters
     ----------
@@ -338,7 +338,7 @@ def count(t, s, stop, counts, blocks):  # type: ignore[no-untyped-def]  # pragma
         counts[c, 1] += values
         for k in range(1, N_WIDTH):
             counts[c, 1 + k] += s.counts[c, k]
-        # A channel that is read in place delivers every message after the same time.
+        # A channel that is read in place delivers every message after the same delay.
         delay = t.channels[c, C_DELAY]
         if t.channels[c, C_HELD] < 0 and delay > 1 and stop > delay:
             counts[c, 1 + N_DELAYED] += s.fired_by[source, (stop - delay) & (s.fired_by.shape[1] - 1)]
@@ -377,7 +377,7 @@ def _saturated(t, m, s, b, size):  # type: ignore[no-untyped-def]  # pragma: no 
 
 @apart
 def wide_drive(t, m, s, b, drive, product, x, w, switches, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θ₀x + b + W_κ m of the present states, in float64; without θm of the links that Python computes.
+    """Compute θ₀x + b + W_κ m of the present states, in float64; without θm of the links that Python computes.
 
     Parameters
     ----------
@@ -428,22 +428,22 @@ def wide_drive(t, m, s, b, drive, product, x, w, switches, room):  # type: ignor
 
 @apart
 def send_response(t, W, starts, vector, root, v, feedback, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """What blocks tell each other in one application of the linear response; see `dyadnet.dynamics.spectral_radius`.
+    """Compute the messages of blocks in one application of the linear response; see `dyadnet.dynamics.spectral_radius`.
 
-    θᵀv of the links that Python computes comes after it.
+    Python adds θᵀv of the links that it computes afterwards.
 
     Parameters
     ----------
     starts
         Where each block's part of the vector begins.
     vector, root
-        Of all neurons, float64; the root of the largest slope of each.
+        Numbers of all neurons, float64: the vector, and the root of each neuron's largest slope.
     v
-        Becomes √F times the vector, of all neurons, in the type of the parameters.
+        Output: √F times the vector, for all neurons, in the type of the parameters.
     feedback
-        Becomes θᵀv: for each link as many numbers as its presynaptic block has neurons.
+        Output: θᵀv; for each link as many numbers as its presynaptic block has neurons.
     still, room
-        Zeros, for switches, as many as the largest block has neurons; and scratch for products by a plan.
+        Zeros in place of switches, as many as the largest block has neurons; and scratch for products by a plan.
     """
     for j in range(starts[t.own[0]]):
         v[j] = v.dtype.type(root[j] * vector[j])
@@ -461,14 +461,14 @@ def send_response(t, W, starts, vector, root, v, feedback, still, room):  # type
 
 @apart
 def take_response(t, W, starts, up, down, vector, root, v, feedback, drive, still, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The sum of what was told, as the next vector; without θv of the links that Python computes.
+    """Sum the messages of `send_response` into the next vector; without θv of the links that Python computes.
 
     Parameters
     ----------
     up, down
-        Factors of θ and of θᵀ, of each link.
+        Factors of θ and of θᵀ, for each link.
     drive
-        Scratch, of the largest block.
+        Scratch for the largest block.
     """
     for b in range(t.own[0]):
         n, start = t.blocks[b, B_SIZE], starts[b]

@@ -1,9 +1,9 @@
-"""What a firing does to its neurons, compiled: the passes between two matrix products.
+"""Compiled passes over the neurons of a firing block, between two matrix products.
 
-Everything works on flat arrays of one block's (rows × neurons) numbers. No ``fastmath``: sums keep their order and NaN
-keeps its meaning. Largest absolute values are taken over the bit patterns of the floats, whose order as integers is
-the order of their magnitudes, because an integer maximum vectorises; NaN and infinity then come out above every
-finite number and are never lost.
+Everything works on flat arrays of one block's (rows × neurons) numbers. ``fastmath`` is off: sums keep their order and
+NaN keeps its meaning. Largest absolute values are computed from the bit patterns of the floats, because an integer
+maximum vectorises. As integers these patterns have the order of the magnitudes. NaN and infinity exceed every finite
+number, so they are never lost.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dyadnet.numerics.kernels import FLUSH, apart, compiled
 from dyadnet.program.tables import NONE, RUN, T_BACKWARD, T_INNER, T_OFFSET, T_WEIGHTS
 
 CHUNK = 1024
-"""Numbers that go through all passes together, in cache."""
+"""Number of values that go through all passes together, in cache."""
 
 
 @compiled
 def _multiply(m, at, size, n, term, kappa):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Numbers `at` to ``at + size`` of a fused product of a block of n neurons."""
+    """Compute numbers `at` to ``at + size`` of a fused product of a block of n neurons, into `m.term`."""
     x, inner, w = term[T_OFFSET] + at // n * term[T_INNER], term[T_INNER], term[T_WEIGHTS]
     if term[T_BACKWARD]:
         tiny(m.X, x, size // n, inner, m.V, w, n, False, m.term, 0)
@@ -37,11 +37,11 @@ def _add_run(m, at, size, total, runs, first, count, weights, scale, start):  # 
     Parameters
     ----------
     weights
-        Which parameters: forward or backward ones.
+        Array of the parameters: forward or backward ones.
     scale
-        κ, by which each product is multiplied.
+        Factor of each product, such as κ.
     start
-        Whether the first product takes the place of what is in `total`.
+        Whether the first product replaces the content of `total`.
     """
     X = m.X
     factor = X.dtype.type(scale)
@@ -77,7 +77,7 @@ def _add_run(m, at, size, total, runs, first, count, weights, scale, start):  # 
 
 @compiled
 def _add_square(m, offset, size, total, w, backward, scale):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add the product of two by two synapses: what `tiny` does, without its detours."""
+    """Add the product of two by two synapses: the same as `tiny`, without its overhead."""
     weights = m.V if backward else m.W
     a, d = weights[np.uint64(w)], weights[np.uint64(w + 3)]
     b, c = weights[np.uint64(w + 1)], weights[np.uint64(w + 2)]
@@ -98,9 +98,10 @@ def _add_square(m, offset, size, total, w, backward, scale):  # type: ignore[no-
 
 @apart
 def drive(m, base, at, row, n, terms, runs, factors, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """A chunk of base + Σ factor·term into `row`, of a block of n neurons; terms with a factor come first.
+    """Compute a chunk of base + Σ factor·term into `row`, for a block of n neurons; terms with a factor come first.
 
-    Two terms of which the second has no factor are added to the base one after the other; more are summed up first.
+    Two terms are added to the base one after the other if the second has no factor; in other cases with more than one
+    term the terms are summed first.
     """
     X, total = m.X, m.total
     number = X.dtype.type
@@ -151,12 +152,12 @@ def drive(m, base, at, row, n, terms, runs, factors, count):  # type: ignore[no-
 
 @compiled
 def relax(x, row, step, eta, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """X ← (1−η)X + ηX* with X* in `row`, of which X*−X is left; the new X goes to `out`, too (paper, eq. 8 and 10).
+    """Set X ← (1−η)X + ηX* in place and in `out`, with X* in `row`; leave X*−X in `row` (paper, eq. 8 and 10).
 
     Parameters
     ----------
     step, eta
-        η of all neurons, or, unless it is empty, of each number.
+        η of all neurons; if `eta` is not empty, it gives η of each number instead.
     """
     number = x.dtype.type
     one, zero, flush = number(1), number(0), number(FLUSH)

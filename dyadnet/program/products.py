@@ -1,4 +1,4 @@
-"""Products of links whose synapses are not dense, compiled: by their plans, with a lane's arrays."""
+"""Compiled products of links whose synapses are not dense: they follow the link's plan and use a lane's arrays."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def switched(t, link):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def chooses(t, s, link):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether the means that a link's receiver holds set its switches, still: early in the first phase."""
+    """Whether the means that a link's receiver holds still set its switches: early in the first phase only."""
     if s.reg[REG_PHASE] > 0 or not switched(t, link):
         return False
     return s.blocks[t.links[link, L_POST], S_COUNT] < t.plans[t.links[link, L_PLAN] + N_CHOICES]
@@ -52,7 +52,7 @@ def chooses(t, s, link):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def onward(t, m, s, link, x, rows, means, into):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θx of rows that lie at `x`, of which so many are means that set switches."""
+    """Compute θx of rows at `x`; the first `means` rows are means, which set switches."""
     plan, switches, w = t.links[link, L_PLAN], t.links[link, L_SWITCHES], t.links[link, L_WEIGHTS]
     period, X = s.reg[REG_ROWS], m.X
     connections.forward(t.plans, plan, X, x, rows, means, period, m.W, w, X, into, X, switches, m.room)
@@ -60,7 +60,7 @@ def onward(t, m, s, link, x, rows, means, into):  # type: ignore[no-untyped-def]
 
 @compiled
 def back(t, m, s, link, d, rows, into):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θᵀd of rows that lie at `d`."""
+    """Compute θᵀd of rows at `d`."""
     plan, switches, w = t.links[link, L_PLAN], t.links[link, L_SWITCHES], t.links[link, L_WEIGHTS]
     X = m.X
     connections.backward(t.plans, plan, X, d, rows, s.reg[REG_ROWS], m.V, w, X, into, X, switches, m.room)
@@ -68,7 +68,7 @@ def back(t, m, s, link, d, rows, into):  # type: ignore[no-untyped-def]  # pragm
 
 @compiled
 def compared(t, m, s, link, left, rows, at, G, first):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """A link's part of the contrast."""
+    """Compute a link's part of the contrast."""
     plan, switches, w = t.links[link, L_PLAN], t.links[link, L_SWITCHES], t.links[link, L_WEIGHTS]
     period, X = s.reg[REG_ROWS], m.X
     connections.contrast(t.plans, plan, X, left, rows, period, X, at, G, w, X, switches, m.room, first)
@@ -76,7 +76,7 @@ def compared(t, m, s, link, left, rows, at, G, first):  # type: ignore[no-untype
 
 @compiled
 def forget_switches(t, m, s, link):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Let switches stand at the first place of each window, until there are means to set them by."""
+    """Set the switches to the first place of each window, until there are means that set them."""
     if switched(t, link):
         size, at = s.reg[REG_ROWS] * t.blocks[t.links[link, L_POST], B_SIZE], t.links[link, L_SWITCHES]
         m.X[at : at + size] = m.X.dtype.type(0)
@@ -84,7 +84,7 @@ def forget_switches(t, m, s, link):  # type: ignore[no-untyped-def]  # pragma: n
 
 @compiled
 def enter(t, m, s, b, w, into):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θ₀x of a block."""
+    """Compute θ₀x of a block."""
     rows, switches, X = s.reg[REG_ROWS], t.blocks[b, B_SWITCHES], m.X
     plan = t.blocks[b, B_PLAN]
     connections.forward(t.plans, plan, m.inputs, 0, rows, rows, rows, m.W, w, X, into, X, switches, m.room)
@@ -92,7 +92,7 @@ def enter(t, m, s, b, w, into):  # type: ignore[no-untyped-def]  # pragma: no co
 
 @compiled
 def entered(t, m, s, b, w, d, G, first):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """θ₀'s part of a block's contrast."""
+    """Compute θ₀'s part of a block's contrast."""
     rows, switches, X = s.reg[REG_ROWS], t.blocks[b, B_SWITCHES], m.X
     plan = t.blocks[b, B_PLAN]
     connections.contrast(t.plans, plan, X, d, rows, rows, m.inputs, 0, G, w, X, switches, m.room, first)
@@ -102,16 +102,17 @@ def entered(t, m, s, b, w, d, G, first):  # type: ignore[no-untyped-def]  # prag
 def planned_noise(  # type: ignore[no-untyped-def]  # pragma: no cover
     t, m, s, plan, switches, key, at, X, x, rows, streams, out, forward, scale, weight
 ):
-    """Add what a read of synapses adds to their product: of each number normal, of size scale·‖x of its synapses‖.
+    """Add the noise of reading synapses to their product: normal, of size scale·‖x of its synapses‖ for each number.
 
     Parameters
     ----------
     X, x
-        What is multiplied: rows of presynaptic numbers, or of postsynaptic ones if the read is backward.
+        The array that is multiplied, and the offset in it: rows of presynaptic numbers, or of postsynaptic ones if the
+        read is backward.
     at
         Tick, phase, lane and number of the relaxation.
     out
-        Where in the arena the product is; `weight` multiplies the noise of the first stream.
+        Offset of the product in the arena; `weight` multiplies the noise of the first stream.
     """
     size = t.plans[plan + N_SIZE]
     if size == 0:
@@ -131,7 +132,7 @@ def planned_noise(  # type: ignore[no-untyped-def]  # pragma: no cover
         connections.forward(t.plans, plan, Q, squares, count, 0, rows, Q, 0, Q, sums, m.X, switches, m.room)
     else:
         connections.backward(t.plans, plan, Q, squares, count, rows, Q, 0, Q, sums, m.X, switches, m.room)
-    # A mean of k numbers has a kth of each one's noise, and its square so much of the sum of squares.
+    # In a mean of k = side² numbers the noise of each counts 1/k, and `Q` has 1/k of the sum of squares: 1/√k is left.
     of = plan + N_INNER if t.plans[plan] == TRANSPOSED else plan
     averaged = t.plans[of] != SPARSE and t.plans[of + N_LARGEST] == 0
     share = 1.0 / (t.plans[of + N_POOL] * t.plans[of + N_BOX]) if averaged else 1.0

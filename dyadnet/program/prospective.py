@@ -1,14 +1,14 @@
-"""Prospective neurons, compiled: what a block held before, and what its drives are by now if things go on as they went.
+"""Compiled prospective neurons: extrapolate a block's drives to the present from what it held before.
 
-A receiver keeps what it held of each channel at its last firings, products of states and feedback alike, beside the
-number of the firing that it was sent by: a history of one more than the span. At a firing it adds to the drive
+A receiver keeps what it held of each channel at its last firings, products of states and feedback alike, with the
+number of the sender's firing: a history with one entry more than the span. At a firing it adds to the drive
 
     γ·age·(held − held before)/(firings of the sender between the two)
 
-of every channel, with the age of what is held in firings of its sender. Nothing is multiplied by synapses again, and
-nothing is asked of the sender, so that it may be anywhere. See `dyadnet.dynamics.prospective` for the theory.
+for every channel, where the age of what is held counts firings of its sender. Nothing is multiplied by synapses again.
+The sender is not asked for anything, so it may be on any host. See `dyadnet.dynamics.prospective` for the theory.
 
-In real time ages and spans are those of time stamps, and `MOMENTS` products of a channel are kept.
+In real time ages and spans are computed from time stamps, and `MOMENTS` products of a channel are kept.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ from dyadnet.program.tables import (
     Draft,
 )
 
-# Of a history: its newest slot, how many there are; then of each slot the firing, and whether it has differences.
+# Columns of a history: its newest slot, number of slots in use; then for each slot the firing and whether it has
+# differences.
 NEWEST, KEPT, SLOTS = range(3)
 
 
@@ -77,20 +78,20 @@ def keep_histories(
     room: Callable[[int], int],
     whole: Callable[[int], int],
 ) -> None:
-    """Give every channel that ends here room for its history, and every block for what is to be added to its drives.
+    """Reserve a history for every channel that ends here, and for every block space for the correction of its drives.
 
     Parameters
     ----------
     made
-        Tables that are being written.
+        Tables under construction.
     own
-        Blocks of this process, which come first.
+        Number of blocks of this process, which come first.
     rates
-        Firings a tick, of each block.
+        Firings per tick of each block.
     span, rows
-        Firings that a difference is taken over, or moments that are kept in real time, less one; samples in a lane.
+        Firings over which a difference is taken (in real time: number of moments kept, minus one); samples in a lane.
     room, whole
-        Hand out room for so many numbers, and for so many whole numbers.
+        Reserve the given number of floating-point numbers, or of integers, and return their offset.
     """
     for row in made.blocks[:own]:
         row[B_CORRECTION] = room(2 * rows * int(row[B_SIZE]))
@@ -110,7 +111,7 @@ def keep_histories(
 
 @compiled
 def forget(t, m):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Empty all histories: a relaxation begins."""
+    """Empty all histories, at the beginning of a relaxation."""
     for c in range(t.channels.shape[0]):
         when = t.channels[c, C_HISTORY_WHEN]
         if when >= 0:
@@ -120,9 +121,9 @@ def forget(t, m):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def correct(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """What prospective neurons add to A* and D*, of all that a firing block holds.
+    """Compute what prospective neurons add to A* and D*, from all that a firing block holds.
 
-    Products are those that `drives` has just made, with the noise of this reading where synapses have some.
+    The products are those that `drives` has just computed, with the noise of this read if reading synapses is noisy.
     """
     X = m.X
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
@@ -142,7 +143,7 @@ def correct(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @apart
 def correct_freely(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """As `correct`, in real time: γ·age·(held − held before)/(time between the two), half of Δt being age, too."""
+    """Do the same as `correct` in real time: γ·age·(held − held before)/(time between the two); age includes Δt/2."""
     X = m.X
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
     size = rows * n
@@ -161,7 +162,7 @@ def correct_freely(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma:
 
 @compiled
 def stamp_of(t, s, c, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """When what is held of a channel was sent; 0: it is the initial state."""
+    """Return when the held message of a channel was sent; 0: it is the initial state."""
     if t.channels[c, C_HELD] >= 0:
         return s.channels[c, H_STAMP]
     sent = tick - t.channels[c, C_DELAY]
@@ -173,7 +174,7 @@ def stamp_of(t, s, c, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _extrapolate_freely(t, m, s, c, at, size, tick, mean, difference, kappa, total):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """See `_extrapolate`."""
+    """Do the same as `_extrapolate` in real time."""
     when, moments = t.channels[c, C_HISTORY_WHEN], t.channels[c, C_SPAN] + 1
     history, slot = t.channels[c, C_HISTORY], t.channels[c, C_HISTORY_SLOT]
     stamp = stamp_of(t, s, c, tick)
@@ -211,7 +212,7 @@ def _extrapolate_freely(t, m, s, c, at, size, tick, mean, difference, kappa, tot
 
 @compiled
 def _extrapolate(t, m, s, c, at, size, tick, sent, mean, difference, kappa, total):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Follow one channel, whose products or feedback lie at `at`, and add what has changed since."""
+    """Update the history of one channel, whose products or feedback lie at `at`, and add its extrapolated change."""
     when, span = t.channels[c, C_HISTORY_WHEN], t.channels[c, C_SPAN]
     count = _firing(t, s, c, tick)
     newest, kept = m.when[when + NEWEST], m.when[when + KEPT]
@@ -244,13 +245,13 @@ def _extrapolate(t, m, s, c, at, size, tick, sent, mean, difference, kappa, tota
     if difference and m.when[when + SLOTS + 2 * before + 1] == 1:
         _add_change(m.X, new + size, old + size, total + size, size, weight * kappa)
     elif difference:
-        # Nothing had been heard of a nudge: differences were zero.
+        # The older entry has no differences, because no nudge had reached it: they were zero.
         _add_change(m.X, new + size, -1, total + size, size, weight * kappa)
 
 
 @compiled
 def _add_change(X, new, old, total, size, weight):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Add weight·(new − old) to a correction; `old` below 0 stands for zeros."""
+    """Add weight·(new − old) to a correction; a negative `old` stands for zeros."""
     number = X.dtype.type(weight)
     into, x = X[total : total + size], X[new : new + size]
     if old < 0:
@@ -264,7 +265,7 @@ def _add_change(X, new, old, total, size, weight):  # type: ignore[no-untyped-de
 
 @compiled
 def _firing(t, s, c, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Number of the sender's firing that what is held was sent by; 0: its initial state."""
+    """Return the number of the sender's firing that sent the held message; 0: its initial state."""
     if t.channels[c, C_HELD] >= 0:
         return s.channels[c, H_COUNT]
     sent = tick - t.channels[c, C_DELAY]
@@ -275,14 +276,14 @@ def _firing(t, s, c, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def lead(x, row, correction, step, eta, out):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """X ← (1−η)X + η(X* + correction), X* in `row`, of which X*−X is left: the residual is that of what is held.
+    """Set X ← (1−η)X + η(X* + correction), X* in `row`; leave X*−X in `row`: the residual ignores the correction.
 
     Parameters
     ----------
     step, eta
-        η of all neurons, or, unless it is empty, of each number.
+        η of all neurons; if `eta` is not empty, it gives η of each number instead.
     out
-        Takes the new X, too.
+        Also receives the new X.
     """
     number = x.dtype.type
     one, zero, flush = number(1), number(0), number(FLUSH)

@@ -1,16 +1,17 @@
-"""Virtual time written down ahead: which block fires when, and which message arrives when, as a list of events.
+"""Schedule virtual time ahead: which block fires when, and which message arrives when, as a list of events.
 
 Clocks, delays, losses and duplicates are drawn from counters, so all of it is known before anything is computed. The
-scheduler reads topology, timing and counters; it never looks at a neuron. What clocks and laws of a user's own say is
-drawn ahead by Python, and read here. At tick t it writes down
+scheduler reads topology, timing and counters; it never reads a neuron. Python draws user-defined clocks and laws of
+delay ahead, and the scheduler reads the results. At tick t it schedules
 
-1. every message that arrives at t, in the order in which they were sent: `HOLD` where a whole message becomes what its
-   receiver holds, `MERGE` for some of its neurons, `PATCH` where newest wins number by number. A message that is lost,
+1. every message that arrives at t, in the order of sending: `HOLD` if a whole message replaces what its receiver
+   holds, `MERGE` for some of its neurons, `PATCH` if the newest number wins, number by number. A message that is lost,
    or older than what is held, is counted and leaves no event;
-2. `FIRE` for every block whose clock fires at t; the messages that it sends are drawn, and arrive at t + delay;
+2. `FIRE` for every block whose clock fires at t; the fates of the messages that it sends are drawn, and they arrive at
+   t + delay;
 3. `TICK`, the end of t.
 
-Channels of one certain delay have no events: what was sent `delay` ticks ago is read in place.
+Channels with one constant delay need no events: the receiver reads in place what was sent `delay` ticks ago.
 """
 
 from __future__ import annotations
@@ -111,12 +112,12 @@ def _seek(t, s, key, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @apart
 def schedule(t, s, until):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write down the ticks after `REG_TICK`, up to `until` or as far as the events have room.
+    """Schedule the ticks after `REG_TICK`, up to `until` or as far as there is room for events.
 
     Returns
     -------
     bool
-        False if not even one tick has room: somebody has to make more.
+        False if there is not even room for one tick: the caller must make more room.
     """
     s.reg[REG_EVENTS] = 0
     s.reg[REG_PC] = 0
@@ -144,7 +145,7 @@ def schedule(t, s, until):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _most(t):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Arrivals that one tick's messages can lead to."""
+    """Return the largest number of arrivals to which the messages of one tick can lead."""
     total = 0
     for k in range(t.outgoing.shape[0]):
         c = t.outgoing[k]
@@ -169,7 +170,7 @@ def _event(s, op, who, count, sent, phase, copy, group):  # type: ignore[no-unty
 
 @compiled
 def _send(t, s, c, count, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Draw what becomes of a message, and of its duplicate if it has one."""
+    """Draw the fate of a message, and of its duplicate if it has one."""
     lost = False
     twice = False
     lost_too = False
@@ -215,7 +216,7 @@ def _arrive(t, s, c, count, tick, copy, lost, key, delay, group, end):  # type: 
     law = t.channels[c, C_LAW]
     if law == BY_NEURON:
         if lost:
-            # It would have been there as a whole once the last of its neurons is.
+            # The whole message would have arrived with the last of its neurons.
             _put(s, c, count, tick, tick + t.groups[end - 1, G_DELAY], copy, end - 1, True)
             return
         for g in range(group, end):
@@ -257,7 +258,7 @@ def _put(s, c, count, tick, arrival, copy, group, lost):  # type: ignore[no-unty
 
 @compiled
 def _deliver(t, s, bucket, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Count every message that arrives at a tick, and write down those that change what is held."""
+    """Count every message that arrives at a tick, and schedule those that change what is held."""
     place = s.buckets[bucket, 0]
     left = s.buckets[bucket, 2]
     s.buckets[bucket, 2] = 0

@@ -1,10 +1,10 @@
-"""Many arrays handed to compiled code as one pointer.
+"""Pass many arrays to compiled code as one pointer.
 
-numba passes an array as nine numbers, and a named tuple of fifty arrays as some four hundred, at every call of one
-compiled function by another: most of the time it takes to compile them, and to call them. A `View` is a named tuple
-of arrays beside a table with their addresses and shapes. Compiled code takes the table's address, opens it once
-(`tables`, `memory`, `state`), and from there on passes it on; ``view.blocks`` loads what is needed of an array where it
-is needed.
+numba passes an array as nine numbers, and a named tuple of fifty arrays as some four hundred, whenever one compiled
+function calls another. This takes most of the time of compilation and of the call. A `View` is a named tuple of arrays
+beside a table with their addresses and shapes. Compiled code takes the table's address and opens it once (`tables`,
+`memory`, `state`). From there on it passes the address on, and ``view.blocks`` loads the parts of an array where they
+are needed.
 
 The tables never change while compiled code runs, so that their loads may be moved out of loops.
 """
@@ -25,16 +25,16 @@ from numpy.typing import NDArray
 from dyadnet.program.tables import Memory, State, Tables
 
 ENTRY = 3
-"""Numbers of a table for each array: its address, and its shape (of two axes)."""
+"""Numbers in a table for each array: its address, and its shape (of two axes)."""
 
 
 class View(NamedTuple):
-    """Arrays, and the table of them.
+    """Arrays, and the table of their addresses and shapes.
 
     Attributes
     ----------
     arrays
-        A named tuple; it keeps them alive.
+        A named tuple, which keeps the arrays alive.
     table
         Shape (arrays, `ENTRY`).
     """
@@ -44,16 +44,16 @@ class View(NamedTuple):
 
     @classmethod
     def of(cls, arrays: Any) -> View:
-        """The view of a named tuple of C-contiguous arrays of one or two axes."""
+        """Return the view of a named tuple of C-contiguous arrays of one or two axes."""
         return cls(arrays, np.array([_entry(array) for array in arrays], dtype=np.int64))
 
     @property
     def address(self) -> int:
-        """Where the table lies, which is what compiled code takes."""
+        """Address of the table, which compiled code takes."""
         return int(self.table.__array_interface__["data"][0])
 
     def put(self, name: str, array: NDArray[Any]) -> None:
-        """Let an array take the place of another; whoever calls keeps it alive."""
+        """Replace an array by another one, which the caller must keep alive."""
         self.table[self.arrays._fields.index(name)] = _entry(array)
 
 
@@ -63,7 +63,7 @@ def _entry(array: NDArray[Any]) -> tuple[int, ...]:
 
 
 class ViewType(types.Type):  # type: ignore[misc]
-    """The address of a table, and which arrays are behind it.
+    """Numba type of the address of a table, with the types of the arrays behind it.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class ViewType(types.Type):  # type: ignore[misc]
         super().__init__(name=f"View({', '.join(f'{name}: {dtype}{axes}' for name, dtype, axes in fields)})")
 
     def array(self, name: str) -> tuple[int, Any]:
-        """Position and type of an array."""
+        """Return the position and type of an array."""
         for position, (own, dtype, axes) in enumerate(self.fields):
             if own == name:
                 return position, types.Array(dtype, axes, "C")
@@ -99,7 +99,7 @@ class _ViewAttributes(AttributeTemplate):  # type: ignore[misc]
 
 @lower_getattr_generic(ViewType)
 def _load(context, builder, view, address, name):  # type: ignore[no-untyped-def]
-    """An array from its entry; nobody owns it here."""
+    """Load an array from its entry, without ownership of its memory."""
     position, kind = view.array(name)
     integer = ir.IntType(64)
     invariant = builder.module.add_metadata([])
@@ -146,7 +146,7 @@ _STATE = {"reg": (_COUNT, 1), "real": (_FLOAT, 1), "values": (_FLOAT, 2), "free"
 
 
 def _view(arrays: type, kinds: dict[str, tuple[Any, int]]) -> ViewType:
-    """Arrays that are not named have whole numbers and two axes."""
+    """Return the type of a view; arrays that are not in `kinds` have integers and two axes."""
     fields = arrays._fields  # type: ignore[attr-defined]
     return ViewType(tuple((name, *kinds.get(name, (_COUNT, 2))) for name in fields))
 
@@ -163,17 +163,17 @@ def _address(context, builder, signature, arguments):  # type: ignore[no-untyped
 
 @intrinsic
 def tables(typing, table):  # type: ignore[no-untyped-def]
-    """A table's view as `Tables`."""
+    """View the table at an address as `Tables`."""
     return _view(Tables, _TABLES)(_COUNT), _address
 
 
 @intrinsic
 def state(typing, table):  # type: ignore[no-untyped-def]
-    """A table's view as `State`."""
+    """View the table at an address as `State`."""
     return _view(State, _STATE)(_COUNT), _address
 
 
 @intrinsic
 def memory(typing, table, like):  # type: ignore[no-untyped-def]
-    """A table's view as `Memory` with numbers of the type of `like`."""
+    """View the table at an address as `Memory` with numbers of the type of `like`."""
     return _memory(like.dtype)(_COUNT, like), _address

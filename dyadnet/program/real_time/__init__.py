@@ -1,1 +1,1 @@
-"""Blocks in real time, compiled: updates that wait for nobody, what becomes of messages, and what is told of it."""
+"""Blocks in real time, compiled: updates that wait for no other process, messages and their delays, and traces."""

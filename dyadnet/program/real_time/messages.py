@@ -1,7 +1,7 @@
-"""What becomes of messages in real time, compiled: the newest is read or put under way, late ones arrive.
+"""Compiled messages in real time: the newest message is read or put under way, and late messages arrive.
 
-Whoever writes a ring says first which update it is about to write. So a reader knows whether what it has read was
-whole, and reads it again if it was written over meanwhile.
+The writer of a ring first announces which update it is about to write. So a reader can check whether what it has read
+was complete. If it was overwritten meanwhile, the reader reads again.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ from dyadnet.program.tables import (
 )
 
 TRIES = 8
-"""Times that a message is read again which was written over meanwhile."""
+"""Number of attempts to read a message that is overwritten meanwhile."""
 
 
 @compiled
 def newest(t, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Number of a block's newest update that has been told of, as this process hears it."""
+    """Return the number of a block's newest update that has been announced, as far as this process may hear it."""
     if b < t.own[0]:
         return s.blocks[b, S_COUNT]
     host = t.blocks[b, B_HOST]
@@ -121,7 +121,7 @@ def event(s, op, who, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def trace(s, op, who, count, copy, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write down what happened, if somebody is to repeat it."""
+    """Record an event, if recording is on."""
     if s.trace.shape[0] == 0:
         return
     row = s.trace[s.reg[REG_TRACED]]
@@ -135,7 +135,7 @@ def trace(s, op, who, count, copy, stamp):  # type: ignore[no-untyped-def]  # pr
 
 @compiled
 def hear(t, m, s, c, moment):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read what has come by a channel since it was last looked at, and hold what has arrived."""
+    """Read what has come on a channel since the last look, and hold what has arrived."""
     source = t.channels[c, C_SOURCE]
     depth = t.blocks[source, B_DEPTH]
     h = s.channels[c]
@@ -143,7 +143,7 @@ def hear(t, m, s, c, moment):  # type: ignore[no-untyped-def]  # pragma: no cove
         count = newest(t, s, source)
         if count <= h[H_SCHEDULED]:
             break
-        # What may be written over while it is read is left alone.
+        # Messages that may be overwritten while they are read are skipped.
         first = max(h[H_SCHEDULED] + 1, count - depth + 2)
         if t.channels[c, C_LINE] >= 0:
             done = _put_under_way(t, m, s, c, first, count, moment)
@@ -159,7 +159,7 @@ def hear(t, m, s, c, moment):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 @compiled
 def _fate(t, s, c, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """What becomes of a message: 0: it arrives, 1: its duplicate does instead, 2: both do, −1: neither."""
+    """Draw the fate of a message: 0: it arrives; 1: only its duplicate arrives; 2: both arrive; −1: neither arrives."""
     if not t.channels[c, C_UNCERTAIN]:
         return 0
     key = t.channels[c, C_KEY_FATE]
@@ -176,7 +176,7 @@ def _fate(t, s, c, count):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _count_fate(s, c, fate):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Count what became of a message; of two that arrive the second is stale."""
+    """Count the fate of a message; if two copies arrive, the second is stale."""
     if fate == -1 or fate == 1:
         s.counts[c, N_DROPPED] += 1
     if fate >= 1:
@@ -187,7 +187,7 @@ def _count_fate(s, c, fate):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _heard(t, s, c, first, count, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Everything up to a number has been looked at; what lies before `first` had been overtaken."""
+    """Note that all messages up to a number have been read; those before `first` were overtaken and count as stale."""
     h = s.channels[c]
     s.counts[c, N_STALE] += max(first - h[H_SCHEDULED] - 1, 0)
     h[H_SCHEDULED] = count
@@ -204,7 +204,7 @@ def _heard(t, s, c, first, count, stamp):  # type: ignore[no-untyped-def]  # pra
 
 @apart
 def _hold_newest(t, m, s, c, first, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Hold the newest message that is not lost; False if it was written over meanwhile."""
+    """Hold the newest message that is not lost; return False if it was overwritten meanwhile."""
     chosen = copy = 0
     if t.channels[c, C_UNCERTAIN]:
         for number in range(first, count + 1):
@@ -229,7 +229,7 @@ def _hold_newest(t, m, s, c, first, count):  # type: ignore[no-untyped-def]  # p
 
 @apart
 def _patch_all(t, m, s, c, first, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Hold, number by number, what each message says that is not lost; False if one was written over meanwhile."""
+    """Hold each message that is not lost, number by number; return False if one was overwritten meanwhile."""
     stamp = 0
     for number in range(first, count + 1):
         fate = _fate(t, s, c, number)
@@ -244,7 +244,7 @@ def _patch_all(t, m, s, c, first, count):  # type: ignore[no-untyped-def]  # pra
 
 @compiled
 def _intact(t, s, b, count):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether nothing has been written over what was read of a block's update."""
+    """Whether a block's update, after it was read, has not been overwritten."""
     if b < t.own[0]:
         return True
     fence()
@@ -253,7 +253,7 @@ def _intact(t, s, b, count):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _read(t, m, s, c, op, count, copy):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read a message and hold it; when it was sent, or −1 if it was written over meanwhile."""
+    """Read a message and hold it; return when it was sent, or −1 if it was overwritten meanwhile."""
     source = t.channels[c, C_SOURCE]
     slot = count & (t.blocks[source, B_DEPTH] - 1)
     meta = s.meta[t.blocks[source, B_META] + slot]
@@ -270,8 +270,8 @@ def _read(t, m, s, c, op, count, copy):  # type: ignore[no-untyped-def]  # pragm
 
 @apart
 def arrive(t, m, s, c, op, count, copy, phase, message, dyadic, mean_since, difference_since, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """A message that has been read, and lies at `message`, arrives."""
-    # Events of the next update are written down afterwards.
+    """Hold a message that has been read and lies at `message`."""
+    # This slot is free: the events of the next update are scheduled afterwards.
     event = s.events[0]
     event[E_OP], event[E_WHO], event[E_COUNT], event[E_SENT] = op, c, count, count
     event[E_PHASE], event[E_COPY], event[E_GROUP] = phase, copy, NONE
@@ -287,7 +287,7 @@ def arrive(t, m, s, c, op, count, copy, phase, message, dyadic, mean_since, diff
 
 @apart
 def _put_under_way(t, m, s, c, first, count, moment):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Put what has come under way, as one message; False if it was written over meanwhile."""
+    """Put the new messages under way, as one message; return False if it was overwritten meanwhile."""
     h, when = s.channels[c], t.channels[c, C_LINE_WHEN]
     if h[H_PUT] > 0 and moment - h[H_PUT] < t.chances[c, P_LONGEST] / THIN:
         return True
@@ -331,7 +331,7 @@ def _put_under_way(t, m, s, c, first, count, moment):  # type: ignore[no-untyped
 
 @compiled
 def _delay(t, s, c, count, key):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Nanoseconds that a message takes, or its duplicate; see `dyadnet.timing.real_time`."""
+    """Return the delay of a message, or of its duplicate, in nanoseconds; see `dyadnet.timing.real_time`."""
     low, high, mean = t.chances[c, P_SHORTEST], t.chances[c, P_LONGEST], t.chances[c, P_MEAN]
     if low == high:
         return int(high)
@@ -345,7 +345,7 @@ def _delay(t, s, c, count, key):  # type: ignore[no-untyped-def]  # pragma: no c
 
 @apart
 def put(t, m, s, c, count, place):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Copy a message to a place of those under way, over what is there number by number; as `_read`."""
+    """Copy a message to a place of those under way, and merge it number by number; return the same as `_read`."""
     source = t.channels[c, C_SOURCE]
     slot = count & (t.blocks[source, B_DEPTH] - 1)
     meta = s.meta[t.blocks[source, B_META] + slot]
@@ -361,7 +361,7 @@ def put(t, m, s, c, count, place):  # type: ignore[no-untyped-def]  # pragma: no
 
 @compiled
 def place_of(t, m, s, c, place, message, count, dyadic, mean_since, difference_since, stamp):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Copy a message that lies at `message`; see `put`."""
+    """Copy a message at `message` to a place of those under way; see `put`."""
     width = t.channels[c, C_SIZE]
     if c & 1 == 1 and t.links[c >> 1, L_FUSED] == 1:
         width = t.blocks[t.channels[c, C_SOURCE], B_SIZE]
@@ -387,7 +387,7 @@ def place_of(t, m, s, c, place, message, count, dyadic, mean_since, difference_s
 
 @compiled
 def _deliver(t, m, s, c, moment):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Hold what has arrived by now, in the order in which it does."""
+    """Hold the messages that have arrived by now, in the order of arrival."""
     when = t.channels[c, C_LINE_WHEN]
     while True:
         place = -1
@@ -411,7 +411,7 @@ def _deliver(t, m, s, c, moment):  # type: ignore[no-untyped-def]  # pragma: no 
 
 @apart
 def deliver(t, m, s, c, place, copy, phase):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Hold what lies at a place of those under way."""
+    """Hold the message at a place of those under way, and free the place."""
     when = t.channels[c, C_LINE_WHEN] + place * D_WIDTH
     row = m.when[when : when + D_WIDTH]
     count, dyadic = row[D_COUNT], row[D_DYADIC] == 1
@@ -422,6 +422,3 @@ def deliver(t, m, s, c, place, copy, phase):  # type: ignore[no-untyped-def]  # 
     since = row[D_MEAN_SINCE], row[D_DIFFERENCE_SINCE]
     arrive(t, m, s, c, op, count, copy, phase, fetched, dyadic, since[0], since[1], row[D_STAMP])
     row[D_COUNT] = 0
-
-
-# Ages

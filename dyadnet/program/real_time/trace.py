@@ -1,7 +1,7 @@
-"""What one host did in one relaxation in real time: what it read before each update, and when it made it.
+"""Traces of real time: what one host read before each update of a relaxation, and when it made the update.
 
-An update is known by its number in the relaxation, counted from 1. A message is known by its channel and the number of
-the update that it tells of. A host's channels are numbered as in its arena; see `dyadnet.program.arena.seen`.
+An update is identified by its number in the relaxation, counted from 1. A message is identified by its channel and the
+number of the update that sent it. A host's channels are numbered as in its arena; see `dyadnet.program.arena.seen`.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from dyadnet.program.lane import Lane
 _WHOLE = np.dtype("<i8")
 _FIELDS = 6
 MOST = 2**31
-"""Bytes that what a host did in one relaxation may take."""
+"""Largest size of a host's trace of one relaxation, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class HostTrace:
-    """What one host did.
+    """The trace of one host in one relaxation.
 
     Attributes
     ----------
     blocks
-        Of the host, in block order.
+        Blocks of the host, in block order.
     weights, states
         A checksum of each block's parameters at the beginning, and of its A, D and (m, d) at the end.
     span
-        Over which prospective neurons took differences, in nanoseconds.
+        Span over which prospective neurons took differences, in nanoseconds.
     rows
         What was read, held and updated, in order: shape (rows, `TR_WIDTH`); see `dyadnet.program.tables`.
     """
@@ -48,8 +48,8 @@ class HostTrace:
     rows: NDArray[np.int64]
 
     def packed(self) -> bytes:
-        """As a file carries it; `unpacked` reads it back."""
-        # Column by column, numbers are alike and take little room.
+        """Serialise the trace for a file; `unpacked` reads it back."""
+        # Differences of columns contain similar numbers and compress well.
         columns = np.ascontiguousarray(np.diff(self.rows, axis=0, prepend=0).T, dtype=_WHOLE).tobytes()
         fields = [
             list(self.blocks),
@@ -63,12 +63,12 @@ class HostTrace:
 
 
 class TraceRecorder:
-    """Writes a script while its host runs.
+    """Collects a host's trace while it runs.
 
     Parameters
     ----------
     lane
-        Of the host.
+        Lane of the host.
     """
 
     def __init__(self, lane: Lane) -> None:
@@ -77,11 +77,11 @@ class TraceRecorder:
         self._rows: list[NDArray[np.int64]] = []
 
     def take(self) -> None:
-        """Take over what was written down."""
+        """Take over the rows that were recorded since the last call."""
         self._rows.append(self._lane.recorded())
 
     def script(self) -> HostTrace:
-        """What was written by the end."""
+        """Return the complete trace at the end."""
         self.take()
         return HostTrace(
             tuple(block.name for block in self._lane.blocks),
@@ -93,12 +93,12 @@ class TraceRecorder:
 
 
 def weights_of(lane: Lane) -> tuple[int, ...]:
-    """A checksum of each block's parameters."""
+    """Return a checksum of each block's parameters."""
     return tuple(_checksum(block.parameters().values()) for block in lane.blocks)
 
 
 def states_of(lane: Lane) -> tuple[int, ...]:
-    """A checksum of each block's A, D and (m, d)."""
+    """Return a checksum of each block's A, D and (m, d)."""
     numbers = range(len(lane.blocks))
     return tuple(
         _checksum((lane.array(number, c.B_A), lane.array(number, c.B_D), lane.streams(number))) for number in numbers
@@ -114,17 +114,17 @@ def _checksum(arrays: Iterable[NDArray[Any]]) -> int:
 
 
 def unpacked(data: bytes, phases: int) -> HostTrace:
-    """The script that `packed` made, checked.
+    """Deserialise and validate a trace that `packed` made.
 
     Parameters
     ----------
     phases
-        That the relaxation has.
+        Number of phases of the relaxation.
 
     Raises
     ------
     TraceError
-        If it is anything else.
+        If the data are anything else.
     """
     try:
         fields = msgpack.unpackb(data)
@@ -149,7 +149,7 @@ def unpacked(data: bytes, phases: int) -> HostTrace:
 
 
 def _rows(count: Any, packed: Any) -> NDArray[np.int64]:
-    """The rows of a script, of which no more is unpacked than there may be."""
+    """Return the rows of a trace; no more bytes are decompressed than a valid trace may have."""
     check(type(count) is int and 0 < count <= MOST // (8 * c.TR_WIDTH), "it has too many rows")
     check(type(packed) is bytes, "rows are missing")
     size = 8 * c.TR_WIDTH * count
@@ -163,12 +163,12 @@ def _rows(count: Any, packed: Any) -> NDArray[np.int64]:
 
 
 def check(holds: object, why: str) -> None:
-    """Refuse a trace unless something holds.
+    """Raise an error unless a condition holds.
 
     Raises
     ------
     TraceError
-        With the reason.
+        With the given reason.
     """
     if not holds:
         raise TraceError(why)

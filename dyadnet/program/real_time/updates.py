@@ -1,11 +1,12 @@
-"""Real time, compiled: a process's blocks update together whenever something has come, and wait for nobody.
+"""Compiled updates in real time: a process updates its blocks together when a message has come, and waits for no other.
 
-An update moves by 1 − e^(−Δt/T) of the way, Δt being the time since the one before: exact for inputs that stay the same
-meanwhile. Before it, of every channel the newest complete message is read; what was sent between is overtaken. Whoever
-writes a ring says first which update it is about to write, so that a reader knows whether what it has read was whole.
+An update moves by 1 − e^(−Δt/T) of the way, where Δt is the time since the previous update. This is exact for inputs
+that stay constant meanwhile. Before an update, the newest complete message of every channel is read; messages sent in
+between are overtaken. The writer of a ring first announces which update it is about to write, so that a reader can
+check whether what it has read was complete.
 
-The executor is that of virtual time: an update is a list of events, `FIRE` for every block here, and `TICK`. Numbers of
-updates take the place of ticks.
+The executor is that of virtual time: an update is a list of events, `FIRE` for every block of this process, and `TICK`.
+Numbers of updates take the place of ticks.
 """
 
 from __future__ import annotations
@@ -74,16 +75,16 @@ from dyadnet.program.views import memory, tables
 from dyadnet.program.views import state as lane_state
 
 SOONEST, LATEST = 1_000_000, 50_000_000
-"""Nanoseconds after which a process updates though nothing has come: T/8, within these."""
+"""Limits, in nanoseconds, of the time T/8 after which a process updates even if no message has come."""
 SMOOTHED = 4.0
-"""Delays over which δ is averaged while it is followed."""
+"""Time constant of the running average of δ, in multiples of δ."""
 UNEVEN = 1.5
-"""Times δ that the age of one channel may be before T follows."""
+"""T grows only once the averaged largest age exceeds this multiple of the δ for which T was chosen."""
 
 
 @compiled
 def run_freely(tables_, memory_, state_, like, until, longest, waited, words, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Update until an update is reached, the phase is over, or somebody wants to look around.
+    """Make updates until update `until`, until the phase is over, or for `longest` nanoseconds.
 
     Parameters
     ----------
@@ -94,15 +95,15 @@ def run_freely(tables_, memory_, state_, like, until, longest, waited, words, ro
     longest
         Nanoseconds after which to return.
     waited
-        Of one number: nanoseconds during which nothing had come are added.
+        Array of one number, to which the nanoseconds are added during which no message had come.
     words, room
         Scratch; see `dyadnet.program.advance.advance`.
 
     Returns
     -------
     int
-        `OVER`, as `REG_VERDICT` says; `DONE` at `until`; `LOOK` after `longest`, or once the trace is to be taken; or
-        what `dyadnet.program.executor.run` needs Python for.
+        `OVER`, as `REG_VERDICT` says; `DONE` at `until`; `LOOK` after `longest`, or when the recorded trace must be
+        taken; or a reason to call Python, from `dyadnet.program.executor.run`.
     """
     t, m, s = tables(tables_), memory(memory_, like), lane_state(state_)
     reg = s.reg
@@ -125,7 +126,7 @@ def run_freely(tables_, memory_, state_, like, until, longest, waited, words, ro
 
 @compiled
 def rows_of_trace(t):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The most that one update writes into a trace."""
+    """Return the largest number of rows that one update writes into a trace."""
     total = 4
     for c in range(t.channels.shape[0]):
         total += 2 * LINE + 2 * t.blocks[t.channels[c, C_SOURCE], B_DEPTH]
@@ -134,7 +135,7 @@ def rows_of_trace(t):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _await(t, m, s, deadline, waited, words, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Wait until something has come, or until it is time to move on; False at the deadline."""
+    """Wait until a message has come, or until it is time for an update; return False at the deadline."""
     reg = s.reg
     began = now(room)
     patience = min(max(int(s.real[F_TIME] / 8), SOONEST), LATEST)
@@ -144,7 +145,7 @@ def _await(t, m, s, deadline, waited, words, room):  # type: ignore[no-untyped-d
         if moment >= deadline:
             waited[0] += moment - began
             return False
-        # Who reads first states must have read them before they are written over.
+        # Initial states must have been read by all readers before they are overwritten.
         first = not _may_write(t, s)
         if not first and (reg[REG_TICK] == 0 or _has_come(t, s) or moment >= _due(t, m, s, reg[REG_NOW] + patience)):
             waited[0] += moment - began
@@ -158,7 +159,7 @@ def _await(t, m, s, deadline, waited, words, room):  # type: ignore[no-untyped-d
             if host != reg[REG_HOST] and count < words.shape[1]:
                 words[0, count], words[1, count] = s.words[host], load(s.words[host])
                 count += 1
-        # Looked at once more: what came before it was noted wakes nobody.
+        # Check once more: an announcement from before the words were noted wakes no sleeper.
         if not first and _has_come(t, s):
             continue
         left = deadline - moment if first else min(deadline, _due(t, m, s, reg[REG_NOW] + patience)) - moment
@@ -170,7 +171,7 @@ def _await(t, m, s, deadline, waited, words, room):  # type: ignore[no-untyped-d
 
 @compiled
 def _may_write(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether the next update writes over no first state that somebody may still read."""
+    """Whether the next update overwrites no initial state that may still be read."""
     tick = s.reg[REG_TICK] + 1
     if t.own[3] == 1:
         return True
@@ -182,7 +183,7 @@ def _may_write(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _has_come(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether another process has told something that was not looked at."""
+    """Whether another process has announced an update that has not been read."""
     for c in range(t.channels.shape[0]):
         source = t.channels[c, C_SOURCE]
         crosses = t.channels[c, C_TARGET] < t.own[0] and source >= t.own[0] and t.channels[c, C_LINE] < 0
@@ -193,7 +194,7 @@ def _has_come(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _due(t, m, s, latest):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """When the next message arrives that is under way, or may be put under way; at the latest `latest`."""
+    """Return when the next message under way arrives, or when one may be put under way; at most `latest`."""
     for c in range(t.channels.shape[0]):
         when = t.channels[c, C_LINE_WHEN]
         if when < 0 or t.channels[c, C_TARGET] >= t.own[0]:
@@ -208,7 +209,7 @@ def _due(t, m, s, latest):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _begin_update(t, m, s, moment):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Read what has come, and write down the events of the next update."""
+    """Read what has come, and schedule the events of the next update."""
     reg = s.reg
     tick = reg[REG_TICK] + 1
     reg[REG_INTERVAL] = max(moment - reg[REG_NOW], 1)
@@ -226,12 +227,12 @@ def _begin_update(t, m, s, moment):  # type: ignore[no-untyped-def]  # pragma: n
 
 @apart
 def begin_events(t, m, s, some, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write down the events of an update, `REG_INTERVAL` after the one before.
+    """Schedule the events of an update, `REG_INTERVAL` after the previous one.
 
     Parameters
     ----------
     some
-        Blocks that update; if there are none, all of this process.
+        Blocks that update; if empty, all blocks of this process.
     """
     reg = s.reg
     reg[REG_EVENTS] = reg[REG_PC] = 0
@@ -250,7 +251,7 @@ def begin_events(t, m, s, some, tick):  # type: ignore[no-untyped-def]  # pragma
 
 @compiled
 def _spread(t, m, s, b, step):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """1 − e^(−Δt/Tᵢ) of each neuron, whose rate T/Tᵢ lies at `B_RATES`."""
+    """Write 1 − e^(−Δt/Tᵢ) for each neuron, whose rate T/Tᵢ lies at `B_RATES`."""
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
     eta, rates = t.blocks[b, B_ETA], t.blocks[b, B_RATES]
     number = m.X.dtype.type
@@ -262,9 +263,9 @@ def _spread(t, m, s, b, step):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @compiled
 def _note_ages(t, s, moment):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Count how old what is read is, of each process that these blocks hear, this one included; and note δ.
+    """Count the ages of messages from each process that these blocks hear, this one included; and record δ.
 
-    For δ half of Δt is added: so long, on average, it will have been read before a neuron has moved by it.
+    δ is the age plus Δt/2: on average, a message will have been read for that long before it has moved a neuron.
     """
     hosts, own, interval = t.own[3], s.reg[REG_HOST], s.reg[REG_INTERVAL]
     for host in range(hosts):
@@ -273,7 +274,7 @@ def _note_ages(t, s, moment):  # type: ignore[no-untyped-def]  # pragma: no cove
         source = t.channels[c, C_SOURCE]
         if t.channels[c, C_TARGET] >= t.own[0]:
             continue
-        # What is read in place was sent with the last update.
+        # A message that is read in place was sent with the last update.
         stamp = s.channels[c, H_STAMP] if t.channels[c, C_HELD] >= 0 else moment - interval
         host = t.blocks[source, B_HOST]
         s.ages[host, A_OLDEST] = min(s.ages[host, A_OLDEST], stamp)
@@ -298,7 +299,7 @@ def _note_ages(t, s, moment):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 @compiled
 def _slow_down(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Let T follow where messages have become far older than they were when it was chosen."""
+    """Increase T if messages have become much older than they were when it was chosen."""
     real = s.real
     if real[F_RATIO] == 0.0:
         return
@@ -310,13 +311,13 @@ def _slow_down(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
         return
     share = -math.expm1(-s.reg[REG_INTERVAL] / (SMOOTHED * real[F_DELAY]))
     real[F_DELAY] += share * (oldest - real[F_DELAY])
-    # One way may be slower than the other, of which only the mean counts.
+    # One direction may be slower than the other, but only the mean of both counts.
     real[F_TIME] = float(int(real[F_RATIO] * max(real[F_CHOSEN], real[F_DELAY] / UNEVEN)))
 
 
 @compiled
 def _bin(value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """In which bin a value is counted; see `dyadnet.numerics.histogram`."""
+    """Return the bin in which a value is counted; see `dyadnet.numerics.histogram`."""
     if not value >= SMALLEST:
         return 0
     return min(1 + int(PER_DECADE * math.log10(value / SMALLEST)), BINS - 1)

@@ -1,1 +1,1 @@
-"""How processes that share memory keep step: words, slots and verdicts, compiled."""
+"""Compiled synchronisation of processes that share memory: words, slots and verdicts."""

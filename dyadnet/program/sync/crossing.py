@@ -1,8 +1,8 @@
-"""What processes of one network read of each other: places in a segment of memory that one of them alone writes.
+"""The layout of shared memory between the processes of a network; each segment has one writer, its host.
 
-Each host of blocks has a segment: for each lane a region with the rings of what its blocks send to blocks elsewhere.
-Where everything lies follows from the network, the settings and who lives where, so that every host knows it of every
-other, and nothing that is read from another is ever an index or a length.
+Each host of blocks has a segment. It has a region for each lane, with the rings of what the host's blocks send to
+blocks on other hosts. The layout follows from the network, the settings and the hosts of all blocks, so that every host
+knows the layout of every other. Nothing that is read from another host is ever used as an index or a length.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from dyadnet.timing.clocks import Periodic
 
 Array = NDArray[Any]
 Key = tuple[str, ...]
-"""Names a place: what it is for, and of which block or of which link (post, pre)."""
+"""Key of an entry: its purpose, then its block or its link (post, pre)."""
 
 ALIGNMENT = 16
-"""Numbers to which offsets in an arena are rounded up."""
+"""Offsets in an arena are rounded up to a multiple of this many numbers."""
 PAGE = 4096
 DEPTH, DEPTH_OF_CHANGES = 8, 32
-"""Updates of a block that others may still read in real time; where some messages are of changes only."""
+"""Depth of a ring in real time, in updates; the second applies if some messages contain changes only."""
 
 
 def whole(numbers: int) -> int:
-    """Rounded up to `ALIGNMENT`."""
+    """Round up to a multiple of `ALIGNMENT`."""
     return -(-numbers // ALIGNMENT) * ALIGNMENT
 
 
 @dataclass
 class Room:
-    """Hands out places in an array that is made once it is known how long it has to be."""
+    """Allocates places in an array that is created later, when its length is known."""
 
     size: int = 0
 
     def take(self, numbers: int) -> int:
-        """Offset of the next so many numbers."""
+        """Reserve room for `numbers` numbers, and return its offset."""
         offset = self.size
         self.size += whole(numbers)
         return offset
@@ -52,16 +52,16 @@ class Room:
 
 @dataclass(frozen=True)
 class Home:
-    """Where a host stands in its network.
+    """The place of a host in its network.
 
     Attributes
     ----------
     index
-        Of this host.
+        Index of this host.
     homes
         Host of every block, in block order.
     incarnation
-        Which life of the network this is; messages from another one are dropped.
+        Number of the network's incarnation; messages from another one are dropped.
     """
 
     index: int
@@ -70,7 +70,7 @@ class Home:
 
     @property
     def hosts(self) -> int:
-        """How many there are."""
+        """The number of hosts."""
         return max(self.homes.values()) + 1
 
     @property
@@ -79,32 +79,32 @@ class Home:
         return [name for name, host in self.homes.items() if host == self.index]
 
     def label(self, host: int) -> str:
-        """A name for a host that a user recognises: its blocks."""
+        """Return a name for a host that a user recognises: its blocks."""
         return "+".join(name for name, home in self.homes.items() if home == host)
 
 
 def by_host(homes: Mapping[str, int]) -> list[list[str]]:
-    """Blocks of every host, by index, in block order."""
+    """Return the blocks of every host, by index, in block order."""
     return [[name for name, host in homes.items() if host == index] for index in range(max(homes.values()) + 1)]
 
 
 class SegmentMemory(Protocol):
-    """The segments of a network's hosts, as one of them has them."""
+    """The segments of a network's hosts, as one of the hosts sees them."""
 
     def arena(self, lane: int, hosts: list[int], private: int) -> Array:
-        """Bytes in a row: a lane's regions of some hosts, and as many of this process's own as asked for."""
+        """Return contiguous bytes: a lane's regions of some hosts, then `private` bytes of this process's own."""
 
     def words(self, lane: int) -> Array:
-        """Address of the word by which each host tells how far a lane has come; then that of what has been carried."""
+        """Addresses of each host's word, which tells its progress in a lane; then of the word of the carriers."""
 
     def boards(self, lane: int) -> Array:
-        """Address of what each host tells of a lane at check ticks."""
+        """Addresses of each host's report on a lane at check ticks."""
 
     def writing(self, lane: int) -> Array:
-        """Address of the number of the update that each host is about to write, in real time."""
+        """Addresses of the number of the update that each host is about to write, in real time."""
 
     def limits(self) -> Array:
-        """Address of the word with which each host loses what it tells this one, on purpose; then of one that is 0."""
+        """Addresses of words that limit on purpose what this process hears of each host; then of a word that is 0."""
 
 
 class Geometry:
@@ -115,7 +115,7 @@ class Geometry:
     config, topology, timing
         The run.
     rows
-        Samples in a lane, at most.
+        Largest number of samples in a lane.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class Geometry:
 
     def __init__(self, config: RunConfig, topology: Topology, timing: Timing, rows: int) -> None:
         self.config, self.topology, self.timing, self.rows = config, topology, timing, rows
-        # Where compartments take turns, what was held at a tick is read once more after it.
+        # If compartments take turns, what was held at a tick is read once more after it.
         self._kept = int(config.dynamics.phases == "in-turn")
         self.itemsize = np.dtype(config.dynamics.dtype).itemsize
         self.free = isinstance(config.dynamics.mode, FreeRunning)
@@ -136,17 +136,17 @@ class Geometry:
             self.efferent[link.pre.name].append(link)
 
     def largest_delay(self, name: str) -> int:
-        """Of any channel of a block, in ticks."""
+        """Return the largest delay of any channel of a block, in ticks."""
         links = [*self.afferent[name], *self.efferent[name]]
         return max((delay_of(self.config.dynamics, link.projection).largest for link in links), default=1)
 
     def period(self, name: str) -> int:
-        """Ticks between two firings, at least."""
+        """Return the smallest number of ticks between two firings."""
         clock = self.timing.clocks[name]
         return clock.period if isinstance(clock, Periodic) else 1
 
     def depth(self, name: str) -> int:
-        """Firings whose messages somebody may still read: the newest, and those within the largest delay."""
+        """Return the depth of a ring: it keeps the newest firing and those within the largest delay."""
         if self.free:
             links = [*self.afferent[name], *self.efferent[name]]
             changes = [self.config.imperfections.channel_of(link.projection.name).send_on_delta for link in links]
@@ -154,19 +154,19 @@ class Geometry:
         return power(1 + -(-(self.largest_delay(name) + self._kept) // self.period(name)))
 
     def slack(self, name: str) -> int:
-        """Ticks by which readers elsewhere may be behind a block that writes over its oldest message."""
+        """Return how many ticks readers on other hosts may lag behind a block that overwrites its oldest message."""
         return (self.depth(name) - 1) * self.period(name) - self.largest_delay(name) - self._kept + 1
 
     def slot(self, width: int) -> int:
-        """Numbers of (m, d) of so many neurons in every row, with their padding."""
+        """Return the size of (m, d) of `width` neurons for all rows, with padding, in numbers."""
         return whole(2 * self.rows * width)
 
     def meta(self, name: str) -> int:
-        """Numbers of the arena that what is written down of a ring's states takes."""
+        """Return the size of the metadata of a ring, in numbers of the arena."""
         return whole(self.depth(name) * 8 * c.M_WIDTH // self.itemsize)
 
     def coarse(self, link: Link) -> bool:
-        """Whether a link's messages are sent coarser than they are computed."""
+        """Whether a link's messages are sent with less precision than they are computed."""
         return bool(self.config.imperfections.channel_of(link.projection.name).coarse)
 
     def reads(self, spec: BlockSlice) -> bool:
@@ -183,7 +183,7 @@ class Region:
     places
         Offsets, in numbers.
     size
-        Numbers, whole pages.
+        Size in numbers; a whole number of pages.
     """
 
     places: dict[Key, int] = field(default_factory=dict)
@@ -191,7 +191,7 @@ class Region:
 
     @classmethod
     def of(cls, geometry: Geometry, home: Home, host: int) -> Region:
-        """What others read of a host."""
+        """Return the layout of what other hosts read of a host."""
         room, places = Room(), dict[Key, int]()
 
         def put(numbers: int, *key: str) -> None:
@@ -223,5 +223,5 @@ class Region:
 
 
 def power(number: int) -> int:
-    """The smallest power of two that is at least this and at least two."""
+    """Return the smallest power of two that is at least `number` and at least two."""
     return max(2, 1 << (number - 1).bit_length())

@@ -1,8 +1,8 @@
-"""Which ticks all processes have come to, and what follows from a check tick, compiled.
+"""Compiled progress of all processes, and verdicts at check ticks.
 
 See `dyadnet.dynamics.stopping`.
 
-Every process works out every verdict by itself: the same numbers, the same rule, the same verdict.
+In virtual time every process computes every verdict itself: from the same numbers, by the same rule.
 """
 
 from __future__ import annotations
@@ -76,20 +76,20 @@ from dyadnet.program.tables import (
 )
 
 AVERAGED = 0.5
-"""Of what a phase has in real time, what passes before (m, d) are averaged, if they are."""
+"""Fraction of a phase's time or updates, in real time, after which (m, d) are averaged, if they are."""
 LEADER = 0
-"""Which host decides in real time, from what all tell."""
+"""The host that decides in real time, from the reports of all hosts."""
 
 
 @compiled
 def stage(t, s, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """What a host's word is, at least, once it has come through a tick; 0: once its first states are there."""
+    """Return the least word of a host that has completed a tick; tick 0 means that its initial states are there."""
     return (s.reg[REG_ROUND] << 32) + t.own[2] + 1 + tick
 
 
 @compiled
 def reached(s, host, least):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether a host's word is at least so much; if not, it is noted what is waited for."""
+    """Whether a host's word is at least `least`; if not, note the host and the word to wait for."""
     if load(s.words[host]) >= least:
         limit = load(s.limits[host])
         if limit == 0 or least <= limit:
@@ -100,7 +100,7 @@ def reached(s, host, least):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def ready(t, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether a block may fire: what it reads of other hosts is there, and what it writes over they have read."""
+    """Whether a block may fire: other hosts have written what it reads, and have read what it overwrites."""
     for k in range(t.blocks[b, B_WAITS], t.blocks[b, B_WAITS_END]):
         if not reached(s, t.waits[k, Y_HOST], stage(t, s, max(tick - t.waits[k, Y_LAG], 0))):
             return False
@@ -109,7 +109,7 @@ def ready(t, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def everybody(t, s, least):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Whether the words of all hosts are at least so much."""
+    """Whether the words of all hosts are at least `least`."""
     for host in range(t.own[3]):
         there = host == s.reg[REG_HOST] or reached(s, host, least)
         if not there:
@@ -119,16 +119,16 @@ def everybody(t, s, least):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def come(t, s, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Tell the others, if there are any, that this host has come through a tick."""
+    """Tell the other hosts, if there are any, that this host has completed a tick."""
     if t.own[3] > 1:
         tell(s.words[s.reg[REG_HOST]], stage(t, s, tick))
 
 
 @compiled
 def report(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Write down what the stop rule asks of the blocks here; largest residuals begin anew.
+    """Report what the stop rule needs of this host's blocks, and reset their largest residuals.
 
-    It is the earliest last firing, the latest over tolerance, the largest residual, and whose that is.
+    The report has the earliest last firing, the latest firing over tolerance, the largest residual and its block.
     """
     fired, over, worst = 2**62, 0, 0
     for b in range(t.own[0]):
@@ -147,7 +147,7 @@ def report(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def judge(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """The verdict at a check tick that everybody has come through; see `dyadnet.dynamics.stopping.StopRule`."""
+    """Return the verdict at a check tick that all hosts have completed; see `dyadnet.dynamics.stopping.StopRule`."""
     reg, real = s.reg, s.real
     fired, over, worst, residual = 2**62, 0, 2**62, -1.0
     for host in range(t.own[3]):
@@ -183,10 +183,10 @@ def judge(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def judge_freely(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """After an update in real time: tell the others how this host is, and learn what follows for all.
+    """Report this host's state after an update in real time, and read the verdict.
 
-    A host is quiet once all its blocks have stayed within tolerance for long enough, and spent once it has had the
-    phase's updates or time. The phase is over once nobody is restless; the first host sees to it.
+    A host is quiet once all its blocks have stayed within tolerance for long enough. It is spent once it has used the
+    phase's updates or time. The phase is over once no host is restless; the first host decides this.
     """
     reg, real = s.reg, s.real
     worst = 0
@@ -227,7 +227,7 @@ def judge_freely(t, s):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def _decide(t, s, phase):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Put down a verdict on the present phase if nobody is restless, or somebody's numbers are no longer finite."""
+    """Write a verdict on the present phase if no host is restless, or if a host's numbers are no longer finite."""
     reg = s.reg
     quiet = True
     restless = False
@@ -238,7 +238,7 @@ def _decide(t, s, phase):  # type: ignore[no-untyped-def]  # pragma: no cover
         board = s.boards[host]
         state = load(board + 8 * J_STATE) - phase
         if not 0 <= state < 8:
-            # It is in another phase.
+            # The host is in another phase.
             state = RESTLESS
         if state == BROKEN:
             verdict = INFINITE

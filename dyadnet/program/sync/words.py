@@ -1,9 +1,9 @@
 """Words by which processes that share memory tell each other how far they have come; compiled.
 
-A word is a whole number of 64 bits that one process alone writes and that never shrinks. It is stored after all that
-it tells of, and whoever has loaded it sees all of that (release and acquire). Whoever has nothing else to do looks a
-few times, lets others run in between, and then sleeps until a word may have changed: by ``futex_waitv`` on several
-words, where the system has it; by ``futex`` on the first; else for a moment. Nobody sleeps longer than it says.
+A word is a 64-bit integer that only one process writes and that never decreases. A process stores it after all data
+that it announces, and a process that has loaded it sees all these data (release and acquire). A waiting process first
+polls a few times and yields the processor in between. Then it sleeps until a word may have changed: by ``futex_waitv``
+on several words, if the system has it; by ``futex`` on the first word; else for a moment. No sleep exceeds its limit.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from numba.extending import intrinsic
 from dyadnet.numerics.kernels import compiled
 
 LOOKS = 50
-"""Looks at what is waited for before sleep, others running in between."""
+"""Number of polls before a sleep; the processor is yielded in between."""
 MOMENT = 50_000
-"""Nanoseconds that are slept where nothing can wake a sleeper."""
+"""Nanoseconds of one sleep if nothing can wake the sleeper."""
 SECOND = 1_000_000_000
 MOST = 64
-"""Words on which one process can sleep at a time."""
+"""Largest number of words on which one process can sleep at a time."""
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
 _WAITV = 449
 _SHORT = 2
-"""FUTEX_32 of ``futex_waitv``: futexes have 32 bits; ours are the lower half of a word."""
+"""The flag FUTEX_32 of ``futex_waitv``: futexes have 32 bits; ours are the lower half of a word."""
 _HALF = 0 if sys.byteorder == "little" else 4
 SLEEPS = sys.platform == "linux" and _FUTEX > 0 and os.environ.get("DYADNET_FUTEX", "1") != "0"
-"""Whether the system can wake a sleeper by a word; the environment variable DYADNET_FUTEX=0 does without."""
+"""Whether the system can wake a sleeper by a word; the environment variable DYADNET_FUTEX=0 disables it."""
 
 _INTEGER = ir.IntType(64)
 
@@ -45,7 +45,7 @@ def _pointer(builder: Any, address: Any) -> Any:
 
 @intrinsic
 def load(typing, address):  # type: ignore[no-untyped-def]
-    """The word at an address; what was stored before it is seen, too."""
+    """Load the word at an address; everything that was stored before the word is visible, too (acquire)."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.load_atomic(_pointer(builder, arguments[0]), "acquire", 8)
@@ -55,7 +55,7 @@ def load(typing, address):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def store(typing, address, value):  # type: ignore[no-untyped-def]
-    """Put a word at an address, after all that was stored before."""
+    """Store a word at an address, after everything that was stored before (release)."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         builder.store_atomic(arguments[1], _pointer(builder, arguments[0]), "release", 8)
@@ -66,7 +66,7 @@ def store(typing, address, value):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def fence(typing):  # type: ignore[no-untyped-def]
-    """Nothing is loaded or stored across this place, in either direction."""
+    """Order all loads and stores: none moves across this point, in either direction."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         builder.fence("seq_cst")
@@ -77,7 +77,7 @@ def fence(typing):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def get(typing, address):  # type: ignore[no-untyped-def]
-    """A whole number at an address."""
+    """Load an integer from an address, without ordering."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.load(_pointer(builder, arguments[0]))
@@ -87,7 +87,7 @@ def get(typing, address):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def put(typing, address, value):  # type: ignore[no-untyped-def]
-    """Write a whole number to an address."""
+    """Store an integer at an address, without ordering."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         builder.store(arguments[1], _pointer(builder, arguments[0]))
@@ -98,7 +98,7 @@ def put(typing, address, value):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def bits(typing, number):  # type: ignore[no-untyped-def]
-    """A float as a whole number of the same bits."""
+    """Return the bits of a float as an integer."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.bitcast(arguments[0], _INTEGER)
@@ -108,7 +108,7 @@ def bits(typing, number):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def number(typing, bits):  # type: ignore[no-untyped-def]
-    """The float of these bits."""
+    """Return the float with these bits."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         return builder.bitcast(arguments[0], ir.DoubleType())
@@ -118,7 +118,7 @@ def number(typing, bits):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def _system(typing, code, a, b, c, d, e, f):  # type: ignore[no-untyped-def]
-    """A call of the system by its number."""
+    """Make a system call by its number."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         kind = ir.FunctionType(_INTEGER, [_INTEGER], var_arg=True)
@@ -128,7 +128,7 @@ def _system(typing, code, a, b, c, d, e, f):  # type: ignore[no-untyped-def]
 
 
 def _of_c(symbol: str, count: int) -> Any:
-    """A function of C that takes so many whole numbers and returns a short one."""
+    """Declare a C function that takes `count` 64-bit integers and returns a 32-bit integer."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         kind = ir.FunctionType(ir.IntType(32), [_INTEGER] * count)
@@ -141,14 +141,14 @@ def _of_c(symbol: str, count: int) -> Any:
 
 
 pause = _of_c("sched_yield", 0)
-"""Let somebody else run."""
+"""Yield the processor to another thread."""
 _clock_gettime = _of_c("clock_gettime", 2)
 _nanosleep = _of_c("nanosleep", 2)
 
 
 @intrinsic
 def _address(typing, array):  # type: ignore[no-untyped-def]
-    """Where an array lies."""
+    """Return the address of an array's data."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -159,12 +159,12 @@ def _address(typing, array):  # type: ignore[no-untyped-def]
 
 @compiled
 def now(room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Nanoseconds of a clock that never goes back.
+    """Return the nanoseconds of a monotonic clock.
 
     Parameters
     ----------
     room
-        Two whole numbers or more.
+        Scratch of two integers or more.
     """
     _clock_gettime(1, _address(room))
     return room[0] * SECOND + room[1]
@@ -172,7 +172,7 @@ def now(room):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def tell(address, value):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Store a word, and wake whoever sleeps on it."""
+    """Store a word, and wake all processes that sleep on it."""
     store(address, value)
     if SLEEPS:
         _system(_FUTEX, address + _HALF, 1, 2**31 - 1, 0, 0, 0)
@@ -180,16 +180,16 @@ def tell(address, value):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 @compiled
 def sleep(addresses, seen, count, longest, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Sleep until one of some words is no longer as it was seen, or some nanoseconds have passed.
+    """Sleep until one of some words differs from its last known value, or until `longest` nanoseconds have passed.
 
     Parameters
     ----------
     addresses, seen
-        Of the words, and what they were.
+        Addresses of the words, and their last known values.
     count
-        How many, at most `MOST`.
+        Number of words, at most `MOST`.
     room
-        Of `ROOM` whole numbers.
+        Scratch of `ROOM` integers.
     """
     if SLEEPS and count > 1:
         for k in range(count):
@@ -199,14 +199,14 @@ def sleep(addresses, seen, count, longest, room):  # type: ignore[no-untyped-def
         deadline = now(room) + longest
         room[2], room[3] = deadline // SECOND, deadline % SECOND
         done = _system(_WAITV, _address(room[4:]), count, 0, _address(room[2:]), 1, 0)
-        # Woken; a signal, a word that has changed already, or the time is over. Else the system has no such call, or
-        # forbids it.
+        # Return if the process was woken, or on a signal, a word that has already changed, or the timeout. Otherwise
+        # the system lacks this call, or forbids it.
         if done >= 0 or _errno() in (4, 11, 110):
             return
     if SLEEPS:
         room[2], room[3] = longest // SECOND, longest % SECOND
         if count > 1:
-            room[2], room[3] = 0, MOMENT
+            room[2], room[3] = 0, min(longest, MOMENT)
         _system(_FUTEX, addresses[0] + _HALF, 0, seen[0] & 0xFFFFFFFF, _address(room[2:]), 0, 0)
         return
     room[2], room[3] = 0, min(longest, MOMENT)
@@ -215,7 +215,7 @@ def sleep(addresses, seen, count, longest, room):  # type: ignore[no-untyped-def
 
 @intrinsic
 def _errno(typing):  # type: ignore[no-untyped-def]
-    """Why the last call of the system failed."""
+    """Return the error number of the last system call."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
         kind = ir.FunctionType(ir.IntType(32).as_pointer(), [])
@@ -230,7 +230,7 @@ ROOM = 4 + 3 * MOST
 
 @compiled
 def wait(address, least, longest, room):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Wait until a word is at least so much, up to some nanoseconds; whether it is."""
+    """Wait until a word is at least `least`, for at most `longest` nanoseconds; return whether it is."""
     for _ in range(LOOKS):
         if load(address) >= least:
             return True
@@ -252,5 +252,5 @@ def wait(address, least, longest, room):  # type: ignore[no-untyped-def]  # prag
 
 
 def own(array: np.ndarray[Any, np.dtype[np.int64]]) -> int:
-    """Address of the first number of an array."""
+    """Return the address of the first number of an array."""
     return int(array.__array_interface__["data"][0])
