@@ -87,6 +87,7 @@ class RayWorkers:
         self._handles: list[ActorHandle[Any]] = []
         self._group: PlacementGroup | None = None
         self._desk: CoordinatorTransport | None = None
+        self._retired: CoordinatorTransport | None = None
         self._serving: RayAnswers | None = None
         self._questions = 0
         blocks = by_host(self.homes)
@@ -206,8 +207,10 @@ class RayWorkers:
         self._places = _within(answers, range(len(self.labels)), START)
         transport = self._config.cluster.transport
         if transport == "fast":
-            if self._desk is not None:
-                self._desk.close()
+            for earlier in (self._desk, self._retired):
+                if earlier is not None:
+                    earlier.close()
+            self._retired = None
             self._desk = fast.desk(self._config, self.homes)
             self._questions = 0
             fast.acquaint(self._desk, self._call, ray.util.get_node_ip_address(), self._config)
@@ -342,8 +345,9 @@ class RayWorkers:
         handles, self._handles = self._handles, []
         for handle in handles:
             _kill(handle)
-        # A thread that still waits for answers notices the end of the actors.
-        self._desk = self._serving = None
+        # A thread that still waits for answers notices the end of the actors. Until then its memory stays mapped.
+        self._retired, self._desk = self._desk or self._retired, None
+        self._serving = None
         self._pulses = {}
         group, self._group = self._group, None
         if group is not None:
