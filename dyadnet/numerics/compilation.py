@@ -16,9 +16,8 @@ import contextlib
 import functools
 import hashlib
 import inspect
-import pickle
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -64,6 +63,15 @@ class StampedLocator:
         return self._stamp
 
 
+def _codes(library: Any) -> Iterator[bytes]:
+    """Yield the code in a library as numba writes it: bytes in nested tuples."""
+    if isinstance(library, bytes):
+        yield library
+    elif isinstance(library, tuple | list):
+        for part in library:
+            yield from _codes(part)
+
+
 class StampedCode(CompileResultCacheImpl):  # type: ignore[misc]
     """Numba's serialiser of compiled code, which writes the stamp into the code file.
 
@@ -78,7 +86,7 @@ class StampedCode(CompileResultCacheImpl):  # type: ignore[misc]
     def reduce(self, data: Any) -> Any:
         """Return what is written: the stamp, the functions that the code calls by symbols, and numba's reduced code."""
         reduced = super().reduce(data)
-        needed = {name.decode() for name in SYMBOL.findall(pickle.dumps(reduced[0]))}
+        needed = {name.decode() for name in SYMBOL.findall(b"\n".join(_codes(reduced[0])))}
         return self.locator.get_source_stamp(), [_apart[name] for name in sorted(needed)], reduced
 
     def rebuild(self, target_context: Any, reduced_data: Any) -> Any:
