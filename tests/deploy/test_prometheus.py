@@ -61,6 +61,7 @@ class Watch:
         self.folder = folder
         self.began = time.time()
         self.types: dict[str, str] = {}
+        self.ended_badly: dict[str, str] = {}
 
     @contextlib.contextmanager
     def running(self, name: str, **sections: Any) -> Iterator[None]:
@@ -69,8 +70,10 @@ class Watch:
         config = RunConfig.read(settings(**{"metrics": metrics, **sections}))
 
         def work() -> None:
-            with contextlib.suppress(DyadnetError):
+            try:
                 dn.train(config, self.folder / name, watcher=Slowly())
+            except DyadnetError as problem:
+                self.ended_badly[name] = str(problem)
 
         thread = threading.Thread(target=work)
         thread.start()
@@ -89,6 +92,7 @@ class Watch:
             if ended:
                 self.types |= self.server.types()
                 left.difference_update(ended)
+            assert not left & self.ended_badly.keys(), self.ended_badly
             return not left
 
         until(over, len(names) * PATIENCE)
