@@ -172,7 +172,7 @@ class Registrations:
 def _registered(found: list[tuple[str, str, Any]], plugins: list[str]) -> Registrations:
     for kind, name, thing in found:
         _REGISTRIES[kind].add(name, thing)
-    PLUGINS[:] = plugins
+    PLUGINS.extend(name for name in plugins if name not in PLUGINS)
     return Registrations()
 
 

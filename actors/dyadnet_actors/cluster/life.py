@@ -65,7 +65,7 @@ class Life:
                 send(other, packet)
             except Exception as problem:
                 label, cause = host.home.label(other), f"{type(problem).__name__}: {problem}"
-                host.fail(f"transport {self._config.cluster.transport!r} took nothing to actor {label}: {cause}")
+                host.fail(f"transport {self._config.cluster.transport!r} could not send to actor {label}: {cause}")
             return len(packet)
 
         if others:
