@@ -34,6 +34,7 @@ from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.lane import Lane
 from dyadnet.program.sync.crossing import Home, SegmentMemory
+from dyadnet.program.team import divide
 from dyadnet.program.views import View
 from dyadnet.timing.alternating import sides
 
@@ -61,7 +62,7 @@ class Group:
     apply
         Applies work to lanes, or to shares of the blocks.
     threads
-        Number of threads that `apply` uses.
+        Number of threads that this process may use: `apply` uses them, or those of a lane's team.
     home
         Assignment of blocks to hosts; `join` must then be called before the first relaxation. Default: all blocks live
         in this process.
@@ -114,7 +115,7 @@ class Group:
         outputs = (number for number, block in enumerate(self._arena.blocks) if block.is_output)
         self._output = next(outputs, None)
         self.layout = Layout(self.topology, self.home.blocks, config.imperfections.counters)
-        self._order = _order(self._arena, self.layout)
+        self._places = _places(self._arena, self.layout)
 
     @property
     def arena(self) -> Arena:
@@ -135,6 +136,11 @@ class Group:
         """Connect to the shared memory of the other hosts."""
         self._segments = segments
         self._make_lanes()
+
+    def close(self) -> None:
+        """End the threads of all lanes."""
+        for lane in self._lanes:
+            lane.close()
 
     # Relaxing
 
@@ -255,7 +261,7 @@ class Group:
         for position, index in enumerate(self.active):
             lane = self._lanes[index]
             place = lane.tick, position == 0, position == last, factor
-            for number in share.blocks.tolist():
+            for number in share.called:
                 called.contrast(lane, number, lane.tick, position == 0, self._gradient)
             calls.gradients(*lane.views, share.blocks, *place, self._gradient, share.scratch)
 
@@ -314,18 +320,20 @@ class Group:
                 found[number, [COLUMN["weight_norm"], COLUMN["update_norm"]]] = block.measured
             if block.agreement is not None:
                 found[number, AGREEMENT] = block.agreement
-        channels = 2 * len(self._arena.links), len(COUNTED)
-        counts, sums = np.zeros(channels, dtype=np.int64), np.zeros((seen, 3), dtype=np.int64)
+        own = len(self._arena.counters)
+        counts = np.zeros((len(self._places), len(COUNTED) + own), dtype=np.int64)
+        sums = np.zeros((seen, 3), dtype=np.int64)
         for lane in lanes:
             table, _, state, _ = lane.views
-            calls.count(table, state, lane.tick, counts, sums)
+            calls.count(table, state, lane.tick, self._places, counts, sums)
+            if own:
+                counts[self._places, len(COUNTED) :] += lane.counted
         found[:, [COLUMN["messages"], COLUMN["values"], COLUMN["stale"]]] = sums[:blocks]
         if self.layout.own:
             for number in range(blocks):
                 states = [_state(lane, number) for lane in lanes]
                 found[number, len(NUMBERS) :] = [metric.of(states) for metric in self.layout.own]
-        own = np.sum([lane.counted for lane in lanes], axis=0)
-        return found, np.concatenate([counts, own], axis=1)[self._order]
+        return found, counts
 
     def leave_own_metrics(self) -> None:
         """Switch off user-defined metrics, for relaxations that belong to no run."""
@@ -411,6 +419,8 @@ class Group:
         dynamics = self.config.dynamics
         tolerance = dynamics.tolerance, dynamics.tolerance_difference
         before: list[Lane | None] = [*self._lanes] or [None] * dynamics.lanes
+        owners = divide(self._arena, self._threads // dynamics.lanes)
+        self.close()
         self._lanes = [
             Lane(
                 self._arena,
@@ -421,6 +431,7 @@ class Group:
                 self._loss,
                 before[index] if dynamics.initial == "previous" else None,
                 self._segments,
+                owners,
             )
             for index in range(dynamics.lanes)
         ]
@@ -454,8 +465,8 @@ class Group:
     def _shares(self) -> list[LaneShare]:
         """Return the blocks, divided so that each thread has about the same amount of work."""
         if not hasattr(self, "_shared"):
-            work = [sum(array.size for array in block.parameters().values()) for block in self._arena.blocks]
-            # Waking a thread costs as much as updating some ten thousand synapses.
+            blocks = self._arena.blocks
+            work = [sum(array.size for array in block.parameters().values()) for block in blocks]
             count = max(min(self._threads, len(work), sum(work) // WORTH_A_THREAD), 1)
             loads = [0] * count
             mine: list[list[int]] = [[] for _ in range(count)]
@@ -463,8 +474,15 @@ class Group:
                 least = loads.index(min(loads))
                 loads[least] += work[number]
                 mine[least].append(number)
-            largest = max(array.size for block in self._arena.blocks for array in block.parameters().values())
-            self._shared = [LaneShare(np.array(sorted(part)), np.zeros(largest, dtype=self.dtype)) for part in mine]
+            largest = max(array.size for block in blocks for array in block.parameters().values())
+            self._shared = [
+                LaneShare(
+                    np.array(sorted(part)),
+                    [number for number in sorted(part) if blocks[number].called],
+                    np.zeros(largest, dtype=self.dtype),
+                )
+                for part in mine
+            ]
         return self._shared
 
 
@@ -475,9 +493,10 @@ def shared_rows(config: RunConfig) -> int:
 
 @dataclass(frozen=True)
 class LaneShare:
-    """The blocks that one thread updates, with scratch memory for the contribution of one lane."""
+    """The blocks that one thread updates, those among them that have synapses in Python, and scratch for one lane."""
 
     blocks: NDArray[np.int64]
+    called: list[int]
     scratch: Array
 
 
@@ -489,13 +508,14 @@ def _state(lane: Lane, number: int) -> BlockState:
     return BlockState(lane.blocks[number].name, lane.rows, A, D, m, d)
 
 
-def _order(arena: Arena, layout: Layout) -> NDArray[np.int64]:
-    """Return the index of the lane's channel for each row of a report."""
-    numbers: dict[tuple[str, str, str], int] = {}
-    for number, link in enumerate(arena.links):
-        numbers[link.pre.name, link.post.name, "state"] = 2 * number
-        numbers[link.post.name, link.pre.name, "feedback"] = 2 * number + 1
-    return np.array([numbers[channel] for channel in layout.channels], dtype=np.int64)
+def _places(arena: Arena, layout: Layout) -> NDArray[np.int64]:
+    """Return the row of a report for each of a lane's channels."""
+    rows: dict[tuple[str, str, str], int] = {channel: row for row, channel in enumerate(layout.channels)}
+    found: list[int] = []
+    for link in arena.links:
+        pre, post = link.pre.name, link.post.name
+        found += rows[pre, post, "state"], rows[post, pre, "feedback"]
+    return np.array(found, dtype=np.int64)
 
 
 def _maxima(columns: Sequence[Array]) -> Array:

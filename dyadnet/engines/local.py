@@ -183,6 +183,7 @@ class LocalEngine:
 
     def close(self) -> None:
         """Stop the threads and restore the thread limits of BLAS."""
+        self.group.close()
         self._pool.shutdown()
         self._blas.restore_original_limits()
 

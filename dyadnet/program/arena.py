@@ -262,7 +262,37 @@ class Arena:
             np.concatenate([np.zeros(0, dtype=np.int64), *self._plans]),
             np.array([len(self.blocks), own, most, self.home.hosts], dtype=np.int64),
             waits,
+            self._incoming(blocks, links, channels, axons),
         )
+
+    def _incoming(self, blocks: Array, links: Array, channels: Array, axons: Sequence[int]) -> Array:
+        """Return what each block of this process reads when it fires; see `I_LINK` in `dyadnet.program.tables`."""
+        found: list[Array] = [np.zeros((0, c.I_WIDTH), dtype=np.int64)]
+        blocks[:, [c.B_INCOMING, c.B_INCOMING_END]] = 0
+        first = 0
+        for row in blocks[: len(self.blocks)]:
+            afferent = np.arange(*row[[c.B_LINKS, c.B_LINKS_END]])
+            efferent = np.array(axons[row[c.B_AXONS] : row[c.B_AXONS_END]], dtype=np.int64)
+            link = np.concatenate([afferent, efferent])
+            up = np.arange(len(link)) < len(afferent)
+            channel = channels[2 * link + ~up]
+            width = blocks[links[link, np.where(up, c.L_PRE, c.L_POST)], c.B_SIZE]
+            held, fused = channel[:, c.C_HELD], links[link, c.L_FUSED] == 1
+            # Prospective neurons and noisy reads keep their products, so each link needs one.
+            alone = row[c.B_SIZE] == 1 and row[c.B_NOISE] < 0 and row[c.B_CORRECTION] < 0
+            summed = (width == 1) & (links[link, c.L_CALLED] != 1) & (links[link, c.L_PLAN] < 0) & alone
+            direct = np.where(up, fused | summed, fused & (held < 0))
+            source = channel[:, c.C_SOURCE]
+            shared = (held < 0) & (channel[:, c.C_RING] == blocks[source, c.B_RING]) & (channel[:, c.C_FRESH] != 1)
+            reads = np.empty((len(link), c.I_WIDTH), dtype=np.int64)
+            reads[:, c.I_LINK], reads[:, c.I_UP], reads[:, c.I_SIZE] = link, up, width
+            reads[:, c.I_WEIGHTS] = np.where(direct, links[link, c.L_WEIGHTS], NONE)
+            reads[:, c.I_SOURCE], reads[:, c.I_HELD] = np.where(shared, source, NONE), held
+            reads[:, c.I_DELAY] = channel[:, c.C_DELAY]
+            found.append(reads)
+            row[c.B_INCOMING], row[c.B_INCOMING_END] = first, first + len(reads)
+            first += len(reads)
+        return np.concatenate(found)
 
     def _waits(self, blocks: Array, links: Array, channels: Array, axons: Sequence[int]) -> Array:
         """Return the hosts that each block waits for before it fires, and by how many ticks these may lag behind."""
@@ -553,9 +583,10 @@ class Arena:
             blocks[number, c.B_OUT] = len(outgoing)
             outgoing += [channel for channel in out.tolist() if channels[channel, c.C_HELD] >= 0]
             blocks[number, c.B_OUT_END] = len(outgoing)
-        waits = self._waits(blocks, links, channels, actual.axons.tolist())
+        axons = actual.axons.tolist()
         return actual._replace(
-            waits=waits,
+            waits=self._waits(blocks, links, channels, axons),
+            incoming=self._incoming(blocks, links, channels, axons),
             blocks=blocks,
             real=real,
             links=links,

@@ -7,7 +7,7 @@ from dyadnet.numerics.elementwise import CALLED_ACTIVATION, activate, copied
 from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.channels import carries, multiplied
 from dyadnet.program.drives import held, state_of
-from dyadnet.program.executor import feedback, note
+from dyadnet.program.firing import feedback, note
 from dyadnet.program.products import enter, forget_switches, onward
 from dyadnet.program.prospective import forget
 from dyadnet.program.sync.verdicts import come, everybody, reached, stage
@@ -24,8 +24,10 @@ from dyadnet.program.tables import (
     B_BIASES,
     B_CALLED,
     B_CALLED_INPUT,
+    B_COARSE,
     B_D,
     B_DEPTH,
+    B_FUSED,
     B_GAIN,
     B_HOST,
     B_INPUT,
@@ -91,6 +93,7 @@ from dyadnet.program.tables import (
     REG_ROUND,
     REG_ROWS,
     REG_SCRATCH,
+    REG_SERIAL,
     REG_SIDE,
     REG_STAGE,
     REG_TICK,
@@ -118,6 +121,7 @@ def reset(s):  # type: ignore[no-untyped-def]  # pragma: no cover
     s.reg[REG_FREE] = s.free.shape[0]
     s.reg[REG_TICK] = s.reg[REG_EVENTS] = s.reg[REG_PC] = s.reg[REG_STAGE] = s.reg[REG_BLOCK] = 0
     s.reg[REG_PHASE] = s.reg[REG_SIDE] = 0
+    s.reg[REG_SERIAL] += 1
     s.reg[REG_AVERAGE] = s.reg[REG_MERGES] = -1
     s.reg[REG_CHECK] = FAR
     s.reg[REG_CHECKS] = 0
@@ -151,11 +155,11 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
                 if not everybody(t, s, s.reg[REG_ROUND] << 32):
                     return BLOCKED
                 forget(t, m)
-                for channel in range(t.channels.shape[0]):
-                    when = t.channels[channel, C_LINE_WHEN]
-                    for k in range(LINE if when >= 0 else 0):
-                        m.when[when + k * D_WIDTH + D_COUNT] = 0
-                for link in range(t.own[1]):
+                for k in range(t.outgoing.shape[0]):
+                    when = t.channels[t.outgoing[k], C_LINE_WHEN]
+                    for place in range(LINE if when >= 0 else 0):
+                        m.when[when + place * D_WIDTH + D_COUNT] = 0
+                for link in range(t.own[1] if t.plans.shape[0] > 0 else 0):
                     forget_switches(t, m, s, link)
                 for own in range(t.own[0]):
                     first = t.blocks[own, B_META]
@@ -180,14 +184,12 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
         if t.own[3] > 1:
             tell(s.words[s.reg[REG_HOST]], (s.reg[REG_ROUND] << 32) + s.reg[REG_BLOCK])
     come(t, s, 0)
-    for c in range(t.channels.shape[0]):
-        source = t.channels[c, C_SOURCE]
-        lacking = t.channels[c, C_HELD] >= 0 and source >= t.own[0]
-        if lacking and not reached(s, t.blocks[source, B_HOST], stage(t, s, 0)):
+    for k in range(t.outgoing.shape[0]):
+        source = t.channels[t.outgoing[k], C_SOURCE]
+        if source >= t.own[0] and not reached(s, t.blocks[source, B_HOST], stage(t, s, 0)):
             return BLOCKED
-    for c in range(t.channels.shape[0]):
-        if t.channels[c, C_HELD] >= 0:
-            _hold_first(t, m, s, c)
+    for k in range(t.outgoing.shape[0]):
+        _hold_first(t, m, s, t.outgoing[k])
     return DONE
 
 
@@ -288,12 +290,12 @@ def _announce(t, m, s, b):  # type: ignore[no-untyped-def]  # pragma: no cover
     note(t, s, b, 0)
     state = state_of(t, s, b)
     rows, n = s.reg[REG_ROWS], t.blocks[b, B_SIZE]
-    for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
+    for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END] if t.blocks[b, B_COARSE] else t.blocks[b, B_AXONS]):
         c = 2 * t.axons[k]
         if t.channels[c, C_COARSE]:
             copied(X, state, t.channels[c, C_RING], rows * n)
             _remember(t, m, s, c, state, True)
-    for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
+    for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS] if t.blocks[b, B_FUSED] else t.blocks[b, B_LINKS_END]):
         feedback(t, m, s, link, 0)
         if not t.links[link, L_FIXED_CACHE]:
             continue

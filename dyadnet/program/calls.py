@@ -61,9 +61,9 @@ def gradients(t, m, s, like, blocks, stop, first, last, factor, G, scratch):  # 
 
 
 @compiled
-def count(t, s, stop, counts, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
+def count(t, s, stop, places, counts, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
     """See `dyadnet.program.learning.count`."""
-    learning.count(tables(t), state(s), stop, counts, blocks)
+    learning.count(tables(t), state(s), stop, places, counts, blocks)
 
 
 @compiled

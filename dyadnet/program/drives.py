@@ -9,16 +9,14 @@ from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.channels import drawn, read_noise
 from dyadnet.program.products import chooses, onward, planned_noise
 from dyadnet.program.tables import (
-    B_AXONS,
-    B_AXONS_END,
-    B_CORRECTION,
     B_DEPTH,
+    B_INCOMING,
+    B_INCOMING_END,
     B_INPUT,
     B_KEY_NUDGE,
     B_KEY_READ,
-    B_LINKS,
-    B_LINKS_END,
     B_LOSS,
+    B_META,
     B_NOISE,
     B_NUDGE,
     B_PLAN,
@@ -39,11 +37,16 @@ from dyadnet.program.tables import (
     H_DIFFERENCE_SINCE,
     H_MEAN_SINCE,
     H_TICK,
+    I_DELAY,
+    I_HELD,
+    I_LINK,
+    I_SIZE,
+    I_SOURCE,
+    I_UP,
+    I_WEIGHTS,
     K_CHOSEN,
     K_DIFFERENCE,
     K_MEAN,
-    L_CALLED,
-    L_FUSED,
     L_KEY_FORWARD,
     L_NOISE,
     L_PLAN,
@@ -65,6 +68,7 @@ from dyadnet.program.tables import (
     REG_ROWS,
     REG_RUN,
     REG_RUN_END,
+    REG_SERIAL,
     REG_SIDE,
     RUN,
     S_COUNT,
@@ -130,8 +134,6 @@ def forward(t, m, s, link, tick):  # type: ignore[no-untyped-def]  # pragma: no 
         Whether there are differences, and the offset of the held message.
     """
     at, difference, mean_since, difference_since, _ = held(t, s, 2 * link, tick)
-    if t.links[link, L_FUSED]:
-        return difference, at
     k = s.links[link]
     pre, post = t.links[link, L_PRE], t.links[link, L_POST]
     rows, width, size = s.reg[REG_ROWS], t.blocks[pre, B_SIZE], t.blocks[post, B_SIZE]
@@ -201,24 +203,39 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
         else:
             read_noise(t, m.inputs, 0, s.draw, key, at, 1, rows, fan, n, scale, out, 1.0)
         means = _term(s, 0, means, noise, 1.0)
-    # Prospective neurons keep their products, so each link needs one.
-    single = n == 1 and not reads and t.blocks[b, B_CORRECTION] < 0
+    single = n == 1
     open_ = -1
-    for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
-        width, w, kappa = t.blocks[t.links[link, L_PRE], B_SIZE], t.links[link, L_WEIGHTS], t.kappa[link]
-        if single and width == 1 and not t.links[link, L_CALLED] and t.links[link, L_PLAN] == NONE:
-            if open_ >= 0 and t.kappa[open_] != kappa:
-                means, differences = _close(t, s, open_, False, means, differences)
-                open_ = -1
-            x, difference, _, _, _ = held(t, s, 2 * link, tick)
-            if open_ < 0:
-                open_ = link
-                _open(s)
-            _synapse(s, x, rows, w, True, difference)
-            continue
-        if open_ >= 0:
-            means, differences = _close(t, s, open_, False, means, differences)
+    upward = True
+    for k in range(t.blocks[b, B_INCOMING], t.blocks[b, B_INCOMING_END]):
+        r = t.incoming[k]
+        link, width, w, up = r[I_LINK], r[I_SIZE], r[I_WEIGHTS], r[I_UP] == 1
+        kappa = t.kappa[link]
+        alone = single and width == 1 and w >= 0
+        if open_ >= 0 and not (alone and up == upward and kappa == t.kappa[open_]):
+            means, differences = _close(t, s, open_, not upward, means, differences)
             open_ = -1
+        if w >= 0:
+            x, difference, _ = read(t, s, r, tick)
+            mean = up or kappa != 0.0
+            if alone:
+                if open_ < 0:
+                    open_, upward = link, up
+                    _open(s)
+                _synapse(s, x, rows, w, mean, difference)
+                continue
+            if mean:
+                means = _product_term(s, 0, means, x, 1.0, w, width, not up, 1.0 if up else kappa)
+            if difference:
+                factor = kappa if up else 1.0
+                differences = _product_term(s, 1, differences, x + rows * width, factor, w, width, not up, 1.0)
+            continue
+        if not up:
+            x, difference, _, _, _ = held(t, s, 2 * link + 1, tick)
+            if kappa != 0.0:
+                means = _term(s, 0, means, x, 1.0)
+            if difference:
+                differences = _term(s, 1, differences, x + size, 1.0)
+            continue
         difference, x = forward(t, m, s, link, tick)
         product = t.links[link, L_PRODUCT]
         if reads:
@@ -232,49 +249,11 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
             else:
                 read_noise(t, X, x, s.draw, key, at, streams, rows, width, n, scale, out, 1.0)
             product = noisy
-        if t.links[link, L_FUSED]:
-            means = _product_term(s, 0, means, x, 1.0, w, width, False, 1.0)
-            if difference:
-                differences = _product_term(s, 1, differences, x + rows * width, kappa, w, width, False, 1.0)
-            continue
         means = _term(s, 0, means, product, 1.0)
         if difference:
             differences = _term(s, 1, differences, product + size, kappa)
     if open_ >= 0:
-        means, differences = _close(t, s, open_, False, means, differences)
-        open_ = -1
-    for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
-        link = t.axons[k]
-        c, kappa = 2 * link + 1, t.kappa[link]
-        x, difference, _, _, _ = held(t, s, c, tick)
-        if not t.links[link, L_FUSED] or t.channels[c, C_HELD] >= 0:
-            if open_ >= 0:
-                means, differences = _close(t, s, open_, True, means, differences)
-                open_ = -1
-            if kappa != 0.0:
-                means = _term(s, 0, means, x, 1.0)
-            if difference:
-                differences = _term(s, 1, differences, x + size, 1.0)
-            continue
-        width, w = t.blocks[t.links[link, L_POST], B_SIZE], t.links[link, L_WEIGHTS]
-        if single and width == 1:
-            if open_ >= 0 and t.kappa[open_] != kappa:
-                means, differences = _close(t, s, open_, True, means, differences)
-                open_ = -1
-            if open_ < 0:
-                open_ = link
-                _open(s)
-            _synapse(s, x, rows, w, kappa != 0.0, difference)
-            continue
-        if open_ >= 0:
-            means, differences = _close(t, s, open_, True, means, differences)
-            open_ = -1
-        if kappa != 0.0:
-            means = _product_term(s, 0, means, x, 1.0, w, width, True, kappa)
-        if difference:
-            differences = _product_term(s, 1, differences, x + rows * width, 1.0, w, width, True, 1.0)
-    if open_ >= 0:
-        means, differences = _close(t, s, open_, True, means, differences)
+        means, differences = _close(t, s, open_, not upward, means, differences)
     beta = s.real[F_BETA]
     if beta != 0.0 and t.blocks[b, B_LOSS] != NO_LOSS:
         nudge = t.blocks[b, B_NUDGE]
@@ -288,6 +267,28 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
             means = _term(s, 0, means, nudge + size, -beta)
             differences = _term(s, 1, differences, nudge, -beta)
     return means, differences
+
+
+@compiled
+def read(t, s, r, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return where that lies which is held of `r`, a row of `Tables.incoming`; whether it has differences; its tick."""
+    source, up = r[I_SOURCE], r[I_UP] == 1
+    if source < 0:
+        c = 2 * r[I_LINK] + (0 if up else 1)
+        if r[I_HELD] >= 0:
+            return r[I_HELD], s.channels[c, H_DIFFERENCE] == 1, s.channels[c, H_TICK]
+        x, difference, _, _, sent = held(t, s, c, tick)
+        return x, difference, sent
+    # All readers of a state find the same, so each thread looks it up once.
+    seen, at = s.seen[source], max(tick - r[I_DELAY], 0)
+    key = (s.reg[REG_SERIAL] << 32) + at
+    if seen[0] != key:
+        count = s.fired_by[source, at & (s.fired_by.shape[1] - 1)] if at > 0 else 0
+        slot = count & (t.blocks[source, B_DEPTH] - 1)
+        meta = s.meta[t.blocks[source, B_META] + slot]
+        seen[0], seen[1] = key, t.blocks[source, B_RING] + slot * t.blocks[source, B_RING_SLOT]
+        seen[2], seen[3] = meta[M_DYADIC], meta[M_TICK]
+    return seen[1], seen[2] == 1 and (not up or t.kappa[r[I_LINK]] != 0.0), seen[3]
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,8 +27,10 @@ from dyadnet.program.beginning import begin
 from dyadnet.program.executor import run
 from dyadnet.program.neurons import CHUNK
 from dyadnet.program.sync.crossing import SegmentMemory as Segments
+from dyadnet.program.sync.crossing import whole
 from dyadnet.program.sync.words import own, tell
 from dyadnet.program.tables import Memory, State, Tables
+from dyadnet.program.team import Team, lines
 from dyadnet.program.views import View
 
 Array = NDArray[Any]
@@ -66,6 +69,8 @@ class Lane:
         The lane that this one replaces.
     segments
         Memory that this process shares with others; None if there is none.
+    owners
+        The thread of each block, if several execute this lane's events; see `dyadnet.program.team.divide`.
 
     Attributes
     ----------
@@ -87,6 +92,7 @@ class Lane:
         loss: Loss,
         before: Lane | None = None,
         segments: Segments | None = None,
+        owners: NDArray[np.int64] | None = None,
     ) -> None:
         self.arena = arena
         self.blocks = arena.blocks
@@ -99,8 +105,10 @@ class Lane:
         row, a, d = (np.zeros(CHUNK, dtype=dtype) for _ in range(3))
         nothing = np.zeros(0, dtype=dtype)
         # Memory that no relaxation touches stays unallocated.
+        threads = 1 if owners is None else int(owners.max()) + 1
+        scratch = whole(2 * arena.rows * max(spec.size for spec in arena.specs))
         if segments is None:
-            memory = np.empty(arena.numbers * dtype.itemsize, dtype=np.uint8)
+            memory = np.empty((arena.numbers + (threads - 1) * scratch) * dtype.itemsize, dtype=np.uint8)
             # The words by which this process would report to others.
             self._told = np.zeros(1 + 2 * c.J_WIDTH, dtype=np.int64)
             words, boards = np.array([[own(self._told)], [own(self._told) + 8]])
@@ -156,6 +164,7 @@ class Lane:
             np.zeros((2 * arena.widest, 2), dtype=np.int64),
             np.zeros((2 * arena.widest, 2)),
             np.zeros(STATE, dtype=np.uint64),
+            np.zeros((blocks, 4), dtype=np.int64),
             words,
             boards,
             limits,
@@ -164,11 +173,13 @@ class Lane:
             np.zeros((arena.home.hosts if arena.geometry.free else 0, c.A_WIDTH), dtype=np.int64),
             np.zeros(arena.home.hosts),
             np.zeros((c.AHEAD, len(arena.ahead)), dtype=np.int64),
+            np.zeros(blocks, dtype=np.int64) if owners is None else owners,
+            lines(threads),
             np.zeros((0, c.TR_WIDTH), dtype=np.int64),
         )
         reg, real = self.state.reg, self.state.real
         reg[c.REG_LANE], reg[c.REG_SCRATCH], reg[c.REG_HOST] = index, arena.scratch, arena.home.index
-        reg[c.REG_REAL] = arena.geometry.free
+        reg[c.REG_REAL], reg[c.REG_TEAM] = arena.geometry.free, threads
         real[c.F_TOLERANCE], real[c.F_TOLERANCE_DIFFERENCE] = tolerance
         real[c.F_EPSILON] = float(np.finfo(dtype).eps)
         self.counted = np.zeros((2 * links, len(arena.counters)), dtype=np.int64)
@@ -181,6 +192,8 @@ class Lane:
         self.turned: dict[str, float] = {}
         self._spread: tuple[int, float, bool] | None = None
         self._like = nothing
+        self._seconds = 0.0
+        self._team = Team(actual, self.state, arena.numbers, scratch) if threads > 1 else None
         self._look()
         if before is not None:
             self._carry_over(before)
@@ -204,6 +217,11 @@ class Lane:
     def continues(self) -> bool:
         """Whether a relaxation begins with the A of the previous one."""
         return self._initial == "previous"
+
+    def close(self) -> None:
+        """End the threads that help this one."""
+        if self._team is not None:
+            self._team.dismiss()
 
     # Steps of a relaxation
 
@@ -239,6 +257,9 @@ class Lane:
         self.turned = {}
         self._memories[ideal].put("inputs", inputs.reshape(-1))
         self._memories[ideal].put("targets", targets.reshape(-1))
+        if self._team is not None:
+            self._team.gather(rows, self._seconds, *self._addresses[ideal][:2])
+        self._seconds = 0.0
         calls.reset(self._state.address)
         self.counted[:] = 0
         reg[c.REG_ROWS], reg[c.REG_RELAXATION] = rows, number
@@ -396,7 +417,9 @@ class Lane:
             `OVER`, `DONE` or `BLOCKED`; see `dyadnet.program.executor.run`.
         """
         while True:
+            began = time.perf_counter()
             reason = run(*self.views, until)
+            self._seconds += time.perf_counter() - began
             if reason in (c.OVER, c.DONE, c.BLOCKED):
                 return int(reason)
             self.serve(reason)
@@ -502,11 +525,11 @@ class Lane:
         """Return the report of `dyadnet.program.learning.report`: shape (blocks, 4)."""
         found = np.zeros((len(self.blocks), 4))
         calls.report(*self.views, self.tick, found)
-        for number, block in enumerate(self.blocks):
+        called_ = self.tables.blocks[: len(self.blocks), c.B_ACTIVATION] != PIECEWISE
+        for number in np.flatnonzero(called_ | bool(self.turned)).tolist():
+            found[number, 0] = self.saturated(number)
             if self.turned:
-                found[number, 0] = 0.5 * (self.turned[block.name] + self.saturated(number))
-            elif self.tables.blocks[number, c.B_ACTIVATION] != PIECEWISE:
-                found[number, 0] = self.saturated(number)
+                found[number, 0] = 0.5 * (self.turned[self.blocks[number].name] + found[number, 0])
         return found
 
     def objective(self, number: int, beta: float) -> float:
@@ -652,6 +675,8 @@ class Lane:
     def _look(self) -> None:
         """Refresh the addresses of all views."""
         self._state = View.of(self.state)
+        if self._team is not None:
+            self._team.look(self.state, self._state.address)
         self._addresses = [
             (self._tables[ideal].address, self._memories[ideal].address, self._state.address) for ideal in (False, True)
         ]

@@ -11,7 +11,7 @@ from dyadnet.numerics.elementwise import PIECEWISE, copied, turn
 from dyadnet.numerics.kernels import adam, apart, column_sums, compiled, momentum, square
 from dyadnet.numerics.plans import N_SIZE
 from dyadnet.program.channels import multiplied
-from dyadnet.program.drives import held, state_of
+from dyadnet.program.drives import held, read, state_of
 from dyadnet.program.products import compared, entered, switched
 from dyadnet.program.tables import (
     B_A,
@@ -26,6 +26,8 @@ from dyadnet.program.tables import (
     B_D,
     B_DEPTH,
     B_GAIN,
+    B_INCOMING,
+    B_INCOMING_END,
     B_INPUT,
     B_LEFT,
     B_LINKS,
@@ -304,44 +306,43 @@ def report(t, m, s, stop, out):  # type: ignore[no-untyped-def]  # pragma: no co
         out[b, 1] = square(X[state : state + size])
         out[b, 2] = square(X[state + size : state + 2 * size])
         age = 0
-        for link in range(t.blocks[b, B_LINKS], t.blocks[b, B_LINKS_END]):
-            _, _, _, _, sent = held(t, s, 2 * link, stop)
-            age = max(age, stop - sent)
-        for k in range(t.blocks[b, B_AXONS], t.blocks[b, B_AXONS_END]):
-            _, _, _, _, sent = held(t, s, 2 * t.axons[k] + 1, stop)
+        for k in range(t.blocks[b, B_INCOMING], t.blocks[b, B_INCOMING_END]):
+            _, _, sent = read(t, s, t.incoming[k], stop)
             age = max(age, stop - sent)
         out[b, 3] = age
 
 
 @compiled
-def count(t, s, stop, counts, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
+def count(t, s, stop, places, counts, blocks):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Add the counts of a lane's channels up to the tick at which it stopped.
 
     Parameters
     ----------
+    places
+        Row of `counts` for each channel.
     counts
-        Shape (channels, `dyadnet.dynamics.outcome.COUNTED`).
+        Shape (channels, at least the columns of `dyadnet.dynamics.outcome.COUNTED`).
     blocks
         Shape (blocks, 3): messages and numbers in them by sender, stale messages by receiver.
     """
     rows = s.reg[REG_ROWS]
     for c in range(t.channels.shape[0]):
-        source = t.channels[c, C_SOURCE]
+        into, source = counts[places[c]], t.channels[c, C_SOURCE]
         firings, dyadic = s.blocks[source, S_COUNT], s.blocks[source, S_SPEAKING]
         coupled = t.kappa[c >> 1] != 0.0
-        counts[c, 0] += firings
+        into[0] += firings
         values = s.counts[c, N_VALUES]
         if not t.channels[c, C_COARSE]:
             means = firings if coupled or c & 1 == 0 else 0
             differences = dyadic if coupled or c & 1 == 1 else 0
             values = (means + differences) * rows * t.channels[c, C_SIZE]
-        counts[c, 1] += values
+        into[1] += values
         for k in range(1, N_WIDTH):
-            counts[c, 1 + k] += s.counts[c, k]
+            into[1 + k] += s.counts[c, k]
         # A channel that is read in place delivers every message after the same delay.
         delay = t.channels[c, C_DELAY]
         if t.channels[c, C_HELD] < 0 and delay > 1 and stop > delay:
-            counts[c, 1 + N_DELAYED] += s.fired_by[source, (stop - delay) & (s.fired_by.shape[1] - 1)]
+            into[1 + N_DELAYED] += s.fired_by[source, (stop - delay) & (s.fired_by.shape[1] - 1)]
         blocks[source, 0] += firings
         blocks[source, 1] += values
         blocks[t.channels[c, C_TARGET], 2] += s.counts[c, N_STALE]

@@ -112,7 +112,7 @@ def keep_histories(
 @compiled
 def forget(t, m):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Empty all histories, at the beginning of a relaxation."""
-    for c in range(t.channels.shape[0]):
+    for c in range(t.channels.shape[0] if t.blocks[0, B_CORRECTION] >= 0 else 0):
         when = t.channels[c, C_HISTORY_WHEN]
         if when >= 0:
             m.when[when + NEWEST] = 0

@@ -39,7 +39,9 @@ B_HOST, B_PLACE, B_ORDER, B_WAITS, B_WAITS_END, B_CORRECTION = range(37, 43)
 # Python: the column of `State.ahead` that says whether it fires.
 B_CALLED, B_CALLED_INPUT, B_AHEAD = range(43, 46)
 # Plan and switches of the input's projection, as for a link; number of biases, each shared by equally many neurons.
-B_PLAN, B_SWITCHES, B_BIASES, B_WIDTH = range(46, 50)
+B_PLAN, B_SWITCHES, B_BIASES = range(46, 49)
+# Its rows of `Tables.incoming`.
+B_INCOMING, B_INCOMING_END, B_WIDTH = range(49, 52)
 PERIODIC, BERNOULLI_BLOCKS, BERNOULLI_NEURONS, CALLED_CLOCK = range(4)
 
 # Floating-point settings of blocks.
@@ -103,12 +105,21 @@ REG_DELAYS, REG_TRACED, REG_FEWEST, REG_SUM, REG_INTERVAL = range(44, 49)
 # Last tick for which Python has drawn ahead.
 REG_AHEAD = 49
 # Streams of the message that a user-defined imperfection is about to change: 1 for means, plus 2 for differences.
-REG_STREAMS, REG_WIDTH = range(50, 52)
+REG_STREAMS = 50
+# Number of threads that execute this lane's events together.
+REG_TEAM = 51
+# Differs from relaxation to relaxation, for what is looked up once.
+REG_SERIAL, REG_WIDTH = range(52, 54)
 F_BETA, F_STEP, F_TOLERANCE, F_TOLERANCE_DIFFERENCE, F_EPSILON, F_SMALLEST, F_WORST, F_GAMMA = range(8)
 # In real time, nanoseconds: T, how long all must be quiet, how long a phase may take, and the span of a difference.
 # Then: updates that a phase may take; the ratio T/δ; δ for which T was chosen; the present δ.
 F_TIME, F_WINDOW, F_BUDGET, F_SPAN, F_UPDATES, F_RATIO, F_CHOSEN, F_DELAY, F_WIDTH = range(8, 17)
 CONTINUE, SETTLED, CAPPED, INFINITE, CIRCLING = range(5)
+
+# What a firing block reads: its afferent links first, then its efferent ones, and whether messages come up the link.
+# `I_WEIGHTS` are its parameters if its product is computed where it is summed. A message lies in the ring of
+# `I_SOURCE`, `I_DELAY` ticks back, or in the receiver's own array `I_HELD`, or where its channel says.
+I_LINK, I_UP, I_WEIGHTS, I_SIZE, I_SOURCE, I_DELAY, I_HELD, I_WIDTH = range(8)
 
 # State of a block in a lane.
 S_FIRED, S_OVER, S_COUNT, S_MEAN_SINCE, S_DIFFERENCE_SINCE, S_DYADIC, S_SCHEDULED = range(7)
@@ -146,6 +157,12 @@ T_OFFSET, T_WEIGHTS, T_INNER, T_BACKWARD, T_WIDTH = range(5)
 
 # Reasons for which `run` returns to Python.
 DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK, MULTIPLY, FEED_BACK, FORESEE, DISTURB = range(12)
+# A team of threads has a line of integers for the leader's orders, then one for each thread; each begins with a word.
+# Orders: the number of the latest one, what it asks for, and the ticks executed before it. A thread: the ticks that it
+# has executed, the latest order that it has heard, its register of merges, addresses of its views; then scratch.
+O_ORDER, O_KIND, O_TICKS = range(3)
+COME, EXECUTE, LEAVE = range(3)
+U_TICKS, U_HEARD, U_MERGES, U_TABLES, U_MEMORY, U_STATE, U_ROOM = range(7)
 # Lanes that one thread advances: addresses of their views, and their stage.
 ADVANCE_TABLES, ADVANCE_MEMORY, ADVANCE_STATE, ADVANCE_STAGE, ADVANCE_WIDTH = range(5)
 ADVANCE_IDLE, ADVANCE_BEGINNING, ADVANCE_RUNNING = range(3)
@@ -248,6 +265,7 @@ class Tables(NamedTuple):
     plans: Array  # plans of projections that are not dense, one after the other
     own: Array  # (4,): numbers of own blocks and own links, which come first; most blocks of a process; processes
     waits: Array  # (waits, Y_WIDTH)
+    incoming: Array  # (channels that end here, I_WIDTH), by receiver
 
 
 class Memory(NamedTuple):
@@ -293,6 +311,7 @@ class State(NamedTuple):
     runs: Array  # (2 × capacity, 2): where the other neuron's numbers lie, and the synapse
     factors: Array  # (2 × capacity, 2) float64: factor of a term, and κ within a fused product
     draw: Array  # state of a random generator, uint64
+    seen: Array  # (blocks, 4): the state that was read of a block last: key, offset, whether it has differences, tick
     words: Array  # (hosts + 1,): address of the word that tells how far each host has come (see `words`); then of
     # a word that tells what has been carried to hosts that share no memory
     boards: Array  # (hosts,): address of each host's report at check ticks
@@ -303,4 +322,6 @@ class State(NamedTuple):
     ages: Array  # (hosts, A_WIDTH)
     aged: Array  # (hosts,) float64: sum of the ages of messages that were read, in seconds
     ahead: Array  # (`AHEAD` ticks, columns): user-defined clocks and delays that Python has drawn ahead
+    owners: Array  # (blocks,): the thread that fires a block, if a team executes the events
+    team: Array  # (threads + 1, LINE): lines of the leader's orders and of each thread
     trace: Array  # (capacity, TR_WIDTH): the events of real time, for replay; no rows unless recording is on

@@ -142,6 +142,7 @@ _STATE = {"reg": (_COUNT, 1), "real": (_FLOAT, 1), "values": (_FLOAT, 2), "free"
     "writing": (_COUNT, 1),
     "delays": (_FLOAT, 2),
     "aged": (_FLOAT, 1),
+    "owners": (_COUNT, 1),
 }
 
 

@@ -122,7 +122,7 @@ def weights(draw: random.Random, sound: Sound, folder: Path) -> list[Command]:
     else:
         path.write_bytes(altered(draw, path.read_bytes()))
     if draw.random() < 0.5:
-        with contextlib.suppress(RunFolderError, ValueError, TypeError):
+        with contextlib.suppress(RunFolderError, ValueError, TypeError, RecursionError):
             values = json.loads((best / MANIFEST).read_text())
             parameters = read(best, ("h1", "h2", "out"))
             (best / MANIFEST).write_text(json.dumps(values | {"weights_sha256": sha256(parameters)}))

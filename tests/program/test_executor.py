@@ -125,11 +125,17 @@ def run_of(
 
 
 def agree(
-    config: RunConfig, phases: tuple[Phase, ...], *, ideal: bool = False, rounds: int = 2, gamma: float = 0.0
+    config: RunConfig,
+    phases: tuple[Phase, ...],
+    *,
+    ideal: bool = False,
+    rounds: int = 2,
+    gamma: float = 0.0,
+    threads: int = 2,
 ) -> None:
     """Relax and learn on both, and compare everything that either tells."""
     dataset = data(config.network, SAMPLES)
-    program, reference = LocalEngine(config, dataset, threads=2), ReferenceEngine(config, dataset)
+    program, reference = LocalEngine(config, dataset, threads=threads), ReferenceEngine(config, dataset)
     couplings = tuple(projection.coupling for projection in config.network.recurrent)
     try:
         for number in range(1, rounds + 1):

@@ -29,13 +29,18 @@ TIMES = 2
 BETA, STEP = 0.1, 0.1
 
 
-def measured(config: RunConfig, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
+def seconds(host: Host) -> float:
+    """Return the time."""
+    return time.perf_counter()
+
+
+def measured(config: RunConfig, meter: Callable[[Host], float] = seconds) -> dict[str, float]:
     """Measure the seconds that each block takes for a relaxation of one lane and the update after it.
 
     Parameters
     ----------
-    clock
-        Returns the time in seconds.
+    meter
+        Returns the time in seconds, or anything else that grows with the work that a host has done.
     """
     topology = Topology(config.network)
     known: dict[Any, float] = {}
@@ -43,7 +48,7 @@ def measured(config: RunConfig, clock: Callable[[], float] = time.perf_counter) 
     for name in topology.blocks:
         work = signature(config, topology, name)
         if work not in known:
-            known[work] = _probed(config, topology, name, clock)
+            known[work] = _probed(config, topology, name, meter)
         costs[name] = known[work]
     return costs
 
@@ -69,7 +74,7 @@ def signature(config: RunConfig, topology: Topology, name: str) -> Any:
     )
 
 
-def _probed(config: RunConfig, topology: Topology, name: str, clock: Callable[[], float]) -> float:
+def _probed(config: RunConfig, topology: Topology, name: str, meter: Callable[[Host], float]) -> float:
     """Time one block as a host of its own, whose neighbours always have new messages."""
     others = [other for other in topology.blocks if other != name]
     homes = dict.fromkeys(topology.blocks, 0) | dict.fromkeys(others, 1)
@@ -85,10 +90,10 @@ def _probed(config: RunConfig, topology: Topology, name: str, clock: Callable[[]
     taken = []
     for number in range(1, 2 + TIMES):
         relaxation = Relaxation(number, "train", rows, (phase,), couplings, STEP)
-        began = clock()
+        began = meter(host)
         host.relax(number, relaxation)
         host.learn(Update(BETA, len(rows), 0.0, number))
-        taken.append(clock() - began)
+        taken.append(meter(host) - began)
     segments = host.segments
     host.close()
     del host

@@ -25,11 +25,15 @@ LOOKS = 50
 """Number of polls before a sleep; the processor is yielded in between."""
 MOMENT = 50_000
 """Nanoseconds of one sleep if nothing can wake the sleeper."""
+SPINS, YIELDS = 5_000, 3_000
+"""Number of polls of a thread of a team before it yields the processor between polls, and before it sleeps."""
 SECOND = 1_000_000_000
 MOST = 64
 """Largest number of words on which one process can sleep at a time."""
 _FUTEX = {"x86_64": 202, "aarch64": 98}.get(platform.machine(), 0)
 _WAITV = 449
+LINE = 16
+"""Integers of a line of memory that one thread writes; two cache lines, which processors fetch together."""
 _SHORT = 2
 """The flag FUTEX_32 of ``futex_waitv``: futexes have 32 bits; ours are the lower half of a word."""
 _HALF = 0 if sys.byteorder == "little" else 4
@@ -73,6 +77,17 @@ def fence(typing):  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+@intrinsic
+def _add(typing, address, value):  # type: ignore[no-untyped-def]
+    """Add to a word at an address, in one order with all loads and stores of other threads."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        builder.atomic_rmw("add", _pointer(builder, arguments[0]), arguments[1], "seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
 
 
 @intrinsic
@@ -147,7 +162,7 @@ _nanosleep = _of_c("nanosleep", 2)
 
 
 @intrinsic
-def _address(typing, array):  # type: ignore[no-untyped-def]
+def address_of(typing, array):  # type: ignore[no-untyped-def]
     """Return the address of an array's data."""
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
@@ -166,7 +181,7 @@ def now(room):  # type: ignore[no-untyped-def]  # pragma: no cover
     room
         Scratch of two integers or more.
     """
-    _clock_gettime(1, _address(room))
+    _clock_gettime(1, address_of(room))
     return room[0] * SECOND + room[1]
 
 
@@ -198,7 +213,7 @@ def sleep(addresses, seen, count, longest, room):  # type: ignore[no-untyped-def
             room[6 + 3 * k] = _SHORT
         deadline = now(room) + longest
         room[2], room[3] = deadline // SECOND, deadline % SECOND
-        done = _system(_WAITV, _address(room[4:]), count, 0, _address(room[2:]), 1, 0)
+        done = _system(_WAITV, address_of(room[4:]), count, 0, address_of(room[2:]), 1, 0)
         # Return if the process was woken, or on a signal, a word that has already changed, or the timeout. Otherwise
         # the system lacks this call, or forbids it.
         if done >= 0 or _errno() in (4, 11, 110):
@@ -207,10 +222,10 @@ def sleep(addresses, seen, count, longest, room):  # type: ignore[no-untyped-def
         room[2], room[3] = longest // SECOND, longest % SECOND
         if count > 1:
             room[2], room[3] = 0, min(longest, MOMENT)
-        _system(_FUTEX, addresses[0] + _HALF, 0, seen[0] & 0xFFFFFFFF, _address(room[2:]), 0, 0)
+        _system(_FUTEX, addresses[0] + _HALF, 0, seen[0] & 0xFFFFFFFF, address_of(room[2:]), 0, 0)
         return
     room[2], room[3] = 0, min(longest, MOMENT)
-    _nanosleep(_address(room[2:]), 0)
+    _nanosleep(address_of(room[2:]), 0)
 
 
 @intrinsic
@@ -245,10 +260,56 @@ def wait(address, least, longest, room):  # type: ignore[no-untyped-def]  # prag
             return False
         if SLEEPS:
             room[2], room[3] = left // SECOND, left % SECOND
-            _system(_FUTEX, address + _HALF, 0, seen & 0xFFFFFFFF, _address(room[2:]), 0, 0)
+            _system(_FUTEX, address + _HALF, 0, seen & 0xFFFFFFFF, address_of(room[2:]), 0, 0)
         else:
             room[2], room[3] = 0, min(left, MOMENT)
-            _nanosleep(_address(room[2:]), 0)
+            _nanosleep(address_of(room[2:]), 0)
+
+
+# Words of threads that meet every few microseconds, each at the beginning of a line of `LINE` integers. Whoever waits
+# for such a word polls for a while before it sleeps, and who tells of it makes a system call only if somebody sleeps.
+
+
+@compiled
+def tell_team(line, value):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Store the word of a line, and wake the threads that sleep on it; the last integer of the line is their number."""
+    word = address_of(line)
+    store(word, value)
+    if SLEEPS:
+        fence()
+        if load(word + 8 * (LINE - 1)) > 0:
+            _system(_FUTEX, word + _HALF, 1, 2**31 - 1, 0, 0, 0)
+
+
+@compiled
+def wait_for_team(line, least, room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Wait until the word of a line is at least `least`.
+
+    Parameters
+    ----------
+    room
+        Scratch of 4 integers.
+    """
+    word = address_of(line)
+    for _ in range(SPINS):
+        if load(word) >= least:
+            return
+    for _ in range(YIELDS):
+        pause()
+        if load(word) >= least:
+            return
+    while True:
+        _add(word + 8 * (LINE - 1), 1)
+        seen = load(word)
+        if seen < least and SLEEPS:
+            room[2], room[3] = 1, 0
+            _system(_FUTEX, word + _HALF, 0, seen & 0xFFFFFFFF, address_of(room[2:]), 0, 0)
+        elif seen < least:
+            room[2], room[3] = 0, MOMENT
+            _nanosleep(address_of(room[2:]), 0)
+        _add(word + 8 * (LINE - 1), -1)
+        if load(word) >= least:
+            return
 
 
 def own(array: np.ndarray[Any, np.dtype[np.int64]]) -> int:

@@ -1,0 +1,325 @@
+"""Execute a lane's events on several threads, compiled; each thread fires blocks of its own.
+
+Within a tick no block reads what another one writes: every message takes at least one tick. So the threads only meet at
+the end of each tick, and no bit depends on their number. One of them, the *leader*, schedules events and judges; the
+others *follow* its orders, each with scratch memory and registers of its own. Until all of them are there, the leader
+executes events alone.
+
+Blocks that fire at the same ticks are divided among the threads in block order, by estimates of their work. Whether the
+team is faster than its leader alone depends on the machine and on what else it does, so it is measured: see `Choice`.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import Counter, defaultdict
+from threading import Thread
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS
+from dyadnet.numerics.kernels import apart, compiled
+from dyadnet.program import tables as c
+from dyadnet.program.arena import Arena
+from dyadnet.program.channels import arrive
+from dyadnet.program.firing import emit, update
+from dyadnet.program.sync.words import LINE, address_of, get, load, own, put, store, tell_team, wait_for_team
+from dyadnet.program.tables import (
+    C_TARGET,
+    COME,
+    E_OP,
+    E_SENT,
+    E_WHO,
+    EXECUTE,
+    FIRE,
+    LEAVE,
+    O_KIND,
+    O_ORDER,
+    O_TICKS,
+    REG_EVENTS,
+    REG_MERGES,
+    REG_PC,
+    REG_SCRATCH,
+    REG_TEAM,
+    REG_TICK,
+    REG_WIDTH,
+    S_COUNT,
+    TICK,
+    U_HEARD,
+    U_MEMORY,
+    U_MERGES,
+    U_ROOM,
+    U_STATE,
+    U_TABLES,
+    Memory,
+    State,
+)
+from dyadnet.program.views import ENTRY, View, memory, state, tables
+
+Array = NDArray[Any]
+
+SHARED = ENTRY * (Memory._fields.index("targets") + 1)
+"""Numbers in the table of a view of `Memory` for the arrays that all threads share, which come first."""
+WORTH = 1_000.0
+"""Nanoseconds that a team must be able to save at an average tick, by the estimates below, to be tried at all."""
+TRIES, AGAIN, FORGET = 2, 40, 0.25
+"""Relaxations that the team and the leader alone execute at first; the slower one tries once in so many; weight of a
+slow tick in the running average."""
+FLOPS, PER_LINK, PER_BLOCK, PER_NUMBER = 20.0, 30.0, 500.0, 2.0
+"""Estimates of work: operations of products in a nanosecond; nanoseconds for each end of a link, block and number."""
+
+
+@compiled
+def gathered(s):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Whether all threads of the team have heard the latest order."""
+    missing = 0
+    for k in range(1, s.reg[REG_TEAM]):
+        missing += load(address_of(s.team[1 + k, U_HEARD:])) != s.team[0, O_ORDER]
+    return missing == 0
+
+
+@compiled
+def order(team, kind):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Give an order to all followers."""
+    team[0, O_KIND] = kind
+    tell_team(team[0], team[0, O_ORDER] + 1)
+
+
+@apart
+def execute_together(t, m, s):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Execute all scheduled events with the team, as its leader."""
+    order(s.team, EXECUTE)
+    s.team[0, O_TICKS] = _share(t, m, s, 0, s.team[0, O_TICKS])
+    # Numbers of merges must be new for every channel, whoever holds its next message.
+    for k in range(1, s.reg[REG_TEAM]):
+        s.reg[REG_MERGES] = min(s.reg[REG_MERGES], s.team[1 + k, U_MERGES])
+
+
+@apart
+def _share(t, m, s, me, ticks):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Execute a thread's share of the scheduled events; return the new number of ticks of the team."""
+    reg, mine = s.reg, s.team[1 + me]
+    for k in range(reg[REG_PC], reg[REG_EVENTS]):
+        event = s.events[k]
+        op, b = event[E_OP], event[E_WHO]
+        if op == FIRE:
+            if s.owners[b] == me:
+                update(t, m, s, b, event[E_SENT])
+                emit(t, m, s, b, event[E_SENT])
+        elif op == TICK:
+            at = event[E_SENT] & (s.fired_by.shape[1] - 1)
+            for block in range(t.blocks.shape[0]):
+                if s.owners[block] == me:
+                    s.fired_by[block, at] = s.blocks[block, S_COUNT]
+            ticks += 1
+            mine[U_MERGES] = reg[REG_MERGES]
+            tell_team(mine, ticks)
+            for other in range(reg[REG_TEAM]):
+                if other != me:
+                    wait_for_team(s.team[1 + other], ticks, mine[U_ROOM:])
+        elif s.owners[t.channels[b, C_TARGET]] == me:
+            arrive(t, m, s, event)
+    reg[REG_PC] = reg[REG_EVENTS]
+    return ticks
+
+
+@apart
+def _follow(t, m, s, leader, me):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Execute a follower's share of the scheduled events."""
+    for k in range(REG_WIDTH):
+        if k != REG_SCRATCH:
+            s.reg[k] = leader.reg[k]
+    _share(t, m, s, me, s.team[0, O_TICKS])
+
+
+@compiled
+def follow(team, me, like):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Follow the leader's orders until one says to leave.
+
+    Parameters
+    ----------
+    team
+        Lines of the leader and of all threads.
+    me
+        Number of this thread.
+    like
+        See `dyadnet.program.calls`.
+    """
+    mine, number = team[1 + me], 0
+    while True:
+        number += 1
+        wait_for_team(team[0], number, mine[U_ROOM:])
+        kind = team[0, O_KIND]
+        if kind == LEAVE:
+            return
+        store(address_of(mine[U_HEARD:]), number)
+        if kind == EXECUTE:
+            leader = team[1]
+            for k in range(SHARED):
+                put(mine[U_MEMORY] + 8 * k, get(leader[U_MEMORY] + 8 * k))
+            t, m, s = tables(leader[U_TABLES]), memory(mine[U_MEMORY], like), state(mine[U_STATE])
+            _follow(t, m, s, state(leader[U_STATE]), me)
+
+
+def lines(threads: int) -> NDArray[np.int64]:
+    """Return the lines of a team: shape (threads + 1, `LINE`)."""
+    size = (threads + 1) * LINE
+    memory = np.zeros(size + LINE, dtype=np.int64)
+    start = -(own(memory) // 8) % LINE
+    return memory[start : start + size].reshape(-1, LINE)
+
+
+class Follower:
+    """A thread that helps a lane's own thread, with scratch memory and registers of its own.
+
+    Parameters
+    ----------
+    number
+        Number of the thread in its team.
+    memory, state
+        Those of the lane.
+    scratch
+        Offset of its scratch for one message in the arena.
+    """
+
+    def __init__(self, number: int, memory: Memory, state: State, scratch: int) -> None:
+        row, total, term, a, d, room, spread = (
+            np.zeros_like(array)
+            for array in (memory.row, memory.total, memory.term, memory.a, memory.d, memory.room, memory.spread)
+        )
+        integer = memory.row_bits.dtype
+        bits = {"row_bits": row.view(integer), "a_bits": a.view(integer), "d_bits": d.view(integer)}
+        private = memory._replace(row=row, total=total, term=term, a=a, d=d, room=room, spread=spread, **bits)
+        self._memory = View.of(private)
+        names = "reg", "terms", "runs", "factors", "draw", "seen"
+        self._scratch: dict[str, Any] = {name: np.zeros_like(getattr(state, name)) for name in names}
+        self._scratch["reg"][c.REG_SCRATCH] = scratch
+        self._line = state.team[1 + number]
+        self._line[U_MEMORY] = self._memory.address
+        self.look(state)
+        like = np.zeros(0, dtype=memory.X.dtype)
+        name = f"dyadnet, thread {number} of a lane"
+        Thread(target=follow, args=(state.team, number, like), name=name, daemon=True).start()
+
+    def look(self, state: State) -> None:
+        """Refresh the addresses of what it shares with the lane."""
+        self._state = View.of(state._replace(**self._scratch))
+        self._line[U_STATE] = self._state.address
+
+
+class Choice:
+    """Chooses between a team and its leader alone, by the seconds that a tick took each of them lately."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, list[float]] = defaultdict(lambda: [math.inf, math.inf])
+        self._count: Counter[int] = Counter()
+
+    def together(self, rows: int) -> bool:
+        """Whether the team executes the next relaxation of so many samples."""
+        self._count[rows] += 1
+        count, (alone, together) = self._count[rows], self._known[rows]
+        if count <= 2 * TRIES:
+            return count % 2 == 0
+        return (together < alone) == bool(count % AGAIN)
+
+    def note(self, rows: int, together: bool, seconds: float) -> None:
+        """Note the seconds that a tick took; slow ones count less, since other work on the machine may be the cause."""
+        known = self._known[rows]
+        slower = seconds >= known[together]
+        known[together] = known[together] + FORGET * (seconds - known[together]) if slower else seconds
+
+
+class Team:
+    """The threads that execute the events of one lane, with those that help the lane's own thread.
+
+    Parameters
+    ----------
+    memory, state
+        Those of the lane.
+    scratch, size
+        Offset in the arena of the followers' scratch for one message, and its size for each of them.
+
+    Attributes
+    ----------
+    dismiss
+        Call it to end the followers; they also end with this object.
+    """
+
+    def __init__(self, memory: Memory, state: State, scratch: int, size: int) -> None:
+        count = len(state.team) - 2
+        self._reg, self._lines = state.reg, state.team
+        self._followers = [Follower(1 + k, memory, state, scratch + k * size) for k in range(count)]
+        self._choice = Choice()
+        self._rows = 0
+        self.dismiss = weakref.finalize(self, order, state.team, LEAVE)
+
+    def look(self, state: State, address: int) -> None:
+        """Refresh the addresses of what the threads share; `address` is that of the lane's view of its state."""
+        self._lines[1, U_STATE] = address
+        for follower in self._followers:
+            follower.look(state)
+
+    def gather(self, rows: int, seconds: float, tables: int, memory: int) -> None:
+        """Call the followers for a relaxation of some rows, if the team is likely to be faster than the lane's thread.
+
+        Parameters
+        ----------
+        seconds
+            Seconds that the ticks of the previous relaxation took.
+        tables, memory
+            Addresses of the lane's views for this relaxation.
+        """
+        reg = self._reg
+        if reg[REG_TICK] and seconds:
+            self._choice.note(self._rows, bool(reg[REG_TEAM] > 1), seconds / int(reg[REG_TICK]))
+        self._rows, together = rows, self._choice.together(rows)
+        reg[REG_TEAM] = 1 + len(self._followers) if together else 1
+        if together:
+            self._lines[1, [U_TABLES, U_MEMORY]] = tables, memory
+            order(self._lines, COME)
+
+
+def divide(arena: Arena, threads: int) -> NDArray[np.int64] | None:
+    """Divide the blocks of an arena among threads.
+
+    Returns
+    -------
+    NDArray[np.int64] or None
+        The thread of each block, shape (blocks,); 0 is the leader. None if there is too little work, or if Python code
+        or other hosts take part in it.
+    """
+    t = arena.actual
+    called = [
+        t.blocks[:, c.B_CALLED].any(),
+        t.channels[:, c.C_CALLED].any(),
+        (t.blocks[:, c.B_ACTIVATION] == CALLED_ACTIVATION).any(),
+        (t.blocks[:, c.B_LOSS] == CALLED_LOSS).any(),
+    ]
+    if threads < 2 or any(called) or arena.home.hosts > 1 or arena.geometry.free:
+        return None
+    work, saved = _work(arena), 0.0
+    owners = np.zeros(len(work), dtype=np.int64)
+    clocks = t.blocks[:, [c.B_CLOCK, c.B_PERIOD, c.B_OFFSET]]
+    for clock in np.unique(clocks, axis=0):
+        alike = np.flatnonzero((clocks == clock).all(axis=1))
+        total = work[alike].sum()
+        middles = np.cumsum(work[alike]) - work[alike] / 2
+        owners[alike] = (threads * middles / total).astype(np.int64)
+        saved += (total - np.bincount(owners[alike], work[alike]).max()) / (clock[1] if clock[0] == c.PERIODIC else 1)
+    return owners if saved > WORTH else None
+
+
+def _work(arena: Arena) -> NDArray[np.float64]:
+    """Estimate the nanoseconds that each block takes for a firing."""
+    t, rows = arena.actual, arena.rows
+    sizes = t.blocks[:, c.B_SIZE].astype(np.float64)
+    pre, post, fused = (t.links[:, column] for column in (c.L_PRE, c.L_POST, c.L_FUSED))
+    # Of two streams, there and back; each multiplication comes with an addition.
+    products = 4.0 * rows * sizes[pre] * sizes[post] / FLOPS
+    work: NDArray[np.float64] = PER_BLOCK + PER_NUMBER * rows * sizes
+    np.add.at(work, post, PER_LINK + products * np.where(fused, 1, 2))
+    np.add.at(work, pre, PER_LINK + products * np.where(fused, 1, 0))
+    return work
