@@ -1,7 +1,8 @@
 """The local engine: all blocks in one process, with lanes on the engine's own threads.
 
 BLAS runs on one thread, because its results depend on the number of threads. The engine uses several cores by running
-lanes in parallel while a minibatch settles, and shares of the blocks in parallel while it computes updates.
+lanes in parallel while a minibatch settles, and the blocks of a lane if there are fewer lanes than cores. It computes
+updates of shares of the blocks in parallel.
 """
 
 from __future__ import annotations

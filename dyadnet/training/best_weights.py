@@ -8,7 +8,7 @@ from dyadnet.checkpoint.blocks import PARAMETER, unpacked, verified
 from dyadnet.checkpoint.finding import named
 from dyadnet.checkpoint.resume_point import ResumePoint
 from dyadnet.config import RunConfig
-from dyadnet.dynamics.phase_plan import PhasePlan
+from dyadnet.dynamics.request import PhasePlan
 from dyadnet.errors import CheckpointError, RunFolderError
 from dyadnet.runs import weights
 from dyadnet.runs.folder import BEST, RunFolder, read_config, saved_weights

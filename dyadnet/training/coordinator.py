@@ -21,8 +21,7 @@ from dyadnet.config import RunConfig
 from dyadnet.data import DataShape, validation_split
 from dyadnet.dynamics.epoch_metrics import EpochMetrics
 from dyadnet.dynamics.outcome import Layout, Outcome
-from dyadnet.dynamics.phase_plan import PhasePlan
-from dyadnet.dynamics.request import Part, Phase, Relaxation
+from dyadnet.dynamics.request import Part, Phase, PhasePlan, Relaxation
 from dyadnet.dynamics.virtual_time import timing
 from dyadnet.engines.protocol import Engine
 from dyadnet.errors import CallbackError, DivergedError, StoppedError

@@ -14,8 +14,7 @@ from dyadnet.config import RunConfig
 from dyadnet.config.overrides import merged
 from dyadnet.config.presets import preset
 from dyadnet.data import load
-from dyadnet.dynamics.phase_plan import PhasePlan
-from dyadnet.dynamics.request import Phase
+from dyadnet.dynamics.request import Phase, PhasePlan
 from dyadnet.engines.local import LocalEngine
 from dyadnet.runs.folder import read_config, read_metrics
 from dyadnet.training.api import train
