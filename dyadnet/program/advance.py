@@ -6,7 +6,7 @@ from dyadnet.numerics.kernels import compiled
 from dyadnet.program.beginning import begin
 from dyadnet.program.executor import run
 from dyadnet.program.sync.verdicts import reached
-from dyadnet.program.sync.words import LOOKS, load, now, pause, sleep
+from dyadnet.program.sync.words import load, now, pause, sleep
 from dyadnet.program.tables import (
     ADVANCE_BEGINNING,
     ADVANCE_IDLE,
@@ -15,6 +15,7 @@ from dyadnet.program.tables import (
     ADVANCE_STATE,
     ADVANCE_TABLES,
     BLOCKED,
+    REG_LOOKS,
     REG_WAITS_FOR,
     REG_WAITS_UNTIL,
 )
@@ -66,11 +67,12 @@ def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[n
         looks = 0
         while True:
             asleep = 0
+            most = 0
             for k in range(count):
                 if lanes[k, ADVANCE_STAGE] == ADVANCE_IDLE:
                     continue
                 s = state(lanes[k, ADVANCE_STATE])
-                host = s.reg[REG_WAITS_FOR]
+                host, most = s.reg[REG_WAITS_FOR], s.reg[REG_LOOKS]
                 words[0, asleep] = s.words[host]
                 words[1, asleep] = load(s.words[host])
                 if reached(s, host, s.reg[REG_WAITS_UNTIL]):
@@ -79,7 +81,7 @@ def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[n
                 asleep += 1
             if asleep < 0:
                 break
-            if looks < LOOKS:
+            if looks < most:
                 looks += 1
                 pause()
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,7 +29,7 @@ from dyadnet.program.executor import run
 from dyadnet.program.neurons import CHUNK
 from dyadnet.program.sync.crossing import SegmentMemory as Segments
 from dyadnet.program.sync.crossing import whole
-from dyadnet.program.sync.words import own, tell
+from dyadnet.program.sync.words import CROWD, FEW, LOOKS, own, tell
 from dyadnet.program.tables import Memory, State, Tables
 from dyadnet.program.team import Team, lines
 from dyadnet.program.views import View
@@ -180,6 +181,7 @@ class Lane:
         reg, real = self.state.reg, self.state.real
         reg[c.REG_LANE], reg[c.REG_SCRATCH], reg[c.REG_HOST] = index, arena.scratch, arena.home.index
         reg[c.REG_REAL], reg[c.REG_TEAM] = arena.geometry.free, threads
+        reg[c.REG_LOOKS] = FEW if arena.home.hosts > CROWD * (os.cpu_count() or 1) else LOOKS
         real[c.F_TOLERANCE], real[c.F_TOLERANCE_DIFFERENCE] = tolerance
         real[c.F_EPSILON] = float(np.finfo(dtype).eps)
         self.counted = np.zeros((2 * links, len(arena.counters)), dtype=np.int64)

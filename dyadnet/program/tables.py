@@ -109,7 +109,9 @@ REG_STREAMS = 50
 # Number of threads that execute this lane's events together.
 REG_TEAM = 51
 # Differs from relaxation to relaxation, for what is looked up once.
-REG_SERIAL, REG_WIDTH = range(52, 54)
+REG_SERIAL = 52
+# Number of polls before this process sleeps.
+REG_LOOKS, REG_WIDTH = range(53, 55)
 F_BETA, F_STEP, F_TOLERANCE, F_TOLERANCE_DIFFERENCE, F_EPSILON, F_SMALLEST, F_WORST, F_GAMMA = range(8)
 # In real time, nanoseconds: T, how long all must be quiet, how long a phase may take, and the span of a difference.
 # Then: updates that a phase may take; the ratio T/δ; δ for which T was chosen; the present δ.
@@ -263,7 +265,10 @@ class Tables(NamedTuple):
     members: Array  # neurons of groups
     keys: Array  # (keys, 2) uint64
     plans: Array  # plans of projections that are not dense, one after the other
-    own: Array  # (4,): numbers of own blocks and own links, which come first; most blocks of a process; processes
+    own: (
+        Array  # (5,): numbers of own blocks and own links, which come first; most blocks of a process; processes; and a
+    )
+    # stride that visits all processes
     waits: Array  # (waits, Y_WIDTH)
     incoming: Array  # (channels that end here, I_WIDTH), by receiver
 

@@ -63,8 +63,9 @@ Array = NDArray[Any]
 
 SHARED = ENTRY * (Memory._fields.index("targets") + 1)
 """Numbers in the table of a view of `Memory` for the arrays that all threads share, which come first."""
-WORTH = 1_000.0
-"""Nanoseconds that a team must be able to save at an average tick, by the estimates below, to be tried at all."""
+WORTH, LEAST, MOST = 1_000.0, 5_000.0, 16
+"""Nanoseconds that a team must be able to save at an average tick, by the estimates below, to be tried at all; least
+work of each thread at a tick, in nanoseconds; largest number of threads, since each waits for every other."""
 TRIES, AGAIN, FORGET = 2, 40, 0.25
 """Relaxations that the team and the leader alone execute at first; the slower one tries once in so many; weight of a
 slow tick in the running average."""
@@ -300,16 +301,17 @@ def divide(arena: Arena, threads: int) -> NDArray[np.int64] | None:
     ]
     if threads < 2 or any(called) or arena.home.hosts > 1 or arena.geometry.free:
         return None
-    work, saved = _work(arena), 0.0
-    owners = np.zeros(len(work), dtype=np.int64)
+    work, owners, saved = _work(arena), np.zeros(len(t.blocks), dtype=np.int64), 0.0
     clocks = t.blocks[:, [c.B_CLOCK, c.B_PERIOD, c.B_OFFSET]]
-    for clock in np.unique(clocks, axis=0):
-        alike = np.flatnonzero((clocks == clock).all(axis=1))
-        total = work[alike].sum()
-        middles = np.cumsum(work[alike]) - work[alike] / 2
-        owners[alike] = (threads * middles / total).astype(np.int64)
-        saved += (total - np.bincount(owners[alike], work[alike]).max()) / (clock[1] if clock[0] == c.PERIODIC else 1)
-    return owners if saved > WORTH else None
+    groups = [np.flatnonzero((clocks == clock).all(axis=1)) for clock in np.unique(clocks, axis=0)]
+    periods = [t.blocks[group[0], c.B_PERIOD] if clocks[group[0], 0] == c.PERIODIC else 1 for group in groups]
+    amounts = [work[group].sum() / period for group, period in zip(groups, periods, strict=True)]
+    threads = int(min(threads, MOST, max(map(len, groups)), sum(amounts) / LEAST))
+    for group, period, amount in zip(groups, periods, amounts, strict=True):
+        shares = np.cumsum(work[group]) - work[group] / 2
+        _, owners[group] = np.unique((threads * shares / work[group].sum()).astype(np.int64), return_inverse=True)
+        saved += amount - np.bincount(owners[group], work[group]).max() / period
+    return owners if saved > WORTH and threads > 1 else None
 
 
 def _work(arena: Arena) -> NDArray[np.float64]:

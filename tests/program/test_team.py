@@ -58,6 +58,7 @@ def always() -> Iterator[list[int]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(team, "WORTH", -1.0)
+        patch.setattr(team, "LEAST", 1e-9)
         patch.setattr(Choice, "together", lambda self, rows: True)
         patch.setattr(Team, "gather", wait)
         yield executed
@@ -118,6 +119,7 @@ def test_convolution_and_largest_numbers_of_windows() -> None:
 def test_until_the_others_are_there_the_leader_is_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     late: list[threading.Thread] = []
     monkeypatch.setattr(team, "WORTH", -1.0)
+    monkeypatch.setattr(team, "LEAST", 1e-9)
     monkeypatch.setattr(team.Thread, "start", lambda self: late.append(self))
     agree(run_of(chains(0.0, 2)), FREE_NUDGED)
     assert late
@@ -149,8 +151,12 @@ def test_work_is_divided_among_blocks_that_fire_together() -> None:
             owners = team.divide(engine.group.arena, 2)
             assert owners is not None
             names = list(engine.blocks)
+            many = team.divide(engine.group.arena, 64)
+            assert many is not None
     for layer in ("h1", "h2"):
         assert [owners[names.index(name)] for name in names if name.startswith(layer)] == [0, 0, 1, 1]
+    # No thread is there for nothing: five blocks at most fire together, h1's and the output.
+    assert set(many) == set(range(5))
 
 
 def test_there_is_no_team_for_what_python_takes_part_in_nor_for_little_work() -> None:

@@ -44,6 +44,20 @@ def ask(mine, theirs, first, rounds, stall, room):  # type: ignore[no-untyped-de
     return -1
 
 
+@linked
+def meet(lines, me, rounds, stall, room):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Tell the others of each round, and wait for all of them; now and then be so late that they sleep."""
+    for n in range(1, rounds + 1):
+        if stall and n % 128 == 32 * me:
+            until = words.now(room) + 4_000_000
+            while words.now(room) < until:
+                pass
+        words.tell_team(lines[me], n)
+        for other in range(lines.shape[0]):
+            if other != me:
+                words.wait_for_team(lines[other], n, room)
+
+
 def room() -> Any:
     """Scratch."""
     return np.zeros(words.ROOM, dtype=np.int64)
@@ -60,6 +74,20 @@ def test_every_word_is_heard(first: int, stall: bool) -> None:
     assert ask(mine, theirs, first, 6000, stall, room()) == -1
     other.join()
     assert found == [-1]
+
+
+@pytest.mark.parametrize("stall", [False, True])
+def test_threads_of_a_team_meet(stall: bool) -> None:
+    lines = np.zeros((3, words.LINE), dtype=np.int64)
+    others = [threading.Thread(target=meet, args=(lines, me, 2000, stall, room()), daemon=True) for me in (1, 2)]
+    for other in others:
+        other.start()
+    meet(lines, 0, 2000, stall, room())
+    for other in others:
+        other.join(60)
+        assert not other.is_alive()
+    assert (lines[:, 0] == 2000).all()
+    assert not lines[:, -1].any(), "somebody is counted who does not sleep"
 
 
 def test_a_wait_ends_when_its_time_is_over() -> None:
@@ -98,6 +126,7 @@ import numpy as np
 from tests.program.test_words import *
 assert not words.SLEEPS
 test_every_word_is_heard(1, True)
+test_threads_of_a_team_meet(True)
 test_a_wait_ends_when_its_time_is_over()
 """
 
