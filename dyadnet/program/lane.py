@@ -223,7 +223,7 @@ class Lane:
     def close(self) -> None:
         """End the threads that help this one."""
         if self._team is not None:
-            self._team.dismiss()
+            self._team.close()
 
     # Steps of a relaxation
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections import Counter, defaultdict
+from collections import defaultdict
+from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
@@ -67,8 +68,8 @@ WORTH, LEAST, MOST = 1_000.0, 5_000.0, 16
 """Nanoseconds that a team must be able to save at an average tick, by the estimates below, to be tried at all; least
 work of each thread at a tick, in nanoseconds; largest number of threads, since each waits for every other."""
 TRIES, AGAIN, FORGET = 2, 40, 0.25
-"""Relaxations that the team and the leader alone execute at first; the slower one tries once in so many; weight of a
-slow tick in the running average."""
+"""Relaxations that the team and the leader alone execute at first; after so many the slower one tries again, if it has
+failed after twice as many, and so on; weight of a slow tick in the running average."""
 FLOPS, PER_LINK, PER_BLOCK, PER_NUMBER = 20.0, 30.0, 500.0, 2.0
 """Estimates of work: operations of products in a nanosecond; nanoseconds for each end of a link, block and number."""
 
@@ -184,6 +185,11 @@ class Follower:
         Those of the lane.
     scratch
         Offset of its scratch for one message in the arena.
+
+    Attributes
+    ----------
+    thread
+        The thread, which has started.
     """
 
     def __init__(self, number: int, memory: Memory, state: State, scratch: int) -> None:
@@ -203,7 +209,8 @@ class Follower:
         self.look(state)
         like = np.zeros(0, dtype=memory.X.dtype)
         name = f"dyadnet, thread {number} of a lane"
-        Thread(target=follow, args=(state.team, number, like), name=name, daemon=True).start()
+        self.thread = Thread(target=follow, args=(state.team, number, like), name=name, daemon=True)
+        self.thread.start()
 
     def look(self, state: State) -> None:
         """Refresh the addresses of what it shares with the lane."""
@@ -211,26 +218,51 @@ class Follower:
         self._line[U_STATE] = self._state.address
 
 
+@dataclass
+class Lately:
+    """What relaxations of one size took lately.
+
+    Attributes
+    ----------
+    seconds
+        Seconds of a tick, of the leader alone and of the team.
+    count, next, spacing
+        Relaxations so far; the one that the slower way executes next, and how long it waits after that.
+    """
+
+    seconds: list[float] = field(default_factory=lambda: [math.inf, math.inf])
+    count: int = 0
+    next: int = AGAIN
+    spacing: int = AGAIN
+
+
 class Choice:
     """Chooses between a team and its leader alone, by the seconds that a tick took each of them lately."""
 
     def __init__(self) -> None:
-        self._known: dict[int, list[float]] = defaultdict(lambda: [math.inf, math.inf])
-        self._count: Counter[int] = Counter()
+        self._lately: dict[int, Lately] = defaultdict(Lately)
 
     def together(self, rows: int) -> bool:
         """Whether the team executes the next relaxation of so many samples."""
-        self._count[rows] += 1
-        count, (alone, together) = self._count[rows], self._known[rows]
-        if count <= 2 * TRIES:
-            return count % 2 == 0
-        return (together < alone) == bool(count % AGAIN)
+        known = self._lately[rows]
+        known.count += 1
+        faster = known.seconds[True] < known.seconds[False]
+        if known.count <= 2 * TRIES:
+            return known.count % 2 == 0
+        if known.count < known.next:
+            return faster
+        # On a busy machine a team may take a hundred times as long, so tries that fail become rare.
+        known.spacing *= 2
+        known.next = known.count + known.spacing
+        return not faster
 
     def note(self, rows: int, together: bool, seconds: float) -> None:
         """Note the seconds that a tick took; slow ones count less, since other work on the machine may be the cause."""
-        known = self._known[rows]
-        slower = seconds >= known[together]
-        known[together] = known[together] + FORGET * (seconds - known[together]) if slower else seconds
+        known = self._lately[rows]
+        before, faster = known.seconds[together], known.seconds[True] < known.seconds[False]
+        known.seconds[together] = seconds if seconds < before else before + FORGET * (seconds - before)
+        if faster != (known.seconds[True] < known.seconds[False]):
+            known.next, known.spacing = known.count + AGAIN, AGAIN
 
 
 class Team:
@@ -242,11 +274,6 @@ class Team:
         Those of the lane.
     scratch, size
         Offset in the arena of the followers' scratch for one message, and its size for each of them.
-
-    Attributes
-    ----------
-    dismiss
-        Call it to end the followers; they also end with this object.
     """
 
     def __init__(self, memory: Memory, state: State, scratch: int, size: int) -> None:
@@ -255,7 +282,15 @@ class Team:
         self._followers = [Follower(1 + k, memory, state, scratch + k * size) for k in range(count)]
         self._choice = Choice()
         self._rows = 0
-        self.dismiss = weakref.finalize(self, order, state.team, LEAVE)
+        # Followers also end with this object.
+        self._dismiss = weakref.finalize(self, order, state.team, LEAVE)
+
+    def close(self) -> None:
+        """End the followers."""
+        self._dismiss()
+        for follower in self._followers:
+            if follower.thread.is_alive():
+                follower.thread.join()
 
     def look(self, state: State, address: int) -> None:
         """Refresh the addresses of what the threads share; `address` is that of the lane's view of its state."""
