@@ -121,7 +121,7 @@ def test_until_the_others_are_there_the_leader_is_alone(monkeypatch: pytest.Monk
     late: list[threading.Thread] = []
     monkeypatch.setattr(team, "WORTH", -1.0)
     monkeypatch.setattr(team, "LEAST", 1e-9)
-    monkeypatch.setattr(team.Thread, "start", lambda self: late.append(self))
+    monkeypatch.setattr(threading.Thread, "start", lambda self: late.append(self))
     agree(run_of(chains(0.0, 2)), FREE_NUDGED)
     assert late
 
@@ -176,7 +176,7 @@ def test_work_is_divided_among_blocks_that_fire_together() -> None:
 
 def test_there_is_no_team_for_what_python_takes_part_in_nor_for_little_work() -> None:
     class OwnLoss(SquaredError):  # noqa: N818
-        compiled = None
+        compiled = None  # type: ignore[assignment]
 
     dn.register("loss", "own")(OwnLoss)
     network = layered(5, [8, 8], 2, loss="own").with_blocks(4)
