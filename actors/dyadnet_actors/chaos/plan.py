@@ -45,8 +45,9 @@ EPOCHS = 3
 SAMPLES = 500
 MINIBATCH = 30
 MINIBATCHES = EPOCHS * -(-(SAMPLES - SAMPLES // 10) // MINIBATCH)
-HELD = 100.0
-"""Factor by which the straggler slows down, once the run has reached the point for a fault from outside."""
+HELD = 400.0
+"""Factor by which the straggler slows down, once the run has reached the point for a fault from outside. It must hold
+even the last minibatches for longer than it takes to strike: by 100 a run was over before its node was gone."""
 
 
 @dataclass(frozen=True, slots=True)
