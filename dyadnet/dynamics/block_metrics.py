@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dyadnet.errors import MetricError
+from dyadnet.numerics.sums import added
 from dyadnet.registry import Registry
 
 Array = NDArray[Any]
@@ -89,8 +90,8 @@ class BlockMetric:
         if self.reduction == "max":
             return float(np.fmax.reduce(found))
         if self.reduction == "sum":
-            return sum(found)
-        weighted = sum(value * state.rows for value, state in zip(found, states, strict=True))
+            return added(found)
+        weighted = added(value * state.rows for value, state in zip(found, states, strict=True))
         return weighted if self.reduction == "mean" else weighted / sum(state.rows for state in states)
 
     def _called(self, state: BlockState) -> float:
@@ -273,8 +274,8 @@ def of_blocks(column: Column, values: Sequence[float | None], cells: int) -> flo
     if column.over == "max":
         return max(known)
     if column.over == "norm":
-        return math.sqrt(sum(value * value for value in known))
-    return reduced(column, sum(known), cells)
+        return math.sqrt(added(value * value for value in known))
+    return reduced(column, added(known), cells)
 
 
 def own_of_blocks(metric: BlockMetric, values: Sequence[float], samples: int, neurons: Sequence[int]) -> float:
@@ -290,14 +291,14 @@ def own_of_blocks(metric: BlockMetric, values: Sequence[float], samples: int, ne
         Number of neurons of each block.
     """
     if metric.reduction == "sum":
-        return sum(values)
+        return added(values)
     if metric.reduction == "max":
         return float(np.fmax.reduce(values))
     if metric.reduction == "mean":
         values = [value / samples for value in values]
     if len(values) == 1:
         return values[0]
-    return sum(value * size for value, size in zip(values, neurons, strict=True)) / sum(neurons)
+    return added(value * size for value, size in zip(values, neurons, strict=True)) / sum(neurons)
 
 
 def reduced(column: Column, total: float, cells: float) -> float:

@@ -16,6 +16,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from dyadnet.numerics.sums import added
+
 Operator = Literal["symmetric", "norm", "skew"]
 Application = Literal["symmetric", "means", "differences", "skew"]
 ITERATION: dict[Operator, tuple[Application, Application]] = {
@@ -38,10 +40,10 @@ def factors(application: Application, coupling: float) -> tuple[float, float]:
 
 def radius(squares: Sequence[float]) -> float:
     """Return ρ from the squared norms of every block's part of M²v, for v of norm 1, summed in block order."""
-    return math.sqrt(math.sqrt(sum(squares)))
+    return math.sqrt(math.sqrt(added(squares)))
 
 
 def factor(squares: Sequence[float]) -> float | None:
     """Return the factor that normalises the whole vector to 1; None if it is zero and the iteration must restart."""
-    total = sum(squares)
+    total = added(squares)
     return 1.0 / math.sqrt(total) if total > 0 else None

@@ -29,6 +29,7 @@ from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
+from dyadnet.numerics.sums import added
 from dyadnet.program import called, calls
 from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
@@ -362,7 +363,7 @@ class Group:
         total, samples = 0.0, 0
         for index in self.active:
             lane = self.lane(index)
-            total += sum(lane.objective(number, beta) for number in range(len(lane.blocks)))
+            total += added(lane.objective(number, beta) for number in range(len(lane.blocks)))
             samples += lane.rows
         return total / samples
 

@@ -23,6 +23,7 @@ from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
 from dyadnet.numerics.hashing import digest
 from dyadnet.numerics.rng import Stream
+from dyadnet.numerics.sums import added
 
 Array = NDArray[Any]
 
@@ -132,8 +133,12 @@ class Block:
         gradients = self.gradient
         if self._exact is not None:
             pairs = [(gradients[key], exact) for key, exact in self._exact.items()]
-            product = sum(_product(one, other) for one, other in pairs)
-            self.agreement = product, sum(_square(one) for one, _ in pairs), sum(_square(other) for _, other in pairs)
+            product = added(_product(one, other) for one, other in pairs)
+            self.agreement = (
+                product,
+                added(_square(one) for one, _ in pairs),
+                added(_square(other) for _, other in pairs),
+            )
             self._exact = None
         for key, weights in self.parameters().items():
             state = self.states[key]
@@ -150,7 +155,7 @@ class Block:
                     )
         self._programme(update.count)
         if before:
-            change = sum(_square(w - before[key]) for key, w in self.parameters().items() if key != "bias")
+            change = added(_square(w - before[key]) for key, w in self.parameters().items() if key != "bias")
             self.measured = (self.norm(), float(np.sqrt(change)))
 
     def keep(self) -> None:
@@ -213,7 +218,7 @@ class Block:
 
     def norm(self) -> float:
         """Return the Frobenius norm of all synapses of this block, including those from the input."""
-        return float(np.sqrt(sum(_square(w) for key, w in self.parameters().items() if key != "bias")))
+        return float(np.sqrt(added(_square(w) for key, w in self.parameters().items() if key != "bias")))
 
     def digest(self) -> bytes:
         """Return the SHA-256 over this block's parameters as little-endian bytes, in the order of `parameters`."""

@@ -19,6 +19,7 @@ from dyadnet.dynamics.virtual_time import Timing, settling, timing
 from dyadnet.errors import DivergedError
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
+from dyadnet.numerics.sums import added
 from tests.reference import assembly, objective
 from tests.reference.assembly import samples
 from tests.reference.clocks import Moment
@@ -95,7 +96,7 @@ class ReferenceEngine:
             for dyad in dyads.values():
                 for message in dyad.announce():
                     dyads[message.target].mail.hold(message)
-            total += sum(objective.contribution(dyad, beta) for dyad in dyads.values())
+            total += added(objective.contribution(dyad, beta) for dyad in dyads.values())
             samples += next(iter(dyads.values())).A.shape[0]
             for name, dyad in dyads.items():
                 dyad.restore(before[name])

@@ -10,6 +10,7 @@ from dyadnet.dynamics.outcome import RECEIVED, SENT, BlockReport, Counts, Layout
 from dyadnet.numerics import kernels
 from dyadnet.numerics.image_scores import image_scores
 from dyadnet.numerics.scores import errors
+from dyadnet.numerics.sums import added
 from tests.reference.dyads import Dyads
 
 
@@ -108,19 +109,19 @@ def _combined(lanes: Sequence[BlockReport]) -> BlockReport:
         neurons=first.neurons,
         residual_mean=max(r.residual_mean for r in lanes),
         residual_difference=max(r.residual_difference for r in lanes),
-        saturated=sum(r.saturated for r in lanes),
-        mean_square=sum(r.mean_square for r in lanes),
-        difference_square=sum(r.difference_square for r in lanes),
+        saturated=added(r.saturated for r in lanes),
+        mean_square=added(r.mean_square for r in lanes),
+        difference_square=added(r.difference_square for r in lanes),
         updates=sum(r.updates for r in lanes),
         messages=sum(r.messages for r in lanes),
         values=sum(r.values for r in lanes),
         stale=sum(r.stale for r in lanes),
-        loss=None if first.loss is None else sum(r.loss or 0.0 for r in lanes),
+        loss=None if first.loss is None else added(r.loss or 0.0 for r in lanes),
         correct=None if first.correct is None else sum(r.correct or 0 for r in lanes),
-        squared=None if first.squared is None else sum(r.squared or 0.0 for r in lanes),
-        absolute=None if first.absolute is None else sum(r.absolute or 0.0 for r in lanes),
-        psnr=None if first.psnr is None else sum(r.psnr or 0.0 for r in lanes),
-        ssim=None if first.ssim is None else sum(r.ssim or 0.0 for r in lanes),
+        squared=None if first.squared is None else added(r.squared or 0.0 for r in lanes),
+        absolute=None if first.absolute is None else added(r.absolute or 0.0 for r in lanes),
+        psnr=None if first.psnr is None else added(r.psnr or 0.0 for r in lanes),
+        ssim=None if first.ssim is None else added(r.ssim or 0.0 for r in lanes),
         age=max(r.age for r in lanes),
         weight_norm=first.weight_norm,
         update_norm=first.update_norm,

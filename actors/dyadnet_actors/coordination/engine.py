@@ -25,6 +25,7 @@ from dyadnet.engines.protocol import PerformanceRecord
 from dyadnet.files.store import Store
 from dyadnet.learning.update import Update
 from dyadnet.network.topology import Topology
+from dyadnet.numerics.sums import added
 from dyadnet.program.sync.crossing import by_host
 from dyadnet.runs.trace import recorded
 from dyadnet_actors.coordination.unresponsive import Inquiry, ResponseMonitor
@@ -191,7 +192,7 @@ class ActorEngine:
         total = 0.0
         for lane in self._lanes:
             contributions = {name: value for part in parts for name, value in part[lane].items()}
-            total += sum(contributions[name] for name in self.topology.blocks)
+            total += added(contributions[name] for name in self.topology.blocks)
         return total / sum(self._lanes.values())
 
     def norms(self) -> dict[str, float]:
