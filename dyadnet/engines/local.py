@@ -1,8 +1,8 @@
 """The local engine: all blocks in one process, with lanes on the engine's own threads.
 
 BLAS runs on one thread, because its results depend on the number of threads. The engine uses several cores by running
-lanes in parallel while a minibatch settles, and the blocks of a lane if there are fewer lanes than cores. It computes
-updates of shares of the blocks in parallel.
+lanes in parallel while a minibatch settles, and the blocks of a lane if there are two cores or more for each. It
+computes updates of shares of the blocks in parallel.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
@@ -184,15 +184,20 @@ class LocalEngine:
 
     def close(self) -> None:
         """Stop the threads and restore the thread limits of BLAS."""
-        self.group.close()
         self._pool.shutdown()
+        self.group.close()
         self._blas.restore_original_limits()
 
     def _map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         items = list(items)
         if len(items) == 1:
             return [work(items[0])]
-        return list(self._pool.map(work, items))
+        futures = [self._pool.submit(work, item) for item in items]
+        try:
+            return [future.result() for future in futures]
+        finally:
+            # If one fails, the others may still be at work, and what follows must not meet them.
+            wait(futures)
 
     def _spend(self, activity: str, started: float) -> None:
         seconds = time.perf_counter() - started

@@ -67,12 +67,12 @@ def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[n
         looks = 0
         while True:
             asleep = 0
-            most = 0
+            allowed = 0
             for k in range(count):
                 if lanes[k, ADVANCE_STAGE] == ADVANCE_IDLE:
                     continue
                 s = state(lanes[k, ADVANCE_STATE])
-                host, most = s.reg[REG_WAITS_FOR], s.reg[REG_LOOKS]
+                host, allowed = s.reg[REG_WAITS_FOR], s.reg[REG_LOOKS]
                 words[0, asleep] = s.words[host]
                 words[1, asleep] = load(s.words[host])
                 if reached(s, host, s.reg[REG_WAITS_UNTIL]):
@@ -81,7 +81,7 @@ def advance(lanes, like, until, longest, waited, words, room):  # type: ignore[n
                 asleep += 1
             if asleep < 0:
                 break
-            if looks < most:
+            if looks < allowed:
                 looks += 1
                 pause()
                 continue

@@ -271,7 +271,7 @@ def drives(t, m, s, b, tick):  # type: ignore[no-untyped-def]  # pragma: no cove
 
 @compiled
 def read(t, s, r, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return where that lies which is held of `r`, a row of `Tables.incoming`; whether it has differences; its tick."""
+    """Return the offset of what is held for a row of `Tables.incoming`, whether it has differences, and its tick."""
     source, up = r[I_SOURCE], r[I_UP] == 1
     if source < 0:
         c = 2 * r[I_LINK] + (0 if up else 1)
@@ -279,7 +279,7 @@ def read(t, s, r, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
             return r[I_HELD], s.channels[c, H_DIFFERENCE] == 1, s.channels[c, H_TICK]
         x, difference, _, _, sent = held(t, s, c, tick)
         return x, difference, sent
-    # All readers of a state find the same, so each thread looks it up once.
+    # All readers of a state with the same delay find the same, so each thread looks it up once.
     seen, at = s.seen[source], max(tick - r[I_DELAY], 0)
     key = (s.reg[REG_SERIAL] << 32) + at
     if seen[0] != key:

@@ -1,8 +1,8 @@
 """The firing of a block, compiled: its update, and what it then sends.
 
-The order is: the drives, from products of held messages that have changed; A and D, then m and d; feedback products of
-what has changed; the effects of channels on the messages. What is multiplied together, and whether a product is
-computed, depends on the block alone, never on the process or on other blocks in it.
+The order is: the drives, for which only products of held messages that have changed are computed anew; A and D, then m
+and d; feedback products of what has changed; the effects of channels on the messages. What is multiplied together, and
+whether a product is computed, depends on the block alone, never on the process or on other blocks in it.
 """
 
 from __future__ import annotations

@@ -105,9 +105,9 @@ class Lane:
         integer = np.int32 if dtype == np.float32 else np.int64
         row, a, d = (np.zeros(CHUNK, dtype=dtype) for _ in range(3))
         nothing = np.zeros(0, dtype=dtype)
-        # Memory that no relaxation touches stays unallocated.
         threads = 1 if owners is None else int(owners.max()) + 1
         scratch = whole(2 * arena.rows * max(spec.size for spec in arena.specs))
+        # Memory that no relaxation touches stays unallocated.
         if segments is None:
             memory = np.empty((arena.numbers + (threads - 1) * scratch) * dtype.itemsize, dtype=np.uint8)
             # The words by which this process would report to others.

@@ -110,7 +110,7 @@ REG_STREAMS = 50
 REG_TEAM = 51
 # Differs from relaxation to relaxation, for what is looked up once.
 REG_SERIAL = 52
-# Number of polls before this process sleeps.
+# Number of polls before this process sleeps, in virtual time.
 REG_LOOKS, REG_WIDTH = range(53, 55)
 F_BETA, F_STEP, F_TOLERANCE, F_TOLERANCE_DIFFERENCE, F_EPSILON, F_SMALLEST, F_WORST, F_GAMMA = range(8)
 # In real time, nanoseconds: T, how long all must be quiet, how long a phase may take, and the span of a difference.
@@ -161,7 +161,8 @@ T_OFFSET, T_WEIGHTS, T_INNER, T_BACKWARD, T_WIDTH = range(5)
 DONE, GROW, ACTIVATE, NUDGE, PROBE, OVER, BLOCKED, LOOK, MULTIPLY, FEED_BACK, FORESEE, DISTURB = range(12)
 # A team of threads has a line of integers for the leader's orders, then one for each thread; each begins with a word.
 # Orders: the number of the latest one, what it asks for, and the ticks executed before it. A thread: the ticks that it
-# has executed, the latest order that it has heard, its register of merges, addresses of its views; then scratch.
+# has executed, the latest order that it has heard, its register of merges, addresses of its views; then scratch of four
+# integers. The last integer of a line is the number of threads that sleep on its word.
 O_ORDER, O_KIND, O_TICKS = range(3)
 COME, EXECUTE, LEAVE = range(3)
 U_TICKS, U_HEARD, U_MERGES, U_TABLES, U_MEMORY, U_STATE, U_ROOM = range(7)
@@ -265,10 +266,7 @@ class Tables(NamedTuple):
     members: Array  # neurons of groups
     keys: Array  # (keys, 2) uint64
     plans: Array  # plans of projections that are not dense, one after the other
-    own: (
-        Array  # (5,): numbers of own blocks and own links, which come first; most blocks of a process; processes; and a
-    )
-    # stride that visits all processes
+    own: Array  # (4,): numbers of own blocks and own links, which come first; most blocks of a process; processes
     waits: Array  # (waits, Y_WIDTH)
     incoming: Array  # (channels that end here, I_WIDTH), by receiver
 

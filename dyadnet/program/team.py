@@ -11,6 +11,7 @@ team is faster than its leader alone depends on the machine and on what else it 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import weakref
 from collections import defaultdict
@@ -68,8 +69,8 @@ WORTH, LEAST, MOST = 1_000.0, 5_000.0, 16
 """Nanoseconds that a team must be able to save at an average tick, by the estimates below, to be tried at all; least
 work of each thread at a tick, in nanoseconds; largest number of threads, since each waits for every other."""
 TRIES, AGAIN, FORGET = 2, 40, 0.25
-"""Relaxations that the team and the leader alone execute at first; after so many the slower one tries again, if it has
-failed after twice as many, and so on; weight of a slow tick in the running average."""
+"""Relaxations that the team and the leader alone execute at first, each; after so many the slower one tries again, and
+if that fails, after twice as many, and so on; weight of a slow tick in the running average."""
 FLOPS, PER_LINK, PER_BLOCK, PER_NUMBER = 20.0, 30.0, 500.0, 2.0
 """Estimates of work: operations of products in a nanosecond; nanoseconds for each end of a link, block and number."""
 
@@ -174,6 +175,11 @@ def lines(threads: int) -> NDArray[np.int64]:
     return memory[start : start + size].reshape(-1, LINE)
 
 
+def _following(team: Array, number: int, like: Array, own_: Any) -> None:
+    """Follow the leader's orders on a thread, which keeps its own arrays alive."""
+    follow(team, number, like)
+
+
 class Follower:
     """A thread that helps a lane's own thread, with scratch memory and registers of its own.
 
@@ -206,15 +212,18 @@ class Follower:
         self._scratch["reg"][c.REG_SCRATCH] = scratch
         self._line = state.team[1 + number]
         self._line[U_MEMORY] = self._memory.address
+        self._before = self._state = View.of(state._replace(**self._scratch))
         self.look(state)
-        like = np.zeros(0, dtype=memory.X.dtype)
-        name = f"dyadnet, thread {number} of a lane"
-        self.thread = Thread(target=follow, args=(state.team, number, like), name=name, daemon=True)
-        self.thread.start()
+        work = state.team, number, np.zeros(0, dtype=memory.X.dtype), (self._memory, self._scratch)
+        self.thread = Thread(target=_following, args=work, name=f"dyadnet, thread {number} of a lane", daemon=True)
+        # Where a process may have no more threads, the leader is alone.
+        with contextlib.suppress(RuntimeError):
+            self.thread.start()
 
     def look(self, state: State) -> None:
         """Refresh the addresses of what it shares with the lane."""
-        self._state = View.of(state._replace(**self._scratch))
+        # The thread may be on its way out of the ticks before, by the table that it had.
+        self._before, self._state = self._state, View.of(state._replace(**self._scratch))
         self._line[U_STATE] = self._state.address
 
 
@@ -279,11 +288,11 @@ class Team:
     def __init__(self, memory: Memory, state: State, scratch: int, size: int) -> None:
         count = len(state.team) - 2
         self._reg, self._lines = state.reg, state.team
-        self._followers = [Follower(1 + k, memory, state, scratch + k * size) for k in range(count)]
-        self._choice = Choice()
-        self._rows = 0
         # Followers also end with this object.
         self._dismiss = weakref.finalize(self, order, state.team, LEAVE)
+        self._followers = [Follower(1 + k, memory, state, scratch + k * size) for k in range(count)]
+        self._choice = Choice()
+        self._rows = self._executed = 0
 
     def close(self) -> None:
         """End the followers."""
@@ -308,9 +317,12 @@ class Team:
         tables, memory
             Addresses of the lane's views for this relaxation.
         """
-        reg = self._reg
-        if reg[REG_TICK] and seconds:
-            self._choice.note(self._rows, bool(reg[REG_TEAM] > 1), seconds / int(reg[REG_TICK]))
+        reg, ticks, executed = self._reg, int(self._reg[REG_TICK]), int(self._lines[0, O_TICKS]) - self._executed
+        self._executed += executed
+        called = bool(reg[REG_TEAM] > 1)
+        # A team that was not there for most of the ticks says nothing of either.
+        if ticks and seconds and (not called or 2 * executed > ticks):
+            self._choice.note(self._rows, called, seconds / ticks)
         self._rows, together = rows, self._choice.together(rows)
         reg[REG_TEAM] = 1 + len(self._followers) if together else 1
         if together:

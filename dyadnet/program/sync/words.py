@@ -22,8 +22,8 @@ from numba.extending import intrinsic
 from dyadnet.numerics.kernels import compiled
 
 LOOKS, FEW, CROWD = 50, 2, 4
-"""Number of polls before a sleep; the processor is yielded in between. There are `FEW` if more than `CROWD` processes
-share each core: then every poll makes another one wait."""
+"""Number of polls before a sleep; the processor is yielded in between. In virtual time there are `FEW` if more than
+`CROWD` processes share each core: then every poll makes another one wait."""
 MOMENT = 50_000
 """Nanoseconds of one sleep if nothing can wake the sleeper."""
 SPINS, YIELDS = 5_000, 3_000
