@@ -26,7 +26,7 @@ from dyadnet.numerics.plans import N_POST, N_PRE, N_ROOM, N_SIZE
 from dyadnet.numerics.rng import Stream
 from dyadnet.program import tables as c
 from dyadnet.program.prospective import keep_histories
-from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power
+from dyadnet.program.sync.crossing import Geometry, Home, Region, Room, power, whole
 from dyadnet.program.tables import KINDS, NONE, Draft, Tables
 from dyadnet.timing.clocks import Bernoulli, CalledClock
 from dyadnet.timing.delays import CalledDelay, Constant, Geometric, OwnDelay, Uniform, by_number, sampled
@@ -86,8 +86,8 @@ class Arena:
         User-defined clocks and laws of delay, in the order of the columns of `State.ahead`.
     effects, counters
         User-defined imperfections by channel, and their counters.
-    scratch
-        Offset of scratch for one message.
+    scratch, message
+        Offset of scratch for one message, and its size in numbers.
     widest
         Largest number of terms of a drive.
     products, spread
@@ -138,7 +138,8 @@ class Arena:
         self.kappa = np.zeros(len(self.links))
         self.actual = self._tables()
         self.ideal = self._without_imperfections()
-        self.scratch = self._room.take(2 * rows * max(spec.size for spec in self.specs))
+        self.message = whole(2 * rows * max(spec.size for spec in self.specs))
+        self.scratch = self._room.take(self.message)
         self.numbers, self.wide, self.when = self._room.size, self._wide.size, self._when.size
         largest = int(max(self.actual.channels[:, c.C_DELAY], default=1))
         self.ticks = power(largest + 1)
@@ -395,8 +396,8 @@ class Arena:
         row[c.L_FIXED_CACHE] = reads or coarse
         # Products that are computed where they are summed are not sent.
         dense = link.projection.is_dense
-        whole = reads or coarse or crosses or not dense or self._timing.span
-        row[c.L_FUSED] = not whole and looped(width, size)
+        stored = reads or coarse or crosses or not dense or self._timing.span
+        row[c.L_FUSED] = not stored and looped(width, size)
         row[c.L_TURNED], row[c.L_CALLED] = dense and turned(width, size), 0
         if here:
             row[c.L_WEIGHTS] = self.parameters.starts[link.post.name, link.pre.name]

@@ -28,7 +28,6 @@ from dyadnet.program.beginning import begin
 from dyadnet.program.executor import run
 from dyadnet.program.neurons import CHUNK
 from dyadnet.program.sync.crossing import SegmentMemory as Segments
-from dyadnet.program.sync.crossing import whole
 from dyadnet.program.sync.words import CROWD, FEW, LOOKS, own, tell
 from dyadnet.program.tables import Memory, State, Tables
 from dyadnet.program.team import Team, lines
@@ -106,10 +105,9 @@ class Lane:
         row, a, d = (np.zeros(CHUNK, dtype=dtype) for _ in range(3))
         nothing = np.zeros(0, dtype=dtype)
         threads = 1 if owners is None else int(owners.max()) + 1
-        scratch = whole(2 * arena.rows * max(spec.size for spec in arena.specs))
         # Memory that no relaxation touches stays unallocated.
         if segments is None:
-            memory = np.empty((arena.numbers + (threads - 1) * scratch) * dtype.itemsize, dtype=np.uint8)
+            memory = np.empty((arena.numbers + (threads - 1) * arena.message) * dtype.itemsize, dtype=np.uint8)
             # The words by which this process would report to others.
             self._told = np.zeros(1 + 2 * c.J_WIDTH, dtype=np.int64)
             words, boards = np.array([[own(self._told)], [own(self._told) + 8]])
@@ -195,7 +193,7 @@ class Lane:
         self._spread: tuple[int, float, bool] | None = None
         self._like = nothing
         self._seconds = 0.0
-        self._team = Team(actual, self.state, arena.numbers, scratch) if threads > 1 else None
+        self._team = Team(actual, self.state, arena.numbers, arena.message) if threads > 1 else None
         self._look()
         if before is not None:
             self._carry_over(before)

@@ -175,7 +175,7 @@ def lines(threads: int) -> NDArray[np.int64]:
     return memory[start : start + size].reshape(-1, LINE)
 
 
-def _following(team: Array, number: int, like: Array, own_: Any) -> None:
+def _following(team: Array, number: int, like: Array, kept: Any) -> None:
     """Follow the leader's orders on a thread, which keeps its own arrays alive."""
     follow(team, number, like)
 
