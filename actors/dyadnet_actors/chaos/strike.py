@@ -21,7 +21,7 @@ from dyadnet_actors.chaos.disk import Disk
 from dyadnet_actors.chaos.plan import ENDING, SURVIVED, FaultTrial
 from dyadnet_actors.chaos.run import LIMIT, RunProcess
 from dyadnet_actors.chaos.victims import COORDINATOR, below, hit, send
-from dyadnet_actors.cluster.connection import DEFAULTS, authentication
+from dyadnet_actors.cluster.connection import DEFAULTS, own_authentication
 
 LOOK = 0.01
 """Seconds between two checks for the point at which to strike."""
@@ -196,7 +196,7 @@ class _Nodes:
 
 @contextlib.contextmanager
 def _two_nodes(environment: dict[str, str]) -> Iterator[_Nodes]:
-    environment |= authentication(None) | DEFAULTS
+    environment |= own_authentication(environment) | DEFAULTS
     process = subprocess.Popen(
         [sys.executable, "-m", "dyadnet_actors.chaos.nodes"],
         env=environment,

@@ -14,7 +14,7 @@ import secrets
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ DEFAULTS = {
 """Settings for every cluster. Without them, Ray runs workers at nice 15, warns of a future change, reports its usage,
 and retries a closed port for 20 seconds."""
 PATIENCE = RecoverySpec().heartbeat
+MODE = "RAY_AUTH_MODE"
+"""Variable that sets whether Ray's processes ask each other for a token."""
 
 
 JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
@@ -245,11 +247,9 @@ def _begun(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> Ite
     if runtime := _runtime(spec):
         options["runtime_env"] = runtime
     options |= {"address": "local", "include_dashboard": False} if own else {"address": spec.address}
-    if spec.address is not None:
-        knock(spec.address)
     defaults = DEFAULTS | (OWN | folder() if own else {})
     values = {name: value for name, value in defaults.items() if name not in os.environ or name == "RAY_TMPDIR"}
-    values |= authentication(spec.address)
+    values |= own_authentication() if spec.address is None else authentication(spec.address, knock(spec.address))
     # Ray refuses variables that both a job's environment and ours set, although they are merged here.
     values |= THREADS if own else {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
     with _environment(values), latest_kept() if own else contextlib.nullcontext():
@@ -315,22 +315,68 @@ def _quiet() -> Iterator[None]:
         names["print_to_stdstream"] = printed
 
 
-def authentication(address: str | None) -> dict[str, str]:
-    """Return environment variables that set Ray's authentication explicitly, unless the user has set it.
+def own_authentication(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return environment variables that give a cluster of our own a token that only its processes know.
 
-    Ray may turn tokens on by itself and leave a token in the home folder, which later clusters would pick up. A cluster
-    of our own gets a token that only its processes know. To join another cluster, the user's token is used, if any.
+    Ray may turn tokens on by itself and leave a token in the home folder, which later clusters would pick up.
+
+    Parameters
+    ----------
+    environment
+        Environment of the cluster's processes; if it sets ``RAY_AUTH_MODE``, nothing is added.
     """
-    if "RAY_AUTH_MODE" in os.environ:
-        return {}
-    if address is None:
-        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    saved = False
+    return {} if MODE in environment else {MODE: "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+def authentication(address: str, found: str | None) -> dict[str, str]:
+    """Return environment variables by which we join a cluster: with the user's token if the cluster asks for one.
+
+    A driver with a token refuses the calls of a cluster without tokens, and Ray then ends the driver's actors one after
+    the other. A token in the home folder, which Ray may have left there, is therefore used only where it is asked for.
+
+    Parameters
+    ----------
+    address, found
+        Address as the user gives it, and HOST:PORT where it leads, if known.
+
+    Raises
+    ------
+    ConfigError
+        If the user demands a token, but the cluster takes none.
+    """
+    demanded = os.environ.get(MODE, "").lower()
+    if demanded == "disabled" or not (demanded or _token_exists()):
+        return {MODE: "disabled"}
+    if found is None or _asks_for_token(found):
+        return {MODE: "token"}
+    if demanded:
+        legal = f"the cluster there takes no token, but {MODE} demands one; to join it, set {MODE}=disabled"
+        raise ConfigError("cluster.address", address, legal)
+    return {MODE: "disabled"}
+
+
+def _token_exists() -> bool:
+    if any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
+        return True
     # A user whom the system does not know has no home.
     with contextlib.suppress(RuntimeError, OSError):
-        saved = (Path.home() / ".ray" / "auth_token").exists()
-    given = saved or any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
-    return {"RAY_AUTH_MODE": "token" if given else "disabled"}
+        return (Path.home() / ".ray" / "auth_token").exists()
+    return False
+
+
+def _asks_for_token(address: str) -> bool:
+    """Return whether a cluster refuses a client without a token."""
+    with _environment({MODE: "disabled"}), as_it_was(), _captured():
+        from ray.exceptions import RayError
+
+        _forget_authentication()
+        try:
+            client = importlib.import_module("ray._raylet").GcsClient(address=address)
+            client.internal_kv_exists(b"session_name", b"session", timeout=PATIENCE)
+        except (RayError, RuntimeError, ValueError, OSError, AttributeError):
+            # If it is something else that fails, connecting fails as well, and that error is reported.
+            return True
+    return False
 
 
 @contextlib.contextmanager

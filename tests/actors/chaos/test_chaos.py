@@ -62,7 +62,11 @@ def test_kinds_are_spread_over_the_whole_run() -> None:
 
 
 @pytest.mark.parametrize("kind", ["node", pytest.param("driver", marks=pytest.mark.slow)])
-def test_what_nothing_inside_a_run_can_do_to_it(kind: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_what_nothing_inside_a_run_can_do_to_it(
+    kind: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ray leaves this in a process that has started it.
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
     told = tried(capsys, "--trials", "1", "--kinds", kind, "--out", str(tmp_path))
     assert (told["ended"], told["same_bits"], told["wrong"]) == (1, 1, [])
     assert told["by_kind"].keys() == {kind}

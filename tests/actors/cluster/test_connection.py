@@ -21,7 +21,9 @@ from tests.actors.clusters import (
     TOKEN,
     Cluster,
     clean_environment,
+    free_port,
     one_node,
+    started,
     two_hosts,
     why_no_namespaces,
 )
@@ -89,6 +91,21 @@ def test_ways_not_to_get_in(node: Cluster, settings: Path, tmp_path: Path) -> No
     spread = [*arguments, node.address, "--placement", "strict-spread"]
     assert "3 actors need as many nodes, the cluster has 1" in complaint(node.dyadnet(*spread))
     assert not out.exists()
+
+
+def test_a_token_at_home_is_not_used_where_none_is_asked_for(settings: Path, tmp_path: Path) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(TOKEN)
+    port = free_port()
+    head = ["start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false"]
+    with started(head, port, {"RAY_AUTH_MODE": "disabled"}) as cluster:
+        arguments = ["train", str(settings), "--address", cluster.address, "--json", "--out"]
+        ours = {"RAY_TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+        done = cluster.dyadnet(*arguments, str(tmp_path / "run"), **ours)
+        assert done.returncode == 0, done.stderr
+        assert not (tmp_path / "run" / "events.jsonl").exists()
+        demanding = cluster.dyadnet(*arguments, str(tmp_path / "other"), **ours, RAY_AUTH_MODE="token")
+        assert "takes no token, but RAY_AUTH_MODE demands one; to join it, set" in complaint(demanding)
 
 
 def test_another_version_of_ray(node: Cluster, settings: Path, tmp_path: Path) -> None:
