@@ -156,6 +156,24 @@ def _word(state):  # type: ignore[no-untyped-def]  # pragma: no cover
     return a
 
 
+@compiled
+def first_words(key0, key1, tick, phase, lane, relaxation):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the first four words that a generator draws after `seek`."""
+    place = (np.uint64(phase) << _HALF) | np.uint64(lane)
+    return _block(_ONE, np.uint64(tick), place, np.uint64(relaxation), np.uint64(key0), np.uint64(key1))
+
+
+@_pasted
+def below(word):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return the integer below 2**53 that `uniform` makes of a word: u < p where it is less than ``certainty(p)``."""
+    return np.int64(word >> _ELEVEN)
+
+
+def certainty(p: float) -> int:
+    """Return p·2**53, rounded up; see `below`."""
+    return math.ceil(math.ldexp(p, 53))
+
+
 @_pasted
 def _half_word(state):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Return the next 32 bits, in a uint64: the low half of a word, and the upper half of that word the next time."""
@@ -196,6 +214,22 @@ def integer(state, low, high):  # type: ignore[no-untyped-def]  # pragma: no cov
         threshold = (_LOW + _ONE - count) % count
         while product & _LOW < threshold:
             product = _half_word(state) * count
+    return np.int64(start + (product >> _HALF))
+
+
+@_pasted
+def first_integer(state, key0, key1, tick, phase, lane, relaxation, low, high):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Return what `integer` draws first after `seek`; `state` is changed."""
+    start = np.uint64(low)
+    count = np.uint64(high) - start + _ONE
+    if count == _ONE:
+        return np.int64(start)
+    word = first_words(key0, key1, tick, phase, lane, relaxation)[0]
+    product = (word & _LOW) * count
+    if product & _LOW < count:
+        # It may have to be drawn again.
+        seek(state, key0, key1, tick, phase, lane, relaxation)
+        return integer(state, low, high)
     return np.int64(start + (product >> _HALF))
 
 

@@ -21,6 +21,7 @@ from dyadnet.network.losses import LOSSES
 from dyadnet.network.topology import BlockSlice, Link, Topology
 from dyadnet.numerics.blas import looped, turned
 from dyadnet.numerics.connections import has_switches
+from dyadnet.numerics.draws import certainty
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS, NO_LOSS, PIECEWISE
 from dyadnet.numerics.plans import N_POST, N_PRE, N_ROOM, N_SIZE
 from dyadnet.numerics.rng import Stream
@@ -81,7 +82,7 @@ class Arena:
         For each channel, whether it is read in place if both its ends are in one process; whether messages of all
         channels take time, in real time.
     buckets
-        Number of buckets for arriving messages: the largest delay plus 1, in ticks.
+        Number of buckets for arriving messages: a power of two above the largest delay in ticks.
     ahead
         User-defined clocks and laws of delay, in the order of the columns of `State.ahead`.
     effects, counters
@@ -143,7 +144,7 @@ class Arena:
         self.numbers, self.wide, self.when = self._room.size, self._wide.size, self._when.size
         largest = int(max(self.actual.channels[:, c.C_DELAY], default=1))
         self.ticks = power(largest + 1)
-        self.buckets = timing.largest_delay + 1
+        self.buckets = power(timing.largest_delay + 1)
         self.widest = 4 + max(
             (len(block.projections) + len(block.axons) for block in self.blocks),
             default=0,
@@ -234,17 +235,18 @@ class Arena:
             rates = [timing.clocks[spec.name].rate for spec in self.specs]
             span = c.MOMENTS - 1 if self.geometry.free else timing.span
             keep_histories(made, len(self.blocks), rates, span, self.rows, self._room.take, self._when.take)
-        outgoing: list[int] = []
+        sent: list[int] = []
         for number in range(len(self.specs)):
             sends = channels[[2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]]
             blocks[number, c.B_COARSE] = bool(np.any(sends[:, c.C_COARSE]))
             mine = slice(blocks[number, c.B_LINKS], blocks[number, c.B_LINKS_END])
             blocks[number, c.B_FUSED] = bool(np.all(links[mine, c.L_FUSED]))
-            blocks[number, c.B_OUT] = len(outgoing)
+            blocks[number, c.B_OUT] = len(sent)
             out = [2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]
             out += [2 * link + 1 for link in range(*blocks[number, [c.B_LINKS, c.B_LINKS_END]])]
-            outgoing += [channel for channel in out if channels[channel, c.C_HELD] >= 0]
-            blocks[number, c.B_OUT_END] = len(outgoing)
+            sent += [channel for channel in out if channels[channel, c.C_HELD] >= 0]
+            blocks[number, c.B_OUT_END] = len(sent)
+        keys = np.array(self._keys, dtype=np.uint64).reshape(-1, 2)
         waits = self._waits(blocks, links, channels, axons)
         most = max(list(self.home.homes.values()).count(host) for host in range(self.home.hosts))
         return Tables(
@@ -254,12 +256,12 @@ class Arena:
             self.kappa,
             read,
             np.array(axons, dtype=np.int64),
-            np.array(outgoing, dtype=np.int64),
+            _outgoing(sent, channels, chances, keys),
             channels,
             chances,
             np.array(made.groups, dtype=np.int64).reshape(-1, c.G_WIDTH),
             np.concatenate([np.zeros(0, dtype=np.int64), *made.members]),
-            np.array(self._keys, dtype=np.uint64).reshape(-1, 2),
+            keys,
             np.concatenate([np.zeros(0, dtype=np.int64), *self._plans]),
             np.array([len(self.blocks), own, most, self.home.hosts], dtype=np.int64),
             waits,
@@ -578,12 +580,10 @@ class Arena:
         for number in range(len(self.links)):
             source = links[number, c.L_PRE]
             channels[2 * number, [c.C_RING, c.C_SLOT]] = blocks[source, [c.B_RING, c.B_RING_SLOT]]
-        outgoing: list[int] = []
-        for number in range(len(self.specs)):
-            out = actual.outgoing[actual.blocks[number, c.B_OUT] : actual.blocks[number, c.B_OUT_END]]
-            blocks[number, c.B_OUT] = len(outgoing)
-            outgoing += [channel for channel in out.tolist() if channels[channel, c.C_HELD] >= 0]
-            blocks[number, c.B_OUT_END] = len(outgoing)
+        before = actual.outgoing[:, c.OUT_CHANNEL]
+        kept_until = np.concatenate([[0], np.cumsum(channels[before, c.C_HELD] >= 0)])
+        blocks[:, [c.B_OUT, c.B_OUT_END]] = kept_until[actual.blocks[:, [c.B_OUT, c.B_OUT_END]]]
+        sent = before[channels[before, c.C_HELD] >= 0]
         axons = actual.axons.tolist()
         return actual._replace(
             waits=self._waits(blocks, links, channels, axons),
@@ -593,8 +593,32 @@ class Arena:
             links=links,
             channels=channels,
             chances=chances,
-            outgoing=np.array(outgoing, dtype=np.int64),
+            outgoing=_outgoing(sent, channels, chances, actual.keys),
         )
+
+
+def _outgoing(sent: Sequence[int] | Array, channels: Array, chances: Array, keys: Array) -> Array:
+    """Return what is drawn for each message of some channels; see `OUT_CHANNEL` in `dyadnet.program.tables`."""
+    numbers = np.array(sent, dtype=np.int64)
+    rows, words = channels[numbers], keys.view(np.int64)
+    out = np.zeros((len(numbers), c.OUT_WIDTH), dtype=np.int64)
+    out[:, c.OUT_CHANNEL] = numbers
+    copied = [
+        (c.OUT_LAW, c.C_LAW),
+        (c.OUT_HIGH, c.C_HIGH),
+        (c.OUT_COPY_DELAY, c.C_COPY_DELAY),
+        (c.OUT_PIECEMEAL, c.C_PIECEMEAL),
+        (c.OUT_TARGET, c.C_TARGET),
+    ]
+    for to, of in copied:
+        out[:, to] = rows[:, of]
+    out[:, c.OUT_LOW] = np.where(rows[:, c.C_LAW] == c.CONSTANT, rows[:, c.C_DELAY], rows[:, c.C_LOW])
+    for to, of in ((c.OUT_FATE, c.C_KEY_FATE), (c.OUT_KEY, c.C_KEY_DELAY), (c.OUT_COPY, c.C_KEY_COPY)):
+        has = rows[:, of] >= 0
+        out[has, to : to + 2] = words[rows[has, of]]
+    for to, of in ((c.OUT_LOSS, c.P_LOSS), (c.OUT_TWICE, c.P_DUPLICATION)):
+        out[:, to] = [certainty(p) for p in chances[numbers, of].tolist()]
+    return out
 
 
 def seen(geometry: Geometry, own: Sequence[str]) -> tuple[list[BlockSlice], list[Link]]:

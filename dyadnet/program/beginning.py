@@ -51,6 +51,8 @@ from dyadnet.program.tables import (
     C_SIZE,
     C_SOURCE,
     C_WHEN,
+    CHUNK_NEXT,
+    CHUNK_POOL,
     D_COUNT,
     D_WIDTH,
     DONE,
@@ -73,6 +75,9 @@ from dyadnet.program.tables import (
     LINE,
     MULTIPLY,
     NONE,
+    OUT_CHANNEL,
+    POOL_FREE,
+    POOL_LEFT,
     R_GAIN,
     R_LEAK,
     R_TOP,
@@ -84,7 +89,6 @@ from dyadnet.program.tables import (
     REG_DELAYS,
     REG_EVENTS,
     REG_FEEDFORWARD,
-    REG_FREE,
     REG_HOST,
     REG_MERGES,
     REG_NOW,
@@ -116,9 +120,14 @@ def reset(s):  # type: ignore[no-untyped-def]  # pragma: no cover
     s.channels[:] = 0
     s.counts[:] = 0
     s.buckets[:] = 0
-    for i in range(s.free.shape[0]):
-        s.free[i] = i
-    s.reg[REG_FREE] = s.free.shape[0]
+    for pool in range(s.pools.shape[0]):
+        s.pools[pool, POOL_FREE] = NONE
+        s.pools[pool, POOL_LEFT] = 0
+    for chunk in range(s.chunks.shape[0] - 1, -1, -1):
+        pool = s.chunks[chunk, CHUNK_POOL]
+        s.chunks[chunk, CHUNK_NEXT] = s.pools[pool, POOL_FREE]
+        s.pools[pool, POOL_FREE] = chunk
+        s.pools[pool, POOL_LEFT] += 1
     s.reg[REG_TICK] = s.reg[REG_EVENTS] = s.reg[REG_PC] = s.reg[REG_STAGE] = s.reg[REG_BLOCK] = 0
     s.reg[REG_PHASE] = s.reg[REG_SIDE] = 0
     s.reg[REG_SERIAL] += 1
@@ -156,7 +165,7 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
                     return BLOCKED
                 forget(t, m)
                 for k in range(t.outgoing.shape[0]):
-                    when = t.channels[t.outgoing[k], C_LINE_WHEN]
+                    when = t.channels[t.outgoing[k, OUT_CHANNEL], C_LINE_WHEN]
                     for place in range(LINE if when >= 0 else 0):
                         m.when[when + place * D_WIDTH + D_COUNT] = 0
                 for link in range(t.own[1] if t.plans.shape[0] > 0 else 0):
@@ -185,11 +194,11 @@ def begin(t, m, s, like):  # type: ignore[no-untyped-def]  # pragma: no cover
             tell(s.words[s.reg[REG_HOST]], (s.reg[REG_ROUND] << 32) + s.reg[REG_BLOCK])
     come(t, s, 0)
     for k in range(t.outgoing.shape[0]):
-        source = t.channels[t.outgoing[k], C_SOURCE]
+        source = t.channels[t.outgoing[k, OUT_CHANNEL], C_SOURCE]
         if source >= t.own[0] and not reached(s, t.blocks[source, B_HOST], stage(t, s, 0)):
             return BLOCKED
     for k in range(t.outgoing.shape[0]):
-        _hold_first(t, m, s, t.outgoing[k])
+        _hold_first(t, m, s, t.outgoing[k, OUT_CHANNEL])
     return DONE
 
 

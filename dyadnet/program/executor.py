@@ -80,10 +80,6 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
     t, m, s = tables(t), memory(m, like), lane_state(s)
     reg = s.reg
     while True:
-        if reg[REG_TEAM] > 1 and reg[REG_PC] == 0 and reg[REG_EVENTS] > 0 and not reg[REG_PROBING] and gathered(s):
-            execute_together(t, m, s)
-            if reg[REG_TICK] == reg[REG_CHECK]:
-                report(t, s)
         while reg[REG_PC] < reg[REG_EVENTS]:
             event = s.events[reg[REG_PC]]
             op, b, tick = event[E_OP], event[E_WHO], event[E_SENT]
@@ -158,5 +154,10 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
             if reg[REG_TICK] >= reg[REG_AHEAD]:
                 return FORESEE
             last = min(last, reg[REG_AHEAD])
-        if not schedule(t, s, last):
+        together = reg[REG_TEAM] > 1 and not reg[REG_PROBING] and gathered(s)
+        if not schedule(t, s, last, together):
             return GROW
+        if together:
+            execute_together(t, m, s)
+            if reg[REG_TICK] == reg[REG_CHECK]:
+                report(t, s)

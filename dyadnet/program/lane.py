@@ -141,10 +141,8 @@ class Lane:
         self.memory = actual
         self._memories = View.of(actual), View.of(actual._replace(V=W))
         self._tables = View.of(arena.actual), View.of(arena.ideal)
-        channels = arena.actual.channels[arena.actual.outgoing]
-        groups = np.maximum(channels[:, c.C_GROUPS_END] - channels[:, c.C_GROUPS], 1)
-        copies = np.maximum(channels[:, c.C_COPY_GROUPS_END] - channels[:, c.C_COPY_GROUPS], 1)
-        under_way = AHEAD * int(groups.sum() + copies.sum())
+        owners = np.zeros(blocks, dtype=np.int64) if owners is None else owners
+        chunks, buckets, pools = _mail(arena, owners, threads)
         self.state = State(
             np.zeros(c.REG_WIDTH, dtype=np.int64),
             np.zeros(c.F_WIDTH),
@@ -156,9 +154,11 @@ class Lane:
             np.zeros((2 * links, c.H_WIDTH), dtype=np.int64),
             np.zeros((2 * links, c.N_WIDTH), dtype=np.int64),
             np.zeros((EVENTS, c.E_WIDTH), dtype=np.int64),
-            np.zeros((under_way, c.W_WIDTH), dtype=np.int64),
-            np.zeros(under_way, dtype=np.int64),
-            np.zeros((arena.buckets, 3), dtype=np.int64),
+            np.zeros((1, c.E_WIDTH), dtype=np.int64),
+            np.zeros((len(chunks) * c.CHUNK, c.W_WIDTH), dtype=np.int64),
+            chunks,
+            buckets,
+            pools,
             np.zeros((2 * arena.widest, c.T_WIDTH), dtype=np.int64),
             np.zeros((2 * arena.widest, 2), dtype=np.int64),
             np.zeros((2 * arena.widest, 2)),
@@ -172,7 +172,7 @@ class Lane:
             np.zeros((arena.home.hosts if arena.geometry.free else 0, c.A_WIDTH), dtype=np.int64),
             np.zeros(arena.home.hosts),
             np.zeros((c.AHEAD, len(arena.ahead)), dtype=np.int64),
-            np.zeros(blocks, dtype=np.int64) if owners is None else owners,
+            owners,
             lines(threads),
             np.zeros((0, c.TR_WIDTH), dtype=np.int64),
         )
@@ -657,18 +657,17 @@ class Lane:
 
     def _grow(self) -> None:
         """Make more room for events and for messages under way."""
-        state = self.state
-        entries = len(state.free)
-        ahead = np.zeros((max(entries, 64), c.W_WIDTH), dtype=np.int64)
-        free = np.zeros(entries + len(ahead), dtype=np.int64)
-        left = int(state.reg[c.REG_FREE])
-        free[:left] = state.free[:left]
-        free[left : left + len(ahead)] = np.arange(entries, entries + len(ahead))
-        state.reg[c.REG_FREE] += len(ahead)
+        state, before = self.state, len(self.state.chunks)
+        more = _chunks(np.maximum(state.pools[:, c.POOL_NEED], before))
+        chunks = np.concatenate([state.chunks, more])
+        for number in range(before, len(chunks)):
+            pool = state.pools[chunks[number, c.CHUNK_POOL]]
+            chunks[number, c.CHUNK_NEXT], pool[c.POOL_FREE] = pool[c.POOL_FREE], number
+            pool[c.POOL_LEFT] += 1
         self.state = state._replace(
             events=np.zeros((2 * len(state.events), c.E_WIDTH), dtype=np.int64),
-            pending=np.concatenate([state.pending, ahead]),
-            free=free,
+            pending=np.concatenate([state.pending, np.zeros((len(more) * c.CHUNK, c.W_WIDTH), dtype=np.int64)]),
+            chunks=chunks,
         )
         self._look()
 
@@ -713,3 +712,27 @@ class Lane:
     def _repeat(self, at: int, values: NDArray[Any] | None) -> None:
         assert values is not None
         self.memory.X[at : at + self.rows * len(values)].reshape(self.rows, -1)[...] = values
+
+
+def _mail(arena: Arena, owners: NDArray[np.int64], threads: int) -> tuple[Array, Array, Array]:
+    """Return chunks, buckets and pools for the messages under way, one pool for each thread that receives some."""
+    outgoing = arena.actual.outgoing
+    rows = arena.actual.channels[outgoing[:, c.OUT_CHANNEL]]
+    most = np.maximum(rows[:, c.C_GROUPS_END] - rows[:, c.C_GROUPS], 1)
+    copies = np.maximum(rows[:, c.C_COPY_GROUPS_END] - rows[:, c.C_COPY_GROUPS], 1)
+    most += np.where(outgoing[:, c.OUT_TWICE] > 0, copies, 0)
+    messages = np.bincount(owners[outgoing[:, c.OUT_TARGET]], most, threads).astype(np.int64)
+    pools = np.zeros((threads, c.POOL_WIDTH), dtype=np.int64)
+    # Every bucket may begin a chunk.
+    pools[:, c.POOL_NEED] = np.minimum(messages, messages // c.CHUNK + arena.buckets)
+    pools[:, c.POOL_FIRST] = np.arange(threads) * (arena.buckets + 1)
+    pools[:, c.POOL_MASK] = arena.buckets - 1
+    buckets = np.zeros((threads * (arena.buckets + 1), c.Q_WIDTH), dtype=np.int64)
+    return _chunks(AHEAD * pools[:, c.POOL_NEED]), buckets, pools
+
+
+def _chunks(counts: Array) -> Array:
+    """Return some chunks for each pool."""
+    chunks = np.zeros((int(counts.sum()), c.CHUNK_WIDTH), dtype=np.int64)
+    chunks[:, c.CHUNK_POOL] = np.repeat(np.arange(len(counts)), counts)
+    return chunks

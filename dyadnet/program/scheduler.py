@@ -16,7 +16,7 @@ Channels with one constant delay need no events: the receiver reads in place wha
 
 from __future__ import annotations
 
-from dyadnet.numerics.draws import geometric, integer, seek, uniform
+from dyadnet.numerics.draws import below, first_integer, first_words, geometric, seek, uniform
 from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.tables import (
     B_AHEAD,
@@ -30,22 +30,14 @@ from dyadnet.program.tables import (
     BY_NEURON,
     C_AHEAD,
     C_COPY_AHEAD,
-    C_COPY_DELAY,
     C_COPY_GROUPS,
     C_COPY_GROUPS_END,
-    C_DELAY,
     C_GROUPS,
     C_GROUPS_END,
-    C_HIGH,
-    C_KEY_COPY,
-    C_KEY_DELAY,
-    C_KEY_FATE,
-    C_LAW,
-    C_LOW,
-    C_PIECEMEAL,
-    C_UNCERTAIN,
     CALLED_CLOCK,
     CALLED_LAW,
+    CHUNK,
+    CHUNK_NEXT,
     CONSTANT,
     E_COPY,
     E_COUNT,
@@ -64,14 +56,32 @@ from dyadnet.program.tables import (
     N_DUPLICATED,
     N_STALE,
     NONE,
-    P_DUPLICATION,
+    OUT_CHANNEL,
+    OUT_COPY,
+    OUT_COPY_DELAY,
+    OUT_FATE,
+    OUT_HIGH,
+    OUT_KEY,
+    OUT_LAW,
+    OUT_LOSS,
+    OUT_LOW,
+    OUT_PIECEMEAL,
+    OUT_TARGET,
+    OUT_TWICE,
     P_GEOMETRIC,
-    P_LOSS,
     PATCH,
     PERIODIC,
+    POOL_FIRST,
+    POOL_FREE,
+    POOL_LEFT,
+    POOL_MASK,
+    POOL_NEED,
+    Q_FIRST,
+    Q_LAST,
+    Q_PUT,
+    Q_TAKEN,
     R_CLOCK,
     REG_EVENTS,
-    REG_FREE,
     REG_LANE,
     REG_PC,
     REG_PHASE,
@@ -80,15 +90,13 @@ from dyadnet.program.tables import (
     S_SCHEDULED,
     TICK,
     UNIFORM,
-    W_CHANNEL,
-    W_COPY,
     W_COUNT,
-    W_GROUP,
-    W_LOST,
-    W_NEXT,
-    W_PHASE,
     W_SENT,
+    W_WHAT,
+    W_WHERE,
 )
+
+_LOW = 2**32 - 1
 
 
 @compiled
@@ -111,8 +119,14 @@ def _seek(t, s, key, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @apart
-def schedule(t, s, until):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Schedule the ticks after `REG_TICK`, up to `until` or as far as there is room for events.
+def schedule(t, s, until, together):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Schedule the ticks after `REG_TICK`, up to `until` or as far as there is room.
+
+    Parameters
+    ----------
+    together
+        Whether the threads of a team send and receive messages by themselves (`send`, `arrival`), each those of its
+        own blocks. Then only `FIRE` and `TICK` are scheduled.
 
     Returns
     -------
@@ -121,170 +135,165 @@ def schedule(t, s, until):  # type: ignore[no-untyped-def]  # pragma: no cover
     """
     s.reg[REG_EVENTS] = 0
     s.reg[REG_PC] = 0
-    blocks = t.blocks.shape[0]
-    most = _most(t)
     begun = s.reg[REG_TICK]
     while s.reg[REG_TICK] < until:
         tick = s.reg[REG_TICK] + 1
-        bucket = tick % s.buckets.shape[0]
-        room = s.events.shape[0] - s.reg[REG_EVENTS]
-        if room < s.buckets[bucket, 2] + blocks + 1 or s.reg[REG_FREE] < most:
+        if not _has_room(t, s, tick, begun, together):
             return s.reg[REG_TICK] > begun
-        _deliver(t, s, bucket, tick)
-        for b in range(blocks):
+        for pool in range(0 if together else s.pools.shape[0]):
+            while arrival(t, s, pool, tick, s.events[s.reg[REG_EVENTS]]):
+                s.reg[REG_EVENTS] += 1
+        for b in range(t.blocks.shape[0]):
             if not fires(t, s, b, tick):
                 continue
             s.blocks[b, S_SCHEDULED] += 1
-            _event(s, FIRE, b, s.blocks[b, S_SCHEDULED], tick, s.reg[REG_PHASE], 0, NONE)
-            for k in range(t.blocks[b, B_OUT], t.blocks[b, B_OUT_END]):
-                _send(t, s, t.outgoing[k], s.blocks[b, S_SCHEDULED], tick)
-        _event(s, TICK, 0, 0, tick, 0, 0, NONE)
+            _event(s, FIRE, b, s.blocks[b, S_SCHEDULED], tick, s.reg[REG_PHASE])
+            for k in range(t.blocks[b, B_OUT], t.blocks[b, B_OUT] if together else t.blocks[b, B_OUT_END]):
+                send(t, s, s.owners[t.outgoing[k, OUT_TARGET]], k, s.blocks[b, S_SCHEDULED], tick)
+        _event(s, TICK, 0, 0, tick, 0)
         s.reg[REG_TICK] = tick
     return True
 
 
 @compiled
-def _most(t):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Return the largest number of arrivals to which the messages of one tick can lead."""
-    total = 0
-    for k in range(t.outgoing.shape[0]):
-        c = t.outgoing[k]
-        total += max(t.channels[c, C_GROUPS_END] - t.channels[c, C_GROUPS], 1)
-        if t.channels[c, C_UNCERTAIN]:
-            total += max(t.channels[c, C_COPY_GROUPS_END] - t.channels[c, C_COPY_GROUPS], 1)
-    return total
+def _has_room(t, s, tick, begun, together):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Whether there is room for the events of a tick, and for the messages sent since tick `begun`."""
+    needed = t.blocks.shape[0] + 1
+    for k in range(s.pools.shape[0]):
+        pool = s.pools[k]
+        if pool[POOL_LEFT] < pool[POOL_NEED] * (tick - begun if together else 1):
+            return False
+        if not together:
+            needed += s.buckets[pool[POOL_FIRST] + (tick & pool[POOL_MASK]), Q_PUT]
+    return s.events.shape[0] - s.reg[REG_EVENTS] >= needed
 
 
 @compiled
-def _event(s, op, who, count, sent, phase, copy, group):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _event(s, op, who, count, sent, phase):  # type: ignore[no-untyped-def]  # pragma: no cover
     event = s.events[s.reg[REG_EVENTS]]
     event[E_OP] = op
     event[E_WHO] = who
     event[E_COUNT] = count
     event[E_SENT] = sent
     event[E_PHASE] = phase
-    event[E_COPY] = copy
-    event[E_GROUP] = group
+    event[E_COPY] = 0
+    event[E_GROUP] = NONE
     s.reg[REG_EVENTS] += 1
 
 
 @compiled
-def _send(t, s, c, count, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Draw the fate of a message, and of its duplicate if it has one."""
+def send(t, s, pool, k, count, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Draw the fate of a message of channel `outgoing[k]`, and of its duplicate if it has one, and put it under way."""
+    o = t.outgoing[k]
     lost = False
     twice = False
     lost_too = False
-    if t.channels[c, C_UNCERTAIN]:
-        _seek(t, s, t.channels[c, C_KEY_FATE], tick)
-        one = uniform(s.draw)
-        two = uniform(s.draw)
-        three = uniform(s.draw)
-        lost = one < t.chances[c, P_LOSS]
-        twice = two < t.chances[c, P_DUPLICATION]
-        lost_too = three < t.chances[c, P_LOSS]
-    _arrive(
-        t,
-        s,
-        c,
-        count,
-        tick,
-        0,
-        lost,
-        t.channels[c, C_KEY_DELAY],
-        t.channels[c, C_DELAY],
-        t.channels[c, C_GROUPS],
-        t.channels[c, C_GROUPS_END],
-    )
+    if o[OUT_LOSS] > 0 or o[OUT_TWICE] > 0:
+        phase, lane, relaxation = s.reg[REG_PHASE], s.reg[REG_LANE], s.reg[REG_RELAXATION]
+        one, two, three, _ = first_words(o[OUT_FATE], o[OUT_FATE + 1], tick, phase, lane, relaxation)
+        lost = below(one) < o[OUT_LOSS]
+        twice = below(two) < o[OUT_TWICE]
+        lost_too = below(three) < o[OUT_LOSS]
+    _dispatch(t, s, pool, o, count, tick, 0, lost)
     if twice:
-        _arrive(
-            t,
-            s,
-            c,
-            count,
-            tick,
-            1,
-            lost_too,
-            t.channels[c, C_KEY_COPY],
-            t.channels[c, C_COPY_DELAY],
-            t.channels[c, C_COPY_GROUPS],
-            t.channels[c, C_COPY_GROUPS_END],
-        )
+        _dispatch(t, s, pool, o, count, tick, 1, lost_too)
 
 
 @compiled
-def _arrive(t, s, c, count, tick, copy, lost, key, delay, group, end):  # type: ignore[no-untyped-def]  # pragma: no cover
-    law = t.channels[c, C_LAW]
+def _dispatch(t, s, pool, o, count, tick, copy, lost):  # type: ignore[no-untyped-def]  # pragma: no cover
+    c, law = o[OUT_CHANNEL], o[OUT_LAW]
+    what = 8 * c + 4 * o[OUT_PIECEMEAL] + 2 * lost + copy
     if law == BY_NEURON:
-        if lost:
-            # The whole message would have arrived with the last of its neurons.
-            _put(s, c, count, tick, tick + t.groups[end - 1, G_DELAY], copy, end - 1, True)
-            return
-        for g in range(group, end):
-            _put(s, c, count, tick, tick + t.groups[g, G_DELAY], copy, g, False)
+        group = t.channels[c, C_GROUPS] if copy == 0 else t.channels[c, C_COPY_GROUPS]
+        end = t.channels[c, C_GROUPS_END] if copy == 0 else t.channels[c, C_COPY_GROUPS_END]
+        # A whole message that is lost would have arrived with the last of its neurons.
+        for g in range(end - 1 if lost else group, end):
+            _put(s, pool, what, count, tick, t.groups[g, G_DELAY], g)
         return
+    delay = o[OUT_LOW] if copy == 0 else o[OUT_COPY_DELAY]
     if law == CALLED_LAW:
         column = t.channels[c, C_AHEAD] if copy == 0 else t.channels[c, C_COPY_AHEAD]
         delay = s.ahead[tick % s.ahead.shape[0], column]
     elif law != CONSTANT:
-        _seek(t, s, key, tick)
+        key0, key1 = (o[OUT_KEY], o[OUT_KEY + 1]) if copy == 0 else (o[OUT_COPY], o[OUT_COPY + 1])
+        phase, lane, relaxation = s.reg[REG_PHASE], s.reg[REG_LANE], s.reg[REG_RELAXATION]
         if law == UNIFORM:
-            delay = integer(s.draw, t.channels[c, C_LOW], t.channels[c, C_HIGH])
+            delay = first_integer(s.draw, key0, key1, tick, phase, lane, relaxation, o[OUT_LOW], o[OUT_HIGH])
         else:
-            delay = min(geometric(s.draw, t.chances[c, P_GEOMETRIC]), t.channels[c, C_HIGH])
-    _put(s, c, count, tick, tick + delay, copy, NONE, lost)
+            seek(s.draw, key0, key1, tick, phase, lane, relaxation)
+            delay = min(geometric(s.draw, t.chances[c, P_GEOMETRIC]), o[OUT_HIGH])
+    _put(s, pool, what, count, tick, delay, NONE)
 
 
 @compiled
-def _put(s, c, count, tick, arrival, copy, group, lost):  # type: ignore[no-untyped-def]  # pragma: no cover
-    s.reg[REG_FREE] -= 1
-    place = s.free[s.reg[REG_FREE]]
-    entry = s.pending[place]
-    entry[W_NEXT] = NONE
-    entry[W_CHANNEL] = c
-    entry[W_COUNT] = count
-    entry[W_SENT] = tick
-    entry[W_PHASE] = s.reg[REG_PHASE]
-    entry[W_COPY] = copy
-    entry[W_GROUP] = group
-    entry[W_LOST] = lost
-    bucket = s.buckets[arrival % s.buckets.shape[0]]
-    if bucket[2] == 0:
-        bucket[0] = place
-    else:
-        s.pending[bucket[1], W_NEXT] = place
-    bucket[1] = place
-    bucket[2] += 1
+def _put(s, pool, what, count, tick, delay, group):  # type: ignore[no-untyped-def]  # pragma: no cover
+    z = s.pools[pool]
+    bucket = s.buckets[z[POOL_FIRST] + ((tick + delay) & z[POOL_MASK])]
+    at = bucket[Q_PUT] & (CHUNK - 1)
+    if at == 0:
+        chunk = z[POOL_FREE]
+        z[POOL_FREE] = s.chunks[chunk, CHUNK_NEXT]
+        z[POOL_LEFT] -= 1
+        if bucket[Q_PUT] == 0:
+            bucket[Q_FIRST] = chunk
+        else:
+            s.chunks[bucket[Q_LAST], CHUNK_NEXT] = chunk
+        bucket[Q_LAST] = chunk
+    message = s.pending[bucket[Q_LAST] * CHUNK + at]
+    bucket[Q_PUT] += 1
+    message[W_WHAT] = what
+    message[W_COUNT] = count
+    message[W_SENT] = tick
+    message[W_WHERE] = (s.reg[REG_PHASE] << 32) + group + 1
 
 
 @compiled
-def _deliver(t, s, bucket, tick):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Count every message that arrives at a tick, and schedule those that change what is held."""
-    place = s.buckets[bucket, 0]
-    left = s.buckets[bucket, 2]
-    s.buckets[bucket, 2] = 0
-    while left > 0:
-        left -= 1
-        entry = s.pending[place]
-        c, sent, copy, group = entry[W_CHANNEL], entry[W_SENT], entry[W_COPY], entry[W_GROUP]
-        count, phase, lost = entry[W_COUNT], entry[W_PHASE], entry[W_LOST]
-        s.free[s.reg[REG_FREE]] = place
-        s.reg[REG_FREE] += 1
-        place = entry[W_NEXT]
-        if lost:
+def arrival(t, s, pool, tick, event):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Write into `event` the next message that arrives at a tick and changes what is held; False if there is none.
+
+    Messages are counted, those that leave no event as well.
+    """
+    z = s.pools[pool]
+    bucket = s.buckets[z[POOL_FIRST] + (tick & z[POOL_MASK])]
+    while bucket[Q_TAKEN] < bucket[Q_PUT]:
+        chunk, at = bucket[Q_FIRST], bucket[Q_TAKEN] & (CHUNK - 1)
+        message = s.pending[chunk * CHUNK + at]
+        what, count, sent, where = message[W_WHAT], message[W_COUNT], message[W_SENT], message[W_WHERE]
+        bucket[Q_TAKEN] += 1
+        if at == CHUNK - 1 or bucket[Q_TAKEN] == bucket[Q_PUT]:
+            bucket[Q_FIRST] = s.chunks[chunk, CHUNK_NEXT]
+            s.chunks[chunk, CHUNK_NEXT] = z[POOL_FREE]
+            z[POOL_FREE] = chunk
+            z[POOL_LEFT] += 1
+        c, copy, group = what >> 3, what & 1, (where & _LOW) - 1
+        if what & 2:
             s.counts[c, N_DROPPED] += 1
             continue
-        end = t.channels[c, C_GROUPS_END] if copy == 0 else t.channels[c, C_COPY_GROUPS_END]
-        whole = group == NONE or group == end - 1
+        whole = True
+        if group != NONE:
+            whole = group + 1 == (t.channels[c, C_GROUPS_END] if copy == 0 else t.channels[c, C_COPY_GROUPS_END])
         if copy == 0 and tick > sent + 1 and whole:
             s.counts[c, N_DELAYED] += 1
         if copy == 1 and whole:
             s.counts[c, N_DUPLICATED] += 1
-        if t.channels[c, C_PIECEMEAL]:
-            _event(s, PATCH, c, count, sent, phase, copy, group)
+        op = HOLD
+        if what & 4:
+            op = PATCH
         elif group != NONE:
-            _event(s, MERGE, c, count, sent, phase, copy, group)
+            op = MERGE
         elif sent <= s.channels[c, H_SCHEDULED]:
             s.counts[c, N_STALE] += 1
+            continue
         else:
             s.channels[c, H_SCHEDULED] = sent
-            _event(s, HOLD, c, count, sent, phase, copy, group)
+        event[E_OP] = op
+        event[E_WHO] = c
+        event[E_COUNT] = count
+        event[E_SENT] = sent
+        event[E_PHASE] = where >> 32
+        event[E_COPY] = copy
+        event[E_GROUP] = group
+        return True
+    bucket[Q_PUT] = 0
+    bucket[Q_TAKEN] = 0
+    return False

@@ -89,7 +89,8 @@ G_DELAY, G_START, G_END, G_WIDTH = range(4)
 
 # Registers of a lane: values that differ between minibatches, which all use the same program.
 REG_ROWS, REG_LANE, REG_RELAXATION, REG_PHASE, REG_SIDE, REG_AVERAGE = range(6)
-REG_TICK, REG_EVENTS, REG_PC, REG_STAGE, REG_BLOCK, REG_FREE, REG_PROBING, REG_MERGES = range(6, 14)
+# `REG_LOOKS`: number of polls before this process sleeps, in virtual time.
+REG_TICK, REG_EVENTS, REG_PC, REG_STAGE, REG_BLOCK, REG_LOOKS, REG_PROBING, REG_MERGES = range(6, 14)
 REG_FEEDFORWARD, REG_CARRY_ON, REG_SCRATCH = range(14, 17)
 REG_RUN, REG_RUN_END = 17, 19  # of means, then of differences
 REG_ROUND, REG_HOST, REG_WAITS_FOR, REG_WAITS_UNTIL = range(21, 25)
@@ -109,9 +110,7 @@ REG_STREAMS = 50
 # Number of threads that execute this lane's events together.
 REG_TEAM = 51
 # Differs from relaxation to relaxation, for what is looked up once.
-REG_SERIAL = 52
-# Number of polls before this process sleeps, in virtual time.
-REG_LOOKS, REG_WIDTH = range(53, 55)
+REG_SERIAL, REG_WIDTH = 52, 53
 F_BETA, F_STEP, F_TOLERANCE, F_TOLERANCE_DIFFERENCE, F_EPSILON, F_SMALLEST, F_WORST, F_GAMMA = range(8)
 # In real time, nanoseconds: T, how long all must be quiet, how long a phase may take, and the span of a difference.
 # Then: updates that a phase may take; the ratio T/δ; δ for which T was chosen; the present δ.
@@ -149,8 +148,24 @@ N_VALUES, N_QUANTISED, N_SUPPRESSED, N_DELAYED, N_DROPPED, N_DUPLICATED, N_STALE
 FIRE, HOLD, MERGE, PATCH, TICK = range(5)
 E_OP, E_WHO, E_COUNT, E_SENT, E_PHASE, E_COPY, E_GROUP, E_WIDTH = range(8)
 
-# A message under way: the next message of its bucket, then the columns of an event, then whether it is lost.
-W_NEXT, W_CHANNEL, W_COUNT, W_SENT, W_PHASE, W_COPY, W_GROUP, W_LOST, W_WIDTH = range(9)
+# What is drawn for a message, by channel, in two cache lines. `OUT_LOW` is the delay if it is constant; `OUT_FATE`,
+# `OUT_KEY` and `OUT_COPY` are two words of a key each; `OUT_LOSS` and `OUT_TWICE` are chances as `certainty` in
+# `dyadnet.numerics.draws` gives them; `OUT_PIECEMEAL` as `C_PIECEMEAL`; `OUT_TARGET` is the block that receives it.
+OUT_CHANNEL, OUT_LAW, OUT_LOW, OUT_HIGH, OUT_FATE, OUT_KEY = 0, 1, 2, 3, 4, 6
+OUT_LOSS, OUT_TWICE, OUT_COPY_DELAY, OUT_PIECEMEAL, OUT_TARGET, OUT_COPY, OUT_WIDTH = 8, 9, 10, 11, 12, 13, 16
+
+# A message under way: 8·channel + 4·piecemeal + 2·lost + copy; firing; tick of sending; phase·2³² + group + 1.
+W_WHAT, W_COUNT, W_SENT, W_WHERE, W_WIDTH = range(5)
+CHUNK = 16
+"""Messages under way that lie one after the other."""
+# The messages that arrive at a tick lie in a list of chunks: its first and last chunk, the number of messages that have
+# been put there, and how many of them have been taken. The padding keeps the threads of a team apart.
+Q_FIRST, Q_LAST, Q_PUT, Q_TAKEN, Q_WIDTH = 0, 1, 2, 3, 8
+# The chunks and buckets of the messages that a thread receives: the first free chunk, the number of free chunks, how
+# many the messages of a tick may take, the first bucket, and the number of buckets less 1, a power of two less 1.
+POOL_FREE, POOL_LEFT, POOL_NEED, POOL_FIRST, POOL_MASK, POOL_WIDTH = 0, 1, 2, 3, 4, 16
+# The next chunk of a list, and the pool to which a chunk belongs.
+CHUNK_NEXT, CHUNK_POOL, CHUNK_WIDTH = range(3)
 
 # Terms of a drive: their offsets; for a fused product also its synapses (`NONE` otherwise) and the size of its block. A
 # *run* stands for several products of one synapse each: its beginning and its length in `runs`.
@@ -259,7 +274,7 @@ class Tables(NamedTuple):
     kappa: Array  # (links,) float64: the κ in use
     read: Array  # (links + blocks,) float64: scale of read noise, for links, then for input projections
     axons: Array  # (number of axons,): links by their pre block, in the order of the description
-    outgoing: Array  # channels with a `C_HELD`, by their source
+    outgoing: Array  # (channels with a `C_HELD`, OUT_WIDTH), by their source
     channels: Array  # (channels, C_WIDTH)
     chances: Array  # (channels, P_WIDTH) float64
     groups: Array  # (groups, G_WIDTH)
@@ -307,9 +322,11 @@ class State(NamedTuple):
     channels: Array  # (channels, H_WIDTH)
     counts: Array  # (channels, N_WIDTH)
     events: Array  # (capacity, E_WIDTH)
-    pending: Array  # (capacity, W_WIDTH)
-    free: Array  # (capacity,): entries of `pending` that are free
-    buckets: Array  # (ticks, 3): first and last message that arrives at a tick, and their number
+    arriving: Array  # (1, E_WIDTH): the message that a thread of a team is about to hold
+    pending: Array  # (chunks × CHUNK, W_WIDTH): messages under way
+    chunks: Array  # (chunks, CHUNK_WIDTH)
+    buckets: Array  # (pools × (ticks + 1), Q_WIDTH): the messages that arrive at a tick, modulo a power of two
+    pools: Array  # (threads, POOL_WIDTH)
     terms: Array  # (2 × capacity, T_WIDTH): the terms of A*, then of D*
     runs: Array  # (2 × capacity, 2): where the other neuron's numbers lie, and the synapse
     factors: Array  # (2 × capacity, 2) float64: factor of a term, and κ within a fused product

@@ -28,10 +28,13 @@ from dyadnet.program import tables as c
 from dyadnet.program.arena import Arena
 from dyadnet.program.channels import arrive
 from dyadnet.program.firing import emit, update
+from dyadnet.program.scheduler import arrival, send
 from dyadnet.program.sync.words import LINE, address_of, get, load, own, put, store, tell_team, wait_for_team
 from dyadnet.program.tables import (
-    C_TARGET,
+    B_OUT,
+    B_OUT_END,
     COME,
+    E_COUNT,
     E_OP,
     E_SENT,
     E_WHO,
@@ -41,6 +44,7 @@ from dyadnet.program.tables import (
     O_KIND,
     O_ORDER,
     O_TICKS,
+    OUT_TARGET,
     REG_EVENTS,
     REG_MERGES,
     REG_PC,
@@ -49,7 +53,6 @@ from dyadnet.program.tables import (
     REG_TICK,
     REG_WIDTH,
     S_COUNT,
-    TICK,
     U_HEARD,
     U_MEMORY,
     U_MERGES,
@@ -103,17 +106,27 @@ def execute_together(t, m, s):  # type: ignore[no-untyped-def]  # pragma: no cov
 
 @apart
 def _share(t, m, s, me, ticks):  # type: ignore[no-untyped-def]  # pragma: no cover
-    """Execute a thread's share of the scheduled events; return the new number of ticks of the team."""
-    reg, mine = s.reg, s.team[1 + me]
+    """Execute a thread's share of the scheduled events; return the new number of ticks of the team.
+
+    At each tick it holds the messages that arrive at its own blocks, and puts those under way that are sent to them.
+    """
+    reg, mine, message, tick = s.reg, s.team[1 + me], s.arriving[0], 0
     for k in range(reg[REG_PC], reg[REG_EVENTS]):
         event = s.events[k]
         op, b = event[E_OP], event[E_WHO]
+        if event[E_SENT] != tick:
+            tick = event[E_SENT]
+            while arrival(t, s, me, tick, message):
+                arrive(t, m, s, message)
         if op == FIRE:
+            for channel in range(t.blocks[b, B_OUT], t.blocks[b, B_OUT_END]):
+                if s.owners[t.outgoing[channel, OUT_TARGET]] == me:
+                    send(t, s, me, channel, event[E_COUNT], tick)
             if s.owners[b] == me:
-                update(t, m, s, b, event[E_SENT])
-                emit(t, m, s, b, event[E_SENT])
-        elif op == TICK:
-            at = event[E_SENT] & (s.fired_by.shape[1] - 1)
+                update(t, m, s, b, tick)
+                emit(t, m, s, b, tick)
+        else:
+            at = tick & (s.fired_by.shape[1] - 1)
             for block in range(t.blocks.shape[0]):
                 if s.owners[block] == me:
                     s.fired_by[block, at] = s.blocks[block, S_COUNT]
@@ -123,8 +136,6 @@ def _share(t, m, s, me, ticks):  # type: ignore[no-untyped-def]  # pragma: no co
             for other in range(reg[REG_TEAM]):
                 if other != me:
                     wait_for_team(s.team[1 + other], ticks, mine[U_ROOM:])
-        elif s.owners[t.channels[b, C_TARGET]] == me:
-            arrive(t, m, s, event)
     reg[REG_PC] = reg[REG_EVENTS]
     return ticks
 
@@ -207,7 +218,7 @@ class Follower:
         bits = {"row_bits": row.view(integer), "a_bits": a.view(integer), "d_bits": d.view(integer)}
         private = memory._replace(row=row, total=total, term=term, a=a, d=d, room=room, spread=spread, **bits)
         self._memory = View.of(private)
-        names = "reg", "terms", "runs", "factors", "draw", "seen"
+        names = "reg", "arriving", "terms", "runs", "factors", "draw", "seen"
         self._scratch: dict[str, Any] = {name: np.zeros_like(getattr(state, name)) for name in names}
         self._scratch["reg"][c.REG_SCRATCH] = scratch
         self._line = state.team[1 + number]

@@ -126,14 +126,13 @@ def _load(context, builder, view, address, name):  # type: ignore[no-untyped-def
 
 _FLOAT, _COUNT = types.float64, types.int64
 _TABLES = {"real": (_FLOAT, 2), "kappa": (_FLOAT, 1), "read": (_FLOAT, 1), "axons": (_COUNT, 1)} | {
-    "outgoing": (_COUNT, 1),
     "chances": (_FLOAT, 2),
     "members": (_COUNT, 1),
     "keys": (types.uint64, 2),
     "plans": (_COUNT, 1),
     "own": (_COUNT, 1),
 }
-_STATE = {"reg": (_COUNT, 1), "real": (_FLOAT, 1), "values": (_FLOAT, 2), "free": (_COUNT, 1)} | {
+_STATE = {"reg": (_COUNT, 1), "real": (_FLOAT, 1), "values": (_FLOAT, 2)} | {
     "factors": (_FLOAT, 2),
     "draw": (types.uint64, 1),
     "words": (_COUNT, 1),
