@@ -235,17 +235,17 @@ class Arena:
             rates = [timing.clocks[spec.name].rate for spec in self.specs]
             span = c.MOMENTS - 1 if self.geometry.free else timing.span
             keep_histories(made, len(self.blocks), rates, span, self.rows, self._room.take, self._when.take)
-        sent: list[int] = []
+        queued: list[int] = []
         for number in range(len(self.specs)):
             sends = channels[[2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]]
             blocks[number, c.B_COARSE] = bool(np.any(sends[:, c.C_COARSE]))
             mine = slice(blocks[number, c.B_LINKS], blocks[number, c.B_LINKS_END])
             blocks[number, c.B_FUSED] = bool(np.all(links[mine, c.L_FUSED]))
-            blocks[number, c.B_OUT] = len(sent)
+            blocks[number, c.B_OUT] = len(queued)
             out = [2 * link for link in axons[blocks[number, c.B_AXONS] : blocks[number, c.B_AXONS_END]]]
             out += [2 * link + 1 for link in range(*blocks[number, [c.B_LINKS, c.B_LINKS_END]])]
-            sent += [channel for channel in out if channels[channel, c.C_HELD] >= 0]
-            blocks[number, c.B_OUT_END] = len(sent)
+            queued += [channel for channel in out if channels[channel, c.C_HELD] >= 0]
+            blocks[number, c.B_OUT_END] = len(queued)
         keys = np.array(self._keys, dtype=np.uint64).reshape(-1, 2)
         waits = self._waits(blocks, links, channels, axons)
         most = max(list(self.home.homes.values()).count(host) for host in range(self.home.hosts))
@@ -256,7 +256,7 @@ class Arena:
             self.kappa,
             read,
             np.array(axons, dtype=np.int64),
-            _outgoing(sent, channels, chances, keys),
+            _outgoing(queued, channels, chances, keys),
             channels,
             chances,
             np.array(made.groups, dtype=np.int64).reshape(-1, c.G_WIDTH),
@@ -583,7 +583,7 @@ class Arena:
         before = actual.outgoing[:, c.OUT_CHANNEL]
         kept_until = np.concatenate([[0], np.cumsum(channels[before, c.C_HELD] >= 0)])
         blocks[:, [c.B_OUT, c.B_OUT_END]] = kept_until[actual.blocks[:, [c.B_OUT, c.B_OUT_END]]]
-        sent = before[channels[before, c.C_HELD] >= 0]
+        still = before[channels[before, c.C_HELD] >= 0]
         axons = actual.axons.tolist()
         return actual._replace(
             waits=self._waits(blocks, links, channels, axons),
@@ -593,7 +593,7 @@ class Arena:
             links=links,
             channels=channels,
             chances=chances,
-            outgoing=_outgoing(sent, channels, chances, actual.keys),
+            outgoing=_outgoing(still, channels, chances, actual.keys),
         )
 
 

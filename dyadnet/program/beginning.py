@@ -119,6 +119,7 @@ def reset(s):  # type: ignore[no-untyped-def]  # pragma: no cover
     s.links[:, K_DIFFERENCE] = -1
     s.channels[:] = 0
     s.counts[:] = 0
+    s.got[:] = 0
     s.buckets[:] = 0
     for pool in range(s.pools.shape[0]):
         s.pools[pool, POOL_FREE] = NONE

@@ -10,7 +10,6 @@ from dyadnet.numerics.elementwise import copied, level, row_norm, scaled
 from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.tables import (
     B_DEPTH,
-    B_META,
     B_SIZE,
     C_BITS,
     C_COPY_GROUPS_END,
@@ -23,6 +22,8 @@ from dyadnet.program.tables import (
     C_KEY_NOISE,
     C_KEY_ROUNDING,
     C_LAST,
+    C_MASK,
+    C_META,
     C_NOISY,
     C_RING,
     C_SIZE,
@@ -190,9 +191,8 @@ def _levels(x, bits, low, high):  # type: ignore[no-untyped-def]  # pragma: no c
 def arrive(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Hold a message that arrives: all of it, some of its neurons, or each number that is newer than the held one."""
     c, op = event[E_WHO], event[E_OP]
-    source = t.channels[c, C_SOURCE]
-    slot = event[E_COUNT] & (t.blocks[source, B_DEPTH] - 1)
-    meta = s.meta[t.blocks[source, B_META] + slot]
+    slot = event[E_COUNT] & t.channels[c, C_MASK]
+    meta = s.meta[t.channels[c, C_META] + slot]
     message = t.channels[c, C_RING] + slot * t.channels[c, C_SLOT]
     mean, difference = carries(t, c, meta[M_DYADIC] == 1)
     mean_since, difference_since = meta[M_MEAN_SINCE], meta[M_DIFFERENCE_SINCE]
@@ -206,9 +206,8 @@ def arrive(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
 def bring(t, m, s, event):  # type: ignore[no-untyped-def]  # pragma: no cover
     """Copy a message that arrives to where Python changes it and `take_changed` finds it."""
     c, op = event[E_WHO], event[E_OP]
-    source = t.channels[c, C_SOURCE]
-    slot = event[E_COUNT] & (t.blocks[source, B_DEPTH] - 1)
-    dyadic = s.meta[t.blocks[source, B_META] + slot, M_DYADIC] == 1
+    slot = event[E_COUNT] & t.channels[c, C_MASK]
+    dyadic = s.meta[t.channels[c, C_META] + slot, M_DYADIC] == 1
     mean, difference = carries(t, c, dyadic)
     message = t.channels[c, C_RING] + slot * t.channels[c, C_SLOT]
     fetch(t, m, s, c, op, message, mean, difference, True)

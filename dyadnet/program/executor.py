@@ -8,7 +8,7 @@ are drawn before the events are scheduled, never during execution.
 from __future__ import annotations
 
 from dyadnet.numerics.elementwise import CALLED_ACTIVATION, CALLED_LOSS
-from dyadnet.numerics.kernels import apart
+from dyadnet.numerics.kernels import apart, compiled
 from dyadnet.program.channels import arrive, bring, take_changed
 from dyadnet.program.firing import emit, update
 from dyadnet.program.scheduler import schedule
@@ -55,6 +55,12 @@ from dyadnet.program.tables import (
 from dyadnet.program.team import execute_together, gathered
 from dyadnet.program.views import memory, tables
 from dyadnet.program.views import state as lane_state
+
+
+@compiled
+def _here(t, s, source, sent):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Whether what a block has sent at a tick can be read in this process."""
+    return source < t.own[0] or reached(s, t.blocks[source, B_HOST], stage(t, s, sent))
 
 
 @apart
@@ -127,8 +133,7 @@ def run(t, m, s, like, until):  # type: ignore[no-untyped-def]  # pragma: no cov
                     report(t, s)
                 come(t, s, tick)
             else:
-                source = t.channels[b, C_SOURCE]
-                if source >= t.own[0] and not reached(s, t.blocks[source, B_HOST], stage(t, s, event[E_SENT])):
+                if t.own[3] > 1 and not _here(t, s, t.channels[b, C_SOURCE], event[E_SENT]):
                     return BLOCKED
                 if not t.channels[b, C_CALLED]:
                     arrive(t, m, s, event)

@@ -43,6 +43,8 @@ from dyadnet.program.tables import (
     C_SIZE,
     C_SOURCE,
     C_TARGET,
+    GOT_DELAYED,
+    GOT_STALE,
     K_AVERAGED_STREAMS,
     L_AVERAGE,
     L_CACHE,
@@ -64,6 +66,8 @@ from dyadnet.program.tables import (
     N_VALUES,
     N_WIDTH,
     NONE,
+    OUT_CHANNEL,
+    OUT_TARGET,
     R_LEAK,
     R_TOP,
     REG_ROWS,
@@ -346,6 +350,11 @@ def count(t, s, stop, places, counts, blocks):  # type: ignore[no-untyped-def]  
         blocks[source, 0] += firings
         blocks[source, 1] += values
         blocks[t.channels[c, C_TARGET], 2] += s.counts[c, N_STALE]
+    for k in range(t.outgoing.shape[0]):
+        into, got = counts[places[t.outgoing[k, OUT_CHANNEL]]], s.got[k]
+        for j in range(GOT_DELAYED, GOT_STALE + 1):
+            into[1 + N_DELAYED + j - GOT_DELAYED] += got[j]
+        blocks[t.outgoing[k, OUT_TARGET], 2] += got[GOT_STALE]
 
 
 @compiled

@@ -48,13 +48,13 @@ from dyadnet.program.tables import (
     E_WHO,
     FIRE,
     G_DELAY,
-    H_SCHEDULED,
+    GOT_DELAYED,
+    GOT_DROPPED,
+    GOT_DUPLICATED,
+    GOT_SCHEDULED,
+    GOT_STALE,
     HOLD,
     MERGE,
-    N_DELAYED,
-    N_DROPPED,
-    N_DUPLICATED,
-    N_STALE,
     NONE,
     OUT_CHANNEL,
     OUT_COPY,
@@ -194,15 +194,16 @@ def send(t, s, pool, k, count, tick):  # type: ignore[no-untyped-def]  # pragma:
         lost = below(one) < o[OUT_LOSS]
         twice = below(two) < o[OUT_TWICE]
         lost_too = below(three) < o[OUT_LOSS]
-    _dispatch(t, s, pool, o, count, tick, 0, lost)
+    _dispatch(t, s, pool, k, count, tick, 0, lost)
     if twice:
-        _dispatch(t, s, pool, o, count, tick, 1, lost_too)
+        _dispatch(t, s, pool, k, count, tick, 1, lost_too)
 
 
 @compiled
-def _dispatch(t, s, pool, o, count, tick, copy, lost):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _dispatch(t, s, pool, k, count, tick, copy, lost):  # type: ignore[no-untyped-def]  # pragma: no cover
+    o = t.outgoing[k]
     c, law = o[OUT_CHANNEL], o[OUT_LAW]
-    what = 8 * c + 4 * o[OUT_PIECEMEAL] + 2 * lost + copy
+    what = (k << 32) + 8 * c + 4 * o[OUT_PIECEMEAL] + 2 * lost + copy
     if law == BY_NEURON:
         group = t.channels[c, C_GROUPS] if copy == 0 else t.channels[c, C_COPY_GROUPS]
         end = t.channels[c, C_GROUPS_END] if copy == 0 else t.channels[c, C_COPY_GROUPS_END]
@@ -265,27 +266,27 @@ def arrival(t, s, pool, tick, event):  # type: ignore[no-untyped-def]  # pragma:
             s.chunks[chunk, CHUNK_NEXT] = z[POOL_FREE]
             z[POOL_FREE] = chunk
             z[POOL_LEFT] += 1
-        c, copy, group = what >> 3, what & 1, (where & _LOW) - 1
+        got, c, copy, group = s.got[what >> 32], (what & _LOW) >> 3, what & 1, (where & _LOW) - 1
         if what & 2:
-            s.counts[c, N_DROPPED] += 1
+            got[GOT_DROPPED] += 1
             continue
         whole = True
         if group != NONE:
             whole = group + 1 == (t.channels[c, C_GROUPS_END] if copy == 0 else t.channels[c, C_COPY_GROUPS_END])
         if copy == 0 and tick > sent + 1 and whole:
-            s.counts[c, N_DELAYED] += 1
+            got[GOT_DELAYED] += 1
         if copy == 1 and whole:
-            s.counts[c, N_DUPLICATED] += 1
+            got[GOT_DUPLICATED] += 1
         op = HOLD
         if what & 4:
             op = PATCH
         elif group != NONE:
             op = MERGE
-        elif sent <= s.channels[c, H_SCHEDULED]:
-            s.counts[c, N_STALE] += 1
+        elif sent <= got[GOT_SCHEDULED]:
+            got[GOT_STALE] += 1
             continue
         else:
-            s.channels[c, H_SCHEDULED] = sent
+            got[GOT_SCHEDULED] = sent
         event[E_OP] = op
         event[E_WHO] = c
         event[E_COUNT] = count

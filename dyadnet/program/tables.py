@@ -58,22 +58,19 @@ L_CALLED = 16
 L_PLAN, L_SWITCHES, L_WIDTH = range(17, 20)
 
 # Channels. `C_HELD` is an array of the receiver, for messages that may be lost, overtaken or disturbed. Without it the
-# receiver reads the sender's ring in place, `C_DELAY` ticks back.
-C_SOURCE, C_HELD, C_DELAY, C_RING, C_SLOT, C_FRESH, C_MASK, C_META = range(8)
-C_SIZE, C_TARGET, C_WHEN, C_LAW, C_LOW, C_HIGH, C_KEY_DELAY = range(8, 15)
-C_UNCERTAIN, C_KEY_FATE, C_KEY_COPY, C_COPY_DELAY = range(15, 19)
-C_GROUPS, C_GROUPS_END, C_COPY_GROUPS, C_COPY_GROUPS_END, C_PIECEMEAL, C_NOISY, C_KEY_NOISE, C_KEY_COPY_NOISE = range(
-    19, 27
-)
-C_COARSE, C_LAST, C_DELTA, C_BITS, C_DIFFERENCE_BITS, C_STOCHASTIC, C_KEY_ROUNDING = range(27, 34)
+# receiver reads the sender's ring in place, `C_DELAY` ticks back. `C_CALLED`: user-defined imperfections change what
+# arrives. What every message needs comes first, in one cache line.
+C_HELD, C_RING, C_SLOT, C_SIZE, C_MASK, C_META, C_FRESH, C_NOISY = range(8)
+C_SOURCE, C_CALLED, C_DELAY, C_TARGET, C_WHEN, C_LAW, C_LOW, C_HIGH, C_KEY_DELAY = range(8, 17)
+C_UNCERTAIN, C_KEY_FATE, C_KEY_COPY, C_COPY_DELAY = range(17, 21)
+C_GROUPS, C_GROUPS_END, C_COPY_GROUPS, C_COPY_GROUPS_END, C_PIECEMEAL, C_KEY_NOISE, C_KEY_COPY_NOISE = range(21, 28)
+C_COARSE, C_LAST, C_DELTA, C_BITS, C_DIFFERENCE_BITS, C_STOCHASTIC, C_KEY_ROUNDING = range(28, 35)
 # Histories of prospective neurons: earlier products or feedback as they were held, and their firings.
-C_HISTORY, C_HISTORY_WHEN, C_HISTORY_SLOT, C_SPAN = range(34, 38)
+C_HISTORY, C_HISTORY_WHEN, C_HISTORY_SLOT, C_SPAN = range(35, 39)
 # In real time: messages under way, which have been read but have not arrived, and their metadata.
-C_LINE, C_LINE_WHEN = range(38, 40)
+C_LINE, C_LINE_WHEN = range(39, 41)
 # For a law of delay that is called in Python: columns of `State.ahead` with the delays of messages and of duplicates.
-C_AHEAD, C_COPY_AHEAD = range(40, 42)
-# Whether user-defined imperfections change what arrives.
-C_CALLED, C_WIDTH = range(42, 44)
+C_AHEAD, C_COPY_AHEAD, C_WIDTH = 41, 42, 48
 CONSTANT, UNIFORM, GEOMETRIC, BY_NEURON, CALLED_LAW = range(5)
 
 # Floating-point settings of channels. A range of quantisation with equal ends stands for the automatic range.
@@ -154,8 +151,11 @@ E_OP, E_WHO, E_COUNT, E_SENT, E_PHASE, E_COPY, E_GROUP, E_WIDTH = range(8)
 OUT_CHANNEL, OUT_LAW, OUT_LOW, OUT_HIGH, OUT_FATE, OUT_KEY = 0, 1, 2, 3, 4, 6
 OUT_LOSS, OUT_TWICE, OUT_COPY_DELAY, OUT_PIECEMEAL, OUT_TARGET, OUT_COPY, OUT_WIDTH = 8, 9, 10, 11, 12, 13, 16
 
-# A message under way: 8·channel + 4·piecemeal + 2·lost + copy; firing; tick of sending; phase·2³² + group + 1.
+# A message under way: row of `Tables.outgoing`·2³² + 8·channel + 4·piecemeal + 2·lost + copy; firing; tick of sending;
+# phase·2³² + group + 1.
 W_WHAT, W_COUNT, W_SENT, W_WHERE, W_WIDTH = range(5)
+# What has arrived of a row of `Tables.outgoing`: tick of sending of the newest message, and counts from `N_DELAYED` on.
+GOT_SCHEDULED, GOT_DELAYED, GOT_DROPPED, GOT_DUPLICATED, GOT_STALE, GOT_WIDTH = 0, 1, 2, 3, 4, 8
 CHUNK = 16
 """Messages under way that lie one after the other."""
 # The messages that arrive at a tick lie in a list of chunks: its first and last chunk, the number of messages that have
@@ -322,7 +322,8 @@ class State(NamedTuple):
     channels: Array  # (channels, H_WIDTH)
     counts: Array  # (channels, N_WIDTH)
     events: Array  # (capacity, E_WIDTH)
-    arriving: Array  # (1, E_WIDTH): the message that a thread of a team is about to hold
+    arriving: Array  # (E_WIDTH,): the message that a thread of a team is about to hold
+    got: Array  # (channels with a `C_HELD`, GOT_WIDTH)
     pending: Array  # (chunks × CHUNK, W_WIDTH): messages under way
     chunks: Array  # (chunks, CHUNK_WIDTH)
     buckets: Array  # (pools × (ticks + 1), Q_WIDTH): the messages that arrive at a tick, modulo a power of two

@@ -110,14 +110,14 @@ def _share(t, m, s, me, ticks):  # type: ignore[no-untyped-def]  # pragma: no co
 
     At each tick it holds the messages that arrive at its own blocks, and puts those under way that are sent to them.
     """
-    reg, mine, message, tick = s.reg, s.team[1 + me], s.arriving[0], 0
+    reg, mine, tick = s.reg, s.team[1 + me], 0
     for k in range(reg[REG_PC], reg[REG_EVENTS]):
         event = s.events[k]
         op, b = event[E_OP], event[E_WHO]
         if event[E_SENT] != tick:
             tick = event[E_SENT]
-            while arrival(t, s, me, tick, message):
-                arrive(t, m, s, message)
+            while arrival(t, s, me, tick, s.arriving):
+                arrive(t, m, s, s.arriving)
         if op == FIRE:
             for channel in range(t.blocks[b, B_OUT], t.blocks[b, B_OUT_END]):
                 if s.owners[t.outgoing[channel, OUT_TARGET]] == me:

@@ -132,7 +132,7 @@ _TABLES = {"real": (_FLOAT, 2), "kappa": (_FLOAT, 1), "read": (_FLOAT, 1), "axon
     "plans": (_COUNT, 1),
     "own": (_COUNT, 1),
 }
-_STATE = {"reg": (_COUNT, 1), "real": (_FLOAT, 1), "values": (_FLOAT, 2)} | {
+_STATE = {"reg": (_COUNT, 1), "real": (_FLOAT, 1), "values": (_FLOAT, 2), "arriving": (_COUNT, 1)} | {
     "factors": (_FLOAT, 2),
     "draw": (types.uint64, 1),
     "words": (_COUNT, 1),

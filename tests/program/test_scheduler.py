@@ -331,8 +331,9 @@ def free(lane: Lane) -> list[int]:
 
 def counts(lane: Lane) -> Counts:
     """What the scheduler has counted."""
-    columns = lane.state.counts[:, [c.N_DELAYED, c.N_DROPPED, c.N_DUPLICATED, c.N_STALE]]
-    return Counter({(channel, RECEIVED[j]): int(n) for (channel, j), n in np.ndenumerate(columns) if n})
+    channels = lane.tables.outgoing[:, c.OUT_CHANNEL].tolist()
+    columns = lane.state.got[: len(channels), c.GOT_DELAYED : c.GOT_STALE + 1]
+    return Counter({(channels[k], RECEIVED[j]): int(n) for (k, j), n in np.ndenumerate(columns) if n})
 
 
 def expected(plain: Plain) -> Counts:
