@@ -1,9 +1,9 @@
 """Execute a lane's events on several threads, compiled; each thread fires blocks of its own.
 
 Within a tick no block reads what another one writes: every message takes at least one tick. So the threads only meet at
-the end of each tick, and no bit depends on their number. One of them, the *leader*, schedules events and judges; the
-others *follow* its orders, each with scratch memory and registers of its own. Until all of them are there, the leader
-executes events alone.
+the end of each tick, and no bit depends on their number. One of them, the *leader*, schedules the firings and judges;
+the others *follow* its orders, each with scratch memory and registers of its own. Each thread draws and holds the
+messages to its own blocks. Until all of them are there, the leader executes events alone.
 
 Blocks that fire at the same ticks are divided among the threads in block order, by estimates of their work. Whether the
 team is faster than its leader alone depends on the machine and on what else it does, so it is measured: see `Choice`.
