@@ -3,7 +3,7 @@
 A random skew-symmetric network, scaled to a spectral radius, settles on random inputs, every actor in real time. What
 is measured is the time constant of the end of settling: the difference between the times to two tolerances, over the
 logarithm of their ratio. Theory: the slowest mode of T·ȧ = −a + e[a(t−δ) + γδ(a(t−δ) − a(t−δ−s))/s] at the δ, T, γ and
-s of the run.
+s of the run. The two actors are on this machine, or on two nodes of the cluster at ``--address``.
 
     python docs/tools/free_settling.py --radius 5 --delays 10 20 40
 """
@@ -33,7 +33,7 @@ ROWS, TIMES = 20, 5
 TOLERANCES = 1e-2, 1e-4
 
 
-def configuration(prospective: str, delay: float, tolerance: float) -> RunConfig:
+def configuration(prospective: str, delay: float, tolerance: float, address: str | None = None) -> RunConfig:
     """A free-running chain behind a delay in milliseconds."""
     return RunConfig.read(
         {
@@ -45,7 +45,7 @@ def configuration(prospective: str, delay: float, tolerance: float) -> RunConfig
                 "initial": "zero",
             },
             "learning": {"minibatch": ROWS, "evaluation_batch": ROWS},
-            "cluster": {"actors": 2},
+            "cluster": {"actors": 2, "address": address, "placement": "strict-spread" if address else "pack"},
             "engine": "ray",
         }
     )
@@ -94,6 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--radius", type=float, default=5.0)
     parser.add_argument("--delays", type=float, nargs="+", default=[10.0, 20.0, 40.0])
+    parser.add_argument("--address")
     given = parser.parse_args()
     draws = np.random.default_rng(0).random((ROWS, 60))
     split = Split(draws, np.arange(ROWS) % 10)
@@ -110,12 +111,13 @@ def main() -> None:
     )
     print(f"| {' | '.join(heads)} |")
     print("|---|---|---|---|---|---|---|---|")
-    with connected(configuration("none", 10.0, 1e-2).cluster):
+    with connected(configuration("none", 10.0, 1e-2, given.address).cluster):
         data = ray.put(some)
         for delay in given.delays:
             for prospective in ("none", "auto"):
-                coarse, *_ = seconds(configuration(prospective, delay, TOLERANCES[0]), given.radius, data)
-                fine, found, T, gamma = seconds(configuration(prospective, delay, TOLERANCES[1]), given.radius, data)
+                configs = [configuration(prospective, delay, tolerance, given.address) for tolerance in TOLERANCES]
+                coarse, *_ = seconds(configs[0], given.radius, data)
+                fine, found, T, gamma = seconds(configs[1], given.radius, data)
                 end = (fine - coarse) / math.log(TOLERANCES[0] / TOLERANCES[1])
                 theory = time_of_theory(given.radius, found, T, gamma)
                 numbers = f"{1e3 * found:.1f} | {1e3 * T:.0f} | {gamma:.2f} | {1e3 * fine:.0f} | {1e3 * end:.0f}"

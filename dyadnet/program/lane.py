@@ -18,34 +18,25 @@ from dyadnet.imperfections.own import StreamName
 from dyadnet.learning.block import Block
 from dyadnet.network.activations import Activation
 from dyadnet.network.losses import Loss
-from dyadnet.numerics.draws import STATE
 from dyadnet.numerics.elementwise import PIECEWISE
 from dyadnet.numerics.rng import Moment
 from dyadnet.program import called, calls
 from dyadnet.program import tables as c
+from dyadnet.program.allocation import allocated_memory, allocated_state, grown
 from dyadnet.program.arena import Arena
 from dyadnet.program.beginning import begin
 from dyadnet.program.executor import run
-from dyadnet.program.neurons import CHUNK
 from dyadnet.program.sync.crossing import SegmentMemory as Segments
 from dyadnet.program.sync.words import CROWD, FEW, LOOKS, own, tell
-from dyadnet.program.tables import Memory, State, Tables
-from dyadnet.program.team import Team, lines
+from dyadnet.program.tables import Tables
+from dyadnet.program.team import Team
 from dyadnet.program.views import View
 
 Array = NDArray[Any]
 
 Wanted = tuple[str, str, Kind, int]
-Letter = tuple[Array, Array]
-"""A message: its metadata, and its numbers."""
 
 STREAMS: tuple[StreamName, ...] = ("mean", "difference")
-EVENTS = 4096
-"""Number of events that are scheduled at a time, unless one tick has more."""
-DELAYS = 4096
-"""Number of the latest updates in real time whose δ is kept."""
-AHEAD = 8
-"""Ticks' worth of messages under way for which there is room at first."""
 
 
 class Lane:
@@ -98,11 +89,8 @@ class Lane:
         self.blocks = arena.blocks
         self._initial = initial
         self._loss = loss
-        W, V, F = parameters
-        dtype = W.dtype
-        blocks, links = len(arena.specs), len(arena.links)
-        integer = np.int32 if dtype == np.float32 else np.int64
-        row, a, d = (np.zeros(CHUNK, dtype=dtype) for _ in range(3))
+        dtype = parameters[0].dtype
+        links = len(arena.links)
         nothing = np.zeros(0, dtype=dtype)
         threads = 1 if owners is None else int(owners.max()) + 1
         # Memory that no relaxation touches stays unallocated.
@@ -111,72 +99,14 @@ class Lane:
             # The words by which this process would report to others.
             self._told = np.zeros(1 + 2 * c.J_WIDTH, dtype=np.int64)
             words, boards = np.array([[own(self._told)], [own(self._told) + 8]])
-            limits = words
-            writing = words
+            shared = words, boards, words, words
         else:
             memory = segments.arena(index, arena.hosts, (arena.numbers - arena.shared) * dtype.itemsize)
-            words, boards, limits = segments.words(index), segments.boards(index), segments.limits()
-            writing = segments.writing(index)
-        X = memory.view(dtype)
-        actual = Memory(
-            X,
-            W,
-            V,
-            F,
-            nothing,
-            nothing,
-            row,
-            np.zeros(CHUNK, dtype=dtype),
-            np.zeros(CHUNK, dtype=dtype),
-            a,
-            d,
-            row.view(integer),
-            a.view(integer),
-            d.view(integer),
-            np.empty(arena.wide),
-            np.empty(max(arena.when, 1), dtype=np.int64),
-            np.empty(arena.products, dtype=dtype),
-            np.empty(arena.spread, dtype=dtype),
-        )
-        self.memory = actual
-        self._memories = View.of(actual), View.of(actual._replace(V=W))
+            shared = segments.words(index), segments.boards(index), segments.limits(), segments.writing(index)
+        self.memory = actual = allocated_memory(arena, parameters, memory)
+        self._memories = View.of(actual), View.of(actual._replace(V=actual.W))
         self._tables = View.of(arena.actual), View.of(arena.ideal)
-        owners = np.zeros(blocks, dtype=np.int64) if owners is None else owners
-        chunks, buckets, pools = _mail(arena, owners, threads)
-        self.state = State(
-            np.zeros(c.REG_WIDTH, dtype=np.int64),
-            np.zeros(c.F_WIDTH),
-            np.zeros((blocks, c.S_WIDTH), dtype=np.int64),
-            np.zeros((blocks, c.V_WIDTH)),
-            memory.view(np.int64).reshape(-1, c.M_WIDTH),
-            np.zeros((blocks, arena.ticks), dtype=np.int64),
-            np.zeros((links, c.K_WIDTH), dtype=np.int64),
-            np.zeros((2 * links, c.H_WIDTH), dtype=np.int64),
-            np.zeros((2 * links, c.N_WIDTH), dtype=np.int64),
-            np.zeros((EVENTS, c.E_WIDTH), dtype=np.int64),
-            np.zeros(c.E_WIDTH, dtype=np.int64),
-            np.zeros((len(arena.actual.outgoing), c.GOT_WIDTH), dtype=np.int64),
-            np.zeros((len(chunks) * c.CHUNK, c.W_WIDTH), dtype=np.int64),
-            chunks,
-            buckets,
-            pools,
-            np.zeros((2 * arena.widest, c.T_WIDTH), dtype=np.int64),
-            np.zeros((2 * arena.widest, 2), dtype=np.int64),
-            np.zeros((2 * arena.widest, 2)),
-            np.zeros(STATE, dtype=np.uint64),
-            np.zeros((blocks, 4), dtype=np.int64),
-            words,
-            boards,
-            limits,
-            writing,
-            np.zeros((DELAYS if arena.geometry.free else 0, arena.home.hosts + 1)),
-            np.zeros((arena.home.hosts if arena.geometry.free else 0, c.A_WIDTH), dtype=np.int64),
-            np.zeros(arena.home.hosts),
-            np.zeros((c.AHEAD, len(arena.ahead)), dtype=np.int64),
-            owners,
-            lines(threads),
-            np.zeros((0, c.TR_WIDTH), dtype=np.int64),
-        )
+        self.state = allocated_state(arena, memory, shared, owners)
         reg, real = self.state.reg, self.state.real
         reg[c.REG_LANE], reg[c.REG_SCRATCH], reg[c.REG_HOST] = index, arena.scratch, arena.home.index
         reg[c.REG_REAL], reg[c.REG_TEAM] = arena.geometry.free, threads
@@ -307,43 +237,6 @@ class Lane:
         if len(self.state.trace) != rows:
             self.state = self.state._replace(trace=np.zeros((rows, c.TR_WIDTH), dtype=np.int64))
             self._look()
-
-    # Replay of a recorded relaxation in real time
-
-    def outgoing(self, number: int) -> list[int]:
-        """Return the channels that begin at a block."""
-        return np.flatnonzero(self.tables.channels[:, c.C_SOURCE] == number).tolist()
-
-    def letter(self, channel: int) -> Letter:
-        """Return a copy of the newest message of a channel."""
-        row = self.tables.channels[channel]
-        block = self.tables.blocks[row[c.C_SOURCE]]
-        slot = int(self.state.blocks[row[c.C_SOURCE], c.S_COUNT]) & (int(block[c.B_DEPTH]) - 1)
-        at = int(row[c.C_RING]) + slot * int(row[c.C_SLOT])
-        return self.state.meta[int(block[c.B_META]) + slot].copy(), self.memory.X[at : at + int(row[c.C_SLOT])].copy()
-
-    def put(self, channel: int, place: int, number: int, stamp: int, meta: Array, numbers: Array) -> None:
-        """Put a given message of a channel under way."""
-        scratch = int(self.state.reg[c.REG_SCRATCH])
-        self.memory.X[scratch : scratch + len(numbers)] = numbers
-        marks = bool(meta[c.M_DYADIC]), int(meta[c.M_MEAN_SINCE]), int(meta[c.M_DIFFERENCE_SINCE])
-        calls.place_of(*self.views, channel, place, scratch, number, *marks, stamp)
-
-    def arrive(self, channel: int, place: int, copy: int, phase: int) -> None:
-        """Hold the message at a place of those under way, or its duplicate."""
-        calls.deliver(*self.views, channel, place, copy, phase)
-
-    def hear_own(self, channel: int, number: int) -> None:
-        """Hold the newest message of a block of the same process."""
-        if number > 0:
-            meta, numbers = self.letter(channel)
-            self.put(channel, 0, number, int(meta[c.M_STAMP]), meta, numbers)
-            self.arrive(channel, 0, 0, int(self.state.reg[c.REG_PHASE]))
-
-    def repeat(self, blocks: Array, number: int) -> None:
-        """Replay one update of some blocks, with the times in the registers."""
-        calls.begin_repeat(*self.views, blocks, number)
-        self.run(number)
 
     def newest(self, number: int) -> int:
         """Return the number of a block's newest update in real time that this process can read."""
@@ -658,18 +551,7 @@ class Lane:
 
     def _grow(self) -> None:
         """Make more room for events and for messages under way."""
-        state, before = self.state, len(self.state.chunks)
-        more = _chunks(np.maximum(state.pools[:, c.POOL_NEED], before))
-        chunks = np.concatenate([state.chunks, more])
-        for number in range(before, len(chunks)):
-            pool = state.pools[chunks[number, c.CHUNK_POOL]]
-            chunks[number, c.CHUNK_NEXT], pool[c.POOL_FREE] = pool[c.POOL_FREE], number
-            pool[c.POOL_LEFT] += 1
-        self.state = state._replace(
-            events=np.zeros((2 * len(state.events), c.E_WIDTH), dtype=np.int64),
-            pending=np.concatenate([state.pending, np.zeros((len(more) * c.CHUNK, c.W_WIDTH), dtype=np.int64)]),
-            chunks=chunks,
-        )
+        self.state = grown(self.state)
         self._look()
 
     def _look(self) -> None:
@@ -713,27 +595,3 @@ class Lane:
     def _repeat(self, at: int, values: NDArray[Any] | None) -> None:
         assert values is not None
         self.memory.X[at : at + self.rows * len(values)].reshape(self.rows, -1)[...] = values
-
-
-def _mail(arena: Arena, owners: NDArray[np.int64], threads: int) -> tuple[Array, Array, Array]:
-    """Return chunks, buckets and pools for the messages under way, one pool for each thread that receives some."""
-    outgoing = arena.actual.outgoing
-    rows = arena.actual.channels[outgoing[:, c.OUT_CHANNEL]]
-    most = np.maximum(rows[:, c.C_GROUPS_END] - rows[:, c.C_GROUPS], 1)
-    copies = np.maximum(rows[:, c.C_COPY_GROUPS_END] - rows[:, c.C_COPY_GROUPS], 1)
-    most += np.where(outgoing[:, c.OUT_TWICE] > 0, copies, 0)
-    messages = np.bincount(owners[outgoing[:, c.OUT_TARGET]], most, threads).astype(np.int64)
-    pools = np.zeros((threads, c.POOL_WIDTH), dtype=np.int64)
-    # Every bucket may begin a chunk.
-    pools[:, c.POOL_NEED] = np.minimum(messages, messages // c.CHUNK + arena.buckets)
-    pools[:, c.POOL_FIRST] = np.arange(threads) * (arena.buckets + 1)
-    pools[:, c.POOL_MASK] = arena.buckets - 1
-    buckets = np.zeros((threads * (arena.buckets + 1), c.Q_WIDTH), dtype=np.int64)
-    return _chunks(AHEAD * pools[:, c.POOL_NEED]), buckets, pools
-
-
-def _chunks(counts: Array) -> Array:
-    """Return some chunks for each pool."""
-    chunks = np.zeros((int(counts.sum()), c.CHUNK_WIDTH), dtype=np.int64)
-    chunks[:, c.CHUNK_POOL] = np.repeat(np.arange(len(counts)), counts)
-    return chunks

@@ -24,7 +24,8 @@ from dyadnet.engines.local import LocalEngine
 from dyadnet.errors import TraceError
 from dyadnet.program import tables as c
 from dyadnet.program.arena import seen
-from dyadnet.program.lane import Lane, Letter
+from dyadnet.program.lane import Lane
+from dyadnet.program.real_time.repetition import Letter, Repetition
 from dyadnet.program.real_time.trace import HostTrace, check, states_of, weights_of
 from dyadnet.runs.loading import check_fit, shape_for
 from dyadnet.runs.trace import Trace
@@ -205,7 +206,7 @@ class HostReplay:
     def __init__(self, lane: Lane, script: HostTrace, relaxation: Relaxation) -> None:
         arena, blocks = lane.arena, np.array([lane.arena.index[name] for name in script.blocks])
         self.script, self.updates = script, 0
-        self._lane, self._blocks = lane, blocks
+        self._repetition, self._blocks = Repetition(lane), blocks
         self._phase = -1
         self._betas = [phase.beta for phase in relaxation.phases]
         self._at = 0
@@ -249,7 +250,7 @@ class HostReplay:
 
     def update(self, letters: Mapping[tuple[int, int], Letter]) -> None:
         """Read the messages that were recorded before the next update, then make this update."""
-        lane = self._lane
+        repetition, lane = self._repetition, self._repetition.lane
         reg, real = lane.state.reg, lane.state.real
         rows = []
         while self._rows[self._at][c.TR_OP] != c.TR_UPDATE:
@@ -265,26 +266,26 @@ class HostReplay:
         for op, channel, count, copy, phase, stamp in rows:
             reg[c.REG_PHASE] = phase
             if op == c.TR_ARRIVE:
-                lane.arrive(channel, count, copy, stamp)
+                repetition.arrive(channel, count, copy, stamp)
             elif op == c.TR_PUT:
                 check(0 <= copy < c.LINE, "a message is put nowhere")
-                lane.put(channel, copy, count, stamp, *letters[channel, count])
+                repetition.put(channel, copy, count, stamp, letters[channel, count])
             else:
-                lane.put(channel, 0, count, stamp, *letters[channel, count])
-                lane.arrive(channel, 0, copy, phase)
+                repetition.put(channel, 0, count, stamp, letters[channel, count])
+                repetition.arrive(channel, 0, copy, phase)
         for channel in self._inside:
-            lane.hear_own(channel, self.updates - 1)
+            repetition.hear_own(channel, self.updates - 1)
         reg[c.REG_PHASE], real[c.F_BETA] = self._phase, self._betas[self._phase]
         reg[c.REG_AVERAGE] = 0 if update[c.TR_WHO] & 1 else -1
         reg[c.REG_INTERVAL], reg[c.REG_NOW] = update[c.TR_COPY], update[c.TR_STAMP]
-        lane.repeat(self._blocks, self.updates)
+        repetition.update(self._blocks, self.updates)
 
     def sent(self, wanted: Mapping[tuple[int, int], int]) -> Iterator[tuple[tuple[int, int], Letter]]:
         """Yield the messages of the last update that some host will read."""
         for block in self._blocks.tolist():
-            for channel in self._lane.outgoing(block):
+            for channel in self._repetition.outgoing(block):
                 if wanted.get((channel, self.updates)):
-                    yield (channel, self.updates), self._lane.letter(channel)
+                    yield (channel, self.updates), self._repetition.letter(channel)
 
 
 def perform(lane: Lane, scenes: list[HostReplay]) -> None:

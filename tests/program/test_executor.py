@@ -345,8 +345,8 @@ def test_room_for_events_and_messages_grows_as_it_is_needed(monkeypatch: pytest.
         grown.append(lane)
         grow(lane)
 
-    monkeypatch.setattr("dyadnet.program.lane.EVENTS", 2)
-    monkeypatch.setattr("dyadnet.program.lane.AHEAD", 1)
+    monkeypatch.setattr("dyadnet.program.allocation.EVENTS", 2)
+    monkeypatch.setattr("dyadnet.program.allocation.AHEAD", 1)
     monkeypatch.setattr(Lane, "_grow", noting)
     delay = {"kind": "geometric", "p": 0.05, "maximum": 40}
     agree(run_of(chains(0.0, 3), {"channel": {"duplication": 0.5}}, clock="every-tick", delay=delay), FREE_NUDGED)

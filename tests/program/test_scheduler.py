@@ -418,8 +418,8 @@ def test_where_room_is_short_more_is_made_and_the_events_are_the_same(
     case: Case, events: int, ahead: int, stretches: list[int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dyadnet.program.lane.EVENTS", events)
-        patch.setattr("dyadnet.program.lane.AHEAD", ahead)
+        patch.setattr("dyadnet.program.allocation.EVENTS", events)
+        patch.setattr("dyadnet.program.allocation.AHEAD", ahead)
         with case.engine() as built:
             lane = case.begin(built)
             found, grown = written(lane, case, stretches)
