@@ -247,9 +247,11 @@ def _begun(spec: ClusterSpec, patience: float, advice: Callable[[], str]) -> Ite
     if runtime := _runtime(spec):
         options["runtime_env"] = runtime
     options |= {"address": "local", "include_dashboard": False} if own else {"address": spec.address}
+    if spec.address is not None:
+        knock(spec.address)
     defaults = DEFAULTS | (OWN | folder() if own else {})
     values = {name: value for name, value in defaults.items() if name not in os.environ or name == "RAY_TMPDIR"}
-    values |= own_authentication() if spec.address is None else authentication(spec.address, knock(spec.address))
+    values |= own_authentication() if spec.address is None else _authentication(spec.address, values)
     # Ray refuses variables that both a job's environment and ours set, although they are merged here.
     values |= THREADS if own else {"RAY_OVERRIDE_JOB_RUNTIME_ENV": "1"}
     with _environment(values), latest_kept() if own else contextlib.nullcontext():
@@ -328,7 +330,7 @@ def own_authentication(environment: Mapping[str, str] = os.environ) -> dict[str,
     return {} if MODE in environment else {MODE: "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def authentication(address: str, found: str | None) -> dict[str, str]:
+def _authentication(address: str, values: Mapping[str, str]) -> dict[str, str]:
     """Return environment variables by which we join a cluster: with the user's token if the cluster asks for one.
 
     A driver with a token refuses the calls of a cluster without tokens, and Ray then ends the driver's actors one after
@@ -336,8 +338,8 @@ def authentication(address: str, found: str | None) -> dict[str, str]:
 
     Parameters
     ----------
-    address, found
-        Address as the user gives it, and HOST:PORT where it leads, if known.
+    values
+        Variables that Ray must find when it is imported.
 
     Raises
     ------
@@ -347,7 +349,7 @@ def authentication(address: str, found: str | None) -> dict[str, str]:
     demanded = os.environ.get(MODE, "").lower()
     if demanded == "disabled" or not (demanded or _token_exists()):
         return {MODE: "disabled"}
-    if found is None or _asks_for_token(found):
+    if _asks_for_token(address, values):
         return {MODE: "token"}
     if demanded:
         legal = f"the cluster there takes no token, but {MODE} demands one; to join it, set {MODE}=disabled"
@@ -364,18 +366,21 @@ def _token_exists() -> bool:
     return False
 
 
-def _asks_for_token(address: str) -> bool:
+def _asks_for_token(address: str, values: Mapping[str, str]) -> bool:
     """Return whether a cluster refuses a client without a token."""
-    with _environment({MODE: "disabled"}), as_it_was(), _captured():
-        from ray.exceptions import RayError
-
+    try:
+        with _environment({**values, MODE: "disabled"}), as_it_was(), _captured():
+            services = importlib.import_module("ray._private.services")
+            raylet = importlib.import_module("ray._raylet")
+            _forget_authentication()
+            if address == "auto":
+                address = services.get_ray_address_from_environment(address, None)
+            raylet.GcsClient(address=address).internal_kv_exists(b"session_name", b"session", timeout=PATIENCE)
+    except Exception:
+        # Whatever else it is that fails, connecting fails as well, and that error is reported.
+        return True
+    finally:
         _forget_authentication()
-        try:
-            client = importlib.import_module("ray._raylet").GcsClient(address=address)
-            client.internal_kv_exists(b"session_name", b"session", timeout=PATIENCE)
-        except (RayError, RuntimeError, ValueError, OSError, AttributeError):
-            # If it is something else that fails, connecting fails as well, and that error is reported.
-            return True
     return False
 
 

@@ -61,13 +61,8 @@ def _usable(place: Path) -> bool:
         return False
 
 
-def knock(address: str) -> str | None:
+def knock(address: str) -> None:
     """Check that something listens at HOST:PORT, or where ``auto`` leads; Ray itself would try for a minute.
-
-    Returns
-    -------
-    str or None
-        HOST:PORT where something listens; None if only Ray itself can tell where ``auto`` leads.
 
     Raises
     ------
@@ -80,7 +75,7 @@ def knock(address: str) -> str | None:
         address = os.environ.get("RAY_ADDRESS", "") or _remembered() or ""
         named = "RAY_ADDRESS" if os.environ.get("RAY_ADDRESS") else "cluster.address"
         if address in ("", "auto", "local") or "://" in address:
-            return None
+            return
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         raise ConfigError(named, address, "write HOST:PORT, or auto for a cluster on this machine")
@@ -89,7 +84,6 @@ def knock(address: str) -> str | None:
     except (OSError, OverflowError) as problem:
         why = getattr(problem, "strerror", None) or problem
         raise ConfigError(named, address, f"no cluster answers there ({why}); {_remedy(named)}") from None
-    return address
 
 
 def _remedy(named: str) -> str:

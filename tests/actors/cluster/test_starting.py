@@ -73,7 +73,7 @@ def test_a_dead_address_in_the_environment_is_named_within_seconds(
 
 def test_a_cluster_that_is_remembered_and_over_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
-    assert knock("auto") is None
+    knock("auto")
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1\n")
     with pytest.raises(ConfigError, match=r"^cluster\.address: '127\.0\.0\.1:1' .* start one with: ray start --head"):
@@ -83,9 +83,9 @@ def test_a_cluster_that_is_remembered_and_over_is_named_too(tmp_path: Path, monk
 def test_what_listens_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as there:
         address = f"127.0.0.1:{there.getsockname()[1]}"
-        assert knock(address) == address
+        knock(address)
         monkeypatch.setenv("RAY_ADDRESS", address)
-        assert knock("auto") == address
+        knock("auto")
 
 
 @pytest.mark.parametrize("problem", ["No space left on device", "a token could not be made", "version mismatch"])
