@@ -21,8 +21,9 @@ from dyadnet.dynamics.request import Phase, Relaxation
 from dyadnet.engines.local import LocalEngine
 from dyadnet.network.description import Network, layered
 from dyadnet.network.losses import LOSSES, SquaredError
+from dyadnet.program import allocation, team
 from dyadnet.program import tables as c
-from dyadnet.program import team
+from dyadnet.program.tables import State
 from dyadnet.program.team import TRIES, Choice, Team
 from tests.program.test_executor import (
     AVERAGED,
@@ -93,6 +94,30 @@ def test_a_team_gives_the_bits_of_the_reference(
     with always() as executed:
         agree(config, phases, ideal=ideal, gamma=0.7 * bool(own), threads=threads)
     assert executed[0] > 0
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize(
+    "delay", [{"kind": "uniform", "low": 1, "high": 5}, {"kind": "geometric", "p": 0.4, "maximum": 9}]
+)
+def test_where_room_is_short_more_is_made_for_every_thread(
+    delay: Any, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def grown(state: State) -> State:
+        made.append(len(state.pools))
+        return allocation.grown(state)
+
+    monkeypatch.setattr(allocation, "EVENTS", 2)
+    monkeypatch.setattr(allocation, "AHEAD", 0)
+    monkeypatch.setattr("dyadnet.program.lane.grown", grown)
+    imperfections = {"channel": {"loss": 0.2, "duplication": 0.3}}
+    config = run_of(chains(0.0, 4), imperfections, clock={"kind": "bernoulli", "p": 0.5}, delay=delay)
+    with always() as executed:
+        agree(config, FREE_NUDGED, threads=threads)
+    assert executed[0] > 0
+    assert set(made) == {threads}
 
 
 @pytest.mark.parametrize("blocks", [1, 2, 4])
