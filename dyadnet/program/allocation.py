@@ -81,7 +81,7 @@ def allocated_state(
     blocks, links, hosts = len(arena.specs), len(arena.links), arena.home.hosts
     threads = 1 if owners is None else int(owners.max()) + 1
     owners = np.zeros(blocks, dtype=np.int64) if owners is None else owners
-    chunks, buckets, pools = _mail(arena, owners, threads)
+    chunks, buckets, pools = _under_way(arena, owners, threads)
     words, boards, limits, writing = shared
 
     def integers(*shape: int) -> NDArray[np.int64]:
@@ -139,7 +139,7 @@ def grown(state: State) -> State:
     )
 
 
-def _mail(arena: Arena, owners: NDArray[np.int64], threads: int) -> tuple[Array, Array, Array]:
+def _under_way(arena: Arena, owners: NDArray[np.int64], threads: int) -> tuple[Array, Array, Array]:
     """Return chunks, buckets and pools for the messages under way, one pool for each thread that receives some."""
     outgoing = arena.actual.outgoing
     rows = arena.actual.channels[outgoing[:, c.OUT_CHANNEL]]

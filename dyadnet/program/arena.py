@@ -552,9 +552,9 @@ class Arena:
             source = links[number, c.L_PRE]
             channels[2 * number, [c.C_RING, c.C_SLOT]] = blocks[source, [c.B_RING, c.B_RING_SLOT]]
         before = actual.outgoing[:, c.OUT_CHANNEL]
-        kept_until = np.concatenate([[0], np.cumsum(channels[before, c.C_HELD] >= 0)])
-        blocks[:, [c.B_OUT, c.B_OUT_END]] = kept_until[actual.blocks[:, [c.B_OUT, c.B_OUT_END]]]
-        still = before[channels[before, c.C_HELD] >= 0]
+        queued = channels[before, c.C_HELD] >= 0
+        queued_until = np.concatenate([[0], np.cumsum(queued)])
+        blocks[:, [c.B_OUT, c.B_OUT_END]] = queued_until[actual.blocks[:, [c.B_OUT, c.B_OUT_END]]]
         axons = actual.axons.tolist()
         return actual._replace(
             waits=self._waits(blocks, links, channels, axons),
@@ -564,7 +564,7 @@ class Arena:
             links=links,
             channels=channels,
             chances=chances,
-            outgoing=outgoing(still, channels, chances, actual.keys),
+            outgoing=outgoing(before[queued], channels, chances, actual.keys),
         )
 
 

@@ -134,6 +134,7 @@ K_MEAN, K_DIFFERENCE, K_CACHED, K_STREAMS, K_CACHED_MEAN, K_CACHED_DIFFERENCE, K
 K_CHOSEN, K_SWITCHED, K_WIDTH = range(7, 10)
 
 # State of a channel: what its receiver holds, if it has an array of its own, and what its sender remembers.
+# `H_SCHEDULED` is the newest update that was read in real time; in virtual time `GOT_SCHEDULED` takes its place.
 H_TICK, H_MEAN_SINCE, H_DIFFERENCE_SINCE, H_MEAN, H_DIFFERENCE, H_SCHEDULED, H_COUNT = range(7)
 # In real time: when the held message was sent, and when a message was last put under way.
 H_STAMP, H_PUT, H_WIDTH = range(7, 10)
